@@ -1,0 +1,19 @@
+"""The vocabulary: what Plantão says and hears, and nothing that does anything.
+
+==================  ==================================================================
+module              what it holds
+==================  ==================================================================
+``ids``             identifiers of clinics, channels and commands; WhatsApp addresses
+``codes``           the closed list of error codes, each with its permanence
+``errors``          the exceptions that cross a package border
+``codec``           JSON and msgpack bodies, told apart by the first byte
+``commands``        the send command, validated field by field
+``events``          the events on NATS: message, receipt, result, state, qr, dead letter
+``subjects``        the NATS subjects of a clinic and a channel
+``channel``         states and snapshots of clinics and channels, registry records
+``port``            what a port (the OS process around one neonize socket) is asked and says
+``interfaces``      ``typing.Protocol`` classes through which actors reach the gateways
+==================  ==================================================================
+
+Nothing here imports another package of Plantão.
+"""

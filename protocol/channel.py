@@ -1,0 +1,114 @@
+"""States and snapshots of clinics and channels, and the records that say which are wanted."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from protocol.ids import ChannelId, ClinicId
+
+
+class ChannelState(StrEnum):
+    """The wire names of a channel's nine states."""
+
+    INITIALIZING = "initializing"
+    QR_REQUIRED = "qr_required"
+    PAIRING = "pairing"
+    CONNECTED = "connected"
+    RECONNECTING = "reconnecting"
+    DISCONNECTED = "disconnected"
+    LOGGED_OUT = "logged_out"
+    SUSPENDED = "suspended"
+    ERROR = "error"
+
+
+class ClinicState(StrEnum):
+    """The wire names of a clinic's states."""
+
+    RUNNING = "running"
+    DEGRADED = "degraded"
+    ERROR = "error"
+    QUARANTINED = "quarantined"
+    SUSPENDED = "suspended"
+
+
+class Breaker(StrEnum):
+    """The state of the circuit breaker around connecting."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+DisplayName = Annotated[str, Meta(min_length=1, max_length=120)]
+
+
+class ClinicRecord(Struct, frozen=True, kw_only=True):
+    """A wanted clinic, as it stands in the registry bucket."""
+
+    id: ClinicId
+    name: DisplayName
+    timezone: str = "America/Sao_Paulo"
+    created_at: datetime
+
+
+class ChannelRecord(Struct, frozen=True, kw_only=True):
+    """A wanted channel, as it stands in the registry bucket."""
+
+    clinic: ClinicId
+    id: ChannelId
+    name: DisplayName
+    created_at: datetime
+    config: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class ClinicSnapshot(Struct, frozen=True, kw_only=True):
+    """A clinic as it is now; ``reason`` is empty while it runs."""
+
+    id: str
+    name: str
+    timezone: str
+    state: ClinicState
+    reason: str
+    channels: dict[str, int]
+    created_at: datetime
+
+
+class ChannelSnapshot(Struct, frozen=True, kw_only=True):
+    """A channel as it is now (the shape of HTTP and rpc ``status``). ``phone`` is digits; ``queued`` counts commands
+    that this channel has taken and not finished."""
+
+    clinic: str
+    channel: str
+    name: str
+    state: ChannelState
+    reason: str
+    since: datetime
+    phone: str | None
+    jid: str | None
+    profile_name: str | None
+    attempt: int
+    next_retry_at: datetime | None
+    breaker: Breaker
+    queued: int
+    created_at: datetime
+    last_connected_at: datetime | None
+    last_activity_at: datetime | None
+    config: dict[str, Any]
+
+
+class QrCode(Struct, frozen=True, kw_only=True):
+    """The pairing code to show now. ``code`` is what the QR encodes."""
+
+    code: str
+    expires_at: datetime
+
+
+class PairingCode(Struct, frozen=True, kw_only=True):
+    """An eight-character code (``XXXX-XXXX``) to type on the phone ``phone``."""
+
+    code: str
+    phone: str
+    expires_at: datetime

@@ -1,0 +1,161 @@
+"""The send command: what a service asks a channel to send.
+
+``parse`` checks everything that can be known without asking anybody; what it accepts can be tried.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from protocol.codec import decode, decode_raw
+from protocol.errors import InvalidBodyError, InvalidInputError
+from protocol.ids import Address, CommandId
+
+MAX_TEXT: Final = 65_536
+"""Characters of text or caption that WhatsApp's clients show."""
+MAX_INLINE_MEDIA: Final = 512 * 1024
+"""Bytes of ``media.data``; larger media goes through the clinic's Object Store."""
+MAX_META: Final = 8
+"""Levels of nesting in ``meta``."""
+
+ContentType = Literal[
+    "text",
+    "image",
+    "audio",
+    "video",
+    "document",
+    "sticker",
+    "location",
+    "contact",
+    "poll",
+    "reaction",
+    "edit",
+    "revoke",
+]
+SUPPORTED_TYPES: Final = frozenset({"text", "image", "reaction"})
+"""Types this version sends; the others are valid commands answered with ``unsupported``."""
+
+ShortText = Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class Media(Struct, frozen=True, kw_only=True):
+    """Where the bytes are: exactly one of ``object`` (key in the Object Store ``media``), ``url`` and ``data``."""
+
+    object: ShortText | None = None
+    url: Annotated[str, Meta(max_length=2048)] | None = None
+    data: Annotated[bytes, Meta(min_length=1, max_length=MAX_INLINE_MEDIA)] | None = None
+    mime: Annotated[str, Meta(pattern=r"^[a-z]+/[a-zA-Z0-9.+-]{1,100}$")] | None = None
+    filename: ShortText | None = None
+    caption: Annotated[str, Meta(max_length=MAX_TEXT)] | None = None
+    voice: bool = False
+
+
+class ReplyTo(Struct, frozen=True, kw_only=True):
+    """The message that is quoted: its WhatsApp id and its author (number or JID; empty: the chat's person)."""
+
+    id: ShortText
+    from_: str | None = msgspec.field(default=None, name="from")
+
+
+class SendCommand(Struct, frozen=True, kw_only=True):
+    """One message to send. ``id`` is the idempotency key, unique per channel; ``meta`` is echoed in every event."""
+
+    v: Literal[1]
+    id: CommandId
+    to: Annotated[str, Meta(min_length=1, max_length=64)]
+    type: ContentType
+    text: Annotated[str, Meta(max_length=MAX_TEXT)] | None = None
+    media: Media | None = None
+    reply_to: ReplyTo | None = None
+    mentions: Annotated[list[str], Meta(max_length=256)] = msgspec.field(default_factory=list)
+    target: ShortText | None = None
+    not_before: datetime | None = None
+    expires_at: datetime | None = None
+    deliver_by: datetime | None = None
+    on_uncertain: Literal["resend", "hold"] | None = None
+    meta: dict[str, Any] | None = None
+
+    @property
+    def address(self) -> Address:
+        """``to``, parsed; cannot fail for a command that came out of ``parse``."""
+        return Address.parse(self.to)
+
+    def expired(self, now: datetime) -> bool:
+        """True once ``expires_at`` has passed."""
+        return self.expires_at is not None and now >= self.expires_at
+
+
+def parse(body: bytes) -> SendCommand:
+    """A body from ``.send`` as a command that can be tried.
+
+    Raises:
+        InvalidBodyError: unreadable, of a wrong shape, or with fields that do not go together; names the field.
+        InvalidInputError: ``to`` is no address.
+    """
+    command = decode(body, SendCommand)
+    Address.parse(command.to)
+    if command.reply_to is not None and command.reply_to.from_:
+        Address.parse(command.reply_to.from_)
+    for field in ("not_before", "expires_at", "deliver_by"):
+        _check_time(field, getattr(command, field))
+    _check_content(command)
+    return command
+
+
+def salvage_id(body: bytes) -> str | None:
+    """The ``id`` of a body that ``parse`` refused, if it has a valid one: the refusal can then be a result event."""
+    try:
+        raw = decode_raw(body)
+        return msgspec.convert(raw["id"], CommandId) if isinstance(raw, dict) and "id" in raw else None
+    except (InvalidInputError, msgspec.ValidationError):
+        return None
+
+
+def _check_time(field: str, value: datetime | None) -> None:
+    if value is not None and value.tzinfo is None:
+        raise InvalidBodyError(field, "a time with an offset, such as 2026-11-20T12:00:00Z")
+
+
+def _check_content(command: SendCommand) -> None:
+    match command.type:
+        case "text" | "edit":
+            _require(bool(command.text), "text", f"text, for type {command.type}")
+        case "reaction":
+            _require(command.text is not None, "text", "an emoji, or an empty text to take a reaction back")
+        case "image" | "audio" | "video" | "document" | "sticker":
+            media = command.media
+            _require(media is not None, "media", f"media, for type {command.type}")
+            assert media is not None
+            given = [name for name in ("object", "url", "data") if getattr(media, name) is not None]
+            _require(len(given) == 1, "media", f"exactly one of object, url and data, got {given or 'none'}")
+        case _:
+            pass
+    if command.type in ("reaction", "edit", "revoke"):
+        _require(command.target is not None, "target", f"the id of a message, for type {command.type}")
+
+
+def _require(holds: bool, field: str, expected: str) -> None:
+    if not holds:
+        raise InvalidBodyError(field, expected)
+
+
+def unsupported(command: SendCommand) -> str | None:
+    """What this version cannot do of ``command``, as words for the error; None if it can do all.
+
+    A promise that cannot be kept (a schedule, a deadline) is refused rather than ignored.
+    """
+    if command.type not in SUPPORTED_TYPES:
+        return f"type {command.type} (supported: {', '.join(sorted(SUPPORTED_TYPES))})"
+    if command.media is not None and command.media.url is not None:
+        return "media.url (supported: object, data)"
+    for field in ("not_before", "deliver_by"):
+        if getattr(command, field) is not None:
+            return field
+    return "mentions" if command.mentions else None
+
+
+def utc_now() -> datetime:
+    """The present time with its offset, as every time on the wire has one."""
+    return datetime.now(UTC)

@@ -1,0 +1,157 @@
+"""The events that a channel publishes on NATS. Every body has ``v``, ``clinic`` and ``channel``.
+
+``Nats-Msg-Id`` is a stable hash, so that what is published twice after a crash is stored once.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from protocol.channel import Breaker, ChannelState
+from protocol.codes import ErrorCode
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """What all events have."""
+
+    v: Literal[1] = 1
+    clinic: str
+    channel: str
+
+
+class EventMedia(Struct, frozen=True, kw_only=True):
+    """Media of an inbound message: ``object`` is its key in the clinic's Object Store; None with ``error`` set."""
+
+    object: str | None
+    mime: str
+    size: int
+    sha256: str
+    filename: str | None = None
+    caption: str | None = None
+    error: str | None = None
+
+
+class EventReply(Struct, frozen=True, kw_only=True):
+    """The message that an inbound message quotes."""
+
+    id: str
+    from_: str | None = msgspec.field(default=None, name="from")
+
+
+class MessageEvent(Event, frozen=True, kw_only=True):
+    """An inbound message. ``chat``, ``from`` are JIDs; ``from_phone`` digits and ``from_lid`` a JID where known.
+
+    ``backlog``: it waited on WhatsApp's server while we were away, so no automatic answer should be given.
+    """
+
+    wa_id: str
+    chat: str
+    from_: str = msgspec.field(name="from")
+    from_phone: str | None
+    from_lid: str | None
+    push_name: str | None
+    is_group: bool
+    from_me: bool
+    backlog: bool
+    at: datetime
+    type: str
+    text: str | None = None
+    media: EventMedia | None = None
+    reply_to: EventReply | None = None
+    target: str | None = None
+    mentions: list[str] = msgspec.field(default_factory=list)
+    edited: bool = False
+    revoked: bool = False
+    forwarded: bool = False
+
+
+class ReceiptEvent(Event, frozen=True, kw_only=True):
+    """``from`` has received, read or played the message ``wa_id``; ``id`` and ``meta`` of the command that sent it."""
+
+    wa_id: str
+    id: str | None
+    type: Literal["delivered", "read", "played"]
+    chat: str
+    from_: str = msgspec.field(name="from")
+    at: datetime
+    meta: dict[str, Any] | None = None
+
+
+class ErrorBody(Struct, frozen=True, kw_only=True):
+    """Why a command failed. ``code`` is one of ``protocol.codes.ErrorCode``."""
+
+    code: str
+    message: str
+    permanent: bool
+
+    @classmethod
+    def of(cls, code: ErrorCode, message: str) -> "ErrorBody":
+        """The body for ``code``, whose permanence goes with it."""
+        return cls(code=code.value, message=message, permanent=code.permanent)
+
+
+ResultStatus = Literal["sent", "failed", "expired", "held", "late"]
+
+
+class ResultEvent(Event, frozen=True, kw_only=True):
+    """The outcome of a command: exactly one for each (``id``, ``run``); given again when the id is sent again."""
+
+    id: str
+    run: int = 1
+    status: ResultStatus
+    repeat: bool = False
+    wa_id: str | None = None
+    to: str | None = None
+    attempts: int = 0
+    error: ErrorBody | None = None
+    queued_at: datetime | None = None
+    sent_at: datetime | None = None
+    meta: dict[str, Any] | None = None
+
+
+class StateEvent(Event, frozen=True, kw_only=True):
+    """A transition of a channel. ``attempt`` counts openings since the last connection; times are UTC."""
+
+    state: ChannelState
+    previous: ChannelState
+    reason: str
+    since: datetime
+    attempt: int
+    next_retry_at: datetime | None
+    breaker: Breaker
+
+
+class QrEvent(Event, frozen=True, kw_only=True):
+    """A pairing code to scan; each new one replaces the one before. It is a secret until it expires."""
+
+    code: str
+    expires_at: datetime
+
+
+class DeadLetter(Event, frozen=True, kw_only=True):
+    """A command that will not be tried again. ``body``: what was received; ``id`` is None if none could be read."""
+
+    id: str | None
+    run: int = 1
+    error: ErrorBody
+    attempts: int
+    at: datetime
+    body: bytes
+
+
+def message_id(channel: str, *parts: str) -> str:
+    """A stable ``Nats-Msg-Id`` for an event of ``channel`` told apart by ``parts`` (32 hexadecimal digits)."""
+    return stable_hash((channel, *parts))
+
+
+def stable_hash(parts: Sequence[str]) -> str:
+    """A hash of ``parts`` in which no two different sequences run together."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(4, "big") + encoded)
+    return digest.hexdigest()

@@ -1,0 +1,313 @@
+"""What a port is asked and what it says.
+
+A port is the OS process that holds one channel's neonize socket (Erlang's word for an outside program that looks like
+a process). Requests, answers and events are tagged Structs: the same types travel through the framed socket pair and
+into the actors. An event carries no incarnation of its own; whoever opened the port knows which one it listens to.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+
+class PortSpec(Struct, frozen=True, kw_only=True):
+    """How to open a port. ``store`` is the path of its SQLite session store, on memory-backed storage.
+
+    ``device_name`` is what the phone lists under linked devices; ``proxy`` an ``http://`` or ``socks5://`` URL.
+    """
+
+    clinic: str
+    channel: str
+    incarnation: int
+    store: str
+    device_name: str
+    proxy: str | None = None
+
+
+# -- requests --
+
+
+class PortMessage(Struct, frozen=True, kw_only=True, tag=True):
+    """Base of everything that crosses the socket pair; the class name is the tag."""
+
+
+class Quote(Struct, frozen=True, kw_only=True):
+    """The message that is replied to: its WhatsApp id and the JID of its author."""
+
+    wa_id: str
+    author: str
+
+
+class SendText(PortMessage, frozen=True, kw_only=True):
+    """Send ``text`` to the JID ``to``."""
+
+    to: str
+    text: str
+    quote: Quote | None = None
+
+
+class SendImage(PortMessage, frozen=True, kw_only=True):
+    """Upload ``data`` and send it to ``to`` as an image."""
+
+    to: str
+    data: bytes
+    mime: str
+    caption: str | None = None
+    quote: Quote | None = None
+
+
+class SendReaction(PortMessage, frozen=True, kw_only=True):
+    """React with ``emoji`` (empty: take the reaction back) to ``target``, a message in the chat ``to`` that we sent
+    if ``from_me``."""
+
+    to: str
+    target: str
+    from_me: bool
+    emoji: str
+
+
+class RequestPairingCode(PortMessage, frozen=True, kw_only=True):
+    """Ask WhatsApp for a code to type on the phone ``phone`` (digits). Only while a QR code is shown."""
+
+    phone: str
+
+
+class FetchMedia(PortMessage, frozen=True, kw_only=True):
+    """Download the media that ``reference`` (from a ``MediaReference``) names."""
+
+    reference: bytes
+
+
+class Probe(PortMessage, frozen=True, kw_only=True):
+    """Ask WhatsApp's server something harmless and wait: the one proof that a session is alive."""
+
+
+class LogOut(PortMessage, frozen=True, kw_only=True):
+    """Unlink this device from the account. No event follows; the session store is empty afterwards."""
+
+
+SendRequest = SendText | SendImage | SendReaction
+PortRequest = SendRequest | RequestPairingCode | FetchMedia | Probe | LogOut
+
+
+# -- answers --
+
+
+class Sent(PortMessage, frozen=True, kw_only=True):
+    """WhatsApp's server acknowledged the message *and* it was encrypted for the recipient's main device."""
+
+    wa_id: str
+    at: datetime
+
+
+class PairingCodeIssued(PortMessage, frozen=True, kw_only=True):
+    """The code, as ``XXXX-XXXX``."""
+
+    code: str
+
+
+class MediaFetched(PortMessage, frozen=True, kw_only=True):
+    """The decrypted and verified bytes."""
+
+    data: bytes
+
+
+class Done(PortMessage, frozen=True, kw_only=True):
+    """It was done, and there is nothing more to say."""
+
+
+class Failed(PortMessage, frozen=True, kw_only=True):
+    """It was not done. ``code`` is the wire name of a ``protocol.codes.ErrorCode``; ``message`` is fit for an operator:
+    no text of a message, no full phone number."""
+
+    code: str
+    message: str
+
+
+PortAnswer = Sent | PairingCodeIssued | MediaFetched | Done | Failed
+
+
+# -- events --
+
+
+class QrShown(PortMessage, frozen=True, kw_only=True):
+    """A pairing code to scan; it replaces the one before. ``valid_s``: how long WhatsApp takes it, in seconds."""
+
+    code: str
+    valid_s: float
+
+
+class PairingSucceeded(PortMessage, frozen=True, kw_only=True):
+    """The phone accepted us and the session is stored; a ``Connected`` should follow within seconds."""
+
+    jid: str
+    lid: str
+
+
+class PairingFailed(PortMessage, frozen=True, kw_only=True):
+    """Pairing ended without success: ``timeout`` (all codes shown), ``client_outdated``, ``refused`` (the phone's proof
+    was wrong) or ``unexpected``. The port is of no more use."""
+
+    status: Literal["timeout", "client_outdated", "refused", "unexpected"]
+
+
+class Connected(PortMessage, frozen=True, kw_only=True):
+    """Logged in. ``jid`` is our own device's JID, ``phone`` its digits."""
+
+    jid: str
+    lid: str | None
+    phone: str
+    profile_name: str | None
+
+
+class Disconnected(PortMessage, frozen=True, kw_only=True):
+    """The socket is lost; whatsmeow is already dialling again."""
+
+
+class KeepAliveMissed(PortMessage, frozen=True, kw_only=True):
+    """``count`` keep-alives in a row went unanswered."""
+
+    count: int
+
+
+class KeepAliveRestored(PortMessage, frozen=True, kw_only=True):
+    """Keep-alives are answered again."""
+
+
+class LoggedOut(PortMessage, frozen=True, kw_only=True):
+    """WhatsApp ended the session (device removed, account gone): a new pairing is needed."""
+
+    reason: str
+
+
+class Replaced(PortMessage, frozen=True, kw_only=True):
+    """Another process connected with the same session. whatsmeow does not reconnect."""
+
+
+class Banned(PortMessage, frozen=True, kw_only=True):
+    """The account is banned for ``expires_in_s`` seconds (0: not said), for reason ``code``."""
+
+    code: int
+    expires_in_s: float
+
+
+class Outdated(PortMessage, frozen=True, kw_only=True):
+    """WhatsApp refuses this client version: Plantão must be upgraded."""
+
+
+class ConnectRefused(PortMessage, frozen=True, kw_only=True):
+    """WhatsApp refused the login for another ``reason``; whatsmeow does not reconnect."""
+
+    reason: str
+
+
+class StreamFailed(PortMessage, frozen=True, kw_only=True):
+    """A stream error ``code`` that whatsmeow does not understand; the socket will close."""
+
+    code: str
+
+
+class BacklogAnnounced(PortMessage, frozen=True, kw_only=True):
+    """So much waits on WhatsApp's server."""
+
+    messages: int
+    receipts: int
+
+
+class BacklogDelivered(PortMessage, frozen=True, kw_only=True):
+    """What waited has been delivered."""
+
+    count: int
+
+
+class MediaReference(Struct, frozen=True, kw_only=True):
+    """Media of an inbound message; ``reference`` is opaque and goes into ``FetchMedia``. ``sha256`` is hexadecimal."""
+
+    kind: Literal["image", "audio", "video", "document", "sticker"]
+    mime: str
+    size: int
+    sha256: str
+    filename: str | None
+    caption: str | None
+    reference: bytes
+
+
+class MessageReceived(PortMessage, frozen=True, kw_only=True):
+    """An inbound message, decrypted. ``chat`` and ``sender`` are bare JIDs; ``backlog``: it waited while we were away.
+
+    ``type`` is as in the send command, or ``unknown`` for a kind that has no name here yet (its text is None).
+    ``target``: the message that a reaction, edit or revocation is about.
+    """
+
+    wa_id: str
+    chat: str
+    sender: str
+    sender_phone: str | None
+    sender_lid: str | None
+    push_name: str | None
+    is_group: bool
+    from_me: bool
+    backlog: bool
+    at: datetime
+    type: str
+    text: str | None = None
+    media: MediaReference | None = None
+    quote: Quote | None = None
+    target: str | None = None
+    edited: bool = False
+    revoked: bool = False
+    forwarded: bool = False
+
+
+class ReceiptReceived(PortMessage, frozen=True, kw_only=True):
+    """``sender`` has received, read or played the messages ``wa_ids`` of ``chat``."""
+
+    wa_ids: list[str]
+    chat: str
+    sender: str
+    kind: Literal["delivered", "read", "played"]
+    at: datetime
+
+
+class Undecryptable(PortMessage, frozen=True, kw_only=True):
+    """An inbound message that could not be decrypted; whatsmeow has asked its sender to send it again."""
+
+    wa_id: str
+    chat: str
+    sender: str
+    at: datetime
+
+
+class PortExited(PortMessage, frozen=True, kw_only=True):
+    """The port is gone; always the last event. ``reason`` says how (exit status, missed deadline, lost heartbeat,
+    what ``connect()`` raised); ``expected``: we had asked for it."""
+
+    reason: str
+    expected: bool
+
+
+Inbound = MessageReceived | ReceiptReceived
+"""The events that flow under credit (see ``interfaces.Port.grant``)."""
+
+PortEvent = (
+    QrShown
+    | PairingSucceeded
+    | PairingFailed
+    | Connected
+    | Disconnected
+    | KeepAliveMissed
+    | KeepAliveRestored
+    | LoggedOut
+    | Replaced
+    | Banned
+    | Outdated
+    | ConnectRefused
+    | StreamFailed
+    | BacklogAnnounced
+    | BacklogDelivered
+    | MessageReceived
+    | ReceiptReceived
+    | Undecryptable
+    | PortExited
+)
