@@ -202,6 +202,12 @@ class ConnectRefused(PortMessage, frozen=True, kw_only=True):
     reason: str
 
 
+class StoreUnusable(PortMessage, frozen=True, kw_only=True):
+    """The session store cannot be opened, read or written; ``reason`` names the file. The port is of no more use."""
+
+    reason: str
+
+
 class StreamFailed(PortMessage, frozen=True, kw_only=True):
     """A stream error ``code`` that whatsmeow does not understand; the socket will close."""
 
@@ -303,6 +309,7 @@ PortEvent = (
     | Banned
     | Outdated
     | ConnectRefused
+    | StoreUnusable
     | StreamFailed
     | BacklogAnnounced
     | BacklogDelivered

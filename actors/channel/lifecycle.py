@@ -1,0 +1,432 @@
+"""The life of a channel's session, pure: ``step(life, event, now, policy, random) -> (life, effects)``.
+
+The state comes first and is moved by ``machine.TRANSITIONS`` alone; the rest are side facts. The laws:
+
+- at most one port at a time: a new one is opened only when the one before it is known to be gone;
+- one owner of reconnection: whatsmeow may redial for ``patience_s``; after that the port is killed and only the
+  backoff and the breaker here say when the next one is opened;
+- what an old incarnation says is dropped.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from random import Random
+from typing import assert_never
+
+from actors.channel import machine
+from actors.channel.machine import WANTS_PORT, next_state
+from protocol import port
+from protocol.channel import ChannelState as S
+from protocol.channel import QrCode
+from supervisor.backoff import Backoff
+from supervisor.breaker import Breaker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Times in seconds. ``max_attempts`` 0 is: never give up."""
+
+    patience_s: float = 10.0
+    open_s: float = 60.0
+    pairing_s: float = 10.0
+    max_codes: int = 6
+    max_attempts: int = 0
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The time, as a date for people and as monotonic seconds for waiting."""
+
+    wall: datetime
+    mono: float
+
+    def after(self, seconds: float) -> datetime:
+        """The date ``seconds`` from now."""
+        return self.wall + timedelta(seconds=seconds)
+
+
+class PortPhase(Enum):
+    """Where this channel's port is in its life."""
+
+    ABSENT = "absent"
+    OPENING = "opening"
+    UP = "up"
+    CLOSING = "closing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """``failures`` counts ports lost since the channel was last stable; ``codes`` the QR codes this port has shown."""
+
+    state: S
+    reason: str
+    since: datetime
+    breaker: Breaker
+    phase: PortPhase = PortPhase.ABSENT
+    incarnation: int = 0
+    failures: int = 0
+    next_retry_at: datetime | None = None
+    connected_since: float | None = None
+    last_connected_at: datetime | None = None
+    codes: int = 0
+    qr: QrCode | None = None
+    jid: str | None = None
+    phone: str | None = None
+    profile_name: str | None = None
+
+    @property
+    def attempt(self) -> int:
+        """Ports lost since the last connection."""
+        return 0 if self.state is S.CONNECTED else self.failures
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can be sent now."""
+        return self.state is S.CONNECTED and self.phase is PortPhase.UP
+
+
+# -- events --
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The channel's actor is up; ``open``: the channel is to be connected."""
+
+    open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PortOpened:
+    """The port that was asked for is there."""
+
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortNotOpened:
+    """The port that was asked for could not be had."""
+
+    incarnation: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FromPort:
+    """What a port said."""
+
+    incarnation: int
+    event: port.PortEvent
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDue:
+    """The wait before the next port is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatienceOver:
+    """What should have happened has not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """``connect`` or ``pair``: open a port now; a live one is replaced."""
+
+    reason: str = "requested"
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """``disconnect``."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedOutByUs:
+    """``logout`` succeeded."""
+
+
+LifeEvent = Began | PortOpened | PortNotOpened | FromPort | RetryDue | PatienceOver | Open | Close | LoggedOutByUs
+
+
+# -- effects --
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPort:
+    """Open this incarnation."""
+
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePort:
+    """End this incarnation: in an orderly way, or at once."""
+
+    incarnation: int
+    orderly: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePort:
+    """Ask the server something through this incarnation; one that misses the deadline is killed."""
+
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Say ``event`` in ``seconds``; replaces the timer for the same kind of event."""
+
+    event: RetryDue | PatienceOver
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Forget the timer for this kind of event."""
+
+    event: RetryDue | PatienceOver
+
+
+Effect = OpenPort | ClosePort | ProbePort | SetTimer | CancelTimer
+
+
+def begin(now: Now, breaker: Breaker) -> Life:
+    """A channel before anything happened."""
+    return Life(state=S.INITIALIZING, reason="starting", since=now.wall, breaker=breaker)
+
+
+def step(life: Life, event: LifeEvent, now: Now, policy: Policy, random: Random) -> tuple[Life, list[Effect]]:
+    """What follows from ``event``.
+
+    Raises:
+        IllegalTransitionError: the machine's table has no such transition.
+    """
+    after, effects = _Step(life, now, policy, random).take(event)
+    return after, effects
+
+
+class _Step:
+    """One step: a cursor over the life as it changes, and the effects gathered on the way."""
+
+    def __init__(self, life: Life, now: Now, policy: Policy, random: Random) -> None:
+        self.life = life
+        self.now = now
+        self.policy = policy
+        self.random = random
+        self.effects: list[Effect] = []
+
+    def take(self, event: LifeEvent) -> tuple[Life, list[Effect]]:
+        match event:
+            case Began(wanted):
+                if not wanted:
+                    self.move(machine.CloseRequested(), "not started")
+            case Open(reason):
+                self.open(reason)
+            case Close():
+                self.rest(machine.CloseRequested(), "requested")
+            case LoggedOutByUs():
+                self.rest(machine.SessionEnded(), "logout")
+            case RetryDue():
+                self.life = replace(self.life, next_retry_at=None, breaker=self.life.breaker.attempt())
+            case PatienceOver():
+                self.lose_port(self.impatience())
+            case PortOpened(incarnation):
+                self.opened(incarnation)
+            case PortNotOpened(incarnation, reason):
+                self.gone(incarnation, reason)
+            case FromPort(incarnation, said):
+                self.heard(incarnation, said)
+            case _:
+                assert_never(event)
+        self.reconcile()
+        return self.life, self.effects
+
+    # -- moving --
+
+    def move(self, event: machine.MachineEvent, reason: str) -> None:
+        state = next_state(self.life.state, event)
+        if (state, reason) != (self.life.state, self.life.reason):
+            since = self.now.wall if state is not self.life.state else self.life.since
+            self.life = replace(self.life, state=state, reason=reason, since=since)
+        if state is not S.QR_REQUIRED:
+            self.life = replace(self.life, qr=None)
+
+    def reconcile(self) -> None:
+        """Open the port that the state wants, close the one it doesn't."""
+        life = self.life
+        wanted = life.state in WANTS_PORT
+        if wanted and life.phase is PortPhase.ABSENT and life.next_retry_at is None:
+            incarnation = life.incarnation + 1
+            self.life = replace(life, phase=PortPhase.OPENING, incarnation=incarnation, codes=0)
+            self.effects += [OpenPort(incarnation), SetTimer(PatienceOver(), self.policy.open_s)]
+        elif not wanted:
+            self.close(orderly=True, reason=life.reason)
+
+    def open(self, reason: str) -> None:
+        self.move(machine.OpenRequested(), reason)
+        self.close(orderly=True, reason="replaced by request")
+        self.effects.append(CancelTimer(RetryDue()))
+        self.life = replace(self.life, next_retry_at=None, failures=0, breaker=self.life.breaker.success())
+
+    def rest(self, event: machine.MachineEvent, reason: str) -> None:
+        self.move(event, reason)
+        self.effects += [CancelTimer(RetryDue()), CancelTimer(PatienceOver())]
+        self.life = replace(self.life, next_retry_at=None)
+
+    # -- the port --
+
+    def close(self, *, orderly: bool, reason: str) -> None:
+        match self.life.phase:
+            case PortPhase.UP:
+                self.effects.append(ClosePort(self.life.incarnation, orderly, reason))
+                self.life = replace(self.life, phase=PortPhase.CLOSING)
+            case PortPhase.OPENING:
+                self.life = replace(self.life, phase=PortPhase.CLOSING)
+            case PortPhase.ABSENT | PortPhase.CLOSING:
+                pass
+            case _:
+                assert_never(self.life.phase)
+
+    def opened(self, incarnation: int) -> None:
+        if incarnation != self.life.incarnation:
+            self.effects.append(ClosePort(incarnation, orderly=False, reason="stale"))
+        elif self.life.phase is PortPhase.OPENING:
+            self.life = replace(self.life, phase=PortPhase.UP)
+        else:
+            self.effects.append(ClosePort(incarnation, orderly=False, reason="no longer wanted"))
+
+    def gone(self, incarnation: int, reason: str) -> None:
+        if incarnation != self.life.incarnation or self.life.phase is PortPhase.ABSENT:
+            return
+        asked = self.life.phase is PortPhase.CLOSING
+        self.life = replace(self.life, phase=PortPhase.ABSENT)
+        if not asked:
+            self.fail(reason)
+
+    def lose_port(self, reason: str) -> None:
+        """The port is of no more use: kill it, and open another when it is time."""
+        self.close(orderly=False, reason=reason)
+        self.fail(reason)
+
+    def fail(self, reason: str) -> None:
+        life = self.life
+        up_s = self.now.mono - life.connected_since if life.connected_since is not None else 0.0
+        failures = 1 if self.policy.backoff.stable(up_s) else life.failures + 1
+        breaker = life.breaker.failure(self.now.mono)
+        self.life = replace(life, failures=failures, breaker=breaker, connected_since=None)
+        self.effects.append(CancelTimer(PatienceOver()))
+        if self.policy.max_attempts and failures > self.policy.max_attempts:
+            self.rest(machine.Condemned(), f"gave up after {self.policy.max_attempts} attempts: {reason}")
+            return
+        self.move(machine.PortLost(), reason)
+        delay = max(self.policy.backoff.delay(failures, self.random), breaker.wait(self.now.mono))
+        self.life = replace(self.life, next_retry_at=self.now.after(delay))
+        self.effects.append(SetTimer(RetryDue(), delay))
+
+    def impatience(self) -> str:
+        match self.life.state:
+            case S.PAIRING:
+                return f"paired, but not connected within {self.policy.pairing_s:g} s"
+            case S.RECONNECTING if self.life.connected_since is not None:
+                return f"not reconnected within {self.policy.patience_s:g} s ({self.life.reason})"
+            case _:
+                return f"not connected within {self.policy.open_s:g} s"
+
+    # -- what it says --
+
+    def heard(self, incarnation: int, said: port.PortEvent) -> None:
+        if incarnation != self.life.incarnation:
+            return
+        if isinstance(said, port.PortExited):
+            self.gone(incarnation, said.reason)
+        elif self.life.phase in (PortPhase.OPENING, PortPhase.UP):
+            self.translate(said)
+
+    def translate(self, said: port.PortEvent) -> None:
+        match said:
+            case port.QrShown():
+                self.code_shown(said)
+            case port.PairingSucceeded():
+                self.move(machine.PhoneAccepted(), "paired")
+                self.effects.append(SetTimer(PatienceOver(), self.policy.pairing_s))
+            case port.PairingFailed(status=status):
+                self.pairing_failed(status)
+            case port.Connected():
+                self.came_up(said)
+            case port.Disconnected():
+                self.lose_socket("connection lost")
+            case port.StreamFailed(code=code):
+                self.lose_socket(f"stream error {code}")
+            case port.KeepAliveMissed(count=count):
+                if count == 1:
+                    self.effects.append(ProbePort(self.life.incarnation))
+                else:
+                    self.lose_port(f"{count} keep-alives unanswered")
+            case port.LoggedOut(reason=reason):
+                self.rest(machine.SessionEnded(), f"logged out by WhatsApp: {reason}")
+            case port.Replaced():
+                self.rest(machine.Condemned(), "session used elsewhere (replaced)")
+            case port.Banned(code=code, expires_in_s=expires):
+                until = f" for {expires:g} s" if expires else ""
+                self.rest(machine.Condemned(), f"banned by WhatsApp (code {code}){until}")
+            case port.Outdated():
+                self.rest(machine.Condemned(), "client outdated: upgrade Plantão")
+            case port.StoreUnusable(reason=reason):
+                self.rest(machine.Condemned(), f"session store unusable: {reason}")
+            case port.ConnectRefused(reason=reason):
+                self.lose_port(f"login refused: {reason}")
+            case (
+                port.KeepAliveRestored()
+                | port.BacklogAnnounced()
+                | port.BacklogDelivered()
+                | port.MessageReceived()
+                | port.ReceiptReceived()
+                | port.Undecryptable()
+                | port.PortExited()
+            ):
+                pass
+            case _:
+                assert_never(said)
+
+    def code_shown(self, said: port.QrShown) -> None:
+        self.life = replace(self.life, codes=self.life.codes + 1)
+        if self.life.codes > self.policy.max_codes:
+            self.rest(machine.PairingEnded(), "qr_expired")
+            return
+        self.move(machine.CodeShown(), "waiting for a phone")
+        self.life = replace(self.life, qr=QrCode(code=said.code, expires_at=self.now.after(said.valid_s)))
+        self.effects.append(CancelTimer(PatienceOver()))
+
+    def pairing_failed(self, status: str) -> None:
+        match status:
+            case "timeout":
+                self.rest(machine.PairingEnded(), "qr_expired")
+            case "refused":
+                self.rest(machine.PairingEnded(), "pairing_refused")
+            case "client_outdated":
+                self.rest(machine.Condemned(), "client outdated: upgrade Plantão")
+            case _:
+                self.lose_port(f"pairing failed: {status}")
+
+    def came_up(self, said: port.Connected) -> None:
+        self.move(machine.CameUp(), "")
+        self.life = replace(
+            self.life,
+            breaker=self.life.breaker.success(),
+            connected_since=self.life.connected_since if self.life.connected_since is not None else self.now.mono,
+            last_connected_at=self.now.wall,
+            jid=said.jid,
+            phone=said.phone,
+            profile_name=said.profile_name,
+        )
+        self.effects.append(CancelTimer(PatienceOver()))
+
+    def lose_socket(self, reason: str) -> None:
+        before = self.life.state
+        self.move(machine.SocketLost(), reason)
+        if before is S.CONNECTED:
+            self.effects.append(SetTimer(PatienceOver(), self.policy.patience_s))
