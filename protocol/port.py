@@ -28,7 +28,7 @@ class PortSpec(Struct, frozen=True, kw_only=True):
 # -- requests --
 
 
-class PortMessage(Struct, frozen=True, kw_only=True, tag=True):
+class PortMessage(Struct, frozen=True, kw_only=True, tag=True, tag_field="tag"):
     """Base of everything that crosses the socket pair; the class name is the tag."""
 
 
