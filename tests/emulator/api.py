@@ -1,0 +1,134 @@
+"""The vocabulary of the control API: what its requests and answers are made of, for both ends."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Digits = Annotated[str, Meta(pattern=r"^[0-9]{6,15}\Z")]
+"""A phone number with country code."""
+
+
+class Request(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Anything a caller sends."""
+
+
+class Scan(Request):
+    """A human scans the QR code (its text) with the phone of that number."""
+
+    qr: str
+    phone: Digits
+
+
+class PairCode(Request):
+    """A human types the pairing code on that phone."""
+
+    code: str
+    phone: Digits
+
+
+class Send(Request):
+    """A contact writes to an account: exactly one of text, image (base64 in JSON) and reaction.
+
+    ``about`` is the id of the message that is answered (with text or image) or reacted to.
+    """
+
+    to: Digits
+    text: str | None = None
+    image: bytes | None = None
+    caption: str = ""
+    mime: str = "image/png"
+    reaction: str | None = None
+    about: str = ""
+    addressing: Literal["lid", "pn"] = "lid"
+
+
+class Auto(Request):
+    """What a contact does by itself with each message; ``reply`` may contain ``{text}``."""
+
+    reply: str | None = None
+    delivered: bool = True
+    read: bool = False
+
+
+class Read(Request):
+    """A contact confirms by hand that it read a message of the account ``to``."""
+
+    id: str
+    to: Digits
+
+
+class ContactSettings(Request):
+    """Whether a number is on WhatsApp."""
+
+    exists: bool
+
+
+class InboxItem(Struct, kw_only=True, rename={"sender": "from"}):
+    """One message as a contact sees it.  ``at`` is unix seconds; ``sender`` is ``from`` in JSON."""
+
+    id: str
+    sender: str
+    type: str
+    at: float
+    text: str = ""
+    caption: str = ""
+    mime: str = ""
+    sha256: str = ""
+    size: int = 0
+    about: str = ""
+    about_text: str = ""
+
+
+class Inbox(Struct):
+    items: list[InboxItem]
+
+
+class SessionInfo(Struct):
+    """A linked device; ``since`` is the unix time of its last login or, if not connected, of its end."""
+
+    phone: str
+    device: int
+    connected: bool
+    since: float
+    offline_queue: int
+    logins: int
+
+
+Datum = str | int | float | bool
+
+
+class Event(Struct):
+    """An entry of the event feed; ``seq`` counts from 1, ``at`` is unix seconds."""
+
+    seq: int
+    at: float
+    kind: str
+    phone: str
+    data: dict[str, Datum]
+
+
+class Events(Struct):
+    """``next`` is what to ask after the next time."""
+
+    events: list[Event]
+    next: int
+
+
+class Stats(Struct):
+    """``events`` counts the feed's entries by kind since the start; ``key_reuse`` must stay empty."""
+
+    uptime: float
+    connected: int
+    media_files: int
+    events: dict[str, int]
+    key_reuse: list[str]
+
+
+class Ready(Struct):
+    """The line the emulator prints when it is ready."""
+
+    control: str
+    proxy: str
+    ca: str
+    port_command: list[str]
+    env: dict[str, str]

@@ -1,0 +1,1 @@
+"""The emulator against the real neonize client, each client in a process of its own."""
