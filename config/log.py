@@ -1,0 +1,185 @@
+"""Logging: JSON lines on stderr that name no person.
+
+``structlog`` and the standard library's loggers (pykka's, aiohttp's, nats-py's) take the same way out: ``redact`` is
+the last processor before the renderer, so nothing passes it by. What it knows to be secret or personal by its key is
+dropped; phone numbers, bearer keys and passwords in URLs are masked wherever they stand; objects it does not know
+appear as the name of their type only, since a repr could hold a message's text.
+"""
+
+import logging
+import os
+import re
+import sys
+import threading
+from collections.abc import Mapping, MutableMapping
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, TextIO
+from uuid import UUID
+
+import structlog
+
+from config.sections import Log
+from protocol.ids import mask
+
+CONTEXT: Final = ("clinic", "channel", "correlation_id")
+"""The fields that say whose line it is; bound with ``bound`` or given with each line."""
+
+DROPPED: Final = frozenset(
+    {
+        "admin_key", "api_key", "authorization", "body", "caption", "command", "cookie", "credentials", "data",
+        "headers", "key", "media", "meta", "pairing_code", "passphrase", "password", "profile_name", "push_name", "qr",
+        "reference", "secret", "seed", "text", "token", "x-api-key",
+    }
+)  # fmt: skip
+"""Keys whose values never reach a log: secrets, and the words and names of people."""
+
+_CODE: Final = re.compile(r"[a-z][a-z_]{0,39}\Z")
+_PHONE: Final = re.compile(
+    r"""
+    [0-9]{7,}                                                       # digits in a row: E.164, and the user of a JID
+    | \+[0-9][0-9 ().-]{5,}[0-9]                                    # +55 (11) 98765-4321
+    | (?<![0-9.:-])\(?[0-9]{2,3}\)?[ -]?[0-9]{4,5}[ -][0-9]{4}(?![0-9]|[.:-][0-9])   # (11) 98765-4321
+    """,
+    re.VERBOSE,
+)
+_OPAQUE: Final = re.compile(
+    r"\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9]*[a-f])[0-9a-f]{16,64})\b", re.IGNORECASE
+)
+"""UUIDs, trace ids and WhatsApp message ids: digits in them are no number, and without them no line can be followed."""
+_BEARER: Final = re.compile(r"(?i)\b(bearer|x-api-key:?)\s+[^\s'\"]+")
+_USERINFO: Final = re.compile(r"://[^/\s@]+@")
+_DEPTH: Final = 6
+_LONGEST_NUMBER: Final = 999_999_999
+"""Larger whole numbers may be phone numbers."""
+
+
+def configure(log: Log, stream: TextIO | None = None) -> None:
+    """Send all logging of this process to ``stream`` (stderr) at the level and in the format of ``log``.
+
+    Also what kills a thread or the process is then said through it. May be called again; the last call holds.
+    """
+    out = sys.stderr if stream is None else stream
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                redact,
+                _renderer(log, out),
+            ],
+        )
+    )
+    logging.root.handlers[:] = [handler]
+    logging.root.setLevel(log.level.upper())
+    logging.captureWarnings(True)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    sys.excepthook = _say_process_died
+    threading.excepthook = _say_thread_died
+
+
+def bound(**fields: str) -> structlog.stdlib.BoundLogger:
+    """A logger whose lines all carry ``fields``: ``clinic``, ``channel``, ``correlation_id``, or others."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger("plantao").bind(**fields)
+    return logger
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Processor: ``event`` without secrets and personal data, in builtins only."""
+    return {key: value if key == "timestamp" else _safe(key, value, 0) for key, value in event.items()}
+
+
+def redact_text(text: str) -> str:
+    """``text`` with phone numbers, bearer keys and passwords in URLs masked."""
+    text = _BEARER.sub(r"\1 ***", _USERINFO.sub("://***@", text))
+    shown, end = [], 0
+    for opaque in _OPAQUE.finditer(text):
+        shown += [_PHONE.sub(_masked, text[end : opaque.start()]), opaque[0]]
+        end = opaque.end()
+    return "".join(shown) + _PHONE.sub(_masked, text[end:])
+
+
+def _masked(found: re.Match[str]) -> str:
+    """A number, however it is written, with all digits but the last two masked."""
+    number = found[0]
+    if number.isdigit():
+        return mask(number)
+    last = [index for index, character in enumerate(number) if character.isdigit()][-2:]
+    return "".join("*" if c.isdigit() and index not in last else c for index, c in enumerate(number))
+
+
+def _safe(key: str, value: Any, depth: int) -> Any:
+    name = key.lower()
+    if name in DROPPED or (name == "code" and not _is_code(value)):
+        return "[dropped]"
+    match value:
+        case None | bool() | float():
+            return value
+        case Enum():
+            return _safe(key, value.value, depth)
+        case int():
+            return value if abs(value) <= _LONGEST_NUMBER else mask(str(value))
+        case str():
+            return redact_text(value)
+        case Path() | UUID() | BaseException():
+            return redact_text(str(value))
+        case datetime():
+            return value.isoformat()
+        case bytes() | bytearray():
+            return f"<{len(value)} bytes>"
+        case _:
+            return _safe_collection(value, depth)
+
+
+def _safe_collection(value: Any, depth: int) -> Any:
+    if depth < _DEPTH and isinstance(value, Mapping):
+        return {redact_text(str(key)): _safe(str(key), inner, depth + 1) for key, inner in value.items()}
+    if depth < _DEPTH and isinstance(value, list | tuple | set | frozenset):
+        return [_safe("", inner, depth + 1) for inner in value]
+    return f"<{type(value).__name__}>"
+
+
+def _is_code(value: Any) -> bool:
+    """An error code or a number, as against a QR or pairing code, which also go by that name."""
+    return isinstance(value, int) or (isinstance(value, str) and _CODE.match(value) is not None)
+
+
+def _renderer(log: Log, out: TextIO) -> Any:
+    if log.format == "json":
+        return structlog.processors.JSONRenderer(ensure_ascii=False)
+    return structlog.dev.ConsoleRenderer(colors=out.isatty() and "NO_COLOR" not in os.environ)
+
+
+def _say_process_died(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:  # pragma: no cover - runs at the interpreter's end
+    logging.getLogger("plantao").critical("the process died", exc_info=(kind, error, trace))
+
+
+def _say_thread_died(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+        name = args.thread.name if args.thread else "unknown"
+        logging.getLogger("plantao").critical(
+            "a thread died: %s", name, exc_info=(args.exc_type, args.exc_value, args.exc_traceback)
+        )

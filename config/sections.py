@@ -1,0 +1,168 @@
+"""What can be set, section by section, and what it is when nobody sets it. Durations are seconds.
+
+Every default works on a laptop with nothing installed.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from protocol.codec import Encoding
+
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+Pause = Annotated[float, Meta(gt=0, le=86_400)]
+Deadline = Annotated[float, Meta(ge=1, le=600)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Bytes = Annotated[int, Meta(ge=1024, le=1 << 30)]
+
+
+class Http(Struct, frozen=True, kw_only=True):
+    """The admin endpoint. ``port`` 0 takes a free one. There is no TLS, so ``host`` must be loopback."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
+
+
+class Nats(Struct, frozen=True, kw_only=True):
+    """The broker. An empty ``url`` starts the embedded one on loopback at ``port`` (-1 takes a free one).
+
+    ``accounts_file`` holds the credentials of each account on an external broker. ``url`` may hold a password.
+    """
+
+    url: str = ""
+    port: Annotated[int, Meta(ge=-1, le=65_535)] = 4222
+    accounts_file: Path | None = None
+
+
+class WhatsApp(Struct, frozen=True, kw_only=True):
+    """How ports are started and what the phone shows.
+
+    ``port_command`` starts the nursery and ``env`` is added to its environment. ``device_name`` is what the phone
+    lists under linked devices. ``proxy`` (``http://``, ``https://`` or ``socks5://``, empty: none) may hold a password.
+    """
+
+    port_command: list[str] = msgspec.field(default_factory=lambda: [sys.executable, "-m", "gateway.whatsapp.nursery"])
+    env: dict[str, str] = msgspec.field(default_factory=dict)
+    device_name: Annotated[str, Meta(min_length=1, max_length=50)] = "Plantão"
+    proxy: str = ""
+
+
+class Reconnect(Struct, frozen=True, kw_only=True):
+    """When a lost session is given a new port.
+
+    whatsmeow may redial by itself for ``patience`` seconds. Then new ports are opened after pauses of ``base`` ×
+    ``factor`` … up to ``cap``, with full jitter, at most ``max_attempts`` times (0: for ever). ``breaker_failures`` in
+    a row open the circuit breaker for ``breaker_pause_s``.
+    """
+
+    patience: Seconds = 10.0
+    base: Pause = 1.0
+    factor: Annotated[float, Meta(ge=1, le=10)] = 2.0
+    cap: Pause = 30.0
+    max_attempts: Annotated[int, Meta(ge=0)] = 0
+    breaker_failures: Count = 5
+    breaker_pause_s: Seconds = 60.0
+
+
+class Pairing(Struct, frozen=True, kw_only=True):
+    """At most ``max_codes`` QR codes are shown; once a phone has accepted, the session must be up within
+    ``connect_patience``."""
+
+    max_codes: Annotated[int, Meta(ge=1, le=6)] = 6
+    connect_patience: Seconds = 10.0
+
+
+class Outbox(Struct, frozen=True, kw_only=True):
+    """How a channel works off its commands.
+
+    It owns at most ``window`` commands and hands at most ``in_flight`` to its port at once. A command is tried
+    ``attempts`` times, after pauses from ``backoff_base`` doubling to ``backoff_cap``. ``on_uncertain`` says what
+    becomes of one that may have been sent already.
+    """
+
+    window: Count = 64
+    in_flight: Count = 4
+    attempts: Annotated[int, Meta(ge=1, le=100)] = 5
+    backoff_base: Pause = 1.0
+    backoff_cap: Pause = 60.0
+    on_uncertain: Literal["resend", "hold"] = "resend"
+
+
+class Calls(Struct, frozen=True, kw_only=True):
+    """How long a call into a port may take; a port that takes longer is killed (but for media).
+
+    WhatsApp's own limit for a send is 75 s, so ``send_deadline`` stays above it.
+    """
+
+    send_deadline: Deadline = 80.0
+    connect_deadline: Deadline = 60.0
+    pair_deadline: Deadline = 30.0
+    logout_deadline: Deadline = 30.0
+    probe_deadline: Deadline = 10.0
+    media_timeout: Deadline = 30.0
+
+
+class Events(Struct, frozen=True, kw_only=True):
+    """How events are written; ``from_me``: also publish what the account's owner sends from other devices."""
+
+    encoding: Encoding = Encoding.MSGPACK
+    from_me: bool = False
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """Bounds. ``media_bytes`` is for one message's media, ``body_bytes`` for one HTTP request."""
+
+    channels_per_clinic: Count = 50
+    media_bytes: Bytes = 16 << 20
+    body_bytes: Bytes = 1 << 20
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    """The log on stderr: ``json`` for machines, ``console`` for a person at a terminal."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class Boot(Struct, frozen=True, kw_only=True):
+    """At most ``parallel`` channels open ports at once, each after a random pause of up to ``jitter_s``."""
+
+    parallel: Annotated[int, Meta(ge=1, le=64)] = 4
+    jitter_s: Seconds = 0.2
+
+
+class Shutdown(Struct, frozen=True, kw_only=True):
+    """After ``deadline_s`` what has not ended in an orderly way is ended by force."""
+
+    deadline_s: Deadline = 20.0
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything, as ``config.settings.load`` puts it together.
+
+    ``data`` and ``runtime`` are absolute. ``runtime_in_memory`` is found out, not set: false if working copies of
+    session stores would be written in clear to a disk, about which the node warns.
+    """
+
+    data: Path
+    runtime: Path
+    runtime_in_memory: bool
+    http: Http = msgspec.field(default_factory=Http)
+    nats: Nats = msgspec.field(default_factory=Nats)
+    whatsapp: WhatsApp = msgspec.field(default_factory=WhatsApp)
+    reconnect: Reconnect = msgspec.field(default_factory=Reconnect)
+    pairing: Pairing = msgspec.field(default_factory=Pairing)
+    outbox: Outbox = msgspec.field(default_factory=Outbox)
+    calls: Calls = msgspec.field(default_factory=Calls)
+    events: Events = msgspec.field(default_factory=Events)
+    limits: Limits = msgspec.field(default_factory=Limits)
+    log: Log = msgspec.field(default_factory=Log)
+    boot: Boot = msgspec.field(default_factory=Boot)
+    shutdown: Shutdown = msgspec.field(default_factory=Shutdown)
+
+
+SECRETS: Final = frozenset({"nats.url", "whatsapp.proxy"})
+"""Settings that may hold a password: they may come from a file of their own, and no error repeats them."""
