@@ -153,6 +153,10 @@ class EmulatorProcess:
         """Is this number on WhatsApp?"""
         await self._post(f"/contacts/{contact}", {"exists": exists})
 
+    async def reinstall(self, contact: str) -> None:
+        """The contact installs WhatsApp anew: its keys are others, and it cannot read what comes for the old."""
+        await self._post(f"/contacts/{contact}/reinstall", {})
+
     async def fault(self, kind: str, **parameters: str | float | bool | None) -> str:
         """Set a fault (see ``faults.py`` for the kinds and their parameters); its id."""
         answer = await self._post("/faults", {"kind": kind, **parameters})

@@ -38,6 +38,11 @@ class Contact:
         self.inbox.append(item)
         return item
 
+    def reinstall(self) -> None:
+        """WhatsApp is installed anew on the phone: another identity, and no conversation is remembered."""
+        self.party = Party()
+        self.retries.clear()
+
     def reply_to(self, item: InboxItem) -> str | None:
         """What its habit says to a message; reactions are not answered."""
         if self.auto.reply is None or item.type == "reaction":

@@ -40,6 +40,7 @@ class Control:
                 web.get("/contacts/{phone}/inbox", self._inbox),
                 web.post("/contacts/{phone}/auto", self._auto),
                 web.post("/contacts/{phone}/read", self._read),
+                web.post("/contacts/{phone}/reinstall", self._reinstall),
                 web.get("/sessions", self._sessions),
                 web.post("/faults", self._arm),
                 web.get("/faults", self._faults),
@@ -88,6 +89,10 @@ class Control:
             raise RequestError("id: no such message from this account in the contact's inbox")
         for device in self._world.devices(body.to):
             confirm(self._world, contact, device, body.id, "read")
+        return _json({})
+
+    async def _reinstall(self, request: web.Request) -> web.Response:
+        self._world.contact(_phone(request)).reinstall()
         return _json({})
 
     async def _sessions(self, _request: web.Request) -> web.Response:

@@ -9,6 +9,10 @@ from tests.emulator.handlers.bundles import bundle_children
 from tests.emulator.world import RequestError, World
 
 _RETRIES = 2
+"""How often a contact asks again for a message that it cannot read."""
+
+_SAME_CONVERSATION = 1
+"""How many retries of a client are answered from the conversation as it is; then a new one is begun."""
 
 
 def send(world: World, contact: Contact, to: str, written: Written, *, by_lid: bool) -> str:
@@ -37,6 +41,8 @@ def _post(world: World, contact: Contact, device: Device, written: Written, mess
         attrs |= {"from": contact.pn, "addressing_mode": "pn", "sender_lid": contact.lid}
 
     def write(retries: int) -> Node:
+        if retries > _SAME_CONVERSATION:
+            contact.party.forget(device.address)
         kind, sealed = _encrypt(contact, device, plain)
         sealed_attrs: dict[str, Value] = {"v": "2", "type": kind, "mediatype": written.media_type}
         if retries:

@@ -80,6 +80,11 @@ class Party(Generic[Address]):
     def knows(self, address: Address) -> bool:
         return bool(self._conversations.get(address))
 
+    def forget(self, address: Address) -> None:
+        """Drop the conversations with ``address``."""
+        self._conversations.pop(address, None)
+        self._pending.pop(address, None)
+
     def begin(self, address: Address, bundle: Bundle) -> None:
         """Start a conversation from the other's bundle; ValueError if its signed prekey is not signed by it."""
         if not verify(bundle.identity, KEY_TYPE + bundle.signed.public, bundle.signed.signature):
