@@ -55,6 +55,11 @@ class ErrorCode(Enum):
     OUTCOME_UNKNOWN = "outcome_unknown", Permanence.UNKNOWN, "no answer came: it may have been sent"
     INTERNAL = "internal", Permanence.UNKNOWN, "an error that Plantão does not know; see the log"
 
+    @classmethod
+    def of(cls, wire: str) -> "ErrorCode":
+        """The code with this wire name; raises KeyError if there is none."""
+        return {code.value: code for code in cls}[wire]
+
     @property
     def permanent(self) -> bool:
         """True if trying again cannot help; goes into ``error.permanent`` on the wire."""

@@ -102,7 +102,12 @@ class PortStartError(PortError):
 
 
 class PortGoneError(PortError):
-    """The port is gone. What was in flight has an unknown outcome."""
+    """The port is gone. What was in flight has an unknown outcome, unless it never ``reached`` the port."""
+
+    def __init__(self, reason: str, *, reached: bool = True) -> None:
+        super().__init__(f"the port is gone: {reason}")
+        self.reason = reason
+        self.reached = reached
 
 
 class CallTimeoutError(PortError):

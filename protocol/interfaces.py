@@ -36,9 +36,15 @@ class Failure:
 class Loop(Protocol):
     """The one asyncio loop, as actors see it."""
 
-    def spawn(self, work: Coroutine[Any, Any, T], deliver: Callable[[T | Failure], None], *, timeout: float) -> None:
+    def spawn(
+        self, work: Coroutine[Any, Any, T], deliver: Callable[[T | Failure], None], *, timeout: float
+    ) -> Callable[[], None]:
         """Run ``work`` on the loop; at its end, or after ``timeout`` seconds (a ``TimeoutError``), call ``deliver`` on
-        the loop's thread. Callable from any thread, returns at once; ``deliver`` must not block."""
+        the loop's thread; ``deliver`` must not block.
+
+        Callable from any thread, returns at once. The callable returned cancels the work, whose outcome is then a
+        ``CancelledError``; it too may be called from any thread, at any time.
+        """
 
 
 class Service(Protocol):

@@ -48,11 +48,15 @@ class Call:
     reply: Callable[[Any], None]
 
 
+class NoAnswerError(Exception):
+    """The actor has ended or did not answer in time."""
+
+
 class Actor(ThreadingActor):
     """Subclasses override ``initialize``, ``handle``, ``answer`` and, if ending takes time, ``shut_down``.
 
     All hooks run in the actor's own thread. An exception in any of them ends the actor with ``Crash``, except in
-    ``answer``, where an ``Exception`` is the answer. The thread is a daemon so that a hung one can be left behind.
+    ``answer``, where an ``Exception`` raised is the answer. The thread is a daemon: a hung one can be left behind.
     """
 
     use_daemon_thread = True
@@ -72,8 +76,8 @@ class Actor(ThreadingActor):
         """A message."""
         log.warning("unexpected message", actor=type(self).__name__, message=type(message).__name__)
 
-    def answer(self, request: Any) -> Any:
-        """A request by ``ask``; the return value, or the exception raised, is the answer."""
+    def answer(self, request: Any, reply: Callable[[Any], None]) -> None:
+        """A request by ``ask``: call ``reply`` once, now or later, with the answer or an exception."""
         raise NotImplementedError(f"{type(self).__name__} does not answer {type(request).__name__}")
 
     def shut_down(self) -> None:
@@ -82,6 +86,9 @@ class Actor(ThreadingActor):
 
     def cleanup(self, reason: ExitReason) -> None:
         """The last thing an actor does, whatever the reason."""
+
+    def dropped(self, message: Any) -> None:
+        """A message that arrived too late; ``ask``s are answered already."""
 
     # -- for subclasses --
 
@@ -142,19 +149,26 @@ class Actor(ThreadingActor):
                 case ShutDown():
                     self.shut_down()
                 case Call(request, reply):
-                    self._reply(request, reply)
+                    self._answer(request, reply)
                 case _:
                     self.handle(message)
         except BaseException as error:
             log.exception("actor crashed", actor=type(self).__name__)
             self.exit(Crash(error))
 
-    def _reply(self, request: Any, reply: Callable[[Any], None]) -> None:
+    def _answer(self, request: Any, reply: Callable[[Any], None]) -> None:
         try:
-            answer = self.answer(request)
+            self.answer(request, reply)
         except Exception as error:  # noqa: BLE001 - a refusal is the asker's to handle
-            answer = error
-        reply(answer)
+            reply(error)
+
+    def _actor_loop_teardown(self) -> None:
+        while not self._inbox.empty():
+            message = self._inbox.get().message
+            if isinstance(message, Call):
+                message.reply(NoAnswerError("the actor has ended"))
+            else:
+                self.dropped(message)
 
     def _stop(self) -> None:
         # pykka's own stop message (ActorRegistry.stop_all): an end like any other.
@@ -168,10 +182,6 @@ def tell(ref: ActorRef[Any], message: Any) -> bool:
     except ActorDeadError:
         return False
     return True
-
-
-class NoAnswerError(Exception):
-    """The actor has ended or did not answer in time."""
 
 
 async def ask(ref: ActorRef[Any], request: Any, *, timeout: float) -> Any:

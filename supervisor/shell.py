@@ -67,10 +67,13 @@ class Supervisor(Actor):
             self._forget(message)
         self._step(message)
 
-    def answer(self, request: Any) -> Any:
+    def answer(self, request: Any, reply: Callable[[Any], None]) -> None:
         """``WhichChildren``."""
-        if isinstance(request, WhichChildren):
-            return [
+        if not isinstance(request, WhichChildren):
+            super().answer(request, reply)
+            return
+        reply(
+            [
                 ChildSnapshot(
                     id=child.spec.id,
                     phase=child.phase,
@@ -80,7 +83,7 @@ class Supervisor(Actor):
                 )
                 for child in self._state.children
             ]
-        return super().answer(request)
+        )
 
     def shut_down(self) -> None:
         """Stop the children in reverse order, then end."""

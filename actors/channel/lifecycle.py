@@ -139,7 +139,9 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """``disconnect``."""
+    """``disconnect``, or the node's end."""
+
+    reason: str = "requested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +228,8 @@ class _Step:
                     self.move(machine.CloseRequested(), "not started")
             case Open(reason):
                 self.open(reason)
-            case Close():
-                self.rest(machine.CloseRequested(), "requested")
+            case Close(reason):
+                self.rest(machine.CloseRequested(), reason)
             case LoggedOutByUs():
                 self.rest(machine.SessionEnded(), "logout")
             case RetryDue():

@@ -1,0 +1,43 @@
+"""What the parts of a channel share: who they are, and how they reach the world. Belongs to one actor's thread."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from random import Random
+from typing import Any, TypeVar
+
+from structlog.typing import FilteringBoundLogger
+
+from actors.channel.flights import Flights
+from actors.channel.lifecycle import Now
+from protocol.commands import utc_now
+from protocol.interfaces import ClinicBus, Failure, Ledger, Loop
+from supervisor.actor import monotonic
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """``tell`` puts a message into the actor's inbox (any thread); ``timer`` is the actor's (its own thread only)."""
+
+    clinic: str
+    channel: str
+    bus: ClinicBus
+    ledger: Ledger
+    loop: Loop
+    flights: Flights
+    tell: Callable[[Any], None]
+    timer: Callable[[str, float, Any], None]
+    random: Random
+    log: FilteringBoundLogger
+
+    def errand(
+        self, work: Coroutine[Any, Any, T], deliver: Callable[[T | Failure], Any], *, timeout: float
+    ) -> Callable[[], None]:
+        """Run ``work`` on the loop; what ``deliver`` makes of its outcome comes as a message. Returns a cancel."""
+        return self.loop.spawn(work, lambda outcome: self.tell(deliver(outcome)), timeout=timeout)
+
+    @staticmethod
+    def now() -> Now:
+        """The time."""
+        return Now(utc_now(), monotonic())

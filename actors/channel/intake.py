@@ -1,0 +1,185 @@
+"""From a fetched body to a command that the ledger owns, or to a refusal. Runs on the loop."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+import msgspec
+
+from protocol.codes import ErrorCode
+from protocol.commands import SendCommand, parse, salvage_id, unsupported
+from protocol.errors import BusUnavailableError, InvalidInputError, PlantaoError
+from protocol.events import DeadLetter, ErrorBody, ResultEvent, message_id
+from protocol.interfaces import (
+    Accepted,
+    ClinicBus,
+    Conflicted,
+    Fetched,
+    Ledger,
+    Offer,
+    Publication,
+    Repeated,
+)
+from protocol.subjects import EventKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A body that is not taken: the result is published if an id could be read, a dead letter in any case."""
+
+    id: str | None
+    code: ErrorCode
+    message: str
+    body: bytes
+    headers: Mapping[str, str]
+    queued_at: datetime
+    command: SendCommand | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """What the ledger took. ``error``: the refusals could not be published, so the queue will give them again."""
+
+    accepted: Sequence[Accepted]
+    refused: int
+    error: PlantaoError | None = None
+
+
+def read(fetched: Fetched) -> Offer | Refusal:
+    """One body, judged without asking anybody."""
+    try:
+        command = parse(fetched.body)
+    except InvalidInputError as error:
+        return _refuse(fetched, salvage_id(fetched.body), ErrorCode.INVALID_COMMAND, str(error))
+    lacking = unsupported(command)
+    if lacking is not None:
+        return _refuse(fetched, command.id, ErrorCode.UNSUPPORTED, f"not supported: {lacking}", command)
+    return Offer(
+        command=command,
+        body=fetched.body,
+        priority=fetched.priority,
+        queued_at=fetched.queued_at,
+        headers=fetched.headers,
+    )
+
+
+async def take_in(bus: ClinicBus, ledger: Ledger, clinic: str, channel: str, fetched: Sequence[Fetched]) -> Intake:
+    """Commit what is valid to the ledger, publish what is refused or known already, then acknowledge all to the queue.
+
+    From the acknowledgement on the ledger owns what was accepted.
+
+    Raises:
+        StoreUnavailableError: nothing was acknowledged; the queue gives it again.
+    """
+    read_all = [read(item) for item in fetched]
+    offers = [item for item in read_all if isinstance(item, Offer)]
+    refusals = [item for item in read_all if isinstance(item, Refusal)]
+    verdicts = await ledger.accept(channel, offers) if offers else []
+    accepted: list[Accepted] = []
+    publications: list[Publication] = []
+    for offer, verdict in zip(offers, verdicts, strict=True):
+        match verdict:
+            case Accepted():
+                accepted.append(verdict)
+            case Repeated(result=result):
+                if result is not None:
+                    publications.append(_repeat(channel, offer, result))
+            case Conflicted():
+                refusals.append(_conflict(offer))
+            case _:
+                assert_never(verdict)
+    for refusal in refusals:
+        publications += _publications(clinic, channel, refusal)
+    try:
+        if publications:
+            await bus.publish(publications)
+        for item in fetched:
+            await item.ack()
+    except BusUnavailableError as error:
+        return Intake(accepted=accepted, refused=len(refusals), error=error)
+    return Intake(accepted=accepted, refused=len(refusals))
+
+
+def _repeat(channel: str, offer: Offer, result: ResultEvent) -> Publication:
+    return Publication(
+        channel=channel,
+        kind=EventKind.RESULT,
+        event=msgspec.structs.replace(result, repeat=True),
+        message_id=message_id(channel, "repeat", result.id, offer.queued_at.isoformat()),
+        headers=offer.headers,
+    )
+
+
+def _conflict(offer: Offer) -> Refusal:
+    return Refusal(
+        id=offer.command.id,
+        code=ErrorCode.ID_CONFLICT,
+        message="id: expected one that was not used before with another body",
+        body=offer.body,
+        headers=offer.headers,
+        queued_at=offer.queued_at,
+        command=offer.command,
+    )
+
+
+def _publications(clinic: str, channel: str, refusal: Refusal) -> list[Publication]:
+    """A dead letter, and a result if there is an id to give one for."""
+    error = ErrorBody.of(refusal.code, refusal.message)
+    parts = (refusal.id or "", hashlib.sha256(refusal.body).hexdigest(), refusal.queued_at.isoformat())
+    letter = DeadLetter(
+        clinic=clinic,
+        channel=channel,
+        id=refusal.id,
+        error=error,
+        attempts=0,
+        at=refusal.queued_at,
+        body=refusal.body,
+    )
+    publications = [
+        Publication(
+            channel=channel,
+            kind=None,
+            event=letter,
+            message_id=message_id(channel, "dead", *parts),
+            headers=refusal.headers,
+        )
+    ]
+    if refusal.id is None:
+        return publications
+    command = refusal.command
+    result = ResultEvent(
+        clinic=clinic,
+        channel=channel,
+        id=refusal.id,
+        status="failed",
+        to=command.to if command else None,
+        error=error,
+        queued_at=refusal.queued_at,
+        meta=command.meta if command else None,
+    )
+    publications.append(
+        Publication(
+            channel=channel,
+            kind=EventKind.RESULT,
+            event=result,
+            message_id=message_id(channel, "refused", *parts),
+            headers=refusal.headers,
+        )
+    )
+    return publications
+
+
+def _refuse(
+    fetched: Fetched, id: str | None, code: ErrorCode, message: str, command: SendCommand | None = None
+) -> Refusal:
+    return Refusal(
+        id=id,
+        code=code,
+        message=message,
+        body=fetched.body,
+        headers=fetched.headers,
+        queued_at=fetched.queued_at,
+        command=command,
+    )

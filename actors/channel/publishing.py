@@ -1,0 +1,143 @@
+"""The part of a channel that publishes: results (recorded in the ledger first), states, codes and dead letters.
+
+One flush is out at a time and takes all that waits, so order holds and a busy channel publishes in batches.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from actors.channel.context import Context
+from protocol.events import Event, ResultEvent, message_id
+from protocol.interfaces import Failure, Publication
+from protocol.subjects import EventKind
+from supervisor.backoff import Backoff
+
+FLUSH_TIMEOUT_S: Final = 30.0
+MOST_WAITING: Final = 1000
+"""Events that may wait while NATS is away; beyond that the oldest go (results stay in the ledger all the same)."""
+
+_BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """A flush ended; ``failure`` is None if it succeeded."""
+
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class FlushDue:
+    """The wait after a failed flush is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """A final result to be recorded and published."""
+
+    event: ResultEvent
+    headers: Mapping[str, str]
+
+
+class Publishing:
+    """Belongs to one channel's actor."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._waiting: deque[Publication | _Result] = deque()
+        self._out: list[Publication | _Result] = []
+        self._failures = 0
+        self._pausing = False
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits and nothing is out."""
+        return not self._waiting and not self._out
+
+    @property
+    def stuck(self) -> bool:
+        """The last flush failed."""
+        return self._failures > 0
+
+    def event(
+        self, kind: EventKind | None, event: Event, *parts: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Publish ``event``; ``parts`` tell it apart from all others of this channel."""
+        self._add(
+            Publication(
+                channel=self._context.channel,
+                kind=kind,
+                event=event,
+                message_id=message_id(self._context.channel, kind or "dead", *parts),
+                headers=headers or {},
+            )
+        )
+
+    def result(self, result: ResultEvent, headers: Mapping[str, str]) -> None:
+        """Record a final result in the ledger, then publish it."""
+        self._add(_Result(result, headers))
+
+    def _add(self, item: Publication | _Result) -> None:
+        if len(self._waiting) >= MOST_WAITING:
+            self._context.log.error("event dropped: too many wait for NATS", waiting=len(self._waiting))
+            self._waiting.popleft()
+        self._waiting.append(item)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send off what waits, unless a flush is out or pausing."""
+        if self._out or self._pausing or not self._waiting:
+            return
+        self._out = list(self._waiting)
+        self._waiting.clear()
+        self._context.errand(
+            _flush(self._context, self._out),
+            lambda outcome: Flushed(outcome if isinstance(outcome, Failure) else None),
+            timeout=FLUSH_TIMEOUT_S,
+        )
+
+    def flushed(self, outcome: Flushed) -> None:
+        """A flush ended."""
+        if outcome.failure is None:
+            self._failures = 0
+            self._out = []
+            self.flush()
+            return
+        self._failures += 1
+        self._pausing = True
+        self._waiting.extendleft(reversed(self._out))
+        self._out = []
+        delay = _BACKOFF.delay(self._failures, self._context.random)
+        self._context.log.warning("not published yet", error=str(outcome.failure.error), retry_in_s=round(delay, 2))
+        self._context.timer("flush", delay, FlushDue())
+
+    def due(self) -> None:
+        """The pause is over."""
+        self._pausing = False
+        self.flush()
+
+
+async def _flush(context: Context, items: Sequence[Publication | _Result]) -> None:
+    """On the loop. Every step may be repeated: recording is idempotent, and NATS drops what it has by its id."""
+    channel = context.channel
+    results = [item.event for item in items if isinstance(item, _Result)]
+    if results:
+        await context.ledger.finish(channel, results)
+    await context.bus.publish(
+        [item if isinstance(item, Publication) else _publication(channel, item) for item in items]
+    )
+    if results:
+        await context.ledger.published(channel, [result.id for result in results])
+
+
+def _publication(channel: str, result: _Result) -> Publication:
+    event = result.event
+    return Publication(
+        channel=channel,
+        kind=EventKind.RESULT,
+        event=event,
+        message_id=message_id(channel, EventKind.RESULT, event.id, str(event.run), event.status),
+        headers=result.headers,
+    )

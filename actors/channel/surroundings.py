@@ -1,0 +1,35 @@
+"""What a channel needs of the world, and what the settings say about channels."""
+
+from dataclasses import dataclass, field
+
+from actors.board import Board
+from actors.channel import lifecycle, receiving, sending
+from protocol.channel import ChannelRecord
+from protocol.interfaces import ClinicBus, Ledger, Loop, PortOpener
+from supervisor.breaker import Breaker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelPolicy:
+    """Everything that settings say about channels. ``store`` in ``spec_of`` is decided by who starts the channel."""
+
+    life: lifecycle.Policy = field(default_factory=lifecycle.Policy)
+    breaker: Breaker = field(default_factory=Breaker)
+    sending: sending.SendingPolicy
+    receiving: receiving.ReceivingPolicy = field(default_factory=receiving.ReceivingPolicy)
+    device_name: str = "Plantão"
+    proxy: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a channel needs of the world. ``store``: path of its session store on memory-backed storage."""
+
+    record: ChannelRecord
+    store: str
+    bus: ClinicBus
+    ledger: Ledger
+    loop: Loop
+    opener: PortOpener
+    board: Board
+    policy: ChannelPolicy

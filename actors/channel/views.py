@@ -1,0 +1,50 @@
+"""How a channel's life looks from outside: pure functions from what it is to what is shown."""
+
+from datetime import datetime
+
+from actors.channel.lifecycle import Life
+from protocol.channel import Breaker, ChannelRecord, ChannelSnapshot, ChannelState, QrCode
+from protocol.events import QrEvent, StateEvent
+
+
+def snapshot(record: ChannelRecord, life: Life, *, queued: int, last_activity_at: datetime | None) -> ChannelSnapshot:
+    """The shape of ``status``."""
+    return ChannelSnapshot(
+        clinic=record.clinic,
+        channel=record.id,
+        name=record.name,
+        state=life.state,
+        reason=life.reason,
+        since=life.since,
+        phone=life.phone,
+        jid=life.jid,
+        profile_name=life.profile_name,
+        attempt=life.attempt,
+        next_retry_at=life.next_retry_at,
+        breaker=Breaker(life.breaker.state.value),
+        queued=queued,
+        created_at=record.created_at,
+        last_connected_at=life.last_connected_at,
+        last_activity_at=last_activity_at,
+        config=record.config,
+    )
+
+
+def state_event(record: ChannelRecord, life: Life, previous: ChannelState) -> StateEvent:
+    """The event of a transition from ``previous``."""
+    return StateEvent(
+        clinic=record.clinic,
+        channel=record.id,
+        state=life.state,
+        previous=previous,
+        reason=life.reason,
+        since=life.since,
+        attempt=life.attempt,
+        next_retry_at=life.next_retry_at,
+        breaker=Breaker(life.breaker.state.value),
+    )
+
+
+def qr_event(record: ChannelRecord, qr: QrCode) -> QrEvent:
+    """The event of a code to scan."""
+    return QrEvent(clinic=record.clinic, channel=record.id, code=qr.code, expires_at=qr.expires_at)

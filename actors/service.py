@@ -1,0 +1,95 @@
+"""The actor of a part that runs on the loop or as an OS process: broker, bus, store, nursery, admin endpoint."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from protocol.interfaces import Failure, Loop, Service
+from supervisor.actor import Actor, Link
+from supervisor.reasons import Crash, Shutdown
+
+START_TIMEOUT_S: Final = 60.0
+STOP_TIMEOUT_S: Final = 10.0
+ONE_DAY_S: Final = 86_400.0
+
+log = structlog.get_logger(__name__)
+
+
+class ServiceEndedError(Exception):
+    """A service ended without having been asked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Up:
+    outcome: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    outcome: str | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class _Stopped:
+    outcome: Failure | None
+
+
+class ServiceActor(Actor):
+    """Up once the service is; crashes when it ends by itself; stops it when told to."""
+
+    def __init__(self, link: Link, name: str, loop: Loop, service: Service) -> None:
+        super().__init__(link)
+        self._name = name
+        self._loop = loop
+        self._service = service
+        self._stopping = False
+        self._crash: Exception | None = None
+
+    def initialize(self) -> bool:
+        """Begin to start the service."""
+        self._loop.spawn(self._service.start(), lambda o: self.tell(_Up(_failure(o))), timeout=START_TIMEOUT_S)
+        return False
+
+    def handle(self, message: Any) -> None:
+        """What became of the service."""
+        match message:
+            case _Up(outcome=Failure(error=error)):
+                self.exit(Crash(error))
+            case _Up():
+                log.info("service up", service=self._name)
+                self._watch()
+                self.started()
+            case _Ended(outcome=Failure(error=TimeoutError())):
+                self._watch()
+            case _Ended(outcome=outcome) if not self._stopping:
+                reason = str(outcome.error) if isinstance(outcome, Failure) else outcome
+                self._stop_then(ServiceEndedError(f"{self._name} ended: {reason}"))
+            case _Ended():
+                pass
+            case _Stopped() if self._crash is not None:
+                self.exit(Crash(self._crash))
+            case _Stopped():
+                self.exit(Shutdown())
+            case _:
+                super().handle(message)
+
+    def _watch(self) -> None:
+        self._loop.spawn(self._service.wait(), lambda outcome: self.tell(_Ended(outcome)), timeout=ONE_DAY_S)
+
+    def shut_down(self) -> None:
+        """Stop the service; this actor ends when it has ended."""
+        self._stop_then(None)
+
+    def _stop_then(self, crash: Exception | None) -> None:
+        """Stop what is left of it, so that it can be started again."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._crash = crash
+        work = self._service.stop(timeout=STOP_TIMEOUT_S)
+        self._loop.spawn(work, lambda o: self.tell(_Stopped(_failure(o))), timeout=STOP_TIMEOUT_S * 2)
+
+
+def _failure(outcome: object) -> Failure | None:
+    return outcome if isinstance(outcome, Failure) else None
