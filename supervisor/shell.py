@@ -132,11 +132,11 @@ class Supervisor(Actor):
 
         link = Link(started=lambda: self.tell(core.Started(spec.id, incarnation)), exited=exited)
         try:
-            child = spec.start(link)
+            ref = spec.start(link)
         except Exception as error:  # noqa: BLE001 - a start that fails is an exit like any other
             self.tell(core.Exited(spec.id, incarnation, Crash(error)))
         else:
-            self._refs[spec.id, incarnation] = child.actor_ref
+            self._refs[spec.id, incarnation] = ref
 
 
 def start_child(supervisor: ActorRef[Any], spec: ChildSpec) -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pykka import ActorRef
 
 from supervisor.backoff import Backoff
 
 if TYPE_CHECKING:
-    from supervisor.actor import Actor, Link
+    from supervisor.actor import Link
 
 
 class Restart(Enum):
@@ -41,7 +43,7 @@ class ChildSpec:
     """
 
     id: str
-    start: Callable[["Link"], "Actor"]
+    start: Callable[["Link"], ActorRef[Any]]
     restart: Restart = Restart.PERMANENT
     shutdown_s: float = 5.0
     backoff: Backoff | None = None

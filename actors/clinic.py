@@ -1,0 +1,310 @@
+"""A clinic: its supervisor, and the reconciler that keeps its channels as the registry wants them.
+
+::
+
+    clinic <id>             one_for_one, own restart intensity
+    ├── reconciler          opens the clinic's NATS account and database, then starts and stops channels
+    ├── channel <id>
+    └── …
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import structlog
+from pykka import ActorRef
+
+from actors.board import Board
+from actors.channel.actor import Channel
+from actors.channel.surroundings import ChannelPolicy, Surroundings
+from protocol.channel import ChannelRecord, ClinicRecord, ClinicSnapshot, ClinicState
+from protocol.interfaces import Bus, ClinicBus, Failure, Ledger, Loop, PortOpener, Store
+from supervisor.actor import Actor, Link, tell
+from supervisor.backoff import Backoff
+from supervisor.names import Names
+from supervisor.reasons import ExitReason, Shutdown
+from supervisor.shell import Supervisor, remove_child, start_child
+from supervisor.spec import ChildSpec, Intensity, Restart
+
+OPEN_TIMEOUT_S: Final = 60.0
+CLOSE_TIMEOUT_S: Final = 10.0
+RECONCILE_S: Final = 30.0
+CHANNEL_SHUTDOWN_S: Final = 15.0
+INTENSITY: Final = Intensity(restarts=10, period_s=60.0)
+
+_BACKOFF: Final = Backoff(base_s=1.0, cap_s=30.0)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClinicParts:
+    """What every clinic is made with. ``runtime``: the memory-backed directory of session stores."""
+
+    bus: Bus
+    store: Store
+    loop: Loop
+    opener: PortOpener
+    board: Board
+    names: Names
+    policy: ChannelPolicy
+    runtime: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicWanted:
+    """From the registrar: how the clinic is to be."""
+
+    record: ClinicRecord
+    channels: Mapping[str, ChannelRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcilerUp:
+    """To the registrar: tell me what is wanted of ``clinic``."""
+
+    clinic: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelGone:
+    """From the clinic's supervisor: the channel has ended and is forgotten."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    outcome: tuple[ClinicBus, Ledger] | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    outcome: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class _CleanedUp:
+    outcome: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reconcile:
+    """Time to look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Retry:
+    """Time to try to open the clinic again."""
+
+
+def supervisor_name(clinic: str) -> str:
+    """The clinic's supervisor in ``Names``."""
+    return f"clinic/{clinic}"
+
+
+def reconciler_name(clinic: str) -> str:
+    """The clinic's reconciler in ``Names``."""
+    return f"clinic/{clinic}/reconciler"
+
+
+def channel_name(clinic: str, channel: str) -> str:
+    """A channel in ``Names``."""
+    return f"clinic/{clinic}/channel/{channel}"
+
+
+def clinic_spec(clinic: str, parts: ClinicParts) -> ChildSpec:
+    """The clinic as a child of ``clinics``: its end is not counted against the other clinics, only delayed."""
+
+    def start(link: Link) -> ActorRef[Any]:
+        def start_reconciler(inner: Link) -> ActorRef[Any]:
+            return _registered(parts.names, reconciler_name(clinic), Reconciler.start(inner, clinic, parts))
+
+        def removed(channel: str) -> None:
+            reconciler = parts.names.whereis(reconciler_name(clinic))
+            if reconciler is not None:
+                tell(reconciler, ChannelGone(channel))
+
+        children = [ChildSpec(id=RECONCILER, start=start_reconciler, shutdown_s=CLOSE_TIMEOUT_S * 2)]
+        ref = Supervisor.start(link, f"clinic {clinic}", children, INTENSITY, removed)
+        return _registered(parts.names, supervisor_name(clinic), ref)
+
+    return ChildSpec(id=clinic, start=start, shutdown_s=CHANNEL_SHUTDOWN_S + CLOSE_TIMEOUT_S * 2, backoff=_BACKOFF)
+
+
+RECONCILER: Final = "reconciler."
+"""The id of the reconciler among the clinic's children; no channel can have it, for its dot."""
+
+
+def _registered(names: Names, name: str, ref: ActorRef[Any]) -> ActorRef[Any]:
+    names.register(name, ref)
+    return ref
+
+
+class Reconciler(Actor):
+    """Keeps one clinic as it is wanted, on every change and periodically."""
+
+    def __init__(self, link: Link, clinic: str, parts: ClinicParts) -> None:
+        super().__init__(link)
+        self._clinic = clinic
+        self._parts = parts
+        self._wanted: ClinicWanted | None = None
+        self._open: tuple[ClinicBus, Ledger] | None = None
+        self._failures = 0
+        self._running: dict[str, ChannelRecord] = {}
+        self._random = Random()  # noqa: S311 - jitter
+        self._log = log.bind(clinic=clinic)
+
+    def initialize(self) -> bool:
+        """Ask what is wanted, and open the clinic's account and database."""
+        registrar = self._parts.names.whereis("registrar")
+        if registrar is not None:
+            tell(registrar, ReconcilerUp(self._clinic))
+        self._try_to_open()
+        return True
+
+    def handle(self, message: Any) -> None:
+        """What is wanted, what was opened, what ended."""
+        match message:
+            case ClinicWanted():
+                self._wanted = message
+                self._show()
+                self._reconcile()
+            case _Opened(outcome):
+                self._on_opened(outcome)
+            case _Retry():
+                self._try_to_open()
+            case _Reconcile():
+                self._reconcile()
+            case ChannelGone(channel):
+                self._on_gone(channel)
+            case _CleanedUp(outcome=Failure(error=error)):
+                self._log.warning("what a removed channel left was not cleaned up", error=str(error))
+            case _CleanedUp():
+                pass
+            case _Closed():
+                self.exit(Shutdown())
+            case _:
+                super().handle(message)
+
+    def shut_down(self) -> None:
+        """Close the account and the database; the channels have ended before."""
+        work = _close(self._parts.bus, self._parts.store, self._clinic)
+        self._parts.loop.spawn(work, lambda o: self.tell(_Closed(_failure(o))), timeout=CLOSE_TIMEOUT_S)
+
+    def cleanup(self, reason: ExitReason) -> None:
+        """Not to be found any more."""
+        self._parts.names.unregister(reconciler_name(self._clinic), self.actor_ref)
+
+    # -- opening --
+
+    def _try_to_open(self) -> None:
+        work = _open(self._parts.bus, self._parts.store, self._clinic)
+        self._parts.loop.spawn(work, lambda outcome: self.tell(_Opened(outcome)), timeout=OPEN_TIMEOUT_S)
+
+    def _on_opened(self, outcome: tuple[ClinicBus, Ledger] | Failure) -> None:
+        if isinstance(outcome, Failure):
+            self._failures += 1
+            delay = _BACKOFF.delay(self._failures, self._random)
+            reason = str(outcome.error) or type(outcome.error).__name__
+            self._log.error("clinic not opened", error=reason, retry_in_s=round(delay, 2))
+            self._show(ClinicState.ERROR, reason)
+            self.timer("open", delay, _Retry())
+            return
+        self._failures = 0
+        self._open = outcome
+        self._show()
+        self._reconcile()
+
+    # -- reconciling --
+
+    def _reconcile(self) -> None:
+        self.timer("reconcile", RECONCILE_S, _Reconcile())
+        if self._open is None or self._wanted is None:
+            return
+        supervisor = self._parts.names.whereis(supervisor_name(self._clinic))
+        if supervisor is None:
+            return
+        for channel, record in self._wanted.channels.items():
+            if channel not in self._running:
+                self._running[channel] = record
+                start_child(supervisor, self._channel_spec(record, *self._open))
+        for channel in self._running.keys() - self._wanted.channels.keys():
+            remove_child(supervisor, channel)
+
+    def _on_gone(self, channel: str) -> None:
+        self._running.pop(channel, None)
+        if self._open is not None and self._wanted is not None and channel not in self._wanted.channels:
+            self._parts.board.drop_channel(self._clinic, channel)
+            work = _clean_up(self._open[0], channel, self._store_of(channel))
+            self._parts.loop.spawn(work, lambda o: self.tell(_CleanedUp(_failure(o))), timeout=CLOSE_TIMEOUT_S)
+        self._reconcile()
+
+    def _channel_spec(self, record: ChannelRecord, bus: ClinicBus, ledger: Ledger) -> ChildSpec:
+        parts = self._parts
+        surroundings = Surroundings(
+            record=record,
+            store=str(self._store_of(record.id)),
+            bus=bus,
+            ledger=ledger,
+            loop=parts.loop,
+            opener=parts.opener,
+            board=parts.board,
+            policy=parts.policy,
+        )
+
+        def start(link: Link) -> ActorRef[Any]:
+            return _registered(parts.names, channel_name(record.clinic, record.id), Channel.start(link, surroundings))
+
+        return ChildSpec(id=record.id, start=start, restart=Restart.PERMANENT, shutdown_s=CHANNEL_SHUTDOWN_S)
+
+    def _store_of(self, channel: str) -> Path:
+        return self._parts.runtime / "clinics" / self._clinic / f"{channel}.db"
+
+    def _show(self, state: ClinicState = ClinicState.RUNNING, reason: str = "") -> None:
+        if self._wanted is None:
+            return
+        if state is ClinicState.RUNNING and self._open is None:
+            shown = self._parts.board.clinic(self._clinic)
+            if shown is not None:
+                return
+            state, reason = ClinicState.DEGRADED, "opening"
+        record = self._wanted.record
+        self._parts.board.put_clinic(
+            ClinicSnapshot(
+                id=record.id,
+                name=record.name,
+                timezone=record.timezone,
+                state=state,
+                reason=reason,
+                channels={},
+                created_at=record.created_at,
+            )
+        )
+
+
+def _failure(outcome: object) -> Failure | None:
+    return outcome if isinstance(outcome, Failure) else None
+
+
+async def _open(bus: Bus, store: Store, clinic: str) -> tuple[ClinicBus, Ledger]:
+    ledger = await store.open_clinic(clinic)
+    return await bus.open_clinic(clinic), ledger
+
+
+async def _close(bus: Bus, store: Store, clinic: str) -> None:
+    await bus.close_clinic(clinic, forget=False)
+    await store.close_clinic(clinic)
+
+
+async def _clean_up(bus: ClinicBus, channel: str, store: Path) -> None:
+    def delete() -> None:
+        for suffix in ("", "-wal", "-shm", "-journal", ".lock"):
+            store.with_name(store.name + suffix).unlink(missing_ok=True)
+
+    await asyncio.to_thread(delete)
+    await bus.forget_channel(channel)
