@@ -1,0 +1,296 @@
+"""The embedded broker: a real nats-server, run as an OS process of this node's own.
+
+Its directory, ``<data>/nats``, holds ``accounts.json`` (credentials), ``server.conf`` (written here), ``server.pid``,
+``server.log``, ``server.err`` (what it says before it has a log), ``port`` (the port that the system chose), ``lock``
+and JetStream's own ``jetstream``.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import shutil
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from gateway.nats import accounts as credentials
+from gateway.nats.accounts import Accounts, Place, Role, server_config
+from gateway.nats.files import write_private
+from gateway.nats.link import Login
+from gateway.nats.probe import usable
+from gateway.nats.server_process import BrokerError, end, end_left_over, find_program, last_line
+from protocol import subjects
+
+log = structlog.get_logger(__name__)
+
+ANY_PORT: Final = -1
+DEFAULT_CLINIC_BYTES: Final = 2 << 30
+_START_TIMEOUT: Final = 30.0
+_RELOAD_TIMEOUT: Final = 15.0
+_LEFT_OVER_TIMEOUT: Final = 5.0
+_POLL: Final = 0.01
+
+
+class EmbeddedBroker:
+    """Runs nats-server on loopback with JetStream in ``directory`` (implements ``Service`` and ``Broker``).
+
+    ``port`` -1 lets the system choose at the first start; that port is kept from then on, so that clients find the
+    server again, and given up only if somebody else has taken it. ``clinic_bytes`` limits what a clinic's account
+    stores. The caller guarantees that no other node uses ``directory``. All methods belong to the loop's thread.
+    """
+
+    def __init__(self, directory: Path, *, port: int = ANY_PORT, clinic_bytes: int = DEFAULT_CLINIC_BYTES) -> None:
+        self._directory = directory.absolute()
+        self._asked_port = port
+        self._clinic_bytes = clinic_bytes
+        self._config = self._directory / "server.conf"
+        self._port: int | None = None
+        self._accounts: Accounts | None = None
+        self._written: frozenset[str] = frozenset()
+        self._effective: frozenset[str] = frozenset()
+        self._reloading = asyncio.Lock()
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = False
+
+    # -- Service --
+
+    async def start(self) -> None:
+        """Returns when clients can connect and JetStream answers.
+
+        Raises:
+            BrokerError: the program is missing, the port is taken, or the server died; says which, and its last words.
+            InvalidInputError: ``accounts.json`` is not readable as such.
+        """
+        if self._process is not None:
+            await self.stop(timeout=_LEFT_OVER_TIMEOUT)
+        self._stopping = False
+        program = find_program()
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self._directory / "ports").mkdir(exist_ok=True)
+            ended = await end_left_over(self._directory / "server.pid", self._config, timeout=_LEFT_OVER_TIMEOUT)
+            if ended is not None:
+                log.warning("broker_left_over_ended", pid=ended)
+            self._load_accounts()
+            await self._run(program)
+        except OSError as error:
+            raise BrokerError(f"{self._directory}: {error.strerror}") from error
+
+    async def wait(self) -> str:
+        """Returns when the server has ended without being asked to; says how, and its last words."""
+        process = self._process
+        if process is None:
+            return "nats-server is not running"
+        code = await process.wait()
+        if self._stopping:
+            await asyncio.get_running_loop().create_future()
+        how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+        return f"nats-server ended ({how}): {self._last_words()}"
+
+    async def stop(self, *, timeout: float) -> None:
+        """SIGTERM, then SIGKILL after ``timeout`` seconds; returns when the process is gone."""
+        self._stopping = True
+        process, self._process = self._process, None
+        if process is not None:
+            await end(process, timeout=timeout)
+            (self._directory / "server.pid").unlink(missing_ok=True)
+            self._clear_ports()
+
+    # -- Broker --
+
+    @property
+    def owns_accounts(self) -> bool:
+        """True: they are made and removed here."""
+        return True
+
+    @property
+    def pid(self) -> int | None:
+        """Of the server's process, while there is one."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    @property
+    def server(self) -> str:
+        """Its URL, without credentials. Raises BrokerError before the first start."""
+        if self._port is None:
+            raise BrokerError("nats-server has not been started")
+        return f"nats://127.0.0.1:{self._port}"
+
+    def login(self, account: str, role: Role = Role.PLANTAO) -> Login:
+        """How to connect to ``account`` as ``role``. Raises NotFoundError, BrokerError before the first start."""
+        server = self.server
+        assert self._accounts is not None
+        found = self._accounts.find(account, role)
+        return Login(server, found.user, found.password)
+
+    async def ensure_account(self, clinic: str) -> None:
+        """Give ``clinic`` an account, with new credentials if it never had one; returns when the server knows it.
+
+        Calls made at the same time share a reload.
+
+        Raises:
+            InvalidIdError
+            BrokerError: the server does not run, or did not take the account over in time.
+        """
+        if self._accounts is None:
+            raise BrokerError("nats-server has not been started")
+        self._accounts = self._accounts.with_clinic(clinic)
+        if clinic in self._effective:
+            return
+        async with self._reloading:
+            if clinic not in self._effective:
+                await self._reload()
+                await self._until(subjects.account(clinic), present=True)
+
+    async def remove_account(self, clinic: str) -> None:
+        """Remove the account of ``clinic`` with all it holds, and cut its connections; harmless if it has none.
+
+        Raises:
+            BrokerError: the server does not run, or did not let go of the account in time.
+        """
+        if self._accounts is None:
+            raise BrokerError("nats-server has not been started")
+        account = subjects.account(clinic)
+        if clinic not in self._accounts.clinics:
+            return
+        old = self.login(account)
+        self._accounts = self._accounts.without_clinic(clinic)
+        self._effective -= {clinic}
+        async with self._reloading:
+            await self._reload()
+            await self._until(account, present=False, login=old)
+            # What the account stored would come back with an account of the same name.
+            await asyncio.to_thread(shutil.rmtree, self._directory / "jetstream" / account, ignore_errors=True)
+
+    # -- starting --
+
+    def _load_accounts(self) -> None:
+        path = self._directory / "accounts.json"
+        self._accounts = credentials.load(path) or Accounts.fresh()
+
+    async def _run(self, program: Path) -> None:
+        remembered = self._remembered_port() if self._asked_port == ANY_PORT else self._asked_port
+        try:
+            await self._launch(program, remembered)
+        except BrokerError:
+            if self._asked_port != ANY_PORT or remembered == ANY_PORT or not self._port_was_taken():
+                raise
+            log.warning("broker_port_taken", port=remembered)
+            await self._launch(program, ANY_PORT)
+
+    async def _launch(self, program: Path, port: int) -> None:
+        self._clear_ports()
+        await self._write(port)
+        with suppress(FileNotFoundError):
+            (self._directory / "server.log").replace(self._directory / "server.log.previous")
+        lock = self._lock()
+        try:
+            with (self._directory / "server.err").open("wb") as errors:
+                # The lock goes with the process: it is held for as long as this very server lives, whoever killed us.
+                self._process = await asyncio.create_subprocess_exec(
+                    program,
+                    "-c",
+                    self._config,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=errors,
+                    stderr=errors,
+                    start_new_session=True,
+                    pass_fds=(lock,),
+                )
+        finally:
+            os.close(lock)
+        try:
+            async with asyncio.timeout(_START_TIMEOUT):
+                self._port = await self._until_listening(self._process)
+                await self._write(self._port)
+                await self._until(subjects.ACCOUNT_NODE, present=True)
+        except BaseException as error:
+            await self.stop(timeout=1)
+            if isinstance(error, TimeoutError):
+                raise BrokerError(
+                    f"nats-server is not ready after {_START_TIMEOUT:g} s: {self._last_words()}"
+                ) from error
+            raise
+        log.info("broker_started", pid=self._process.pid, port=self._port)
+
+    def _lock(self) -> int:
+        handle = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            raise BrokerError(f"{self._directory} is used by another nats-server: end that one first") from error
+        return handle
+
+    async def _until_listening(self, process: asyncio.subprocess.Process) -> int:
+        """The port, as soon as the server has said on which it listens. It writes the file once it is ready."""
+        path = self._directory / "ports" / f"nats-server_{process.pid}.ports"
+        while process.returncode is None:
+            with suppress(OSError, ValueError, LookupError):
+                return int(json.loads(path.read_bytes())["nats"][0].rpartition(":")[2])
+            await asyncio.sleep(_POLL)
+        words = self._last_words()
+        if self._port_was_taken():
+            raise BrokerError(
+                f"port {self._asked_port} on 127.0.0.1 is taken by another program: "
+                "set nats.port to a free one, or to -1 for any"
+            )
+        raise BrokerError(f"nats-server ended at start (exit status {process.returncode}): {words}")
+
+    def _port_was_taken(self) -> bool:
+        return "address already in use" in self._last_words()
+
+    def _last_words(self) -> str:
+        return last_line(self._directory / "server.err", self._directory / "server.log") or "it said nothing"
+
+    def _remembered_port(self) -> int:
+        try:
+            return int((self._directory / "port").read_text())
+        except (OSError, ValueError):
+            return ANY_PORT
+
+    def _clear_ports(self) -> None:
+        """A killed server leaves its file behind, and its pid may come again."""
+        for path in (self._directory / "ports").glob("*.ports"):
+            path.unlink(missing_ok=True)
+
+    # -- configuration --
+
+    async def _write(self, port: int) -> None:
+        """Put the accounts and the configuration for ``port`` on disk; credentials first: they can't be made again."""
+        accounts = self._accounts
+        assert accounts is not None
+        place = Place(directory=self._directory, port=port, clinic_bytes=self._clinic_bytes)
+        config = server_config(accounts, place).encode()
+
+        def write() -> None:
+            credentials.save(self._directory / "accounts.json", accounts)
+            write_private(self._config, config)
+            if port != ANY_PORT:
+                write_private(self._directory / "port", b"%d" % port)
+
+        await asyncio.to_thread(write)
+        self._written = frozenset(accounts.clinics)
+
+    async def _reload(self) -> None:
+        if self.pid is None or self._port is None:
+            raise BrokerError("nats-server is not running")
+        await self._write(self._port)
+        os.kill(self.pid, signal.SIGHUP)
+
+    async def _until(self, account: str, *, present: bool, login: Login | None = None) -> None:
+        """Wait until the server knows ``account``, or no longer does. It says nothing itself: ask until it is so."""
+        asked = login or self.login(account)
+        written = self._written
+        try:
+            async with asyncio.timeout(_RELOAD_TIMEOUT):
+                while self.pid is not None and await usable(asked, timeout=_RELOAD_TIMEOUT) is not present:  # noqa: ASYNC110
+                    await asyncio.sleep(_POLL)
+        except TimeoutError as error:
+            raise BrokerError(f"nats-server did not take over its configuration: {self._last_words()}") from error
+        if self.pid is None:
+            raise BrokerError(f"nats-server ended: {self._last_words()}")
+        self._effective = written

@@ -1,0 +1,238 @@
+"""A link: one NATS connection to one account, for ever.
+
+The link owns reconnection, the client library does not: a lost connection is thrown away whole and a new one is made.
+So nothing that was waiting in an old connection's buffers is sent later, out of order, and nobody can go on using an
+old connection's subscriptions by mistake.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import quote
+
+import structlog
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+
+from gateway.nats.accounts import MAX_PAYLOAD, Role
+from gateway.nats.translate import translating
+from protocol.errors import BusUnavailableError, PlantaoError
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+CONNECT_TIMEOUT: Final = 5.0
+REQUEST_TIMEOUT: Final = 10.0
+"""Seconds that an answer may take; a server that is synced to disk, busy and full still answers in far less."""
+_BACKOFF_BASE: Final = 0.1
+_BACKOFF_CAP: Final = 5.0
+_PING_INTERVAL: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to reach an account: ``server`` is a URL without credentials."""
+
+    server: str
+    user: str
+    password: str
+
+    @property
+    def url(self) -> str:
+        """With the credentials in it: a secret."""
+        scheme, _, address = self.server.partition("://")
+        return f"{scheme}://{quote(self.user, safe='')}:{quote(self.password, safe='')}@{address}"
+
+    def __repr__(self) -> str:
+        return f"Login({self.server!r}, {self.user!r})"
+
+
+class Broker(Protocol):
+    """Where the accounts are: the embedded server or an external one."""
+
+    @property
+    def owns_accounts(self) -> bool:
+        """True if the accounts are ours to create and remove."""
+
+    def login(self, account: str, role: Role = Role.PLANTAO) -> Login:
+        """Raises NotFoundError if there is no such account, BusUnavailableError before the server ever ran."""
+
+    async def ensure_account(self, clinic: str) -> None:
+        """Returns once the clinic's account can be used. Raises BusUnavailableError, NotFoundError."""
+
+    async def remove_account(self, clinic: str) -> None:
+        """End the clinic's account and cut its connections. Raises BusUnavailableError."""
+
+
+class _Client(Client):
+    """The library's client, which on closing writes what is pending into a socket that may be gone: that raises, leaves
+    its tasks behind and skips ``closed_cb``. What must not be lost is flushed before closing."""
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        self._pending.clear()
+        self._pending_data_size = 0
+        await super()._close(status, do_cbs)
+
+
+class Connection:
+    """One living connection. ``lost`` is done once it is gone."""
+
+    def __init__(self, nc: Client, lost: asyncio.Future[None]) -> None:
+        self.nc: Final = nc
+        self.js: Final[JetStreamContext] = nc.jetstream(timeout=REQUEST_TIMEOUT)
+        self.lost: Final = lost
+
+    async def during(self, work: Coroutine[Any, Any, T], doing: str, *, timeout: float = REQUEST_TIMEOUT) -> T:
+        """The outcome of ``work``, which is given up when the connection is lost or after ``timeout`` seconds.
+
+        Raises:
+            BusUnavailableError: given up, or the library failed; ``doing`` says at what.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait((task, self.lost), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise BusUnavailableError(f"{doing}: {'connection lost' if self.lost.done() else 'no answer in time'}")
+            with translating(doing):
+                return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                with suppress(asyncio.CancelledError, NatsError, OSError):
+                    await task
+
+
+class Link:
+    """Keeps one account connected. All methods belong to the loop's thread.
+
+    ``set_up`` runs with every new connection before anybody gets it; if it fails, the connection is dropped and made
+    anew. Waits between attempts grow from 0.1 to 5 s, with full jitter.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        account: str,
+        set_up: Callable[[Connection], Awaitable[None]],
+        *,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._broker = broker
+        self._account = account
+        self._set_up = set_up
+        self._jitter = jitter
+        self._current: Connection | None = None
+        self._connected = asyncio.Event()
+        self._error: PlantaoError | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """True while there is a connection."""
+        return self._current is not None and not self._current.lost.done()
+
+    def open(self, failed: Callable[[asyncio.Task[None]], None]) -> None:
+        """Begin to connect. ``failed`` is called if keeping the connection ever ends."""
+        self._keeper = asyncio.create_task(self._keep(), name=f"nats link {self._account}")
+        self._keeper.add_done_callback(failed)
+
+    async def connection(self, *, timeout: float = CONNECT_TIMEOUT) -> Connection:
+        """The connection, for which it waits at most ``timeout`` seconds.
+
+        Raises:
+            BusUnavailableError: there is none.
+        """
+        if self._current is not None and not self._current.lost.done():
+            return self._current
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    await self._connected.wait()
+                    if self._current is not None and not self._current.lost.done():
+                        return self._current
+                    self._connected.clear()
+        except TimeoutError:
+            raise BusUnavailableError(f"NATS account {self._account}: {self._error or 'not connected'}") from None
+
+    async def close(self) -> None:
+        """Disconnect for good; what was published is flushed. Harmless if it is not open."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.wait((keeper,))
+
+    async def _keep(self) -> None:
+        failures = 0
+        while True:
+            try:
+                connection = await self._connect()
+            except PlantaoError as error:
+                if failures == 0 or str(error) != str(self._error):
+                    log.warning("nats_connect_failed", account=self._account, error=str(error))
+                self._error = error
+                ceiling = min(_BACKOFF_CAP, _BACKOFF_BASE * 2 ** min(failures, 10))
+                failures += 1
+                await asyncio.sleep(ceiling * self._jitter())
+                continue
+            failures = 0
+            log.info("nats_connected", account=self._account)
+            self._error = None
+            self._current = connection
+            self._connected.set()
+            try:
+                await asyncio.wait((connection.lost,))
+            finally:
+                self._current = None
+                self._connected.clear()
+                await _end(connection.nc)
+            log.warning("nats_connection_lost", account=self._account)
+
+    async def _connect(self) -> Connection:
+        login = self._broker.login(self._account)
+        lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        nc = _Client()
+
+        async def on_closed() -> None:
+            if not lost.done():
+                lost.set_result(None)
+
+        async def on_error(error: Exception) -> None:
+            log.debug("nats_client_error", account=self._account, error=str(error))
+
+        try:
+            with translating(f"connecting to the NATS account {self._account}"):
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    await nc.connect(
+                        [login.server],
+                        user=login.user,
+                        password=login.password,
+                        name="plantao",
+                        allow_reconnect=False,
+                        max_reconnect_attempts=1,
+                        reconnect_time_wait=0,
+                        connect_timeout=int(CONNECT_TIMEOUT),
+                        ping_interval=_PING_INTERVAL,
+                        flush_timeout=CONNECT_TIMEOUT,
+                        pending_size=MAX_PAYLOAD,
+                        closed_cb=on_closed,
+                        error_cb=on_error,
+                    )
+            connection = Connection(nc, lost)
+            await self._set_up(connection)
+        except BaseException:
+            await _end(nc)
+            raise
+        return connection
+
+
+async def _end(nc: Client) -> None:
+    """Close ``nc``, if it still is open after sending what it holds."""
+    with suppress(NatsError, OSError, TimeoutError):
+        if nc.is_connected:
+            await nc.flush(timeout=1)
+    with suppress(NatsError, OSError, TimeoutError):
+        await nc.close()

@@ -1,0 +1,46 @@
+"""Asks a server whether a login works, in the fewest words of the NATS protocol."""
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Final
+from urllib.parse import urlsplit
+
+from gateway.nats.link import Login
+
+_INBOX: Final = "_INBOX.probe"
+_MAX_LINE: Final = 64 * 1024
+
+
+async def usable(login: Login, *, timeout: float) -> bool:
+    """True if ``login`` is accepted and JetStream answers in its account; False if not, or not within ``timeout``
+    seconds."""
+    address = urlsplit(login.server)
+    try:
+        async with asyncio.timeout(timeout):
+            reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=_MAX_LINE)
+            try:
+                return await _ask(login, reader, writer)
+            finally:
+                writer.close()
+                with suppress(OSError):
+                    await writer.wait_closed()
+    except (OSError, TimeoutError, ValueError):
+        return False
+
+
+async def _ask(login: Login, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    await reader.readline()
+    hello = {"verbose": False, "pedantic": False, "user": login.user, "pass": login.password, "name": "plantao probe"}
+    writer.write(
+        f"CONNECT {json.dumps(hello)}\r\nSUB {_INBOX} 1\r\nPUB $JS.API.INFO {_INBOX} 0\r\n\r\n".encode(),
+    )
+    while line := await reader.readline():
+        if line.startswith(b"-ERR"):
+            return False
+        if line.startswith(b"PING"):
+            writer.write(b"PONG\r\n")
+        if line.startswith(b"MSG"):
+            answer = json.loads(await reader.readline())
+            return "error" not in answer
+    return False

@@ -1,0 +1,128 @@
+"""One durable pull consumer: a request at a time, and what came in but was not taken yet.
+
+Two kinds of request: a *probe* brings what is there now and ends at once; a *linger* waits on the server for what
+comes. While a linger stands, the server holds nothing that we don't: that is how priorities are kept without polling.
+"""
+
+import json
+import time
+from asyncio import Event
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from nats.aio.msg import Msg
+
+from gateway.nats.link import Connection
+
+LINGER: Final = 30.0
+"""Seconds after which a linger ends by itself: what was caught by it while nobody fetched is bounded by its batch."""
+_GRACE: Final = 5.0
+_STATUS: Final = "Status"
+_EMPTY: Final = ("404", "408")
+"""The server's answers at the end of a request: nothing there, time over."""
+_HEARTBEAT: Final = "100"
+
+
+class Request(Enum):
+    """What the server was asked last and has not finished answering."""
+
+    NONE = "none"
+    PROBE = "probe"
+    LINGER = "linger"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A message that came in at ``at`` (monotonic seconds)."""
+
+    msg: Msg
+    at: float
+
+
+class Pull:
+    """The consumer ``name`` of ``stream``; ``wake`` is set whenever something changed. On the loop's thread."""
+
+    def __init__(self, stream: str, name: str, wake: Event, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name: Final = name
+        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"
+        self._wake = wake
+        self._clock = clock
+        self._connection: Connection | None = None
+        self._inbox = ""
+        self._number = 0
+        self._request = Request.NONE
+        self._due = 0
+        self._deadline = 0.0
+        self._held: deque[Held] = deque()
+        self.failure: str | None = None
+
+    @property
+    def request(self) -> Request:
+        """The request that stands; one whose answer is overdue no longer does."""
+        if self._request is not Request.NONE and self._clock() > self._deadline:
+            self._request = Request.NONE
+        return self._request
+
+    async def bind(self, connection: Connection) -> None:
+        """Listen on ``connection``; requests on an older one are void, what came from them stays."""
+        self._connection = connection
+        self._request = Request.NONE
+        self.failure = None
+        self._inbox = connection.nc.new_inbox()
+
+        async def on_message(msg: Msg) -> None:
+            if self._connection is connection:
+                self._receive(msg)
+
+        await connection.nc.subscribe(f"{self._inbox}.*", cb=on_message)
+
+    async def probe(self, batch: int) -> None:
+        """Ask for at most ``batch`` messages that are there now."""
+        await self._ask(Request.PROBE, batch, _GRACE, {"batch": batch, "no_wait": True})
+
+    async def linger(self, batch: int) -> None:
+        """Ask for the next ``batch`` messages as they come."""
+        await self._ask(Request.LINGER, batch, LINGER + _GRACE, {"batch": batch, "expires": int(LINGER * 1e9)})
+
+    @property
+    def holds(self) -> bool:
+        """True if something came in that was not taken."""
+        return bool(self._held)
+
+    def take(self, limit: int) -> list[Msg]:
+        """At most ``limit`` of what came in, oldest first."""
+        return [self._held.popleft().msg for _ in range(min(limit, len(self._held)))]
+
+    async def give_back(self, older_than: float) -> None:
+        """If something has been held for more than ``older_than`` seconds, have the server deliver all that is held
+        again: it is about to, and what is newer must not overtake it."""
+        if not self._held or self._clock() - self._held[0].at <= older_than:
+            return
+        assert self._connection is not None
+        while self._held:
+            await self._connection.nc.publish(self._held.popleft().msg.reply, b"-NAK")
+
+    async def _ask(self, request: Request, batch: int, patience: float, body: dict[str, object]) -> None:
+        assert self._connection is not None
+        self._number += 1
+        self._request, self._due = request, batch
+        self._deadline = self._clock() + patience
+        await self._connection.nc.publish(self._subject, json.dumps(body).encode(), f"{self._inbox}.{self._number}")
+
+    def _receive(self, msg: Msg) -> None:
+        status = (msg.headers or {}).get(_STATUS) if not msg.data and not msg.reply else None
+        if status is None:
+            self._held.append(Held(msg, self._clock()))
+            self._due -= 1
+            if self._due <= 0:
+                self._request = Request.NONE
+        elif status == _HEARTBEAT or not msg.subject.endswith(f".{self._number}"):
+            return
+        else:
+            self._request = Request.NONE
+            if status not in _EMPTY:
+                self.failure = f"{status} {(msg.headers or {}).get('Description', '')}".strip()
+        self._wake.set()

@@ -1,0 +1,186 @@
+"""The registry: which clinics and channels are wanted, in a key-value bucket of the account ``plantao``.
+
+Keys are ``clinic.<c>`` and ``channel.<c>.<ch>``, values JSON, so that ``nats kv`` shows and mends them.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+import msgspec
+import structlog
+from msgspec import Struct
+from nats.aio.msg import Msg
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.kv import KeyValue
+
+from gateway.nats.bus import NatsBus
+from gateway.nats.link import Connection
+from gateway.nats.streams import REGISTRY_STREAM
+from gateway.nats.translate import translating
+from protocol import subjects
+from protocol.channel import ChannelRecord, ClinicRecord
+from protocol.errors import AlreadyExistsError, NotFoundError, UnavailableError
+from protocol.ids import check_name
+from protocol.interfaces import Wanted
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+_PREFIX: Final = f"$KV.{subjects.REGISTRY_BUCKET}."
+_OPERATION: Final = "KV-Operation"
+_MARKER: Final = "Nats-Marker-Reason"
+_CHECK_EVERY: Final = 30.0
+"""Seconds of silence after which the watch looks whether its consumer still exists."""
+_PAUSE: Final = 1.0
+_ORPHAN_AFTER: Final = 300.0
+
+
+class NatsRegistry:
+    """The bucket, reached through ``bus`` (implements ``Registry``). On the loop's thread."""
+
+    def __init__(self, bus: NatsBus) -> None:
+        self._bus = bus
+
+    async def watch(self, deliver: Callable[[Wanted], None]) -> None:
+        """See ``Registry``. With every new connection the whole is read again.
+
+        A record that cannot be read is left out, and a line in the log names its key; so is a channel whose clinic is
+        not wanted (one that was being deleted).
+        """
+        while True:
+            try:
+                connection = await self._bus.node_connection()
+                with translating("watching the registry"):
+                    await self._follow(connection, deliver)
+            except UnavailableError as error:
+                log.warning("registry_watch_interrupted", error=str(error))
+                await asyncio.sleep(_PAUSE)
+
+    async def create_clinic(self, record: ClinicRecord) -> None:
+        """Raises AlreadyExistsError, BusUnavailableError, InvalidIdError."""
+        key = subjects.registry_clinic(check_name("clinic", record.id))
+        await self._create(key, record, f"clinic {record.id}")
+
+    async def create_channel(self, record: ChannelRecord) -> None:
+        """Raises AlreadyExistsError, NotFoundError (its clinic), BusUnavailableError, InvalidIdError."""
+        await self._require(subjects.registry_clinic(check_name("clinic", record.clinic)), f"clinic {record.clinic}")
+        key = subjects.registry_channel(record.clinic, check_name("channel", record.id))
+        await self._create(key, record, f"channel {record.id} of clinic {record.clinic}")
+
+    async def delete_clinic(self, clinic: str) -> None:
+        """With its channels, which go first: what is interrupted can be asked for again.
+
+        Raises NotFoundError, BusUnavailableError, InvalidIdError.
+        """
+        key = subjects.registry_clinic(check_name("clinic", clinic))
+        await self._require(key, f"clinic {clinic}")
+        await self._with_bucket(lambda bucket: self._delete_clinic(bucket, key, clinic), f"deleting clinic {clinic}")
+
+    async def delete_channel(self, clinic: str, channel: str) -> None:
+        """Raises NotFoundError, BusUnavailableError, InvalidIdError."""
+        key = subjects.registry_channel(check_name("clinic", clinic), check_name("channel", channel))
+        await self._require(key, f"channel {channel} of clinic {clinic}")
+        await self._with_bucket(lambda bucket: bucket.delete(key), f"deleting channel {channel}")
+
+    # -- keys --
+
+    async def _with_bucket(self, work: Callable[[KeyValue], Coroutine[Any, Any, T]], doing: str) -> T:
+        connection = await self._bus.node_connection()
+
+        async def run() -> T:
+            return await work(await connection.js.key_value(subjects.REGISTRY_BUCKET))
+
+        return await connection.during(run(), doing)
+
+    async def _create(self, key: str, record: Struct, what: str) -> None:
+        async def create(bucket: KeyValue) -> None:
+            try:
+                await bucket.create(key, msgspec.json.encode(record))
+            except KeyWrongLastSequenceError as error:
+                raise AlreadyExistsError(what) from error
+
+        await self._with_bucket(create, f"creating {what}")
+
+    async def _require(self, key: str, what: str) -> None:
+        async def get(bucket: KeyValue) -> None:
+            try:
+                await bucket.get(key)
+            except KeyNotFoundError as error:
+                raise NotFoundError(what) from error
+
+        await self._with_bucket(get, f"looking for {what}")
+
+    async def _delete_clinic(self, bucket: KeyValue, key: str, clinic: str) -> None:
+        connection = await self._bus.node_connection()
+        of_clinic = f"{_PREFIX}{subjects.registry_channel(clinic, '*')}"
+        info = await connection.js.stream_info(REGISTRY_STREAM, subjects_filter=of_clinic)
+        for subject in info.state.subjects or {}:
+            await bucket.delete(subject.removeprefix(_PREFIX))
+        await bucket.delete(key)
+
+    # -- watching --
+
+    async def _follow(self, connection: Connection, deliver: Callable[[Wanted], None]) -> None:
+        """Read everything and then every change, until the connection is lost. Raises the client library's errors."""
+        config = ConsumerConfig(
+            deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
+            ack_policy=AckPolicy.NONE,
+            mem_storage=True,
+            inactive_threshold=_ORPHAN_AFTER,
+        )
+        subscription = await connection.js.subscribe(f"{_PREFIX}>", stream=REGISTRY_STREAM, config=config)
+        records: dict[str, Struct] = {}
+        info = await subscription.consumer_info()
+        # By the server's own count: what is still on its way to us must not look like an empty registry.
+        if not info.num_pending and (info.delivered is None or info.delivered.consumer_seq == 0):
+            deliver(_wanted(records))
+        while not connection.lost.done():
+            try:
+                msg = await subscription.next_msg(timeout=_CHECK_EVERY)
+            except NatsTimeoutError:
+                await subscription.consumer_info()
+                continue
+            _apply(records, msg)
+            if not msg.metadata.num_pending:
+                deliver(_wanted(records))
+
+
+def _apply(records: dict[str, Struct], msg: Msg) -> None:
+    """Take over one change: a record that was put, or the mark of one that is gone."""
+    key = msg.subject.removeprefix(_PREFIX)
+    if any(name in (msg.headers or {}) for name in (_OPERATION, _MARKER)):
+        records.pop(key, None)
+        return
+    try:
+        records[key] = _read(key, msg.data)
+    except (msgspec.DecodeError, ValueError) as error:
+        records.pop(key, None)
+        log.error("registry_record_unreadable", key=key, error=str(error))
+
+
+def _read(key: str, value: bytes) -> Struct:
+    """Raises DecodeError or ValueError if it is no record, or not the one that ``key`` names."""
+    if key.startswith("clinic."):
+        clinic = msgspec.json.decode(value, type=ClinicRecord)
+        expected = subjects.registry_clinic(clinic.id)
+        record: Struct = clinic
+    else:
+        channel = msgspec.json.decode(value, type=ChannelRecord)
+        expected = subjects.registry_channel(channel.clinic, channel.id)
+        record = channel
+    if key != expected:
+        raise ValueError(f"the record says it is {expected}")
+    return record
+
+
+def _wanted(records: dict[str, Struct]) -> Wanted:
+    clinics = {record.id: record for record in records.values() if isinstance(record, ClinicRecord)}
+    channels = {
+        (record.clinic, record.id): record
+        for record in records.values()
+        if isinstance(record, ChannelRecord) and record.clinic in clinics
+    }
+    return Wanted(clinics=clinics, channels=channels)

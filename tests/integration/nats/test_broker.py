@@ -1,0 +1,205 @@
+"""The embedded broker: starting, being killed, and never two on one directory."""
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import sys
+from pathlib import Path
+
+import nats
+import pytest
+from nats.errors import Error as NatsError
+
+from gateway.nats.accounts import Role
+from gateway.nats.broker import EmbeddedBroker
+from gateway.nats.external import ExternalBroker
+from gateway.nats.server_process import BrokerError, find_program
+from protocol import subjects
+from protocol.errors import InvalidInputError, NotFoundError
+from tests.integration.nats.conftest import Connect, crash
+
+
+async def test_a_killed_broker_starts_again_with_its_data_its_credentials_and_its_port(
+    broker: EmbeddedBroker, connect: Connect
+) -> None:
+    await broker.ensure_account("acme")
+    before = broker.login("clinic-acme", Role.SERVICE)
+    nc = await connect("clinic-acme")
+    await nc.jetstream().add_stream(name="notes", subjects=["notes"])
+    await nc.jetstream().publish("notes", b"keep me")
+    await crash(broker)
+    await broker.start()
+    assert broker.login("clinic-acme", Role.SERVICE) == before
+    again = await connect("clinic-acme")
+    assert (await again.jetstream().stream_info("notes")).state.messages == 1
+
+
+async def test_a_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        broker = EmbeddedBroker(tmp_path / "nats", port=port)
+        with pytest.raises(BrokerError, match=rf"{port}.*nats\.port"):
+            await broker.start()
+    assert broker.pid is None
+    await broker.start()
+    assert broker.server == f"nats://127.0.0.1:{port}"
+    await broker.stop(timeout=5)
+
+
+async def test_a_remembered_port_that_is_taken_meanwhile_is_given_up(tmp_path: Path) -> None:
+    broker = EmbeddedBroker(tmp_path / "nats")
+    await broker.start()
+    old = broker.server
+    await broker.stop(timeout=5)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", int(old.rpartition(":")[2])))
+        taken.listen()
+        await broker.start()
+    assert broker.server != old
+    await broker.stop(timeout=5)
+
+
+async def test_a_broker_left_over_from_a_killed_node_is_ended_first(tmp_path: Path) -> None:
+    killed = EmbeddedBroker(tmp_path / "nats")
+    await killed.start()
+    left_over = killed.pid
+    assert left_over is not None
+    ended = asyncio.create_task(killed.wait())
+    successor = EmbeddedBroker(tmp_path / "nats")
+    await successor.start()
+    await ended
+    assert successor.pid != left_over
+    assert successor.server == killed.server
+    await successor.stop(timeout=5)
+
+
+async def test_a_pid_file_that_names_another_process_harms_nobody(tmp_path: Path) -> None:
+    bystander = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(60)")
+    directory = tmp_path / "nats"
+    directory.mkdir()
+    (directory / "server.pid").write_text(str(bystander.pid))
+    broker = EmbeddedBroker(directory)
+    await broker.start()
+    await broker.stop(timeout=5)
+    assert bystander.returncode is None
+    bystander.kill()
+    await bystander.wait()
+
+
+async def test_two_servers_never_share_a_directory(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    (tmp_path / "nats" / "server.pid").unlink()
+    with pytest.raises(BrokerError, match="used by another nats-server"):
+        await EmbeddedBroker(tmp_path / "nats").start()
+    assert broker.pid is not None
+
+
+async def test_a_server_that_dies_at_start_is_reported_with_its_last_words(tmp_path: Path) -> None:
+    directory = tmp_path / "nats"
+    directory.mkdir()
+    (directory / "jetstream").write_text("in the way")
+    with pytest.raises(BrokerError, match="ended at start.*jetstream"):
+        await EmbeddedBroker(directory).start()
+
+
+async def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("gateway.nats.server_process._DISTRIBUTION", "no-such-distribution")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(BrokerError, match="no-such-distribution"):
+        await EmbeddedBroker(tmp_path / "nats").start()
+
+
+def test_the_program_is_found_by_its_distribution_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    beside = find_program()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert find_program() == beside
+
+
+async def test_a_stopped_broker_is_gone_and_can_be_stopped_again(tmp_path: Path) -> None:
+    broker = EmbeddedBroker(tmp_path / "nats")
+    await broker.stop(timeout=1)
+    await broker.start()
+    pid = broker.pid
+    assert pid is not None
+    await broker.stop(timeout=5)
+    await broker.stop(timeout=5)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    broker = EmbeddedBroker(tmp_path / "nats")
+    await broker.start()
+    assert broker.pid is not None
+    os.kill(broker.pid, signal.SIGSTOP)
+    await broker.stop(timeout=0.1)
+    assert broker.pid is None
+
+
+async def test_files_that_hold_credentials_are_their_owners_alone(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    for name in ("accounts.json", "server.conf"):
+        assert stat.S_IMODE((tmp_path / "nats" / name).stat().st_mode) == 0o600
+
+
+async def test_accounts_come_and_go_while_connections_stay(broker: EmbeddedBroker, connect: Connect) -> None:
+    platform = await connect(subjects.ACCOUNT_PLATFORM)
+    await asyncio.gather(*(broker.ensure_account(f"clinic{number}") for number in range(20)))
+    stays, goes = await connect("clinic-clinic1"), await connect("clinic-clinic2")
+    login = broker.login("clinic-clinic2")
+    await broker.remove_account("clinic2")
+    with pytest.raises(NatsError):
+        await nats.connect(login.url, allow_reconnect=False, error_cb=_ignore)
+    with pytest.raises(NotFoundError, match="clinic-clinic2"):
+        broker.login("clinic-clinic2")
+    await stays.flush()
+    await platform.flush()
+    assert goes.is_closed
+
+
+async def test_a_removed_account_comes_back_empty_and_with_new_credentials(
+    broker: EmbeddedBroker, connect: Connect
+) -> None:
+    await broker.ensure_account("acme")
+    first = broker.login("clinic-acme")
+    await (await connect("clinic-acme")).jetstream().add_stream(name="notes", subjects=["notes"])
+    await broker.remove_account("acme")
+    await broker.remove_account("acme")
+    await broker.ensure_account("acme")
+    assert broker.login("clinic-acme") != first
+    assert await (await connect("clinic-acme")).jetstream().streams_info() == []
+
+
+async def test_accounts_need_a_running_broker(tmp_path: Path) -> None:
+    broker = EmbeddedBroker(tmp_path / "nats")
+    with pytest.raises(BrokerError, match="not been started"):
+        await broker.ensure_account("acme")
+    with pytest.raises(BrokerError, match="not been started"):
+        broker.login("plantao")
+    await broker.start()
+    await broker.stop(timeout=5)
+    with pytest.raises(BrokerError, match="not running"):
+        await broker.ensure_account("acme")
+
+
+async def test_an_external_server_is_reached_with_the_credentials_of_a_file(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    external = ExternalBroker(broker.server, tmp_path / "nats" / "accounts.json")
+    with pytest.raises(NotFoundError, match=r"clinic-acme.*accounts\.json"):
+        await external.ensure_account("acme")
+    await broker.ensure_account("acme")
+    await external.ensure_account("acme")
+    nc = await nats.connect(external.login("clinic-acme").url)
+    await nc.close()
+    await external.remove_account("acme")
+    assert external.login("clinic-acme") == broker.login("clinic-acme")
+    with pytest.raises(InvalidInputError, match="missing"):
+        ExternalBroker(broker.server, tmp_path / "missing")
+
+
+async def _ignore(error: Exception) -> None:
+    """The client library prints what nobody handles."""
