@@ -72,7 +72,7 @@ def decode_raw(body: bytes, *, limit: int = MAX_BODY) -> Any:
     if encoding_of(body) is Encoding.JSON:
         return _checked(lambda: msgspec.json.decode(body, type=object))
     try:
-        return msgpack.unpackb(body, strict_map_key=True, max_buffer_size=limit)
+        return msgpack.unpackb(body, strict_map_key=True)
     except (ValueError, RecursionError, msgpack.exceptions.UnpackException) as error:
         raise InvalidBodyError("body", "a msgpack map or a JSON object") from error
 
