@@ -1,0 +1,85 @@
+"""The databases of all clinics, as one service of the node."""
+
+import asyncio
+from pathlib import Path
+
+from gateway.store.database import Database
+from gateway.store.faults import fault_of, unavailable_directory
+from gateway.store.files import check_writable, clinics_directory, database_file
+from gateway.store.ledger import SqliteLedger
+from protocol.errors import StoreUnavailableError
+
+
+class SqliteStore:
+    """``protocol.interfaces.Store`` and ``Service`` over the directory ``data``. All methods are called on one loop.
+
+    Each open clinic has a thread of its own (aiosqlite). ``busy_timeout``: seconds to wait for a lock that another
+    program holds on a file; the longest that one call can keep its clinic waiting, save for the disk itself.
+    """
+
+    def __init__(self, data: Path, *, busy_timeout: float = 2.0) -> None:
+        self._data = data
+        self._busy_timeout = busy_timeout
+        self._running = False
+        self._ledgers: dict[str, SqliteLedger] = {}
+
+    async def start(self) -> None:
+        """Create the directory of the clinics, or see that it can be written to; no clinic is opened yet.
+
+        Raises:
+            StoreUnavailableError: it cannot be written to; names it.
+        """
+        directory = clinics_directory(self._data)
+        try:
+            check_writable(directory)
+        except OSError as error:
+            raise unavailable_directory(fault_of(error), directory, error) from error
+        self._running = True
+
+    async def wait(self) -> str:
+        """Never returns: the store does not end by itself. What befalls one clinic's file is that clinic's matter."""
+        never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        return await never
+
+    async def stop(self, *, timeout: float) -> None:
+        """Close all databases, after what was asked of them before; harmless if it is not running.
+
+        Raises:
+            StoreUnavailableError: a disk did not answer for ``timeout`` seconds. A thread that waits for it cannot be
+                ended; it closes its file when the disk comes back.
+        """
+        self._running = False
+        closing = {asyncio.ensure_future(ledger.close()): clinic for clinic, ledger in self._ledgers.items()}
+        self._ledgers.clear()
+        if not closing:
+            return
+        _, late = await asyncio.wait(closing, timeout=timeout)
+        if late:
+            names = ", ".join(sorted(closing[task] for task in late))
+            raise StoreUnavailableError(f"the databases of {names} did not close within {timeout} s: look at the disk")
+
+    async def open_clinic(self, clinic: str) -> SqliteLedger:
+        """Open (create, migrate) the clinic's database; the same object if it is open already. Safe to call twice at
+        the same time. Damage inside a file shows when it is read, and as StoreUnavailableError then.
+
+        Raises:
+            InvalidIdError: ``clinic`` is not an identifier.
+            StoreUnavailableError: it is locked, corrupt, of a newer version, or the disk is full; names the file.
+        """
+        path = database_file(self._data, clinic)
+        if not self._running:
+            raise StoreUnavailableError(f"clinic {clinic}: {path} cannot be opened: the store is not running")
+        if clinic not in self._ledgers:
+            self._ledgers[clinic] = SqliteLedger(Database(clinic, path, busy_timeout=self._busy_timeout))
+        ledger = self._ledgers[clinic]
+        await ledger.open()
+        return ledger
+
+    async def close_clinic(self, clinic: str) -> None:
+        """Close it, after what was asked of it before; harmless if it is not open.
+
+        The ledger stays known, so that an ``open_clinic`` at the same time waits for its end and there are never two
+        connections on one file.
+        """
+        if ledger := self._ledgers.get(clinic):
+            await ledger.close()
