@@ -1,0 +1,19 @@
+"""The admin endpoint: what an operator asks the node over HTTP (aiohttp), loopback only.
+
+==============  ======================================================================
+module          what it holds
+==============  ======================================================================
+``server``      ``AdminServer``, the ``Service`` that listens; bounds on connections
+``app``         the application: routes, and what surrounds each of them
+``node``        ``/health``, ``/ready``, ``/metrics``
+``clinics``     ``/api/v1/clinics``
+``channels``    channels, their verbs, QR codes, sending
+``requests``    bodies, path names and answers: the edge between bytes and types
+``problems``    every error as RFC 9457 problem details, in one table
+``auth``        the admin key
+``health``      what the node must be able to say of itself
+``metrics``     Prometheus text, computed for each scrape
+==============  ======================================================================
+
+Everything is asked of ``protocol.interfaces.Operations``; nothing here knows an actor.
+"""

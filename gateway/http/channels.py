@@ -1,0 +1,143 @@
+"""Channels of a clinic: what they are, what can be done with them, their QR codes, and sending."""
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+
+from aiohttp import web
+from msgspec import Struct
+
+from gateway.http.requests import answer, channel_of, clinic_of, listing, read_as, read_body
+from protocol.channel import ChannelSnapshot, ChannelState, DisplayName
+from protocol.errors import InvalidAddressError, InvalidBodyError, InvalidInputError
+from protocol.ids import Address, check_name
+from protocol.interfaces import Operations
+from protocol.subjects import Priority
+
+
+class NewChannel(Struct, frozen=True, kw_only=True):
+    """The body that adds a channel."""
+
+    id: str
+    name: DisplayName | None = None
+
+
+class PairRequest(Struct, frozen=True, kw_only=True):
+    """The body that begins pairing; with ``phone`` (E.164 digits) by a code to type there, without by QR."""
+
+    phone: str | None = None
+
+
+class Queued(Struct, frozen=True, kw_only=True):
+    """The answer to a send command: it is on the queue, and its result will be an event."""
+
+    id: str
+    queued: bool = True
+
+
+class ChannelRoutes:
+    """Handlers; each raises what ``Operations`` raises. PNGs are drawn by ``executor``, off the loop."""
+
+    def __init__(self, operations: Operations, executor: Executor) -> None:
+        self._operations = operations
+        self._executor = executor
+
+    async def list(self, request: web.Request) -> web.Response:
+        """The channels of the clinic in the path."""
+        return listing(await self._operations.channels(clinic_of(request)))
+
+    async def search(self, request: web.Request) -> web.Response:
+        """Channels of all clinics, or of ``?clinic=``, in all states or in ``?state=``."""
+        clinic, state = request.query.get("clinic"), request.query.get("state")
+        if clinic is not None:
+            check_name("clinic", clinic)
+        if state is not None and state not in set(ChannelState):
+            raise InvalidInputError("state", f"one of {', '.join(ChannelState)}")
+        found = await self._operations.channels(clinic)
+        return listing([snapshot for snapshot in found if state is None or snapshot.state == state])
+
+    async def get(self, request: web.Request) -> web.Response:
+        """One channel."""
+        return answer(await self._operations.channel(*channel_of(request)))
+
+    async def add(self, request: web.Request) -> web.Response:
+        """Register a channel: 201 and where it is."""
+        clinic = clinic_of(request)
+        new = await read_as(request, NewChannel)
+        check_name("id", new.id)
+        snapshot = await self._operations.add_channel(clinic, new.id, new.name)
+        return answer(snapshot, status=201, location=f"/api/v1/clinics/{clinic}/channels/{new.id}")
+
+    async def remove(self, request: web.Request) -> web.Response:
+        """Stop a channel for good and delete its session."""
+        await self._operations.remove_channel(*channel_of(request))
+        return web.Response(status=204)
+
+    async def connect(self, request: web.Request) -> web.Response:
+        """Open a port now, or replace the live one."""
+        return await self._act(self._operations.connect, request)
+
+    async def disconnect(self, request: web.Request) -> web.Response:
+        """Close the port until ``connect``."""
+        return await self._act(self._operations.disconnect, request)
+
+    async def logout(self, request: web.Request) -> web.Response:
+        """Unlink the device."""
+        return await self._act(self._operations.logout, request)
+
+    async def pair(self, request: web.Request) -> web.Response:
+        """Begin pairing; answers with the code to scan or to type."""
+        clinic, channel = channel_of(request)
+        asked = await read_as(request, PairRequest) if request.can_read_body else PairRequest()
+        phone = None if asked.phone is None else _digits(asked.phone)
+        return answer(await self._operations.pair(clinic, channel, phone))
+
+    async def qr(self, request: web.Request) -> web.Response:
+        """The QR code to show now."""
+        return answer(await self._operations.qr(*channel_of(request)))
+
+    async def qr_png(self, request: web.Request) -> web.Response:
+        """The QR code to show now, as a picture."""
+        found = await self._operations.qr(*channel_of(request))
+        picture = await asyncio.get_running_loop().run_in_executor(self._executor, draw, found.code)
+        return web.Response(body=picture, content_type="image/png")
+
+    async def send(self, request: web.Request) -> web.Response:
+        """Put a send command on the queue of ``?priority=``: 202."""
+        clinic, channel = channel_of(request)
+        wanted = request.query.get("priority", Priority.NORMAL)
+        if wanted not in set(Priority):
+            raise InvalidInputError("priority", f"one of {', '.join(Priority)}")
+        body = await read_body(request)
+        if not body:
+            raise InvalidBodyError("body", "a send command, got nothing")
+        return answer(Queued(id=await self._operations.send(clinic, channel, Priority(wanted), body)), status=202)
+
+    async def _act(
+        self, action: Callable[[str, str], Awaitable[ChannelSnapshot]], request: web.Request
+    ) -> web.Response:
+        return answer(await action(*channel_of(request)))
+
+
+def draw(code: str) -> bytes:
+    """``code`` as a QR picture (PNG), black on white with the quiet zone that readers need."""
+    # Imported when first needed: Pillow costs 10 MB, and most nodes never draw.
+    import qrcode
+
+    picture = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_L, box_size=8, border=4)
+    picture.add_data(code)
+    out = io.BytesIO()
+    picture.make_image().save(out, format="PNG")
+    return out.getvalue()
+
+
+def _digits(phone: str) -> str:
+    refusal = InvalidInputError("phone", "E.164 digits (7 to 15), such as 5511912345678")
+    try:
+        address = Address.parse(phone)
+    except InvalidAddressError as error:
+        raise refusal from error
+    if address.server != "s.whatsapp.net":
+        raise refusal
+    return address.user

@@ -1,0 +1,89 @@
+"""The node itself: ``/health`` and ``/ready`` for probes, ``/metrics`` for Prometheus."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable
+from concurrent.futures import Executor
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+
+from gateway.http import metrics
+from gateway.http.auth import presented
+from gateway.http.health import Health, HealthReport, Part
+from gateway.http.requests import answer
+from protocol.channel import ChannelState
+from protocol.errors import PlantaoError
+from protocol.interfaces import Operations
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+VIEW_DEADLINE_S: Final = web.AppKey("view_deadline_s", float)
+"""How long each part may take to answer a probe or scrape, in seconds."""
+
+
+class NodeRoutes:
+    """Handlers that answer also when parts of the node do not."""
+
+    def __init__(self, operations: Operations, health: Health, executor: Executor) -> None:
+        self._operations = operations
+        self._health = health
+        self._executor = executor
+
+    async def alive(self, _request: web.Request) -> web.Response:
+        """Liveness: the loop runs. Depends on nothing else, so that no outage elsewhere gets the node killed."""
+        return answer({"status": "ok"})
+
+    async def ready(self, request: web.Request) -> web.Response:
+        """Readiness: 200 if every part works, else 503. Names of clinics and reasons with a key only."""
+        view = await self._view(request)
+        named = presented(request.headers) is not None
+        parts = {} if view.report is None else view.report.parts
+        ready = bool(parts) and all(part.ok for part in parts.values()) and None not in (view.clinics, view.channels)
+        body: dict[str, Any] = {"ready": ready, **_of_report(view.report, named)}
+        if view.channels is not None:
+            count = Counter(snapshot.state for snapshot in view.channels)
+            body["channels"] = {state: count[state] for state in ChannelState}
+            body["queued"] = sum(snapshot.queued for snapshot in view.channels)
+        if view.clinics is not None and named:
+            body["clinics"] = [{"clinic": c.id, "state": c.state, "reason": c.reason} for c in view.clinics]
+        return answer(body, status=200 if ready else 503)
+
+    async def scrape(self, request: web.Request) -> web.Response:
+        """Prometheus text; also 200 when parts do not answer, which ``plantao_scrape_success`` then says."""
+        view = await self._view(request)
+        text = await asyncio.get_running_loop().run_in_executor(self._executor, metrics.render, view)
+        return web.Response(body=text, headers={"Content-Type": metrics.CONTENT_TYPE})
+
+    async def _view(self, request: web.Request) -> metrics.View:
+        deadline = request.app[VIEW_DEADLINE_S]
+        report, clinics, channels = await asyncio.gather(
+            _in_time(self._health.report(), deadline),
+            _in_time(self._operations.clinics(), deadline),
+            _in_time(self._operations.channels(), deadline),
+        )
+        return metrics.View(report=report, clinics=clinics, channels=channels)
+
+
+async def _in_time(work: Awaitable[T], deadline: float) -> T | None:
+    try:
+        async with asyncio.timeout(deadline):
+            return await work
+    except (PlantaoError, TimeoutError) as error:
+        log.warning("a part did not answer a probe: %s", str(error) or type(error).__name__)
+        return None
+
+
+def _of_report(report: HealthReport | None, named: bool) -> dict[str, Any]:
+    if report is None:
+        return {}
+    return {
+        "version": report.version,
+        "uptime_s": report.uptime_s,
+        **{name: part if named else Part(ok=part.ok) for name, part in report.parts.items()},
+        "memory": {"resident_bytes": report.memory_bytes},
+        "disk": {"free_bytes": report.disk_free_bytes},
+    }

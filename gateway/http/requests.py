@@ -1,0 +1,85 @@
+"""The edge between bytes and types: bodies and names in, JSON out."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+from aiohttp import hdrs, web
+
+from gateway.http.problems import BODY_TIMEOUT, TOO_LARGE, UNSUPPORTED, Refused
+from protocol.codec import decode
+from protocol.errors import InvalidBodyError
+from protocol.ids import check_name
+
+T = TypeVar("T")
+
+BODY_TYPES: Final = frozenset(
+    {"application/json", "application/msgpack", "application/x-msgpack", "application/vnd.msgpack"}
+)
+BODY_LIMIT: Final = web.AppKey("body_limit", int)
+"""Largest body of a request, in bytes."""
+BODY_TIMEOUT_S: Final = web.AppKey("body_timeout_s", float)
+"""How long a body may take to arrive, in seconds."""
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The whole body, empty if there is none. Its ``Content-Type``, if given, must be JSON or msgpack.
+
+    Raises:
+        Refused: of another type, compressed, larger than ``BODY_LIMIT``, or not here within ``BODY_TIMEOUT_S``.
+    """
+    if not request.can_read_body:
+        return b""
+    limit = request.app[BODY_LIMIT]
+    if hdrs.CONTENT_TYPE in request.headers and request.content_type not in BODY_TYPES:
+        raise Refused(UNSUPPORTED, f"Content-Type must be one of {', '.join(sorted(BODY_TYPES))}")
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
+        raise Refused(UNSUPPORTED, "Content-Encoding is not supported: send the body as it is")
+    too_large = Refused(TOO_LARGE, f"at most {limit} bytes", close=True)
+    if (request.content_length or 0) > limit:
+        raise too_large
+    seconds = request.app[BODY_TIMEOUT_S]
+    try:
+        async with asyncio.timeout(seconds):
+            return await request.read()
+    except TimeoutError as error:
+        raise Refused(BODY_TIMEOUT, f"the body must arrive within {seconds:g} seconds", close=True) from error
+    except web.HTTPRequestEntityTooLarge as error:
+        raise too_large from error
+
+
+async def read_as(request: web.Request, kind: type[T]) -> T:
+    """The body as a ``kind``.
+
+    Raises:
+        InvalidBodyError: there is none, or it is not of that shape; names the field.
+        Refused: as ``read_body``.
+    """
+    body = await read_body(request)
+    if not body:
+        raise InvalidBodyError("body", "a JSON object, got nothing")
+    return decode(body, kind, limit=request.app[BODY_LIMIT])
+
+
+def clinic_of(request: web.Request) -> str:
+    """The clinic in the path. Raises InvalidIdError."""
+    return check_name("clinic", request.match_info["clinic"])
+
+
+def channel_of(request: web.Request) -> tuple[str, str]:
+    """Clinic and channel in the path. Raises InvalidIdError."""
+    return clinic_of(request), check_name("channel", request.match_info["channel"])
+
+
+def answer(value: Any, *, status: int = 200, location: str | None = None) -> web.Response:
+    """``value`` (a Struct or builtins) as JSON."""
+    response = web.Response(status=status, body=msgspec.json.encode(value), content_type="application/json")
+    if location is not None:
+        response.headers[hdrs.LOCATION] = location
+    return response
+
+
+def listing(items: Sequence[Any]) -> web.Response:
+    """A list that is complete: it has no next page."""
+    return answer({"items": items, "next": None})

@@ -1,0 +1,183 @@
+"""A node without a node: ``Operations`` and ``Health`` over dictionaries, that fail and hang when told to."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from gateway.http.health import HealthReport, Part
+from protocol.channel import (
+    Breaker,
+    ChannelSnapshot,
+    ChannelState,
+    ClinicSnapshot,
+    ClinicState,
+    PairingCode,
+    QrCode,
+)
+from protocol.commands import parse
+from protocol.errors import AlreadyExistsError, NotFoundError
+from protocol.subjects import Priority
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+QR = QrCode(code="2@AbCdEf,GhIjKl,MnOpQr", expires_at=NOW)
+
+
+def channel_snapshot(clinic: str, channel: str, **changes: Any) -> ChannelSnapshot:
+    """A channel that was just registered, with ``changes``."""
+    fresh = ChannelSnapshot(
+        clinic=clinic, channel=channel, name=channel, state=ChannelState.INITIALIZING, reason="", since=NOW, phone=None,
+        jid=None, profile_name=None, attempt=0, next_retry_at=None, breaker=Breaker.CLOSED, queued=0, created_at=NOW,
+        last_connected_at=None, last_activity_at=None, config={},
+    )  # fmt: skip
+    return msgspec.structs.replace(fresh, **changes)
+
+
+@dataclass
+class FakeOperations:
+    """``failing`` maps a method's name to what it raises; the methods in ``hanging`` wait for ever."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    found: dict[tuple[str, str], ChannelSnapshot] = field(default_factory=dict)
+    codes: dict[tuple[str, str], QrCode] = field(default_factory=dict)
+    sent: list[tuple[str, str, Priority, bytes]] = field(default_factory=list)
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+    failing: dict[str, Exception] = field(default_factory=dict)
+    hanging: set[str] = field(default_factory=set)
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def set(self, clinic: str, channel: str, **changes: Any) -> None:
+        """Change a channel, registering it and its clinic if need be."""
+        self.names.setdefault(clinic, clinic)
+        before = self.found.get((clinic, channel)) or channel_snapshot(clinic, channel)
+        self.found[clinic, channel] = msgspec.structs.replace(before, **changes)
+
+    async def clinics(self) -> Sequence[ClinicSnapshot]:
+        await self._enter("clinics")
+        return [self._clinic(clinic) for clinic in sorted(self.names)]
+
+    async def clinic(self, clinic: str) -> ClinicSnapshot:
+        await self._enter("clinic", clinic)
+        return self._clinic(clinic)
+
+    async def add_clinic(self, id: str, name: str, timezone: str | None = None) -> ClinicSnapshot:
+        await self._enter("add_clinic", id, name, str(timezone))
+        if id in self.names:
+            raise AlreadyExistsError(f"clinic {id}")
+        self.names[id] = name
+        return self._clinic(id)
+
+    async def remove_clinic(self, clinic: str) -> None:
+        await self._enter("remove_clinic", clinic)
+        self._clinic(clinic)
+        del self.names[clinic]
+
+    async def channels(self, clinic: str | None = None) -> Sequence[ChannelSnapshot]:
+        await self._enter("channels", str(clinic))
+        if clinic is not None:
+            self._clinic(clinic)
+        return [self.found[key] for key in sorted(self.found) if clinic in (None, key[0])]
+
+    async def channel(self, clinic: str, channel: str) -> ChannelSnapshot:
+        await self._enter("channel", clinic, channel)
+        return self._channel(clinic, channel)
+
+    async def add_channel(self, clinic: str, id: str, name: str | None = None) -> ChannelSnapshot:
+        await self._enter("add_channel", clinic, id, str(name))
+        self._clinic(clinic)
+        if (clinic, id) in self.found:
+            raise AlreadyExistsError(f"channel {id}")
+        self.set(clinic, id, name=name or id)
+        return self.found[clinic, id]
+
+    async def remove_channel(self, clinic: str, channel: str) -> None:
+        await self._enter("remove_channel", clinic, channel)
+        self._channel(clinic, channel)
+        del self.found[clinic, channel]
+
+    async def connect(self, clinic: str, channel: str) -> ChannelSnapshot:
+        await self._enter("connect", clinic, channel)
+        return self._move(clinic, channel, ChannelState.INITIALIZING)
+
+    async def disconnect(self, clinic: str, channel: str) -> ChannelSnapshot:
+        await self._enter("disconnect", clinic, channel)
+        return self._move(clinic, channel, ChannelState.DISCONNECTED)
+
+    async def logout(self, clinic: str, channel: str) -> ChannelSnapshot:
+        await self._enter("logout", clinic, channel)
+        return self._move(clinic, channel, ChannelState.LOGGED_OUT)
+
+    async def pair(self, clinic: str, channel: str, phone: str | None) -> PairingCode | QrCode:
+        await self._enter("pair", clinic, channel, str(phone))
+        self._move(clinic, channel, ChannelState.QR_REQUIRED)
+        if phone is not None:
+            return PairingCode(code="ABCD-1234", phone=phone, expires_at=NOW)
+        return self.codes.setdefault((clinic, channel), QR)
+
+    async def qr(self, clinic: str, channel: str) -> QrCode:
+        await self._enter("qr", clinic, channel)
+        self._channel(clinic, channel)
+        if (clinic, channel) not in self.codes:
+            raise NotFoundError("a QR code")
+        return self.codes[clinic, channel]
+
+    async def send(self, clinic: str, channel: str, priority: Priority, body: bytes) -> str:
+        await self._enter("send", clinic, channel)
+        self._channel(clinic, channel)
+        command = parse(body)
+        self.sent.append((clinic, channel, priority, body))
+        return command.id
+
+    async def _enter(self, method: str, *arguments: str) -> None:
+        self.asked.append((method, *arguments))
+        if method in self.failing:
+            raise self.failing[method]
+        if method in self.hanging:
+            self.entered.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.cancelled.set()
+                raise
+
+    def _clinic(self, id: str) -> ClinicSnapshot:
+        if id not in self.names:
+            raise NotFoundError(f"clinic {id}")
+        count = Counter(str(found.state) for (clinic, _), found in self.found.items() if clinic == id)
+        return ClinicSnapshot(
+            id=id, name=self.names[id], timezone="America/Sao_Paulo", state=ClinicState.RUNNING, reason="",
+            channels=dict(count), created_at=NOW,
+        )  # fmt: skip
+
+    def _channel(self, clinic: str, channel: str) -> ChannelSnapshot:
+        self._clinic(clinic)
+        if (clinic, channel) not in self.found:
+            raise NotFoundError(f"channel {channel}")
+        return self.found[clinic, channel]
+
+    def _move(self, clinic: str, channel: str, state: ChannelState) -> ChannelSnapshot:
+        self._channel(clinic, channel)
+        self.set(clinic, channel, state=state)
+        return self.found[clinic, channel]
+
+
+@dataclass
+class FakeHealth:
+    """Well, but for ``broken`` parts, or hanging."""
+
+    broken: dict[str, str] = field(default_factory=dict)
+    hanging: bool = False
+
+    async def report(self) -> HealthReport:
+        if self.hanging:
+            await asyncio.Event().wait()
+        parts = {
+            name: Part(ok=name not in self.broken, reason=self.broken.get(name, ""))
+            for name in ("store", "bus", "broker", "nursery")
+        }
+        return HealthReport(version="1.2.3", uptime_s=42.0, memory_bytes=1000, disk_free_bytes=2000, **parts)
