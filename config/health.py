@@ -1,0 +1,70 @@
+"""How the node is: its parts by the root supervisor's word, its memory and its disk."""
+
+import os
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from gateway.http.health import HealthReport, Part
+from gateway.nats.bus import NatsBus
+from protocol.errors import UnavailableError
+from supervisor.actor import NoAnswerError, ask
+from supervisor.core import ChildPhase
+from supervisor.names import Names
+from supervisor.shell import ChildSnapshot, WhichChildren
+
+ASK_TIMEOUT_S: Final = 2.0
+ROOT: Final = "root"
+
+
+class NodeHealth:
+    """Implements ``gateway.http.health.Health``."""
+
+    def __init__(self, names: Names, bus: NatsBus, data: Path) -> None:
+        self._names = names
+        self._bus = bus
+        self._data = data
+        self._since = time.monotonic()
+
+    async def report(self) -> HealthReport:
+        """As it is now; raises UnavailableError if the root does not answer."""
+        children = await self._children()
+        return HealthReport(
+            version=version("plantao"),
+            uptime_s=round(time.monotonic() - self._since, 1),
+            store=_part(children.get("store")),
+            bus=_part(children.get("bus")) if self._bus.connected else Part(ok=False, reason="NATS is away"),
+            broker=_part(children.get("broker")),
+            nursery=_part(children.get("nursery")),
+            memory_bytes=_resident_bytes(),
+            disk_free_bytes=_free_bytes(self._data),
+        )
+
+    async def _children(self) -> dict[str, ChildSnapshot]:
+        root = self._names.whereis(ROOT)
+        if root is None:
+            raise UnavailableError("the node is starting or ending")
+        try:
+            children = await ask(root, WhichChildren(), timeout=ASK_TIMEOUT_S)
+        except NoAnswerError as error:
+            raise UnavailableError(f"the root supervisor: {error}") from error
+        return {child.id: child for child in children}
+
+
+def _part(child: ChildSnapshot | None) -> Part:
+    if child is None:
+        return Part(ok=True)
+    if child.phase is ChildPhase.RUNNING:
+        return Part(ok=True)
+    return Part(ok=False, reason=f"{child.phase.value}; last exit: {child.last_exit or 'none'}")
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _free_bytes(path: Path) -> int:
+    stat = os.statvfs(path)
+    return stat.f_bavail * stat.f_frsize

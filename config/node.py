@@ -1,0 +1,176 @@
+"""A running node: ``plantao run``. Owns the main thread, the lock on the data directory, signals and the ready line."""
+
+import fcntl
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from types import FrameType
+from typing import Final
+
+import structlog
+
+from config import log as logging_setup
+from config import tree
+from config.parts import Parts, admin_key_file, make
+from config.runtime import ensure_private
+from config.sections import Settings
+from config.terminal import Terminal
+from gateway.nats.accounts import Role
+from protocol.errors import ConflictError, InvalidInputError, PlantaoError
+from protocol.subjects import ACCOUNT_PLATFORM
+from supervisor.actor import Link, ShutDown, tell
+from supervisor.reasons import Crash, ExitReason, Shutdown
+
+NODE_FILE: Final = "node.json"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Up:
+    """The whole tree is up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Down:
+    """The tree has ended."""
+
+    reason: ExitReason
+
+
+@dataclass(frozen=True, slots=True)
+class _Signalled:
+    """The operator wants an end."""
+
+    number: int
+
+
+_News = _Up | _Down | _Signalled
+
+
+def run(settings: Settings, json_ready: bool) -> int:
+    """Run until SIGTERM or SIGINT (drains, exit code 0) or until the root gives up (1). Main thread only.
+
+    ``json_ready``: the first line on stdout, once ready, is a JSON object that says where everything is.
+
+    Raises:
+        PlantaoError: it could not be started; the text says why and what to do.
+    """
+    logging_setup.configure(settings.log)
+    ensure_private(settings.data)
+    ensure_private(settings.runtime)
+    with _locked(settings.data):
+        if not settings.runtime_in_memory:
+            log.warning("runtime directory is not in memory: session keys are on a disk", runtime=str(settings.runtime))
+        return _run(settings, json_ready)
+
+
+def _run(settings: Settings, json_ready: bool) -> int:
+    parts = make(settings)
+    news: SimpleQueue[_News] = SimpleQueue()
+    with _signals(news):
+        root = tree.start(parts, Link(started=lambda: news.put(_Up()), exited=lambda reason: news.put(_Down(reason))))
+        terminal = Terminal(parts, show_codes=not json_ready and sys.stdout.isatty())
+        try:
+            while True:
+                match news.get():
+                    case _Up():
+                        _ready(settings, parts, json_ready)
+                        terminal.start()
+                    case _Signalled(number):
+                        log.info("draining", signal=signal.Signals(number).name)
+                        terminal.stop()
+                        tell(root, ShutDown())
+                    case _Down(reason):
+                        return _exit_code(reason)
+        finally:
+            (settings.data / NODE_FILE).unlink(missing_ok=True)
+
+
+def _exit_code(reason: ExitReason) -> int:
+    if reason == Shutdown():
+        log.info("ended")
+        return 0
+    if isinstance(reason, Crash):
+        cause = _cause(reason.error)
+        if isinstance(cause, PlantaoError):
+            raise cause
+    log.error("the node gave up", reason=str(reason))
+    return 1
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What a child that did not start raised, below the reports of its supervisors."""
+    inner = getattr(error, "reason", None)
+    return _cause(inner.error) if isinstance(inner, Crash) else error
+
+
+def _ready(settings: Settings, parts: Parts, json_ready: bool) -> None:
+    login = parts.broker.login(ACCOUNT_PLATFORM, Role.SERVICE)
+    key = admin_key_file(settings.data)
+    where = {"ready": True, "http": parts.admin.url, "nats": login.url, "admin_key": str(key)}
+    _write_node_file(settings.data / NODE_FILE, {"http": parts.admin.url, "nats": login.url, "pid": os.getpid()})
+    if json_ready:
+        print(json.dumps(where), flush=True)  # noqa: T201 - the contract of --json
+        return
+    print(  # noqa: T201 - for the person who started it
+        f"Plantão is on duty.\n"
+        f"  admin endpoint  {parts.admin.url}\n"
+        f"  admin key       {key}\n"
+        f"  NATS            {parts.broker.server} (credentials: {settings.data / 'nats' / 'accounts.json'})\n"
+        f"  data            {settings.data}\n"
+        f"  session stores  {settings.runtime}\n"
+        f"Add a clinic and a channel from another terminal:\n"
+        f"  plantao clinic add acme --name 'Clínica Acme'\n"
+        f"  plantao channel add acme reception\n"
+        f"  plantao channel pair acme reception\n",
+        flush=True,
+    )
+
+
+def _write_node_file(path: Path, content: dict[str, object]) -> None:
+    temporary = path.with_suffix(".tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file)
+    temporary.replace(path)
+
+
+@contextmanager
+def _locked(data: Path) -> Iterator[None]:
+    """Hold ``<data>/lock``: two nodes on one data directory would destroy each other's sessions."""
+    path = data / "lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise InvalidInputError("data", f"a directory that can be written to; {path}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            raise ConflictError(f"another node (pid {holder}) runs on {data}; stop it, or use another --data") from None
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _signals(news: "SimpleQueue[_News]") -> Iterator[None]:
+    def handler(number: int, _frame: FrameType | None) -> None:
+        news.put(_Signalled(number))
+
+    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

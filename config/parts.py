@@ -1,0 +1,147 @@
+"""The parts of a node, made from its settings and not yet started: the one place where gateways are constructed."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from actors.board import Board
+from actors.channel.lifecycle import Policy
+from actors.channel.outbox import OutboxPolicy
+from actors.channel.receiving import ReceivingPolicy
+from actors.channel.sending import SendingPolicy
+from actors.channel.surroundings import ChannelPolicy
+from actors.clinic import ClinicParts
+from actors.desk import Desk
+from actors.loop import AsyncioLoop
+from config.boot import StaggeredOpener
+from config.health import NodeHealth
+from config.sections import Settings
+from gateway.http.app import HttpLimits
+from gateway.http.auth import ensure_admin_key
+from gateway.http.server import AdminServer
+from gateway.nats.broker import EmbeddedBroker
+from gateway.nats.bus import NatsBus
+from gateway.nats.external import ExternalBroker
+from gateway.nats.registry import NatsRegistry
+from gateway.store.store import SqliteStore
+from gateway.whatsapp.opener import Nursery
+from protocol.errors import InvalidInputError
+from supervisor.backoff import Backoff
+from supervisor.breaker import Breaker
+from supervisor.names import Names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """All that the tree supervises, and what its actors share."""
+
+    loop: AsyncioLoop
+    names: Names
+    board: Board
+    store: SqliteStore
+    broker: EmbeddedBroker | ExternalBroker
+    bus: NatsBus
+    registry: NatsRegistry
+    nursery: Nursery
+    clinics: ClinicParts
+    desk: Desk
+    health: NodeHealth
+    admin: AdminServer
+
+
+def make(settings: Settings) -> Parts:
+    """Construct everything; opens nothing but the admin key file.
+
+    Raises:
+        InvalidInputError: settings that do not go together.
+        StoreUnavailableError: the admin key file cannot be read or written.
+    """
+    loop, names, board = AsyncioLoop(), Names(), Board()
+    broker = _broker(settings)
+    bus = NatsBus(broker, encoding=lambda _clinic: settings.events.encoding)
+    registry = NatsRegistry(bus)
+    store = SqliteStore(settings.data)
+    nursery = Nursery(settings.whatsapp.port_command, {**os.environ, **settings.whatsapp.env})
+    desk = Desk(board, names, registry, bus, most_channels=settings.limits.channels_per_clinic)
+    bus.serve(desk)
+    health = NodeHealth(names, bus, settings.data)
+    admin = AdminServer(
+        settings.http.host,
+        settings.http.port,
+        operations=desk,
+        key=ensure_admin_key(admin_key_file(settings.data)),
+        health=health,
+        limits=HttpLimits(body_bytes=settings.limits.body_bytes),
+    )
+    opener = StaggeredOpener(nursery, settings.boot.parallel, settings.boot.jitter_s, Random())  # noqa: S311 - jitter
+    return Parts(
+        loop=loop,
+        names=names,
+        board=board,
+        store=store,
+        broker=broker,
+        bus=bus,
+        registry=registry,
+        nursery=nursery,
+        clinics=ClinicParts(
+            bus=bus,
+            store=store,
+            loop=loop,
+            opener=opener,
+            board=board,
+            names=names,
+            policy=channel_policy(settings),
+            runtime=settings.runtime,
+        ),
+        desk=desk,
+        health=health,
+        admin=admin,
+    )
+
+
+def channel_policy(settings: Settings) -> ChannelPolicy:
+    """What the settings say about channels."""
+    reconnect, outbox, calls = settings.reconnect, settings.outbox, settings.calls
+    return ChannelPolicy(
+        life=Policy(
+            patience_s=reconnect.patience,
+            open_s=calls.connect_deadline,
+            pairing_s=settings.pairing.connect_patience,
+            max_codes=settings.pairing.max_codes,
+            max_attempts=reconnect.max_attempts,
+            backoff=Backoff(base_s=reconnect.base, factor=reconnect.factor, cap_s=reconnect.cap),
+        ),
+        breaker=Breaker(limit=reconnect.breaker_failures, pause_s=reconnect.breaker_pause_s),
+        sending=SendingPolicy(
+            outbox=OutboxPolicy(
+                window=outbox.window,
+                in_flight=outbox.in_flight,
+                attempts=outbox.attempts,
+                on_uncertain=outbox.on_uncertain,
+                backoff=Backoff(base_s=outbox.backoff_base, cap_s=outbox.backoff_cap),
+            ),
+            deadline_s=calls.send_deadline,
+            media_limit=settings.limits.media_bytes,
+        ),
+        receiving=ReceivingPolicy(
+            from_me=settings.events.from_me,
+            media_timeout_s=calls.media_timeout,
+            media_limit=settings.limits.media_bytes,
+        ),
+        device_name=settings.whatsapp.device_name,
+        proxy=settings.whatsapp.proxy or None,
+    )
+
+
+def admin_key_file(data: Path) -> Path:
+    """Where the admin key is."""
+    return data / "admin.key"
+
+
+def _broker(settings: Settings) -> EmbeddedBroker | ExternalBroker:
+    if not settings.nats.url:
+        return EmbeddedBroker(settings.data / "nats", port=settings.nats.port)
+    if settings.nats.accounts_file is None:
+        raise InvalidInputError("nats.accounts_file", "the file with the accounts of the broker that nats.url names")
+    return ExternalBroker(settings.nats.url, settings.nats.accounts_file)
