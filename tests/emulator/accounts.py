@@ -118,10 +118,13 @@ class Account:
     last: int = 0
     """The number of the device linked last."""
 
-    def link(self, identity: bytes) -> Device:
+    def invite(self, identity: bytes) -> Device:
+        """A device under the next number, not linked yet."""
         self.last += 1
-        device = self.devices[self.last] = Device(self.phone, self.last, identity)
-        return device
+        return Device(self.phone, self.last, identity)
+
+    def link(self, device: Device) -> None:
+        self.devices[device.number] = device
 
     def unlink(self, number: int) -> None:
         self.devices.pop(number, None)

@@ -4,6 +4,7 @@ Two laws: what :func:`encode` writes, :func:`decode` reads back equal (attribute
 the client does); whatever bytes come in, :func:`decode` returns a node or raises :class:`DecodeError`.
 """
 
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,8 +20,10 @@ _LIST_EMPTY, _DEVICE_JID, _LIST_8, _LIST_16, _JID_PAIR, _HEX, _BYTES_8, _BYTES_2
 )  # fmt: skip
 _DOMAINS = {USER_SERVER: 0, LID_SERVER: 1, "hosted": 128, "hosted.lid": 129}
 _SERVERS = {domain: server for server, domain in _DOMAINS.items()}
-_ALPHABETS = {_NIBBLE: "0123456789-.", _HEX: "0123456789ABCDEF"}
-_LONGEST_PACKED = 127
+_PACKABLE = {_NIBBLE: re.compile(r"[0-9.-]{1,127}"), _HEX: re.compile(r"[0-9A-F]{1,127}")}
+"""What fits into half bytes, by the tag that says so."""
+_TO_HEX = str.maketrans("-.", "ab")
+_FROM_HEX = {_NIBBLE: str.maketrans("ab", "-."), _HEX: str.maketrans("abcdef", "ABCDEF")}
 _DEEPEST = 64
 _LARGEST = 1 << 24
 _COMPRESSED = 2
@@ -144,10 +147,9 @@ class Codec:
         written = self._written.get(text)
         if written is not None:
             return written
-        if 0 < len(text) <= _LONGEST_PACKED:
-            for tag, alphabet in _ALPHABETS.items():
-                if all(character in alphabet for character in text):
-                    return _pack(tag, [alphabet.index(character) for character in text])
+        for tag, packable in _PACKABLE.items():
+            if packable.fullmatch(text):
+                return _pack(tag, text)
         raw = text.encode()
         return _sized(raw) + raw
 
@@ -201,8 +203,8 @@ class _Reader:
         if tag == _DEVICE_JID:
             domain, device = self._byte(), self._byte()
             return JID(self._text(), _SERVERS[domain], device)
-        if tag in _ALPHABETS:
-            return self._packed(_ALPHABETS[tag])
+        if tag in _PACKABLE:
+            return self._packed(tag)
         raise DecodeError(f"no value has tag {tag}")
 
     def _text(self) -> str:
@@ -212,12 +214,13 @@ class _Reader:
             raise DecodeError("an address inside an address")
         return value
 
-    def _packed(self, alphabet: str) -> str:
+    def _packed(self, tag: int) -> str:
         head = self._byte()
-        halves = [half for byte in self._take(head & 127) for half in (byte >> 4, byte & 15)]
-        if head & 128 and halves:
-            halves.pop()
-        return "".join(alphabet[half] for half in halves)
+        halves = self._take(head & 127).hex()
+        text = (halves[:-1] if head & 128 else halves).translate(_FROM_HEX[tag])
+        if text and not _PACKABLE[tag].fullmatch(text):
+            raise DecodeError("half bytes that stand for nothing")
+        return text
 
     def _size(self, tag: int) -> int:
         if tag == _LIST_EMPTY:
@@ -260,11 +263,9 @@ def _sized(raw: bytes) -> bytes:
     return bytes([_BYTES_20]) + length.to_bytes(3) if length < 1 << 20 else bytes([_BYTES_32]) + length.to_bytes(4)
 
 
-def _pack(tag: int, halves: list[int]) -> bytes:
-    odd = len(halves) % 2
-    if odd:
-        halves.append(15)
-    pairs = bytes(high << 4 | low for high, low in zip(halves[::2], halves[1::2], strict=True))
+def _pack(tag: int, text: str) -> bytes:
+    odd = len(text) % 2
+    pairs = bytes.fromhex(text.translate(_TO_HEX) + "f" * odd)
     return bytes([tag, len(pairs) | odd << 7]) + pairs
 
 

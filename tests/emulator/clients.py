@@ -8,7 +8,6 @@ from tests.emulator.faults import Delay, Moment, Mute
 
 if TYPE_CHECKING:
     from tests.emulator.accounts import Device
-    from tests.emulator.adv import Invitation
     from tests.emulator.world import World
 
 
@@ -29,14 +28,15 @@ class Link(Protocol):
 class Client:
     """A client from the end of its handshake on.
 
-    ``phone`` is empty until a registering client is scanned; ``device`` is set once it is logged in or paired.
+    ``phone`` is empty until a registering client is scanned; ``device`` is set once it is logged in or paired;
+    ``invited`` is the device it will be if it accepts the phone that scanned it.
     """
 
     world: "World"
     link: Link
     phone: str = ""
     device: "Device | None" = None
-    invitation: "Invitation | None" = None
+    invited: "Device | None" = None
     refs: list[str] = field(default_factory=list)
 
     def send(self, node: Node) -> None:

@@ -41,6 +41,7 @@ class Wire:
         self._messages = websocket.Reader()
         self._bytes = bytearray()
         self._out: list[bytes] = []
+        self._waiting = False
         self.open = True
 
     async def prologue(self) -> bytes:
@@ -62,13 +63,13 @@ class Wire:
         return frame
 
     def write(self, payload: bytes) -> None:
-        """Queue a frame; all that is queued in one turn of the event loop leaves together."""
+        """Queue a frame; what is queued while a chunk is worked on, or in one turn of the loop, leaves together."""
         self._write(Opcode.BINARY, len(payload).to_bytes(3) + payload)
 
     def _write(self, opcode: Opcode, payload: bytes) -> None:
         if not self.open:
             return
-        if not self._out:
+        if self._waiting and not self._out:
             asyncio.get_running_loop().call_soon(self.flush)
         self._out.append(websocket.encode(opcode, payload))
 
@@ -80,8 +81,10 @@ class Wire:
 
     async def _receive(self) -> None:
         self.flush()
+        self._waiting = True
         await self._writer.drain()
         chunk = await self._reader.read(_CHUNK)
+        self._waiting = False
         if not chunk:
             raise ConnectionEnded
         for opcode, payload in self._messages.feed(chunk):

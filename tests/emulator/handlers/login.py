@@ -30,6 +30,8 @@ def depart(client: Client) -> None:
         world.scannable.pop(ref, None)
     for phone in [phone for phone, pairing in world.codes.items() if pairing.client is client]:
         del world.codes[phone]
+    if client.invited is not None:
+        world.feed.add(Happening.PAIRING_REFUSED, client.phone, reason="the client left without an answer")
     if device is not None and device.client is client:
         device.client, device.since = None, world.clock()
     world.feed.add(Happening.OFFLINE, client.phone, paired=device is not None)

@@ -36,21 +36,19 @@ def scan(world: World, qr: str, phone: str) -> None:
 def invite(client: Client, invitation: Invitation, phone: str) -> None:
     """Tell the client that the phone accepted it."""
     world = client.world
-    client.phone, client.invitation = phone, invitation
+    device = world.account(phone).invite(invitation.companion_identity)
+    client.phone, client.invited = phone, device
     identity = world.contact(phone).party.identity
     lie = world.faults.strike(Moment.PAIRING, phone)
-    number = world.account(phone).last + 1
     word = vouch(
         invitation,
         identity,
-        key_index=number,
+        key_index=device.number,
         raw_id=random.getrandbits(31),
         now=world.clock(),
         signer=KeyPair.generate() if isinstance(lie, PairingLie) and lie.lie == "bad_signature" else None,
         secret=os.urandom(32) if isinstance(lie, PairingLie) and lie.lie == "bad_hmac" else None,
     )
-    device = world.account(phone).link(invitation.companion_identity)
-    client.device = device
     children = [
         Node("device-identity", {}, word),
         Node("biz", {"name": f"Conta {phone[-4:]}"}),
@@ -69,18 +67,19 @@ def invite(client: Client, invitation: Invitation, phone: str) -> None:
 
 def handle_pairing_answer(client: Client, iq: Node) -> None:
     """The client's result or error to what it was told."""
-    world, device, invitation = client.world, client.device, client.invitation
-    if device is None or invitation is None:
+    world, device = client.world, client.invited
+    if device is None:
         return
+    client.invited = None
     signed = iq.child("pair-device-sign", "device-identity")
     phone_identity = world.contact(device.phone).party.identity.public
-    if signed is None or not accepted(signed.data, invitation.companion_identity, phone_identity):
+    if signed is None or not accepted(signed.data, device.identity, phone_identity):
         error = iq.child("error")
-        world.account(device.phone).unlink(device.number)
-        client.device = None
-        world.feed.add(Happening.PAIRING_REFUSED, device.phone, reason=error.get("text") if error else "bad signature")
+        reason = error.get("text") if error else "the device's signature is wrong"
+        world.feed.add(Happening.PAIRING_REFUSED, device.phone, reason=reason)
         return
-    client.invitation = None
+    client.device = device
+    world.account(device.phone).link(device)
     world.feed.add(Happening.PAIRED, device.phone, device=device.number)
     fault = world.faults.strike(Moment.PAIRED, device.phone)
     restart = fault if isinstance(fault, PairingRestart) else PairingRestart()

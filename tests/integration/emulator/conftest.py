@@ -1,6 +1,7 @@
 """One emulator for all tests here; numbers nobody else uses; clients that end with their test."""
 
 import itertools
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -45,10 +46,26 @@ class Clients:
         """A client that has not connected yet; with the credentials of the last one of this number, if any."""
         return await self._stack.enter_async_context(NeonizeClient(self._emulator, self._directory, phone))
 
+    async def with_credentials(self, store: Path) -> NeonizeClient:
+        """A client with a copy of these stored credentials."""
+        for file in store.parent.glob(f"{store.name}*"):
+            shutil.copy(file, self._directory)
+        return await self.start(store.stem)
+
     async def paired(self, phone: str) -> NeonizeClient:
         client = await self.start(phone)
         await client.pair()
         return client
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def credentials(running_emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of a client that was paired, for tests in which it does not get as far as writing to anybody."""
+    async with NeonizeClient(
+        running_emulator, tmp_path_factory.mktemp("credentials"), f"5511{next(_numbers):09d}"
+    ) as client:
+        await client.pair()
+    return client.database
 
 
 @pytest_asyncio.fixture(loop_scope="session")
