@@ -13,13 +13,17 @@ import msgpack
 import msgspec
 
 from protocol.errors import InvalidBodyError
+from protocol.ids import mask
 
 T = TypeVar("T")
 
 MAX_BODY: Final = 1 << 20
 """Largest body of a request, in bytes (1 MiB)."""
 
-_PATH: Final = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
+_PATH: Final = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`$")
+_MISSING: Final = re.compile(r"Object missing required field `([^`]*)`")
+_ENUM: Final = re.compile(r"Invalid enum value '?(.*?)'?$", re.DOTALL)
+_SHOWN: Final = 64
 
 
 class Encoding(StrEnum):
@@ -81,9 +85,22 @@ def _checked(read: Callable[[], T]) -> T:
     try:
         return read()
     except msgspec.ValidationError as error:
-        text = str(error)
-        found = _PATH.search(text)
-        field = found[1] if found and found[1] else "body"
-        raise InvalidBodyError(field, _PATH.sub("", text)) from error
+        raise _wrong_shape(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidBodyError("body", "a msgpack map or a JSON object") from error
+
+
+def _wrong_shape(text: str) -> InvalidBodyError:
+    """The error for what msgspec says of a wrong body, which names the field in JSONPath at its end."""
+    found = _PATH.search(text)
+    path = found[1] if found else ""
+    text = _PATH.sub("", text)
+    if missing := _MISSING.match(text):
+        return InvalidBodyError(f"{path}.{missing[1]}" if path else missing[1], "a value: it is required")
+    if enum := _ENUM.match(text):
+        expected = f"one of its known values, got {mask(enum[1][:_SHOWN])!r}"
+    elif text.startswith("Expected "):
+        expected = text.removeprefix("Expected ")
+    else:
+        expected = f"a valid value: {text[:1].lower()}{text[1:]}"
+    return InvalidBodyError(path or "body", expected)

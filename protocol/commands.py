@@ -4,12 +4,13 @@
 """
 
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from protocol.codec import decode, decode_raw
+from protocol.codec import decode, decode_raw, encode
 from protocol.errors import InvalidBodyError, InvalidInputError
 from protocol.ids import Address, CommandId
 
@@ -19,6 +20,8 @@ MAX_INLINE_MEDIA: Final = 512 * 1024
 """Bytes of ``media.data``; larger media goes through the clinic's Object Store."""
 MAX_META: Final = 8
 """Levels of nesting in ``meta``."""
+MAX_META_BYTES: Final = 65_536
+"""Bytes of ``meta`` as msgpack: it is echoed in every event of the command, and those have to fit NATS."""
 
 ContentType = Literal[
     "text",
@@ -46,7 +49,7 @@ class Media(Struct, frozen=True, kw_only=True):
     object: ShortText | None = None
     url: Annotated[str, Meta(max_length=2048)] | None = None
     data: Annotated[bytes, Meta(min_length=1, max_length=MAX_INLINE_MEDIA)] | None = None
-    mime: Annotated[str, Meta(pattern=r"^[a-z]+/[a-zA-Z0-9.+-]{1,100}$")] | None = None
+    mime: Annotated[str, Meta(pattern=r"^[a-z]+/[a-zA-Z0-9.+-]{1,100}$(?!\n)")] | None = None
     filename: ShortText | None = None
     caption: Annotated[str, Meta(max_length=MAX_TEXT)] | None = None
     voice: bool = False
@@ -92,15 +95,21 @@ def parse(body: bytes) -> SendCommand:
 
     Raises:
         InvalidBodyError: unreadable, of a wrong shape, or with fields that do not go together; names the field.
-        InvalidInputError: ``to`` is no address.
+        InvalidInputError: ``to`` is no address, or another field that should be one is none.
     """
     command = decode(body, SendCommand)
     Address.parse(command.to)
     if command.reply_to is not None and command.reply_to.from_:
-        Address.parse(command.reply_to.from_)
+        Address.parse(command.reply_to.from_, "reply_to.from")
+    for index, mention in enumerate(command.mentions):
+        Address.parse(mention, f"mentions[{index}]")
     for field in ("not_before", "expires_at", "deliver_by"):
         _check_time(field, getattr(command, field))
     _check_content(command)
+    if command.meta is not None:
+        _check_meta(command.meta, MAX_META)
+        size = len(encode(command.meta))
+        _require(size <= MAX_META_BYTES, "meta", f"at most {MAX_META_BYTES} bytes as msgpack, got {size}")
     return command
 
 
@@ -134,6 +143,23 @@ def _check_content(command: SendCommand) -> None:
             pass
     if command.type in ("reaction", "edit", "revoke"):
         _require(command.target is not None, "target", f"the id of a message, for type {command.type}")
+
+
+def _check_meta(value: Any, levels: int) -> None:
+    """What can be echoed in both encodings; the others (msgpack extensions, huge integers, NaN) would fail there."""
+    match value:
+        case dict() | list():
+            _require(levels > 0, "meta", f"at most {MAX_META} levels of nesting")
+            for key in value if isinstance(value, dict) else ():
+                _require(isinstance(key, str), "meta", "text as keys")
+            for item in value.values() if isinstance(value, dict) else value:
+                _check_meta(item, levels - 1)
+        case int():
+            _require(-(2**63) <= value < 2**64, "meta", "integers of at most 64 bits")
+        case float():
+            _require(isfinite(value), "meta", "finite numbers")
+        case _:
+            _require(value is None or isinstance(value, str | bytes), "meta", "JSON's types and bytes")
 
 
 def _require(holds: bool, field: str, expected: str) -> None:

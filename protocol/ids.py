@@ -8,14 +8,15 @@ from msgspec import Meta
 
 from protocol.errors import InvalidAddressError, InvalidIdError
 
-NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-COMMAND_ID_PATTERN: Final = r"^[A-Za-z0-9_:-]{1,128}$"
+# In Python "$" also matches before a line feed at the end; "(?!\n)" refuses that one, there and in other dialects.
+NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$(?!\n)"
+COMMAND_ID_PATTERN: Final = r"^[A-Za-z0-9_:-]{1,128}$(?!\n)"
 
 ClinicId = Annotated[str, Meta(pattern=NAME_PATTERN, description="clinic identifier")]
 ChannelId = Annotated[str, Meta(pattern=NAME_PATTERN, description="channel identifier")]
 CommandId = Annotated[str, Meta(pattern=COMMAND_ID_PATTERN, description="idempotency key")]
 
-_NAME = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
+_NAME = re.compile(NAME_PATTERN)
 _PHONE = re.compile(r"[1-9][0-9]{6,14}\Z")
 _JID = re.compile(r"([0-9]{1,20}(?:-[0-9]{1,20})?)@(s\.whatsapp\.net|lid|g\.us)\Z")
 
@@ -42,8 +43,8 @@ class Address:
     server: str
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """An E.164 number (a leading ``+`` is allowed) or a bare WhatsApp JID.
+    def parse(cls, text: str, field: str = "to") -> Self:
+        """An E.164 number (a leading ``+`` is allowed) or a bare WhatsApp JID; ``field`` is named in the error.
 
         Raises:
             InvalidAddressError: it is neither.
@@ -53,7 +54,7 @@ class Address:
             return cls(digits, "s.whatsapp.net")
         if found := _JID.match(text):
             return cls(found[1], found[2])
-        raise InvalidAddressError(text)
+        raise InvalidAddressError(text, field)
 
     def __str__(self) -> str:
         return f"{self.user}@{self.server}"
@@ -61,4 +62,4 @@ class Address:
 
 def mask(text: str) -> str:
     """``text`` with all but its last two digits hidden, fit for a log: a phone number is personal data."""
-    return re.sub(r"[0-9](?=[0-9]{2})", "*", text)
+    return re.sub(r"[0-9](?=(?:[^0-9]*[0-9]){2})", "*", text)
