@@ -1,0 +1,82 @@
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from gateway.http.app import HttpLimits
+from gateway.http.auth import ensure_admin_key
+from gateway.http.server import AdminServer
+from protocol.channel import ChannelState
+from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations
+
+LIMITS = HttpLimits(body_bytes=4096, connections=8, idle_s=0.4, body_s=0.2, request_s=0.6, pair_s=0.6, view_s=0.2)
+"""Short enough that a test of each takes a moment."""
+
+
+@pytest.fixture
+def operations() -> FakeOperations:
+    fake = FakeOperations()
+    fake.set("acme", "front", state=ChannelState.CONNECTED, queued=2)
+    fake.set("acme", "back", state=ChannelState.QR_REQUIRED)
+    fake.set("bela", "front", state=ChannelState.CONNECTED)
+    return fake
+
+
+@pytest.fixture
+def health() -> FakeHealth:
+    return FakeHealth()
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    return tmp_path / "admin.key"
+
+
+@pytest.fixture
+async def server(operations: FakeOperations, health: FakeHealth, key_file: Path) -> AsyncIterator[AdminServer]:
+    served = AdminServer(
+        "127.0.0.1", 0, operations=operations, key=ensure_admin_key(key_file), health=health, limits=LIMITS
+    )
+    await served.start()
+    yield served
+    await served.stop(timeout=1.0)
+
+
+@pytest.fixture
+def key(server: AdminServer, key_file: Path) -> str:
+    """The key of the running server, as an operator reads it."""
+    return key_file.read_text().strip()
+
+
+@pytest.fixture
+async def operator(server: AdminServer, key: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client with the key."""
+    async with aiohttp.ClientSession(server.url, headers={"Authorization": f"Bearer {key}"}) as session:
+        yield session
+
+
+@pytest.fixture
+async def stranger(server: AdminServer) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client without a key."""
+    async with aiohttp.ClientSession(server.url) as session:
+        yield session
+
+
+async def exchange(server: AdminServer, *parts: bytes, timeout: float = 5.0) -> bytes:
+    """Write ``parts`` to a fresh connection as they are, and read until it is closed (or reset: nothing)."""
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        return await asyncio.wait_for(reader.read(), timeout)
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
