@@ -108,7 +108,7 @@ class Codec:
         self._written |= {text: bytes([tag]) for tag, text in enumerate(tokens.single) if text}
 
     def encode(self, node: Node) -> bytes:
-        """The flag byte (never compressed) and the node."""
+        """The flag byte (never compressed) and the node; ValueError for an address that has no bytes."""
         return b"\0" + self._node(node)
 
     def decode(self, data: bytes) -> Node:
@@ -139,6 +139,8 @@ class Codec:
 
     def _jid(self, jid: JID) -> bytes:
         if jid.device or jid.server.startswith("hosted"):
+            if jid.server not in _DOMAINS or not 0 <= jid.device < 256:
+                raise ValueError(f"{jid} cannot be written: no such device address")
             return bytes([_DEVICE_JID, _DOMAINS[jid.server], jid.device]) + self._text(jid.user)
         user = self._text(jid.user) if jid.user else b"\0"
         return bytes([_JID_PAIR]) + user + self._text(jid.server)

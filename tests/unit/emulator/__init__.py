@@ -1,0 +1,1 @@
+"""The emulator's pure layers and its model, without sockets."""
