@@ -1,0 +1,37 @@
+"""One emulator for the tests of a module; a node of its own for each test."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.node import Listener, Node, settings
+from tests.acceptance.phones import Phones
+from tests.emulator.client import EmulatorProcess
+
+
+@pytest.fixture
+async def emulator(tmp_path: Path) -> AsyncIterator[EmulatorProcess]:
+    """WhatsApp, on loopback."""
+    async with EmulatorProcess(tmp_path / "whatsapp") as process:
+        yield process
+
+
+@pytest.fixture
+async def node(tmp_path: Path, emulator: EmulatorProcess) -> AsyncIterator[Node]:
+    """A running node that talks to the emulator; it must end with exit code 0."""
+    async with Node(tmp_path / "node", settings(emulator.ready)) as running:
+        yield running
+
+
+@pytest.fixture
+async def service(node: Node) -> AsyncIterator[Listener]:
+    """A service of the platform."""
+    async with await node.listen() as listener:
+        yield listener
+
+
+@pytest.fixture
+def phones(node: Node, emulator: EmulatorProcess, service: Listener) -> Phones:
+    """People with phones who pair channels."""
+    return Phones(node, emulator, service)

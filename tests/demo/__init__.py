@@ -1,0 +1,1 @@
+"""``make demo``: the whole system against the emulated WhatsApp, in front of your eyes."""
