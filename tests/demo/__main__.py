@@ -31,13 +31,14 @@ CHANNELS: Final = {
 """(clinic, channel): the number it is paired with, and a patient who writes to it."""
 EXAMPLE: Final = Path(__file__).parents[2] / "deploy" / "examples" / "autoresponder.py"
 
+MEMORY: Final = "/dev/shm" if Path("/dev/shm").is_dir() else None
+
 console = Console(highlight=False)
 
 
 async def main(once: bool) -> int:
     """Everything, in order; the exit code."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="plantao-demo-", dir=memory if memory.is_dir() else None) as place:
+    with tempfile.TemporaryDirectory(prefix="plantao-demo-", dir=MEMORY) as place:
         directory = Path(place)
         async with EmulatorProcess(directory / "whatsapp") as emulator:
             console.print(f"[bold]WhatsApp emulator[/]  {emulator.ready.control}")
