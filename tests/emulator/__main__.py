@@ -5,6 +5,7 @@ Prints one line of JSON (:class:`tests.emulator.api.Ready`) when it is ready; en
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -17,6 +18,8 @@ from tests.emulator.api import Ready
 from tests.emulator.control import Control
 from tests.emulator.server import Server
 from tests.emulator.world import World
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def main() -> int:
@@ -39,7 +42,7 @@ async def _run(directory: Path, host: str, port: int) -> None:
         loop.add_signal_handler(number, ended.set)
     world = World(clock=time.time, later=loop.call_later)
     server = Server(world, directory)
-    runner = web.AppRunner(Control(world).application(), access_log=None, shutdown_timeout=0.5)
+    runner = web.AppRunner(Control(world, server.follow_faults).application(), access_log=None, shutdown_timeout=0.5)
     try:
         await server.start()
         await runner.setup()
@@ -59,12 +62,16 @@ def _ready(server: Server, control: str) -> Ready:
         proxy=server.proxy,
         ca=str(server.ca),
         port_command=[sys.executable, "-m", "tests.emulator.nursery", "--root-key", str(server.root_key)],
-        env=environment(server.proxy, server.ca),
+        env=_environment(server.proxy, server.ca),
     )
 
 
-def environment(proxy: str, ca: Path) -> dict[str, str]:
-    """What the client must be started with: Go reads these once, at exec."""
+def _environment(proxy: str, ca: Path) -> dict[str, str]:
+    """What the client must be started with: Go reads these once, at exec.
+
+    ``PYTHONPATH`` lets the port command find this package from any folder.
+    """
+    python_path = os.pathsep.join(filter(None, (str(_REPOSITORY), os.environ.get("PYTHONPATH"))))
     return {
         "HTTPS_PROXY": proxy,
         "https_proxy": proxy,
@@ -73,6 +80,7 @@ def environment(proxy: str, ca: Path) -> dict[str, str]:
         "NO_PROXY": "",
         "no_proxy": "",
         "SSL_CERT_FILE": str(ca),
+        "PYTHONPATH": python_path,
     }
 
 

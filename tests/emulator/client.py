@@ -81,11 +81,11 @@ class EmulatorProcess:
         self._ready = msgspec.json.decode(line, type=Ready)
         return self._ready
 
-    def stop(self) -> None:
-        """End it (SIGTERM, then SIGKILL) and wait for its end; does nothing if it has ended."""
+    def stop(self) -> int | None:
+        """End it (SIGTERM, then SIGKILL) and wait; its exit status, 0 if all is well, or None if it did not run."""
         process, self._process, self._ready = self._process, None, None
         if process is None:
-            return
+            return None
         process.terminate()
         try:
             process.wait(_END_TIMEOUT)
@@ -94,6 +94,7 @@ class EmulatorProcess:
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
+        return process.returncode
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self.start)

@@ -24,10 +24,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Control:
-    """The API of one world."""
+    """The API of one world; ``follow_faults`` is awaited after every change of its faults."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: World, follow_faults: Callable[[], Awaitable[None]]) -> None:
+        self._world, self._follow_faults = world, follow_faults
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[_explain], client_max_size=_LARGEST_REQUEST)
@@ -101,6 +101,7 @@ class Control:
     async def _arm(self, request: web.Request) -> web.Response:
         fault: Fault = msgspec.json.decode(await request.read(), type=AnyFault)
         armed = self._world.faults.arm(fault)
+        await self._follow_faults()
         for device in self._world.devices():
             if device.client is not None:
                 strike_online(device.client)
@@ -113,6 +114,7 @@ class Control:
     async def _disarm(self, request: web.Request) -> web.Response:
         fault_id = request.match_info.get("id")
         gone = self._world.faults.disarm(fault_id)
+        await self._follow_faults()
         if fault_id is not None and not gone:
             raise RequestError(f"no fault has the id {fault_id}")
         return _json({"deleted": gone})

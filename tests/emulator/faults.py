@@ -6,7 +6,7 @@ A fault is a struct; :data:`STRIKES` says at which moments it strikes.  The code
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Annotated, Literal
@@ -226,7 +226,6 @@ class Faults:
         self._armed: dict[str, Armed] = {}
         self._by_moment: dict[Moment, list[Armed]] = {}
         self._number = 0
-        self.on_change: Callable[[], None] = lambda: None
 
     def arm(self, fault: Fault) -> Armed:
         self._number += 1
@@ -272,4 +271,3 @@ class Faults:
         for armed in self._armed.values():
             for moment in STRIKES[type(armed.fault)]:
                 self._by_moment.setdefault(moment, []).append(armed)
-        self.on_change()

@@ -62,10 +62,8 @@ class Server:
 
     async def start(self) -> None:
         await self._listen()
-        self._world.faults.on_change = self._on_faults_changed
 
     async def stop(self) -> None:
-        self._world.faults.on_change = lambda: None
         self._hang_up()
         tasks = dict(self._tasks)
         for task, writer in tasks.items():
@@ -82,13 +80,12 @@ class Server:
             self._listener.close()
             self._listener = None
 
-    def _on_faults_changed(self) -> None:
-        """Stop listening while a fault says so, on the same port again afterwards."""
-        refused = self._world.faults.holds(Moment.LISTEN) is not None
-        if refused:
+    async def follow_faults(self) -> None:
+        """Stop listening while a fault says so, and listen on the same port again afterwards."""
+        if self._world.faults.holds(Moment.LISTEN) is not None:
             self._hang_up()
         elif self._listener is None:
-            asyncio.get_running_loop().create_task(self._listen())
+            await self._listen()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -97,8 +94,8 @@ class Server:
         self._tasks[task] = writer
         try:
             await self._tunnel(reader, writer)
-        except (OSError, EOFError, ValueError, BadRequestError) as error:
-            log(f"a connection ended: {error!r}") if isinstance(error, BadRequestError) else None
+        except (OSError, EOFError):
+            pass
         except Exception as error:  # noqa: BLE001 - whatever one connection does, the others go on
             log(f"a connection failed: {error!r}")
         finally:

@@ -16,7 +16,6 @@ from tests.emulator.faults import (
     IqError,
     Moment,
     NoAck,
-    RefuseTcp,
 )  # fmt: skip
 from tests.emulator.feed import Feed
 
@@ -91,11 +90,3 @@ def test_a_refused_query_is_one_of_its_namespace(faults: Faults) -> None:
     faults.arm(IqError(xmlns="usync"))
     assert faults.strike(Moment.IQ, "1", "encrypt") is None
     assert faults.strike(Moment.IQ, "1", "usync") is not None
-
-
-def test_the_one_who_listens_is_told_of_changes(faults: Faults) -> None:
-    seen: list[bool] = []
-    faults.on_change = lambda: seen.append(faults.holds(Moment.LISTEN) is not None)
-    faults.arm(RefuseTcp())
-    faults.disarm()
-    assert seen == [True, False]
