@@ -1,0 +1,13 @@
+"""WhatsApp: the port (one OS process per channel, which holds its neonize socket), the nursery, and their parent side.
+
+::
+
+    main process                      nursery process               port processes
+    opener.Nursery (PortOpener) ───── nursery.main ────── forks ──▶ port.run
+    port_process.PortProcess (Port) ◀──────────── frames ─────────▶ session.Session ── neonize
+
+``frames`` is what the two sides say to each other; ``library`` the one door to neonize, which the main process never
+goes through; ``translate``, ``content`` and ``errors`` hold what is known of neonize's events, messages and error
+texts; ``compose`` builds outgoing messages. What can go wrong inside neonize is dealt with in this package and nowhere
+else: whatever happens, main sees ``PortExited`` with a reason, and opens another port.
+"""

@@ -1,0 +1,136 @@
+"""What a WhatsApp message holds, read out of its protobuf. Pure; takes the message as whatsmeow unwrapped it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from gateway.whatsapp.library import e2e
+from protocol.port import MediaReference, Quote
+
+MediaKind = Literal["image", "audio", "video", "document", "sticker"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """The part of a ``MessageReceived`` that comes from the message itself."""
+
+    type: str
+    text: str | None = None
+    media: MediaReference | None = None
+    quote: Quote | None = None
+    target: str | None = None
+    edited: bool = False
+    revoked: bool = False
+    forwarded: bool = False
+
+
+UNKNOWN: Final = Content(type="unknown")
+
+_NOT_CONTENT: Final = frozenset({"messageContextInfo", "senderKeyDistributionMessage"})
+"""Fields that accompany a message; one that holds nothing else is the first half of a group message."""
+
+
+def read(message: Any) -> Content | None:
+    """What ``message`` (a ``waE2E.Message``) says; None if it is only talk between devices (key distribution, history,
+    app state) and nothing that a person said."""
+    fields = [(field.name, value) for field, value in message.ListFields() if field.name not in _NOT_CONTENT]
+    if not fields:
+        return None
+    for name, value in fields:
+        if reader := READERS.get(name):
+            return reader(value)
+    return UNKNOWN
+
+
+def _conversation(value: str) -> Content:
+    return Content(type="text", text=value)
+
+
+def _text(value: Any) -> Content:
+    return _with_context(Content(type="text", text=value.text), value)
+
+
+def _media(field: str, kind: MediaKind) -> Callable[[Any], Content]:
+    def read_media(value: Any) -> Content:
+        caption = getattr(value, "caption", "") or None
+        bare = e2e.Message()
+        part = getattr(bare, field)
+        part.CopyFrom(value)
+        for large in ("JPEGThumbnail", "contextInfo", "caption", "pngThumbnail", "waveform", "scansSidecar"):
+            if large in part.DESCRIPTOR.fields_by_name:
+                part.ClearField(large)
+        media = MediaReference(
+            kind=kind,
+            mime=value.mimetype,
+            size=value.fileLength,
+            sha256=value.fileSHA256.hex(),
+            filename=getattr(value, "fileName", "") or None,
+            caption=caption,
+            reference=bare.SerializeToString(),
+        )
+        return _with_context(Content(type=kind, text=caption, media=media), value)
+
+    return read_media
+
+
+def _said(type: str, *fields: str) -> Callable[[Any], Content]:
+    def read_said(value: Any) -> Content:
+        text = next((said for field in fields if (said := getattr(value, field))), None)
+        return _with_context(Content(type=type, text=text), value)
+
+    return read_said
+
+
+def _reaction(value: Any) -> Content:
+    return Content(type="reaction", text=value.text, target=value.key.ID)
+
+
+def _protocol(value: Any) -> Content | None:
+    kinds = e2e.ProtocolMessage
+    if value.type == kinds.REVOKE and value.HasField("key"):
+        return Content(type="revoke", target=value.key.ID, revoked=True)
+    if value.type == kinds.MESSAGE_EDIT:
+        new = read(value.editedMessage) or UNKNOWN
+        return replace(new, type="edit", target=value.key.ID, edited=True)
+    return None
+
+
+def _edited(value: Any) -> Content | None:
+    return read(value.message)
+
+
+def _with_context(content: Content, value: Any) -> Content:
+    if not value.HasField("contextInfo"):
+        return content
+    context = value.contextInfo
+    quote = Quote(wa_id=context.stanzaID, author=bare_jid(context.participant)) if context.stanzaID else None
+    return replace(content, quote=quote, forwarded=context.isForwarded)
+
+
+def bare_jid(jid: str) -> str:
+    """A JID without its agent and device: ``551199:12@s.whatsapp.net`` is ``551199@s.whatsapp.net``."""
+    user, at, server = jid.partition("@")
+    return user.split(":")[0].split(".")[0] + at + server
+
+
+READERS: Final[Mapping[str, Callable[[Any], Content | None]]] = {
+    "conversation": _conversation,
+    "extendedTextMessage": _text,
+    "imageMessage": _media("imageMessage", "image"),
+    "videoMessage": _media("videoMessage", "video"),
+    "ptvMessage": _media("ptvMessage", "video"),
+    "audioMessage": _media("audioMessage", "audio"),
+    "documentMessage": _media("documentMessage", "document"),
+    "stickerMessage": _media("stickerMessage", "sticker"),
+    "locationMessage": _said("location", "name", "address"),
+    "liveLocationMessage": _said("location", "caption"),
+    "contactMessage": _said("contact", "displayName"),
+    "contactsArrayMessage": _said("contact", "displayName"),
+    "pollCreationMessage": _said("poll", "name"),
+    "pollCreationMessageV2": _said("poll", "name"),
+    "pollCreationMessageV3": _said("poll", "name"),
+    "reactionMessage": _reaction,
+    "editedMessage": _edited,
+    "protocolMessage": _protocol,
+}
+"""By field of ``waE2E.Message``. A field that is not here is a kind of message without a name yet: ``unknown``."""

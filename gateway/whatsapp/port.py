@@ -1,0 +1,258 @@
+"""The port process: what runs in a child of the nursery, from its fork to its end.
+
+::
+
+    main thread    reads frames, sends beats, notices that main is gone or silent
+    "connect"      neonize's connect(); below it neonize's own thread, on which the callbacks come
+    "sends", ...   see ``work``
+    "leave"        the orderly end, while the main thread goes on granting credit and beating
+
+It never returns: a normal interpreter exit would wait for neonize's thread for ever, so every way out is ``os._exit``.
+"""
+
+import ctypes
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+from gateway.whatsapp import library, lock, translate
+from gateway.whatsapp.credit import Credit
+from gateway.whatsapp.errors import scrub
+from gateway.whatsapp.frames import (
+    Answered,
+    Beat,
+    Call,
+    Ended,
+    Frame,
+    FrameDecoder,
+    FrameError,
+    Grant,
+    Happened,
+    Holder,
+    NotReady,
+    Open,
+    Ready,
+    Stop,
+    ToPort,
+    pack,
+)
+from gateway.whatsapp.session import Session
+from gateway.whatsapp.work import Pool, Sends
+from protocol.port import (
+    FetchMedia,
+    LogOut,
+    MessageReceived,
+    PortAnswer,
+    PortEvent,
+    Probe,
+    ReceiptReceived,
+    RequestPairingCode,
+    SendImage,
+    SendReaction,
+    SendText,
+)
+
+_FINISH_S: Final = 5.0
+"""How long a send in flight may take to end when the port does."""
+_SILENCE_S: Final = 0.2
+_DRAIN_S: Final = 2.0
+_DISCONNECT_S: Final = 2.0
+_MEDIA_THREADS: Final = 4
+_READ: Final = 1 << 16
+_PR_SET_NAME: Final = 15
+_FAILED: Final = 1
+
+Leave = Callable[[str], None]
+
+
+def run(descriptor: int, log: int, in_child: Callable[[], None] | None) -> NoReturn:
+    """Be a port: the whole life of the process. ``descriptor`` is its end of the socket pair, ``log`` takes what Go
+    says when it dies (bounded, read by main afterwards)."""
+    status = _FAILED
+    try:
+        sock = _only(descriptor, log)
+        status = _Port(sock).live(in_child)
+    finally:
+        os._exit(status)
+
+
+def _only(descriptor: int, log: int) -> socket.socket:
+    """Close every descriptor but these two; Go prints to stdout, with texts of messages, so it leads nowhere."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for number, target in ((null, 0), (null, 1), (log, 2)):
+        os.dup2(number, target)
+    for entry in os.listdir("/proc/self/fd"):  # noqa: PTH208 - a Path here would only be turned into a string again
+        if (number := int(entry)) > 2 and number != descriptor:
+            try:
+                os.close(number)
+            except OSError:
+                continue  # the one that listed the folder
+    return socket.socket(fileno=descriptor)
+
+
+class _Port:
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._writing = threading.Lock()
+        self._leaving = threading.Lock()
+        self._decoder: FrameDecoder[ToPort] = FrameDecoder(ToPort)  # type: ignore[arg-type]  # a union is no type[]
+        self._heard = time.monotonic()
+
+    def live(self, in_child: Callable[[], None] | None) -> int:
+        """From the first frame to the last; the exit status."""
+        opening = self._opening()
+        if opening is None:
+            return 0
+        try:
+            self._set_up(opening, in_child)
+        except lock.StoreHeldError as error:
+            self._write(NotReady(reason=str(error), holder=error.holder))
+            return _FAILED
+        except (library.LibraryError, OSError) as error:
+            self._write(NotReady(reason=scrub(str(error))))
+            return _FAILED
+        self._write(Ready())
+        threading.Thread(target=self._connect, name="connect", daemon=True).start()
+        self._leave(self._serve(opening))
+
+    # -- set-up --
+
+    def _opening(self) -> Open | None:
+        """The first frame; None if main changed its mind. Until it comes the port stays in the nursery's process
+        group: main, which may not know its pid yet, finds it there."""
+        while data := self._sock.recv(_READ):
+            for frame in self._decoder.feed(data):
+                return frame if isinstance(frame, Open) else None
+        return None
+
+    def _set_up(self, opening: Open, in_child: Callable[[], None] | None) -> None:
+        os.setsid()
+        os.umask(0o077)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, lock.COMM.encode(), 0, 0, 0)
+        seconds, fraction = divmod(opening.silence_s, 1)
+        limit = struct.pack("ll", int(seconds), int(fraction * 1_000_000))
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        holder = Holder(pid=os.getpid(), main_pid=opening.main_pid, main_started=opening.main_started)
+        lock.take(opening.spec.store, holder)
+        library.load()
+        if in_child is not None:
+            in_child()
+        self._credit = Credit(opening.credit)
+        self._session = Session(opening.spec, self._deliver, self._leave_soon)
+        self._media = Pool("media", _MEDIA_THREADS)
+        self._others = Pool("calls", 1)
+        self._sends = Sends(self._session.send, self._session.upload, self._media, self._answer)
+
+    def _connect(self) -> None:
+        try:
+            self._session.connect()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason why the port ends
+            if event := translate.from_raised(str(error)):
+                self._deliver(event)
+            self._leave(f"connect() raised: {scrub(str(error))}")
+        self._leave("connect() returned")
+
+    # -- the conversation --
+
+    def _serve(self, opening: Open) -> str:
+        """Read frames until there is a reason to end."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        next_beat = time.monotonic()
+        while True:
+            if (now := time.monotonic()) >= next_beat:
+                next_beat = now + opening.beat_s
+                self._write(Beat())
+            if poll.poll(max(0.0, next_beat - time.monotonic()) * 1000):
+                try:
+                    data = self._sock.recv(_READ)
+                except OSError:
+                    data = b""
+                if not data:
+                    return "main is gone"
+                self._heard = time.monotonic()
+                try:
+                    for frame in self._decoder.feed(data):
+                        self._take(frame)
+                except FrameError as error:
+                    return f"main sent {error}"
+            elif time.monotonic() - self._heard > opening.silence_s:
+                return f"main was silent for {opening.silence_s:g} s"
+
+    def _take(self, frame: ToPort) -> None:
+        match frame:
+            case Call():
+                self._call(frame)
+            case Grant():
+                self._credit.grant(frame.count)
+            case Stop():
+                threading.Thread(target=self._stop, name="leave", daemon=True).start()
+            case Beat() | Open():
+                pass
+
+    def _call(self, call: Call) -> None:
+        request = call.request
+        match request:
+            case SendText() | SendImage() | SendReaction():
+                self._sends.put(call.id, request)
+            case FetchMedia():
+                self._media.run(lambda: self._answer(call.id, self._session.fetch(request)))
+            case RequestPairingCode() | Probe() | LogOut():
+                self._others.run(lambda: self._answer(call.id, self._session.do(request)))
+
+    def _answer(self, id: int, answer: PortAnswer) -> None:
+        self._write(Answered(id=id, answer=answer))
+
+    def _deliver(self, event: PortEvent) -> None:
+        """On neonize's thread. When main cannot be told any more, wait for the end: as long as this does not return,
+        whatsmeow takes little more from WhatsApp that would be lost."""
+        if isinstance(event, MessageReceived | ReceiptReceived):
+            self._credit.take()
+        if not self._write(Happened(event=event)):
+            threading.Event().wait()
+
+    def _write(self, frame: Frame) -> bool:
+        """Send ``frame`` whole; False if main does not take it any more (the main thread sees that by itself)."""
+        with self._writing:
+            try:
+                self._sock.sendall(pack(frame))
+            except OSError:
+                return False
+            return True
+
+    # -- the end --
+
+    def _stop(self) -> None:
+        self._sends.close()
+        self._sends.wait_idle(_FINISH_S)
+        deadline = time.monotonic() + _DRAIN_S
+        while (now := time.monotonic()) < deadline:
+            quiet_at = self._session.last_event + _SILENCE_S
+            if now >= quiet_at:
+                break
+            time.sleep(min(quiet_at, deadline) - now)
+        if self._session.logged_in and self._sends.wait_idle(0) and not (self._media.busy or self._others.busy):
+            stopping = threading.Thread(target=self._session.disconnect, name="disconnect", daemon=True)
+            stopping.start()
+            stopping.join(_DISCONNECT_S)
+        self._leave("stopped")
+
+    def _leave_soon(self, reason: str) -> None:
+        threading.Thread(target=self._leave, args=(reason,), name="leave", daemon=True).start()
+
+    def _leave(self, reason: str) -> NoReturn:
+        """Let the send in flight end, say why, and go. Whoever comes second waits here for the first to exit."""
+        self._leaving.acquire()
+        self._sends.close()
+        self._sends.wait_idle(_FINISH_S)
+        self._write(Ended(reason=reason))
+        os._exit(0)

@@ -1,0 +1,316 @@
+"""A port as main sees it. Everything here runs on the loop's thread, except ``kill``.
+
+A port may hang, die or go mute at any moment, so nothing waits for it without a limit: calls have deadlines, beats have
+a silence that is too long, an exit has a time in which it must happen. Whatever limit is missed, the process is killed,
+and its end, seen through a pidfd, is the one way in which a port's life ends here: ``PortExited``, once, as the last
+event.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.whatsapp import exits
+from gateway.whatsapp.frames import (
+    Answered,
+    Beat,
+    Call,
+    Ended,
+    Frame,
+    FrameDecoder,
+    FrameError,
+    FromPort,
+    Grant,
+    Happened,
+    NotReady,
+    Ready,
+    Stop,
+    pack,
+)
+from protocol.codes import ErrorCode
+from protocol.errors import CallTimeoutError, PortGoneError
+from protocol.port import (
+    Failed,
+    FetchMedia,
+    PortAnswer,
+    PortEvent,
+    PortExited,
+    PortRequest,
+    SendImage,
+    SendReaction,
+    SendText,
+)
+
+_AFTER_EOF_S: Final = 10.0
+"""A port that has closed its socket is ending: at most 5 s for the send in flight, and some more."""
+_AFTER_EXIT_S: Final = 1.0
+"""What a dead port had sent is there to be read at once, unless something else still holds its socket."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Seconds. ``start``: from the request to fork until ready to connect, and how long the nursery may take to start;
+    ``beat``: between beats, both ways; ``silence``: without a word from the other side, until it is given up;
+    ``orphan_grace``: how long a port whose main is gone may hold the store that a new one wants."""
+
+    start: float = 15.0
+    beat: float = 5.0
+    silence: float = 20.0
+    orphan_grace: float = 6.0
+
+
+@dataclass(eq=False, slots=True)
+class _Pending:
+    request: PortRequest
+    called: float
+    deadline: float
+    answer: asyncio.Future[PortAnswer]
+    timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_send(self) -> bool:
+        return isinstance(self.request, SendText | SendImage | SendReaction)
+
+
+class PortProcess(asyncio.Protocol):
+    """One running port (``protocol.interfaces.Port``). Made by ``Nursery.open`` alone, for a child of this process."""
+
+    def __init__(
+        self, pid: int, incarnation: int, log: int, timings: Timings, deliver: Callable[[PortEvent], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._pid = pid
+        self._incarnation = incarnation
+        self._log = log
+        self._timings = timings
+        self._deliver = deliver
+        self._decoder: FrameDecoder[FromPort] = FrameDecoder(FromPort)  # type: ignore[arg-type]  # a union is no type[]
+        self._transport: asyncio.Transport | None = None
+        self._pending: dict[int, _Pending] = {}
+        self._last_call = 0
+        self._last_send_answer = 0.0
+        self._heard = self._loop.time()
+        self._expected = False
+        self._said: str | None = None
+        self._killed_for: str | None = None
+        self._pidfd = os.pidfd_open(pid)
+        self._pidfd_lock = threading.Lock()
+        self._dead: str | None = None
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._closed = self._loop.create_future()
+        self.readiness: asyncio.Future[Ready | NotReady] = self._loop.create_future()
+        self._loop.add_reader(self._pidfd, self._on_exit)
+
+    async def attach(self, sock: socket.socket, opening: Frame) -> None:
+        """Begin the conversation over ``sock``, which is this object's from now on, with ``opening``."""
+        await self._loop.create_unix_connection(lambda: self, sock=sock)
+        self._write(opening)
+        self._beat(self._loop.time())
+
+    def mute(self) -> None:
+        """Deliver nothing any more: whoever asked for the port was told that it did not come up."""
+        self._deliver = _nobody_listens
+
+    # -- Port --
+
+    @property
+    def pid(self) -> int:
+        """Of the OS process."""
+        return self._pid
+
+    @property
+    def incarnation(self) -> int:
+        """From its ``PortSpec``."""
+        return self._incarnation
+
+    async def call(self, request: PortRequest, *, deadline: float) -> PortAnswer:
+        """See ``protocol.interfaces.Port``. Sends follow each other, so a send's deadline runs from the moment when it
+        was called or the send before it was answered, whichever is later: what waits in line is not late."""
+        if self._dead or self._said is not None or self._transport is None or self._transport.is_closing():
+            raise PortGoneError("the port is gone; nothing was done")
+        self._last_call += 1
+        number = self._last_call
+        pending = _Pending(request, self._loop.time(), deadline, self._loop.create_future())
+        pending.timer = self._loop.call_later(deadline, self._check_deadline, number)
+        self._pending[number] = pending
+        self._write(Call(id=number, request=request))
+        try:
+            return await pending.answer
+        finally:
+            self._pending.pop(number, None)
+            pending.timer.cancel()
+
+    def grant(self, count: int) -> None:
+        """Let ``count`` more ``Inbound`` events through."""
+        self._write(Grant(count=count))
+
+    async def stop(self, *, timeout: float) -> None:
+        """See ``protocol.interfaces.Port``."""
+        self._expected = True
+        self._write(Stop())
+        try:
+            await asyncio.wait_for(asyncio.shield(self._closed), timeout)
+        except TimeoutError:
+            self.kill(f"did not stop within {timeout:g} s")
+            await asyncio.shield(self._closed)
+
+    def kill(self, reason: str) -> None:
+        """SIGKILL it; ``PortExited`` follows. Callable from any thread; harmless if it is gone."""
+        with self._pidfd_lock:
+            if self._pidfd < 0:
+                return
+            self._killed_for = self._killed_for or reason
+            try:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            except ProcessLookupError:
+                return
+
+    # -- the conversation --
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: the socket is there."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: the port says something."""
+        self._heard = self._loop.time()
+        try:
+            for frame in self._decoder.feed(data):
+                self._take(frame)
+        except FrameError as error:
+            self.kill(f"sent what is not a frame: {error}")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: the port's end of the socket is closed, which is how its end begins; or ended."""
+        self._transport = None
+        if self._dead:
+            self._finish()
+        else:
+            self._later(_AFTER_EOF_S, lambda: self.kill("closed its socket and did not end"))
+
+    def _take(self, frame: FromPort) -> None:
+        match frame:
+            case Happened():
+                self._tell(frame.event)
+            case Answered():
+                self._answer(frame)
+            case Ready() | NotReady():
+                if not self.readiness.done():
+                    self.readiness.set_result(frame)
+            case Ended():
+                self._said = frame.reason
+                self._later(_AFTER_EOF_S, lambda: self.kill(f"{frame.reason}, and did not end"))
+            case Beat():
+                pass
+
+    def _answer(self, frame: Answered) -> None:
+        pending = self._pending.get(frame.id)
+        if pending is not None and pending.is_send:
+            self._last_send_answer = self._loop.time()
+        if pending is not None and not pending.answer.done():
+            pending.answer.set_result(frame.answer)
+
+    def _write(self, frame: Frame) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(pack(frame))
+
+    def _tell(self, event: PortEvent) -> None:
+        try:
+            self._deliver(event)
+        except Exception as error:  # noqa: BLE001 - a listener's fault must not stop the port from being looked after
+            self._loop.call_exception_handler({"message": "a port's listener failed", "exception": error})
+
+    # -- limits --
+
+    def _check_deadline(self, number: int) -> None:
+        pending = self._pending.get(number)
+        if pending is None or pending.answer.done():
+            return
+        since = max(pending.called, self._last_send_answer) if pending.is_send else pending.called
+        if (remaining := since + pending.deadline - self._loop.time()) > 0:
+            pending.timer = self._loop.call_later(remaining, self._check_deadline, number)
+            return
+        name = type(pending.request).__name__
+        if isinstance(pending.request, FetchMedia):
+            message = f"the media server did not answer within {pending.deadline:g} s"
+            pending.answer.set_result(Failed(code=ErrorCode.MEDIA_UNAVAILABLE.value, message=message))
+            return
+        text = f"missed the deadline of {name} ({pending.deadline:g} s)"
+        pending.answer.set_exception(CallTimeoutError(f"the port {text}"))
+        self.kill(text)
+
+    def _beat(self, due: float) -> None:
+        """Send a beat and look for the port's. If this comes late, it is the loop that was busy, and what the port said
+        meanwhile may not have been read yet: look again next time."""
+        now = self._loop.time()
+        late = now - due > self._timings.beat
+        if not late and now - self._heard > self._timings.silence:
+            self.kill(f"no heartbeat for {now - self._heard:.0f} s")
+            return
+        self._write(Beat())
+        self._later(self._timings.beat, lambda: self._beat(now + self._timings.beat))
+
+    def _later(self, delay: float, run: Callable[[], None]) -> None:
+        def fire() -> None:
+            self._timers.discard(handle)
+            if not self._closed.done():
+                run()
+
+        handle = self._loop.call_later(delay, fire)
+        self._timers.add(handle)
+
+    # -- the end --
+
+    def _on_exit(self) -> None:
+        """The pidfd is readable: the process has ended, and is ours to reap. Its group goes first, while the pid still
+        names it."""
+        self._loop.remove_reader(self._pidfd)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody else in it, or it never got to have one
+            os.killpg(self._pid, signal.SIGKILL)
+        with self._pidfd_lock:
+            try:
+                status = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
+            except ChildProcessError:
+                status = None
+            os.close(self._pidfd)
+            self._pidfd = -1
+        how = exits.reason(status, exits.read_log(self._log))
+        os.close(self._log)
+        self._dead = self._killed_for or self._said or how
+        if self._transport is None:
+            self._finish()
+        else:
+            self._later(_AFTER_EXIT_S, self._finish)
+
+    def _finish(self) -> None:
+        """Once: the process is reaped, and all that it had said is delivered."""
+        if self._closed.done() or self._dead is None:
+            return
+        reason = self._dead
+        if not self.readiness.done():
+            self.readiness.set_result(NotReady(reason=reason))
+        for pending in self._pending.values():
+            if not pending.answer.done():
+                pending.answer.set_exception(PortGoneError(f"the port is gone: {reason}"))
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        if self._transport is not None:
+            self._transport.abort()
+        self._tell(PortExited(reason=reason, expected=self._expected))
+        self._closed.set_result(None)
+
+    async def closed(self) -> None:
+        """Returns when ``PortExited`` has been delivered."""
+        await asyncio.shield(self._closed)
+
+
+def _nobody_listens(_: PortEvent) -> None:
+    pass

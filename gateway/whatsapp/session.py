@@ -1,0 +1,276 @@
+"""One neonize client: one account, one ``connect()``.
+
+Threads: callbacks run one after another on neonize's own thread; they translate, hand over, and return, because what
+they have not handed over when the process dies is lost (WhatsApp has its receipt already). Sends come from one thread.
+"""
+
+import ctypes
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+from gateway.whatsapp import compose, library, translate
+from gateway.whatsapp.encryption import EncryptionLog
+from gateway.whatsapp.errors import failed, failure
+from gateway.whatsapp.frames import MAX_MEDIA
+from gateway.whatsapp.qr import QrSchedule
+from protocol.codes import ErrorCode
+from protocol.errors import InvalidAddressError
+from protocol.ids import Address
+from protocol.port import (
+    BacklogDelivered,
+    Connected,
+    Disconnected,
+    Done,
+    Failed,
+    FetchMedia,
+    LoggedOut,
+    LogOut,
+    MediaFetched,
+    PairingCodeIssued,
+    PortAnswer,
+    PortEvent,
+    PortSpec,
+    Probe,
+    QrShown,
+    RequestPairingCode,
+    SendImage,
+    SendReaction,
+    SendRequest,
+    SendText,
+    Sent,
+)
+
+_STORE_OPTIONS: Final = "_foreign_keys=on&_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=15000&_txlock=immediate"
+_CHATS_REMEMBERED: Final = 10_000
+
+
+def store_name(path: str) -> str:
+    """What to call the store at ``path`` so that neonize, which makes ``file:<name>?_foreign_keys=on`` of it, opens
+    exactly that file, in WAL mode: the path as a URI (SQLite undoes the escapes), our options, and neonize's own made
+    the value of one that nobody reads."""
+    return f"{quote(path)}?{_STORE_OPTIONS}&z="
+
+
+class Session:
+    """``deliver`` gets the events, on neonize's thread, in order; it may block (back-pressure) and must not raise.
+    ``broken`` is told why if an event could not be read: it is lost then, and the session not to be trusted."""
+
+    def __init__(self, spec: PortSpec, deliver: Callable[[PortEvent], None], broken: Callable[[str], None]) -> None:
+        self._spec = spec
+        self._deliver = deliver
+        self._broken = broken
+        self._stopped = False
+        self._log = EncryptionLog()
+        self._qr = QrSchedule()
+        self._qr_shown = False
+        self._logged_in = False
+        self._own: frozenset[str] = frozenset()
+        self._reachable: set[Address] = set()
+        self._backlog_before: datetime | None = datetime.now(UTC)
+        self._client = self._make_client()
+        self.last_event = time.monotonic()
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether calls into the client make sense, and cannot hit one that neonize does not know (it would abort)."""
+        return self._logged_in
+
+    def connect(self) -> None:
+        """Connect and stay connected; returns only after ``disconnect()``. To be called once, on a thread of its own.
+
+        Raises whatever neonize raises: dial errors before the first login, or an event that it could not encode.
+        """
+        proxy = library.binder.ProxySettings(self._spec.proxy) if self._spec.proxy else None
+        self._client.connect(proxy)
+
+    def disconnect(self) -> None:
+        """neonize's ``stop()``: only when logged in and no call is in flight; it may block, and what neonize has queued
+        is thrown away."""
+        self._stopped = True
+        self._client.stop()
+
+    # -- set-up --
+
+    def _make_client(self) -> Any:
+        library.client.log_whatsmeow = self._log.take
+        props = library.DeviceProps(os=self._spec.device_name, platformType=library.DeviceProps.CHROME)
+        client = library.client.NewClient(store_name(self._spec.store), uuid="port", props=props)
+        for kind, _ in translate.SUBSCRIBED.values():
+            client.event(kind)(_never_called)
+        client.event.execute = self._on_event
+        client.qr(self._on_qr)
+        client._NewClient__onLoginStatus = self._on_status
+        return client
+
+    # -- callbacks --
+
+    def _on_qr(self, _: Any, code: bytes) -> None:
+        self._qr_shown = True
+        text = code.decode()
+        self._give(QrShown(code=text, valid_s=self._qr.shown(text, time.monotonic())))
+
+    def _on_status(self, _: int, status: int) -> None:
+        self._qr_shown = False
+        if event := translate.from_status(ctypes.string_at(status).decode()):
+            self._give(event)
+
+    def _on_event(self, _: bytes, binary: int, size: int, code: int) -> None:
+        if code == library.events.EVENT_TO_INT[library.events.Device]:
+            self._client.set_force_activate_delivery_receipts(True)
+            return
+        entry = translate.SUBSCRIBED.get(code)
+        if entry is None or self._stopped:
+            return
+        kind, to_ours = entry
+        try:
+            raw = kind.FromString(ctypes.string_at(binary, size) if size else b"")
+            event = to_ours(raw, translate.Context(own=self._client.get_me, backlog_before=self._backlog_before))
+        except Exception as error:  # noqa: BLE001 - raised into ctypes, it would be printed and forgotten
+            self._broken(f"{kind.__name__} could not be read: {type(error).__name__}")
+            return
+        if event is not None:
+            self._note(event)
+            self._give(event)
+
+    def _note(self, event: PortEvent) -> None:
+        match event:
+            case Connected():
+                users = (event.phone, (event.lid or "").partition("@")[0].partition(":")[0])
+                self._own = frozenset(filter(None, users))
+                self._logged_in = True
+            case Disconnected() | LoggedOut():
+                self._logged_in = False
+            case BacklogDelivered():
+                self._backlog_before = None
+
+    def _give(self, event: PortEvent) -> None:
+        self.last_event = time.monotonic()
+        self._deliver(event)
+        self.last_event = time.monotonic()
+
+    # -- calls --
+
+    def send(self, request: SendRequest, upload: Any = None) -> PortAnswer:
+        """Send, and wait for WhatsApp's acknowledgement; ``upload`` is what ``upload()`` gave for an image."""
+        if not self._logged_in:
+            return _NO_SESSION
+        try:
+            to = Address.parse(request.to)
+        except InvalidAddressError as error:
+            return failed(ErrorCode.INVALID_RECIPIENT, str(error))
+        match request:
+            case SendText():
+                message = compose.text_message(request)
+            case SendImage():
+                message = compose.image_message(request, upload)
+            case SendReaction():
+                message = compose.reaction_message(request)
+        self._log.clear()
+        try:
+            response = self._client.send_message(compose.jid(to), message)
+        except library.client.SendMessageError as error:
+            return failure(str(error))
+        return self._sent(to, response)
+
+    def _sent(self, to: Address, response: Any) -> PortAnswer:
+        if to.server != "g.us":
+            to_self = to.user in self._own
+            if self._log.main_device_skipped(response.ID, self._own, to_self=to_self) or not self._has_phone(to):
+                return failed(ErrorCode.NOT_ENCRYPTED, "it could not be encrypted for the recipient's phone")
+        return Sent(wa_id=response.ID, at=translate.from_s(response.Timestamp))
+
+    def _has_phone(self, to: Address) -> bool:
+        """Whether whatsmeow's list of the recipient's devices, filled by the send, holds its main one. A list without
+        it is not complained of in the log: the message simply goes to nobody."""
+        if to in self._reachable:
+            return True
+        try:
+            jid = compose.jid(to)
+            lid = jid if to.server == "lid" else self._client.get_lid_from_pn(jid)
+            devices = self._client.get_user_devices(lid)
+        except library.client.NeonizeError:
+            return False
+        if not any(device.Device == 0 and device.User == lid.User for device in devices):
+            return False
+        if len(self._reachable) >= _CHATS_REMEMBERED:
+            self._reachable.clear()
+        self._reachable.add(to)
+        return True
+
+    def upload(self, request: SendImage) -> Any:
+        """Upload the image; neonize's response for ``send``, or ``Failed``. Has no time-out: a stalled media server
+        blocks it for ever."""
+        if not self._logged_in:
+            return _NO_SESSION
+        if request.mime not in compose.IMAGE_TYPES:
+            return failed(ErrorCode.MEDIA_INVALID, f"an image must be one of {', '.join(sorted(compose.IMAGE_TYPES))}")
+        if not request.data or len(request.data) > MAX_MEDIA:
+            return failed(ErrorCode.MEDIA_INVALID, f"an image must have 1 to {MAX_MEDIA} bytes")
+        try:
+            return self._client.upload(request.data, library.MediaType.MediaImage)
+        except library.client.UploadError as error:
+            return failed(ErrorCode.MEDIA_UNAVAILABLE, str(error))
+
+    def fetch(self, request: FetchMedia) -> PortAnswer:
+        """Download and decrypt media. Has no time-out, as ``upload``."""
+        if not self._logged_in:
+            return _NO_SESSION
+        try:
+            message = library.e2e.Message.FromString(request.reference)
+        except ValueError:  # protobuf's DecodeError is one
+            return failed(ErrorCode.MEDIA_INVALID, "this is not a media reference")
+        size = max((value.fileLength for _, value in message.ListFields() if hasattr(value, "fileLength")), default=0)
+        if size > MAX_MEDIA:
+            return failed(ErrorCode.MEDIA_INVALID, f"it has {size} bytes; at most {MAX_MEDIA} are fetched")
+        try:
+            data = self._client.download_any(message)
+        except library.client.DownloadError as error:
+            return failure(str(error))
+        if not data or len(data) > MAX_MEDIA:
+            return failed(ErrorCode.MEDIA_INVALID, f"the media server gave {len(data)} bytes")
+        return MediaFetched(data=data)
+
+    def do(self, request: RequestPairingCode | Probe | LogOut) -> PortAnswer:
+        """The calls that neither send nor move media."""
+        try:
+            match request:
+                case RequestPairingCode():
+                    return self._pairing_code(request.phone)
+                case Probe():
+                    return self._probe()
+                case LogOut():
+                    return self._log_out()
+        except library.client.NeonizeError as error:
+            return failure(str(error))
+
+    def _pairing_code(self, phone: str) -> PortAnswer:
+        """Only while a QR code is shown: before, neonize has no socket; afterwards, the code would be useless."""
+        if not self._qr_shown:
+            return failed(ErrorCode.NOT_CONNECTED, "a pairing code can only be had while a QR code is shown")
+        code = self._client.PairPhone(phone, True, library.ClientName.LINUX, library.ClientType.CHROME)
+        return PairingCodeIssued(code=code)
+
+    def _probe(self) -> PortAnswer:
+        """The block list: one small read-only request that whatsmeow does not answer from memory (privacy settings and
+        device lists it does), that asks about no contact (which WhatsApp counts), and that changes nothing."""
+        if not self._logged_in:
+            return _NO_SESSION
+        self._client.get_blocklist()
+        return Done()
+
+    def _log_out(self) -> PortAnswer:
+        if not self._logged_in:
+            return _NO_SESSION
+        self._client.logout()
+        self._logged_in = False
+        return Done()
+
+
+_NO_SESSION: Final[Failed] = failed(ErrorCode.NOT_CONNECTED, "there is no session: not logged in")
+
+
+def _never_called(*_: object) -> None:
+    """Stands for a subscription; all events come through ``_on_event``."""

@@ -1,0 +1,172 @@
+"""The threads of a port that call into neonize. A call may hang for ever; that must hold up nothing but its own kind.
+
+::
+
+    Sends       one thread, in the order of the calls. An image is uploaded first, by a downloader thread: meanwhile
+                sends to other chats pass it, and later ones to the same chat wait behind it.
+    Pool        a few threads for media, one for everything else; as many calls at once as it has threads.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gateway.whatsapp.errors import failed
+from protocol.codes import ErrorCode
+from protocol.port import Failed, PortAnswer, SendImage, SendRequest
+
+UPLOAD_LIMIT_S: Final = 60.0
+"""How long an upload may take. neonize sets no limit; one that is given up keeps its thread until it ends."""
+
+Answer = Callable[[int, PortAnswer], None]
+
+
+class Pool:
+    """At most ``size`` threads, started when there is work for them; work beyond waits in order."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self._name = name
+        self._size = size
+        self._lock = threading.Lock()
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._threads = 0
+        self._open = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether any job waits or runs."""
+        with self._lock:
+            return self._open > 0
+
+    def run(self, job: Callable[[], None]) -> None:
+        """Have ``job``, which must not raise, done by one of the threads."""
+        with self._lock:
+            self._open += 1
+            start = self._open > self._threads and self._threads < self._size
+            self._threads += start
+        self._jobs.put(job)
+        if start:
+            threading.Thread(target=self._work, name=self._name, daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            job = self._jobs.get()
+            try:
+                job()
+            finally:
+                with self._lock:
+                    self._open -= 1
+
+
+@dataclass(eq=False, slots=True)
+class _Item:
+    id: int
+    request: SendRequest
+    ready: bool
+    give_up_at: float = float("inf")
+    upload: Any = field(default=None)
+
+
+class Sends:
+    """The line of sends. ``send(request, upload)`` and ``upload(request)`` are the session's; ``answer`` gets each
+    outcome."""
+
+    def __init__(
+        self,
+        send: Callable[[SendRequest, Any], PortAnswer],
+        upload: Callable[[SendImage], Any],
+        media: Pool,
+        answer: Answer,
+        *,
+        upload_limit: float = UPLOAD_LIMIT_S,
+    ) -> None:
+        self._send = send
+        self._upload = upload
+        self._media = media
+        self._answer = answer
+        self._upload_limit = upload_limit
+        self._changed = threading.Condition()
+        self._line: list[_Item] = []
+        self._sending = False
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def put(self, id: int, request: SendRequest) -> None:
+        """Queue a send; after ``close`` it is answered ``Failed`` at once."""
+        image = isinstance(request, SendImage)
+        item = _Item(id, request, ready=not image)
+        with self._changed:
+            closed = self._closed
+            if not closed:
+                self._line.append(item)
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._work, name="sends", daemon=True)
+                    self._thread.start()
+                if image:
+                    item.give_up_at = time.monotonic() + self._upload_limit
+                self._changed.notify_all()
+        if closed:
+            self._answer(id, _STOPPING)
+        elif image:
+            self._media.run(lambda: self._prepare(item))
+
+    def close(self) -> None:
+        """Take no more; what has not begun is answered ``Failed`` (nothing of it was sent)."""
+        with self._changed:
+            self._closed = True
+            waiting, self._line = self._line, []
+            self._changed.notify_all()
+        for item in waiting:
+            self._answer(item.id, _STOPPING)
+
+    def wait_idle(self, timeout: float) -> bool:
+        """Wait until no send is under way; False if one still is after ``timeout`` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._sending, timeout)
+
+    def _prepare(self, item: _Item) -> None:
+        assert isinstance(item.request, SendImage)
+        upload = self._upload(item.request)
+        with self._changed:
+            item.upload = upload
+            item.ready = True
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while (item := self._next()) is not None:
+            if not item.ready:
+                answer: PortAnswer = failed(ErrorCode.MEDIA_UNAVAILABLE, "the media server took too long")
+            elif isinstance(item.upload, Failed):
+                answer = item.upload
+            else:
+                answer = self._send(item.request, item.upload)
+            self._answer(item.id, answer)
+            with self._changed:
+                self._sending = False
+                self._changed.notify_all()
+
+    def _next(self) -> _Item | None:
+        with self._changed:
+            while not self._closed:
+                if item := self._choose(time.monotonic()):
+                    self._line.remove(item)
+                    self._sending = True
+                    return item
+                soonest = min((item.give_up_at for item in self._line), default=float("inf"))
+                self._changed.wait(None if soonest == float("inf") else max(0.0, soonest - time.monotonic()))
+            return None
+
+    def _choose(self, now: float) -> _Item | None:
+        """The first that is ready (or has waited too long for its upload) and has nobody of its chat before it."""
+        held: set[str] = set()
+        for item in self._line:
+            if item.request.to not in held and (item.ready or now >= item.give_up_at):
+                return item
+            held.add(item.request.to)
+        return None
+
+
+_STOPPING: Final = failed(ErrorCode.NOT_CONNECTED, "the port is stopping; nothing was sent")
