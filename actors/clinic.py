@@ -9,7 +9,7 @@
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -154,6 +154,7 @@ class Reconciler(Actor):
         self._parts = parts
         self._wanted: ClinicWanted | None = None
         self._open: tuple[ClinicBus, Ledger] | None = None
+        self._cancel_opening: Callable[[], None] = _nothing
         self._failures = 0
         self._running: dict[str, ChannelRecord] = {}
         self._random = Random()  # noqa: S311 - jitter
@@ -193,6 +194,7 @@ class Reconciler(Actor):
 
     def shut_down(self) -> None:
         """Close the account and the database; the channels have ended before."""
+        self._cancel_opening()
         work = _close(self._parts.bus, self._parts.store, self._clinic)
         self._parts.loop.spawn(work, lambda o: self.tell(_Closed(_failure(o))), timeout=CLOSE_TIMEOUT_S)
 
@@ -204,7 +206,8 @@ class Reconciler(Actor):
 
     def _try_to_open(self) -> None:
         work = _open(self._parts.bus, self._parts.store, self._clinic)
-        self._parts.loop.spawn(work, lambda outcome: self.tell(_Opened(outcome)), timeout=OPEN_TIMEOUT_S)
+        loop = self._parts.loop
+        self._cancel_opening = loop.spawn(work, lambda o: self.tell(_Opened(o)), timeout=OPEN_TIMEOUT_S)
 
     def _on_opened(self, outcome: tuple[ClinicBus, Ledger] | Failure) -> None:
         if isinstance(outcome, Failure):
@@ -285,6 +288,10 @@ class Reconciler(Actor):
                 created_at=record.created_at,
             )
         )
+
+
+def _nothing() -> None:
+    """Nothing is being opened."""
 
 
 def _failure(outcome: object) -> Failure | None:

@@ -1,6 +1,5 @@
 """The parts of a node, made from its settings and not yet started: the one place where gateways are constructed."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -62,7 +61,7 @@ def make(settings: Settings) -> Parts:
     bus = NatsBus(broker, encoding=lambda _clinic: settings.events.encoding)
     registry = NatsRegistry(bus)
     store = SqliteStore(settings.data)
-    nursery = Nursery(settings.whatsapp.port_command, {**os.environ, **settings.whatsapp.env})
+    nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
     desk = Desk(board, names, registry, bus, most_channels=settings.limits.channels_per_clinic)
     bus.serve(desk)
     health = NodeHealth(names, bus, settings.data)

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 
 from actors.board import Board
-from actors.channel import lifecycle, receiving, sending
+from actors.channel.lifecycle import Policy
+from actors.channel.receiving import ReceivingPolicy
+from actors.channel.sending import SendingPolicy
 from protocol.channel import ChannelRecord
 from protocol.interfaces import ClinicBus, Ledger, Loop, PortOpener
 from supervisor.breaker import Breaker
@@ -13,10 +15,10 @@ from supervisor.breaker import Breaker
 class ChannelPolicy:
     """Everything that settings say about channels. ``store`` in ``spec_of`` is decided by who starts the channel."""
 
-    life: lifecycle.Policy = field(default_factory=lifecycle.Policy)
+    life: Policy = field(default_factory=Policy)
     breaker: Breaker = field(default_factory=Breaker)
-    sending: sending.SendingPolicy
-    receiving: receiving.ReceivingPolicy = field(default_factory=receiving.ReceivingPolicy)
+    sending: SendingPolicy
+    receiving: ReceivingPolicy = field(default_factory=ReceivingPolicy)
     device_name: str = "Plantão"
     proxy: str | None = None
 

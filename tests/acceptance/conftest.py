@@ -35,3 +35,10 @@ async def service(node: Node) -> AsyncIterator[Listener]:
 def phones(node: Node, emulator: EmulatorProcess, service: Listener) -> Phones:
     """People with phones who pair channels."""
     return Phones(node, emulator, service)
+
+
+@pytest.fixture
+async def bad(node: Node, service: Listener) -> tuple[Node, Listener]:
+    """A node with one unpaired channel, and a service that will misbehave."""
+    await node.add("acme", "reception")
+    return node, service

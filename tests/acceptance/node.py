@@ -102,6 +102,14 @@ class Node:
         """The process that holds a channel's socket, as its lock names it."""
         return int((self.runtime / "clinics" / clinic / f"{channel}.db.lock").read_text())
 
+    def child(self, name: str) -> int:
+        """A child process whose command line names ``name``."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        threads = Path(f"/proc/{self.pid}/task").iterdir()
+        pids = {int(pid) for thread in threads for pid in (thread / children.name).read_text().split()}
+        found = [pid for pid in sorted(pids) if name in Path(f"/proc/{pid}/cmdline").read_text()]
+        return found[0]
+
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         assert self._process is not None
