@@ -39,7 +39,10 @@ def channel_snapshot(clinic: str, channel: str, **changes: Any) -> ChannelSnapsh
 
 @dataclass
 class FakeOperations:
-    """``failing`` maps a method's name to what it raises; the methods in ``hanging`` wait for ever."""
+    """``failing`` maps a method's name to what it raises; the methods in ``hanging`` wait for ever.
+
+    With ``scanned_by``, that phone accepts each pairing code as soon as it has been asked for.
+    """
 
     names: dict[str, str] = field(default_factory=dict)
     found: dict[tuple[str, str], ChannelSnapshot] = field(default_factory=dict)
@@ -47,6 +50,7 @@ class FakeOperations:
     sent: list[tuple[str, str, Priority, bytes]] = field(default_factory=list)
     asked: list[tuple[str, ...]] = field(default_factory=list)
     failing: dict[str, Exception] = field(default_factory=dict)
+    scanned_by: str | None = None
     hanging: set[str] = field(default_factory=set)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -116,6 +120,7 @@ class FakeOperations:
         await self._enter("pair", clinic, channel, str(phone))
         self._move(clinic, channel, ChannelState.QR_REQUIRED)
         if phone is not None:
+            self._scan(clinic, channel)
             return PairingCode(code="ABCD-1234", phone=phone, expires_at=NOW)
         return self.codes.setdefault((clinic, channel), QR)
 
@@ -124,6 +129,7 @@ class FakeOperations:
         self._channel(clinic, channel)
         if (clinic, channel) not in self.codes:
             raise NotFoundError("a QR code")
+        self._scan(clinic, channel)
         return self.codes[clinic, channel]
 
     async def send(self, clinic: str, channel: str, priority: Priority, body: bytes) -> str:
@@ -132,6 +138,10 @@ class FakeOperations:
         command = parse(body)
         self.sent.append((clinic, channel, priority, body))
         return command.id
+
+    def _scan(self, clinic: str, channel: str) -> None:
+        if self.scanned_by is not None:
+            self.set(clinic, channel, state=ChannelState.CONNECTED, phone=self.scanned_by)
 
     async def _enter(self, method: str, *arguments: str) -> None:
         self.asked.append((method, *arguments))

@@ -1,0 +1,24 @@
+"""The command ``plantao``: runs a node, and asks things of the one that runs.
+
+==============  ====================================================================
+module          what it holds
+==============  ====================================================================
+``app``         ``run``, ``send`` and the groups ``clinic`` and ``channel``
+``clinics``     ``plantao clinic …``
+``channels``    ``plantao channel …``
+``pairing``     ``plantao channel pair``: follows a pairing to its end
+``qr``          a QR code in half blocks
+``asking``      what all commands that ask a node share: options, and how they fail
+``client``      the admin endpoint over HTTP, and where it is found
+``output``      tables for people, JSON for programs, exit codes
+==============  ====================================================================
+
+What is slow to import is imported when it is needed: ``plantao --help`` is typed often.
+"""
+
+
+def main() -> None:
+    """The console command; ends the process with 0 done, 1 failed, or 2 wrong use or bad configuration."""
+    from config.cli.app import app
+
+    app(prog_name="plantao")

@@ -1,0 +1,84 @@
+"""What all commands that ask a node share: where the node is, the form of the answer, and how they fail."""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from config.cli.client import NodeClient
+from config.cli.output import Output
+from protocol.errors import InvalidInputError, PlantaoError
+
+DataOption = Annotated[
+    Path, typer.Option("--data", metavar="DIR", envvar="PLANTAO_DATA", help="Data directory of the node to ask.")
+]
+UrlOption = Annotated[
+    str | None,
+    typer.Option("--url", metavar="URL", envvar="PLANTAO_URL", help="Ask the node at this URL instead."),
+]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option("--key-file", metavar="FILE", envvar="PLANTAO_KEY_FILE", help="Key file, if not DIR/admin.key."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+ClinicArgument = Annotated[str, typer.Argument(metavar="CLINIC", help="Identifier of the clinic.")]
+ChannelArgument = Annotated[str, typer.Argument(metavar="CHANNEL", help="Identifier of the channel.")]
+
+_KEYWORD: Final = inspect.Parameter.KEYWORD_ONLY
+_SHARED: Final = (
+    inspect.Parameter("data", _KEYWORD, annotation=DataOption, default=Path("data")),
+    inspect.Parameter("url", _KEYWORD, annotation=UrlOption, default=None),
+    inspect.Parameter("key_file", _KEYWORD, annotation=KeyOption, default=None),
+    inspect.Parameter("as_json", _KEYWORD, annotation=JsonOption, default=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The node that a command asks, and where its answer goes."""
+
+    node: NodeClient
+    out: Output
+
+
+def command(group: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as the command ``name``: it gets an ``Asking`` first and its own parameters after, and the
+    user the shared options besides. A ``PlantaoError`` becomes a sentence on stderr and an exit code."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        own = [parameter.replace(kind=_KEYWORD) for parameter in inspect.signature(function).parameters.values()][1:]
+
+        @functools.wraps(function)
+        def run(*, data: Path, url: str | None, key_file: Path | None, as_json: bool, **options: Any) -> None:
+            out = Output(as_json)
+            try:
+                function(Asking(NodeClient.find(data, url, key_file), out), **options)
+            except PlantaoError as error:
+                raise typer.Exit(out.failure(error)) from error
+
+        parameters = [*own, *_SHARED]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # read by inspect.signature
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        group.command(name)(run)
+        return function
+
+    return register
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Go on only if a person says so, or ``yes`` was given.
+
+    Raises:
+        InvalidInputError: there is nobody to ask.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InvalidInputError("--yes", "to be given, since there is no terminal at which to ask")
+    typer.confirm(question, abort=True)

@@ -1,0 +1,53 @@
+"""``plantao clinic …``"""
+
+from typing import Annotated
+
+import typer
+
+from config.cli.asking import Asking, ClinicArgument, YesOption, command, confirm
+from config.cli.output import local_time
+
+group = typer.Typer(help="Clinics that this node runs.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@command(group, "add")
+def add(
+    asking: Asking,
+    clinic: ClinicArgument,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What people call it; the identifier if not given.")
+    ] = None,
+    timezone: Annotated[str | None, typer.Option("--timezone", help="IANA name, such as America/Sao_Paulo.")] = None,
+) -> None:
+    """Register a clinic; it starts at once."""
+    body = {"id": clinic, "name": name or clinic} | ({} if timezone is None else {"timezone": timezone})
+    added = asking.node.post("clinics", body=body)
+    asking.out.say(f"Clinic {clinic} is registered. Next: plantao channel add {clinic} CHANNEL", added)
+
+
+@command(group, "list")
+def list_(asking: Asking) -> None:
+    """List all clinics with their state."""
+    found = asking.node.get("clinics")
+    rows = [
+        (
+            clinic["id"],
+            clinic["name"],
+            clinic["state"],
+            clinic["reason"],
+            ", ".join(f"{count} {state}" for state, count in sorted(clinic["channels"].items()) if count),
+            local_time(clinic["created_at"]),
+        )
+        for clinic in found["items"]
+    ]
+    asking.out.table(("CLINIC", "NAME", "STATE", "REASON", "CHANNELS", "SINCE"), rows, found)
+
+
+@command(group, "remove")
+def remove(asking: Asking, clinic: ClinicArgument, yes: YesOption = False) -> None:
+    """Stop a clinic and its channels for good; its data stay on disk."""
+    found = asking.node.get("clinics", clinic)
+    count = sum(found["channels"].values())
+    confirm(f"Remove clinic {found['name']!r} ({clinic}) with {count} channels for good?", yes)
+    asking.node.delete("clinics", clinic)
+    asking.out.say(f"Clinic {clinic} is removed.", {"removed": clinic})
