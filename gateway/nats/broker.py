@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from nats.aio.client import Client
 
 from gateway.nats import accounts as credentials
 from gateway.nats.accounts import Accounts, Place, Role, server_config
@@ -23,6 +24,7 @@ from gateway.nats.files import write_private
 from gateway.nats.link import Login
 from gateway.nats.probe import usable
 from gateway.nats.server_process import BrokerError, end, end_left_over, find_program, last_line
+from gateway.nats.translate import translating
 from protocol import subjects
 
 log = structlog.get_logger(__name__)
@@ -32,6 +34,7 @@ DEFAULT_CLINIC_BYTES: Final = 2 << 30
 _START_TIMEOUT: Final = 30.0
 _RELOAD_TIMEOUT: Final = 15.0
 _LEFT_OVER_TIMEOUT: Final = 5.0
+_PROBE_TIMEOUT: Final = 1.0
 _POLL: Final = 0.01
 
 
@@ -103,11 +106,6 @@ class EmbeddedBroker:
     # -- Broker --
 
     @property
-    def owns_accounts(self) -> bool:
-        """True: they are made and removed here."""
-        return True
-
-    @property
     def pid(self) -> int | None:
         """Of the server's process, while there is one."""
         return self._process.pid if self._process is not None and self._process.returncode is None else None
@@ -149,7 +147,7 @@ class EmbeddedBroker:
         """Remove the account of ``clinic`` with all it holds, and cut its connections; harmless if it has none.
 
         Raises:
-            BrokerError: the server does not run, or did not let go of the account in time.
+            BusUnavailableError: the server does not run, or did not let go of the account in time.
         """
         if self._accounts is None:
             raise BrokerError("nats-server has not been started")
@@ -157,12 +155,13 @@ class EmbeddedBroker:
         if clinic not in self._accounts.clinics:
             return
         old = self.login(account)
+        # First of all: the server remembers streams of an account that it no longer knows, until that comes back.
+        await _delete_streams(old)
         self._accounts = self._accounts.without_clinic(clinic)
         self._effective -= {clinic}
         async with self._reloading:
             await self._reload()
             await self._until(account, present=False, login=old)
-            # What the account stored would come back with an account of the same name.
             await asyncio.to_thread(shutil.rmtree, self._directory / "jetstream" / account, ignore_errors=True)
 
     # -- starting --
@@ -287,10 +286,36 @@ class EmbeddedBroker:
         written = self._written
         try:
             async with asyncio.timeout(_RELOAD_TIMEOUT):
-                while self.pid is not None and await usable(asked, timeout=_RELOAD_TIMEOUT) is not present:  # noqa: ASYNC110
+                while self.pid is not None and await usable(asked, timeout=_PROBE_TIMEOUT) is not present:  # noqa: ASYNC110
                     await asyncio.sleep(_POLL)
         except TimeoutError as error:
             raise BrokerError(f"nats-server did not take over its configuration: {self._last_words()}") from error
         if self.pid is None:
             raise BrokerError(f"nats-server ended: {self._last_words()}")
         self._effective = written
+
+
+async def _delete_streams(login: Login) -> None:
+    """Delete everything that an account stores."""
+
+    async def ignore(error: Exception) -> None:
+        log.debug("nats_client_error", error=str(error))
+
+    with translating("deleting the streams of an account"):
+        nc = Client()
+        try:
+            await nc.connect(
+                login.server,
+                user=login.user,
+                password=login.password,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                error_cb=ignore,
+            )
+            js = nc.jetstream()
+            while streams := await js.streams_info():
+                for stream in streams:
+                    await js.delete_stream(stream.config.name or "")
+        finally:
+            await nc.close()

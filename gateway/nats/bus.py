@@ -94,16 +94,11 @@ class NatsClinicBus:
         connection = await self.link.connection()
         await connection.during(queue.forget(connection), f"deleting the consumers of channel {channel}")
 
-    async def delete_streams(self) -> None:
-        """Delete everything that the account stores. Raises BusUnavailableError."""
-        connection = await self.link.connection()
-        await connection.during(_delete_streams(connection), "deleting streams")
-
     async def close(self) -> None:
         """Stop answering rpc and disconnect."""
+        await self.link.close()
         if self._rpc is not None:
             await self._rpc.stop()
-        await self.link.close()
 
     async def _set_up(self, connection: Connection) -> None:
         with translating(f"preparing the NATS account of clinic {self._clinic}"):
@@ -254,15 +249,8 @@ class NatsBus:
     async def close_clinic(self, clinic: str, *, forget: bool) -> None:
         """See ``Bus``. Raises BusUnavailableError if it was to be forgotten and could not."""
         async with self._opening.setdefault(clinic, asyncio.Lock()):
-            opened = self._clinics.pop(clinic, None)
-            if opened is None and not forget:
-                return
-            try:
-                if opened is not None and forget and self._broker.owns_accounts:
-                    await opened.delete_streams()
-            finally:
-                if opened is not None:
-                    await opened.close()
+            if opened := self._clinics.pop(clinic, None):
+                await opened.close()
             if forget:
                 await self._broker.remove_account(clinic)
 
@@ -291,10 +279,3 @@ class NatsBus:
         log.error("nats_link_broke", task=task.get_name(), exc_info=error)
         if self._failed is not None and not self._failed.done():
             self._failed.set_result(f"{task.get_name()} broke: {error!r}")
-
-
-async def _delete_streams(connection: Connection) -> None:
-    while streams := await connection.js.streams_info():
-        for stream in streams:
-            assert stream.config.name is not None
-            await connection.js.delete_stream(stream.config.name)

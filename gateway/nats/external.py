@@ -29,11 +29,6 @@ class ExternalBroker:
         self._accounts = self._load()
 
     @property
-    def owns_accounts(self) -> bool:
-        """False: somebody else sets them up."""
-        return False
-
-    @property
     def server(self) -> str:
         """Its URL, without credentials."""
         return self._url

@@ -54,10 +54,6 @@ class Login:
 class Broker(Protocol):
     """Where the accounts are: the embedded server or an external one."""
 
-    @property
-    def owns_accounts(self) -> bool:
-        """True if the accounts are ours to create and remove."""
-
     def login(self, account: str, role: Role = Role.PLANTAO) -> Login:
         """Raises NotFoundError if there is no such account, BusUnavailableError before the server ever ran."""
 
@@ -65,7 +61,8 @@ class Broker(Protocol):
         """Returns once the clinic's account can be used. Raises BusUnavailableError, NotFoundError."""
 
     async def remove_account(self, clinic: str) -> None:
-        """End the clinic's account and cut its connections. Raises BusUnavailableError."""
+        """End the clinic's account with all it holds, and cut its connections; does nothing if the accounts are not
+        ours to remove. Raises BusUnavailableError."""
 
 
 class _Client(Client):
@@ -100,10 +97,11 @@ class Connection:
             with translating(doing):
                 return task.result()
         finally:
+            task.add_done_callback(_retrieve)
             if not task.done():
                 task.cancel()
-                with suppress(asyncio.CancelledError, NatsError, OSError):
-                    await task
+                # Not for ever: in some places the library swallows a cancellation.
+                await asyncio.wait((task,), timeout=1)
 
 
 class Link:
@@ -227,6 +225,12 @@ class Link:
             await _end(nc)
             raise
         return connection
+
+
+def _retrieve(task: asyncio.Future[Any]) -> None:
+    """Look at the outcome of work that was given up, or asyncio complains that nobody did."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _end(nc: Client) -> None:

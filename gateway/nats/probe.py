@@ -31,12 +31,21 @@ async def usable(login: Login, *, timeout: float) -> bool:
 
 async def _ask(login: Login, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
     await reader.readline()
-    hello = {"verbose": False, "pedantic": False, "user": login.user, "pass": login.password, "name": "plantao probe"}
+    hello = {
+        "verbose": False,
+        "pedantic": False,
+        "headers": True,
+        # In the middle of a reload a user may be known before JetStream serves the account: then be told, don't wait.
+        "no_responders": True,
+        "user": login.user,
+        "pass": login.password,
+        "name": "plantao probe",
+    }
     writer.write(
         f"CONNECT {json.dumps(hello)}\r\nSUB {_INBOX} 1\r\nPUB $JS.API.INFO {_INBOX} 0\r\n\r\n".encode(),
     )
     while line := await reader.readline():
-        if line.startswith(b"-ERR"):
+        if line.startswith((b"-ERR", b"HMSG")):
             return False
         if line.startswith(b"PING"):
             writer.write(b"PONG\r\n")

@@ -8,12 +8,15 @@ import json
 import time
 from asyncio import Event
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
 
 from gateway.nats.link import Connection
 
@@ -21,9 +24,11 @@ LINGER: Final = 30.0
 """Seconds after which a linger ends by itself: what was caught by it while nobody fetched is bounded by its batch."""
 _GRACE: Final = 5.0
 _STATUS: Final = "Status"
-_EMPTY: Final = ("404", "408")
-"""The server's answers at the end of a request: nothing there, time over."""
+_ENDS: Final = ("404", "408", "409 Message Size Exceeds MaxBytes", "409 Batch Completed")
+"""The server's answers at the orderly end of a request: nothing there, time over, all the bytes or messages asked."""
 _HEARTBEAT: Final = "100"
+MAX_BYTES: Final = 4 << 20
+"""What one request may bring, in bytes: more than the largest command, so that each can be had."""
 
 
 class Request(Enum):
@@ -51,6 +56,7 @@ class Pull:
         self._wake = wake
         self._clock = clock
         self._connection: Connection | None = None
+        self._subscription: Subscription | None = None
         self._inbox = ""
         self._number = 0
         self._request = Request.NONE
@@ -67,7 +73,8 @@ class Pull:
         return self._request
 
     async def bind(self, connection: Connection) -> None:
-        """Listen on ``connection``; requests on an older one are void, what came from them stays."""
+        """Listen on ``connection``; requests made before are void, what came from them stays."""
+        await self.unbind()
         self._connection = connection
         self._request = Request.NONE
         self.failure = None
@@ -77,24 +84,35 @@ class Pull:
             if self._connection is connection:
                 self._receive(msg)
 
-        await connection.nc.subscribe(f"{self._inbox}.*", cb=on_message)
+        self._subscription = await connection.nc.subscribe(f"{self._inbox}.*", cb=on_message)
+
+    async def unbind(self) -> None:
+        """Listen no longer."""
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            with suppress(NatsError):
+                await subscription.unsubscribe()
 
     async def probe(self, batch: int) -> None:
         """Ask for at most ``batch`` messages that are there now."""
-        await self._ask(Request.PROBE, batch, _GRACE, {"batch": batch, "no_wait": True})
+        await self._ask(Request.PROBE, batch, _GRACE, {"no_wait": True})
 
     async def linger(self, batch: int) -> None:
         """Ask for the next ``batch`` messages as they come."""
-        await self._ask(Request.LINGER, batch, LINGER + _GRACE, {"batch": batch, "expires": int(LINGER * 1e9)})
+        await self._ask(Request.LINGER, batch, LINGER + _GRACE, {"expires": int(LINGER * 1e9)})
 
     @property
     def holds(self) -> bool:
         """True if something came in that was not taken."""
         return bool(self._held)
 
-    def take(self, limit: int) -> list[Msg]:
+    def take(self, limit: int) -> list[Held]:
         """At most ``limit`` of what came in, oldest first."""
-        return [self._held.popleft().msg for _ in range(min(limit, len(self._held)))]
+        return [self._held.popleft() for _ in range(min(limit, len(self._held)))]
+
+    def put_back(self, taken: Sequence[Held]) -> None:
+        """Hold again what was just taken."""
+        self._held.extendleft(reversed(taken))
 
     async def give_back(self, older_than: float) -> None:
         """If something has been held for more than ``older_than`` seconds, have the server deliver all that is held
@@ -110,7 +128,8 @@ class Pull:
         self._number += 1
         self._request, self._due = request, batch
         self._deadline = self._clock() + patience
-        await self._connection.nc.publish(self._subject, json.dumps(body).encode(), f"{self._inbox}.{self._number}")
+        asked = json.dumps({"batch": batch, "max_bytes": MAX_BYTES, **body}).encode()
+        await self._connection.nc.publish(self._subject, asked, f"{self._inbox}.{self._number}")
 
     def _receive(self, msg: Msg) -> None:
         status = (msg.headers or {}).get(_STATUS) if not msg.data and not msg.reply else None
@@ -123,6 +142,7 @@ class Pull:
             return
         else:
             self._request = Request.NONE
-            if status not in _EMPTY:
-                self.failure = f"{status} {(msg.headers or {}).get('Description', '')}".strip()
+            said = f"{status} {(msg.headers or {}).get('Description', '')}".strip()
+            if not said.startswith(_ENDS):
+                self.failure = said
         self._wake.set()

@@ -13,7 +13,7 @@ from nats.js.errors import NotFoundError
 
 from gateway.nats.headers import passed_on
 from gateway.nats.link import Connection, Link
-from gateway.nats.pull import LINGER, Pull, Request
+from gateway.nats.pull import LINGER, MAX_BYTES, Held, Pull, Request
 from gateway.nats.translate import translating
 from protocol import subjects
 from protocol.errors import BusUnavailableError
@@ -49,7 +49,7 @@ class ChannelQueue:
         }
 
     async def fetch(self, limit: int) -> list[Fetched]:
-        """At most ``limit`` commands, high before normal before bulk; waits until there is one.
+        """At most ``limit`` commands, fewer if they are large; high before normal before bulk. Waits for the first.
 
         Raises:
             BusUnavailableError: NATS is away.
@@ -73,6 +73,7 @@ class ChannelQueue:
         """Delete the consumers. Raises the client library's errors."""
         self._bound = None
         for pull in self._pulls.values():
+            await pull.unbind()
             with suppress(NotFoundError):
                 await connection.js.delete_consumer(subjects.STREAM_SEND, pull.name)
 
@@ -93,30 +94,37 @@ class ChannelQueue:
         self._bound = connection
 
     async def _take(self, connection: Connection, limit: int) -> list[Fetched]:
-        taken: list[Fetched] = []
-        for priority, pull in self._pulls.items():
-            # Well before the server takes it for lost and gives it to us a second time.
-            await pull.give_back(older_than=0.8 * self._ack_wait)
-            while len(taken) < limit:
-                found = pull.take(limit - len(taken))
-                taken += [self._fetched(msg, priority) for msg in found]
-                if found:
-                    continue
-                if pull.request is Request.LINGER or connection.lost.done():
+        taken: list[tuple[Priority, Held]] = []
+        try:
+            for priority, pull in self._pulls.items():
+                # Well before the server takes it for lost and gives it to us a second time.
+                await pull.give_back(older_than=0.8 * self._ack_wait)
+                while len(taken) < limit and sum(len(held.msg.data) for _, held in taken) < MAX_BYTES:
+                    found = pull.take(limit - len(taken))
+                    taken += [(priority, held) for held in found]
+                    if not found and not await self._look(connection, pull, limit - len(taken)):
+                        break
+                if pull.failure is not None and taken:
                     break
-                if pull.request is Request.NONE:
-                    await pull.probe(limit - len(taken))
-                await self._until_answered(connection, pull)
-                if pull.request is Request.NONE and not pull.holds:
-                    break
-        return taken
+                self._check(pull)
+        except BaseException:
+            for priority, held in reversed(taken):
+                self._pulls[priority].put_back([held])
+            raise
+        return [self._fetched(held.msg, priority) for priority, held in taken]
 
-    async def _until_answered(self, connection: Connection, pull: Pull) -> None:
+    async def _look(self, connection: Connection, pull: Pull, batch: int) -> bool:
+        """Ask the server what it has, unless we know that it has nothing; True if something came in."""
+        if pull.request is Request.NONE:
+            await pull.probe(batch)
         while pull.request is Request.PROBE and not connection.lost.done():
             self._wake.clear()
             await self._until_woken(connection, timeout=1)
+        return pull.holds
+
+    def _check(self, pull: Pull) -> None:
+        """Raise what the server refused. Most likely somebody deleted the consumer: the next fetch makes it again."""
         if pull.failure is not None:
-            # Most likely somebody deleted the consumer: make it again with the next fetch.
             self._bound = None
             raise BusUnavailableError(f"consumer {pull.name}: {pull.failure}")
 
@@ -127,9 +135,7 @@ class ChannelQueue:
                 await pull.linger(_BATCH)
         await self._until_woken(connection, timeout=LINGER)
         for pull in self._pulls.values():
-            if pull.failure is not None:
-                self._bound = None
-                raise BusUnavailableError(f"consumer {pull.name}: {pull.failure}")
+            self._check(pull)
 
     async def _until_woken(self, connection: Connection, *, timeout: float) -> None:
         woken = asyncio.ensure_future(self._wake.wait())

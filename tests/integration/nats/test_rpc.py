@@ -1,0 +1,234 @@
+"""Requests and replies over a real server, with operations that only remember what they were asked."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import msgpack
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from structlog.testing import capture_logs
+
+from gateway.nats import rpc
+from gateway.nats.broker import EmbeddedBroker
+from gateway.nats.bus import NatsBus
+from protocol import subjects
+from protocol.channel import Breaker, ChannelSnapshot, ChannelState, PairingCode, QrCode
+from protocol.errors import BusUnavailableError, ConflictError, NotFoundError
+from protocol.interfaces import Operations
+from protocol.subjects import Verb
+from tests.integration.nats.conftest import SMALL, Connect, crash
+
+pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning:nats")
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+class RememberingOperations:
+    """Answers for the channel ``front`` of any clinic, and for those named by what they raise."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, ...]] = []
+        self.blocked = asyncio.Event()
+
+    async def _snapshot(self, verb: str, clinic: str, channel: str) -> ChannelSnapshot:
+        self.asked.append((verb, clinic, channel))
+        match channel:
+            case "slow":
+                await self.blocked.wait()
+            case "missing":
+                raise NotFoundError("channel missing of clinic acme")
+            case "away":
+                raise BusUnavailableError("NATS is away")
+            case "broken":
+                raise ZeroDivisionError("a secret")
+        return ChannelSnapshot(
+            clinic=clinic,
+            channel=channel,
+            name="Front",
+            state=ChannelState.CONNECTED,
+            reason="",
+            since=NOW,
+            phone=None,
+            jid=None,
+            profile_name=None,
+            attempt=0,
+            next_retry_at=None,
+            breaker=Breaker.CLOSED,
+            queued=0,
+            created_at=NOW,
+            last_connected_at=None,
+            last_activity_at=None,
+            config={},
+        )
+
+    async def channel(self, clinic: str, channel: str) -> ChannelSnapshot:
+        return await self._snapshot("status", clinic, channel)
+
+    async def connect(self, clinic: str, channel: str) -> ChannelSnapshot:
+        return await self._snapshot("connect", clinic, channel)
+
+    async def disconnect(self, clinic: str, channel: str) -> ChannelSnapshot:
+        return await self._snapshot("disconnect", clinic, channel)
+
+    async def logout(self, clinic: str, channel: str) -> ChannelSnapshot:
+        raise ConflictError("the channel is not paired")
+
+    async def pair(self, clinic: str, channel: str, phone: str | None) -> PairingCode | QrCode:
+        self.asked.append(("pair", clinic, channel, phone or ""))
+        if phone is None:
+            return QrCode(code="qr", expires_at=NOW)
+        return PairingCode(code="ABCD-EFGH", phone=phone, expires_at=NOW)
+
+    async def qr(self, clinic: str, channel: str) -> QrCode:
+        return QrCode(code="qr", expires_at=NOW)
+
+
+@pytest.fixture
+def operations() -> RememberingOperations:
+    """Remembering nothing yet."""
+    return RememberingOperations()
+
+
+@pytest.fixture
+async def serving(broker: EmbeddedBroker, operations: RememberingOperations) -> AsyncIterator[NatsBus]:
+    """A bus that answers for the clinics acme and other."""
+    bus = NatsBus(broker, retention=SMALL)
+    bus.serve(cast(Operations, operations))
+    await bus.start()
+    for clinic in ("acme", "other"):
+        await bus.open_clinic(clinic)
+    yield bus
+    await bus.stop(timeout=2)
+
+
+async def ask(nc: Client, verb: str, body: bytes = b"", *, channel: str = "front", clinic: str = "acme") -> Msg:
+    """The reply to a request."""
+    return await nc.request(f"clinic.{clinic}.channel.{channel}.rpc.{verb}", body, timeout=5)
+
+
+def refusal(reply: Msg) -> dict[str, Any]:
+    """The error of a refused request, after a look at its headers."""
+    error: dict[str, Any] = json.loads(reply.data)["error"]
+    assert (reply.headers or {})["Nats-Service-Error"] == error["message"]
+    return {"status": (reply.headers or {})["Nats-Service-Error-Code"], **error}
+
+
+async def test_every_verb_is_answered_for_its_own_clinic(
+    serving: NatsBus, operations: RememberingOperations, connect: Connect
+) -> None:
+    nc = await connect("clinic-other")
+    for verb in (Verb.STATUS, Verb.CONNECT, Verb.DISCONNECT):
+        reply = await ask(nc, verb, clinic="other")
+        body = json.loads(reply.data)
+        assert (body["v"], body["clinic"], body["channel"], body["state"]) == (1, "other", "front", "connected")
+        assert body["since"] == "2026-11-20T12:00:00Z"
+        assert (reply.headers or {})["Content-Type"] == "application/json"
+    assert operations.asked == [(verb, "other", "front") for verb in ("status", "connect", "disconnect")]
+    assert json.loads((await ask(nc, Verb.QR, clinic="other")).data)["code"] == "qr"
+
+
+async def test_pairing_takes_a_phone_in_either_encoding_and_replies_in_the_same(
+    serving: NatsBus, operations: RememberingOperations, connect: Connect
+) -> None:
+    nc = await connect("clinic-acme")
+    in_json = await ask(nc, Verb.PAIR, b'{"v": 1, "phone": "5511999990000"}')
+    assert json.loads(in_json.data)["code"] == "ABCD-EFGH"
+    in_msgpack = await ask(nc, Verb.PAIR, msgpack.packb({"phone": "5511999990000"}))
+    assert msgpack.unpackb(in_msgpack.data)["code"] == "ABCD-EFGH"
+    assert (in_msgpack.headers or {})["Content-Type"] == "application/msgpack"
+    assert json.loads((await ask(nc, Verb.PAIR)).data) == {"v": 1, "code": "qr", "expires_at": "2026-11-20T12:00:00Z"}
+    assert operations.asked[0] == ("pair", "acme", "front", "5511999990000")
+
+
+async def test_bad_requests_name_what_is_wrong(serving: NatsBus, connect: Connect) -> None:
+    nc = await connect("clinic-acme")
+    wrong = [
+        ("pair", b'{"phone": "12"}', "front", "phone"),
+        ("pair", b'{"v": 2}', "front", "v"),
+        ("status", b"{not json", "front", "body"),
+        ("status", b"\xc1", "front", "body"),
+        ("status", b"", "FRONT", "channel"),
+        ("explode", b"", "front", "verb"),
+    ]
+    for verb, body, channel, field in wrong:
+        reply = await ask(nc, verb, body, channel=channel)
+        if body == b"\xc1":
+            assert msgpack.unpackb(reply.data)["error"]["field"] == field
+            continue
+        error = refusal(reply)
+        assert (error["code"], error["status"], error["field"]) == ("invalid_request", "400", field)
+
+
+async def test_what_operations_refuse_is_said_and_what_is_unknown_is_not(serving: NatsBus, connect: Connect) -> None:
+    nc = await connect("clinic-acme")
+    expected = [
+        ("status", "missing", "not_found", "404"),
+        ("connect", "away", "unavailable", "503"),
+        ("logout", "front", "conflict", "409"),
+        ("status", "broken", "internal", "500"),
+    ]
+    with capture_logs():
+        for verb, channel, code, status in expected:
+            reply = await ask(nc, verb, channel=channel)
+            error = refusal(reply)
+            assert (error["code"], error["status"]) == (code, status)
+            assert b"a secret" not in reply.data
+
+
+async def test_a_slow_request_holds_up_no_other_and_ends_in_a_timeout(
+    serving: NatsBus, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rpc, "TIMEOUT", 0.5)
+    nc = await connect("clinic-acme")
+    slow = asyncio.create_task(ask(nc, Verb.STATUS, channel="slow"))
+    assert json.loads((await ask(nc, Verb.STATUS)).data)["state"] == "connected"
+    assert not slow.done()
+    assert refusal(await slow)["code"] == "timeout"
+
+
+async def test_too_many_requests_at_once_are_refused_as_busy(
+    serving: NatsBus, operations: RememberingOperations, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rpc, "MAX_CONCURRENT", 3)
+    nc = await connect("clinic-acme")
+    asked = [asyncio.create_task(ask(nc, Verb.STATUS, channel="slow")) for _ in range(5)]
+    done, waiting = await asyncio.wait(asked, timeout=1)
+    assert [refusal(task.result())["code"] for task in done] == ["busy", "busy"]
+    operations.blocked.set()
+    await asyncio.wait(waiting)
+    assert all(json.loads(task.result().data)["state"] == "connected" for task in waiting)
+
+
+async def test_platform_reaches_every_clinic_and_a_clinic_only_itself(serving: NatsBus, connect: Connect) -> None:
+    platform = await connect(subjects.ACCOUNT_PLATFORM)
+    for clinic in ("acme", "other"):
+        assert json.loads((await ask(platform, Verb.STATUS, clinic=clinic)).data)["clinic"] == clinic
+    with pytest.raises(Exception, match="no responders"):
+        await ask(await connect("clinic-acme"), Verb.STATUS, clinic="other")
+
+
+async def test_the_service_is_found_by_the_tools_of_nats(serving: NatsBus, connect: Connect) -> None:
+    nc = await connect("clinic-acme")
+    ping = json.loads((await nc.request("$SRV.PING", timeout=5)).data)
+    assert (ping["name"], ping["type"]) == ("plantao", "io.nats.micro.v1.ping_response")
+    info = json.loads((await nc.request("$SRV.INFO.plantao", timeout=5)).data)
+    assert {endpoint["name"] for endpoint in info["endpoints"]} == set(Verb)
+    assert info["endpoints"][0]["subject"].startswith("clinic.acme.channel.*.rpc.")
+    stats = json.loads((await nc.request("$SRV.STATS.plantao", timeout=5)).data)
+    assert stats["endpoints"][0]["num_errors"] == 0
+
+
+async def test_requests_are_answered_again_after_the_broker_was_killed(
+    serving: NatsBus, broker: EmbeddedBroker, connect: Connect
+) -> None:
+    await crash(broker)
+    await broker.start()
+    nc = await connect("clinic-acme")
+    async with asyncio.timeout(10):
+        while not serving.clinic_connected("acme"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert json.loads((await ask(nc, Verb.STATUS)).data)["state"] == "connected"

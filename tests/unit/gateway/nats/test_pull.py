@@ -1,0 +1,162 @@
+"""A pull consumer, told what a server would say."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from gateway.nats.link import Connection
+from gateway.nats.pull import LINGER, MAX_BYTES, Pull, Request
+
+
+class ScriptedServer:
+    """Stands for a connection: remembers what was published, and speaks when told to."""
+
+    def __init__(self) -> None:
+        self.nc = self
+        self.published: list[tuple[str, bytes, str]] = []
+        self._hear: Callable[[Any], Awaitable[None]] | None = None
+
+    def new_inbox(self) -> str:
+        return "_INBOX.x"
+
+    async def subscribe(self, subject: str, cb: Callable[[Any], Awaitable[None]]) -> "ScriptedServer":
+        self._hear = cb
+        return self
+
+    async def unsubscribe(self) -> None:
+        self._hear = None
+
+    async def publish(self, subject: str, body: bytes, reply: str = "") -> None:
+        self.published.append((subject, body, reply))
+
+    async def deliver(self, body: bytes) -> None:
+        await self._say(SimpleNamespace(subject="s", data=body, reply=f"$JS.ACK.{body.decode()}", headers=None))
+
+    async def status(self, code: str, description: str = "", *, to: str | None = None) -> None:
+        headers = {"Status": code, "Description": description}
+        subject = to or self.published[-1][2]
+        await self._say(SimpleNamespace(subject=subject, data=b"", reply="", headers=headers))
+
+    async def _say(self, msg: Any) -> None:
+        assert self._hear is not None
+        await self._hear(msg)
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def server() -> ScriptedServer:
+    return ScriptedServer()
+
+
+@pytest.fixture
+async def pull(server: ScriptedServer, clock: Clock) -> Pull:
+    """Bound to the scripted server."""
+    made = Pull("send", "send-front-high", asyncio.Event(), clock=clock)
+    await made.bind(cast(Connection, server))
+    return made
+
+
+async def test_a_probe_ends_at_once_and_a_linger_with_time(pull: Pull, server: ScriptedServer) -> None:
+    await pull.probe(5)
+    subject, body, _ = server.published[-1]
+    assert subject == "$JS.API.CONSUMER.MSG.NEXT.send.send-front-high"
+    assert json.loads(body) == {"batch": 5, "max_bytes": MAX_BYTES, "no_wait": True}
+    assert pull.request.name == "PROBE"
+    await server.status("404")
+    assert pull.request.name == "NONE"
+    await pull.linger(9)
+    assert json.loads(server.published[-1][1]) == {"batch": 9, "max_bytes": MAX_BYTES, "expires": int(LINGER * 1e9)}
+
+
+@pytest.mark.parametrize(
+    ("code", "description", "failure"),
+    [
+        ("404", "No Messages", None),
+        ("408", "Request Timeout", None),
+        ("409", "Batch Completed", None),
+        ("409", "Message Size Exceeds MaxBytes", None),
+        ("409", "Consumer Deleted", "409 Consumer Deleted"),
+        ("503", "", "503"),
+    ],
+)
+async def test_what_ends_a_request_is_a_failure_only_if_it_is_none_of_the_orderly_ends(
+    pull: Pull, server: ScriptedServer, code: str, description: str, failure: str | None
+) -> None:
+    await pull.linger(5)
+    await server.status(code, description)
+    assert (pull.request, pull.failure) == (Request.NONE, failure)
+
+
+async def test_a_request_stands_until_it_is_filled(pull: Pull, server: ScriptedServer) -> None:
+    await pull.linger(2)
+    await server.deliver(b"1")
+    await server.status("100", "Idle Heartbeat")
+    assert pull.request.name == "LINGER"
+    await server.deliver(b"2")
+    assert pull.request.name == "NONE"
+    assert [held.msg.data for held in pull.take(10)] == [b"1", b"2"]
+    assert not pull.take(1)
+
+
+async def test_the_end_of_an_older_request_says_nothing_of_the_new_one(pull: Pull, server: ScriptedServer) -> None:
+    await pull.probe(1)
+    old = server.published[-1][2]
+    await server.deliver(b"1")
+    await pull.linger(5)
+    await server.status("409", "Batch Completed", to=old)
+    assert pull.request.name == "LINGER"
+
+
+async def test_an_answer_that_never_comes_is_not_waited_for(pull: Pull, clock: Clock) -> None:
+    await pull.probe(1)
+    clock.now += 6
+    assert pull.request.name == "NONE"
+
+
+async def test_what_was_held_too_long_goes_back_with_all_that_is_newer(
+    pull: Pull, server: ScriptedServer, clock: Clock
+) -> None:
+    await pull.linger(5)
+    await server.deliver(b"old")
+    clock.now += 20
+    await server.deliver(b"new")
+    await pull.give_back(older_than=21)
+    assert pull.holds
+    clock.now += 2
+    await pull.give_back(older_than=21)
+    assert not pull.take(1)
+    assert server.published[-2:] == [("$JS.ACK.old", b"-NAK", ""), ("$JS.ACK.new", b"-NAK", "")]
+
+
+async def test_what_is_put_back_comes_first_again(pull: Pull, server: ScriptedServer) -> None:
+    await pull.linger(5)
+    for body in (b"1", b"2", b"3"):
+        await server.deliver(body)
+    pull.put_back(pull.take(2))
+    assert [held.msg.data for held in pull.take(5)] == [b"1", b"2", b"3"]
+
+
+async def test_a_new_connection_voids_requests_and_keeps_what_came(pull: Pull, server: ScriptedServer) -> None:
+    await pull.linger(5)
+    await server.deliver(b"1")
+    await pull.bind(cast(Connection, ScriptedServer()))
+    assert pull.request.name == "NONE"
+    assert pull.holds

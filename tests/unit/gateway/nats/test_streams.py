@@ -1,0 +1,39 @@
+"""What the streams of each account are."""
+
+from nats.js.api import DiscardPolicy, RetentionPolicy
+
+from gateway.nats.streams import DAY, MAX_SEND, Retention, clinic_streams, node_streams, platform_streams
+from protocol.codec import MAX_BODY
+
+
+def test_a_clinics_streams_fit_into_its_quota() -> None:
+    retention = Retention()
+    sizes = [config.max_bytes or 0 for config in clinic_streams("acme", retention)]
+    assert all(size > 0 for size in sizes)
+    assert sum(sizes) < retention.clinic_bytes
+
+
+def test_the_work_queue_takes_nothing_that_a_publisher_could_abuse() -> None:
+    send = clinic_streams("acme", Retention())[0]
+    assert (send.retention, send.discard) == (RetentionPolicy.WORK_QUEUE, DiscardPolicy.NEW)
+    assert [send.allow_rollup_hdrs, send.allow_msg_ttl, send.allow_msg_schedules] == [False] * 3
+    assert set(send.subjects or []) == {f"clinic.acme.channel.*.send{priority}" for priority in ("", ".high", ".bulk")}
+    assert (send.max_msg_size or 0) == MAX_SEND > MAX_BODY
+
+
+def test_events_dead_letters_and_media_are_kept_as_long_as_configured() -> None:
+    by_name = {config.name: config for config in clinic_streams("acme", Retention(events=1 * DAY))}
+    ages = {name: config.max_age for name, config in by_name.items()}
+    assert ages == {"send": 0, "events": DAY, "dead": 30 * DAY, "OBJ_media": 7 * DAY}
+    assert by_name["events"].duplicate_window == 120
+
+
+def test_platform_keeps_the_events_and_dead_letters_of_all() -> None:
+    (events,) = platform_streams(Retention())
+    assert events.subjects == ["clinic.*.channel.*.event.>", "clinic.*.channel.*.dead"]
+
+
+def test_the_registry_is_a_key_value_bucket() -> None:
+    (bucket,) = node_streams()
+    assert (bucket.name, bucket.max_msgs_per_subject) == ("KV_plantao_registry", 1)
+    assert bucket.allow_rollup_hdrs
