@@ -1,6 +1,7 @@
 -- Every statement that the ledger runs, each under its name (see queries.py).
 --
 -- :ids and :wa_ids are JSON arrays of strings, so that one statement serves any number of them.
+-- CROSS JOIN keeps SQLite from looking through all commands of a channel: it begins with the table on the left.
 
 -- name: select_known
 -- The commands that are known by these ids, with the final result of their present run if there is one.
@@ -61,7 +62,7 @@ SELECT seq, run, :wa_id, :event
 -- Results that NATS may not have, in the order of finishing, with the headers of their commands.
 SELECT r.event, c.headers
   FROM results r
-  JOIN commands c ON c.seq = r.command
+  CROSS JOIN commands c ON c.seq = r.command
  WHERE r.published = 0
    AND c.channel = :channel
  ORDER BY r.seq;
@@ -80,7 +81,7 @@ UPDATE results
 -- The commands that sent these WhatsApp messages.
 SELECT r.wa_id, c.body, c.headers
   FROM results r
-  JOIN commands c ON c.seq = r.command
+  CROSS JOIN commands c ON c.seq = r.command
  WHERE r.wa_id IN (SELECT value FROM json_each(:wa_ids))
    AND c.channel = :channel
  ORDER BY r.seq;

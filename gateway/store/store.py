@@ -1,6 +1,7 @@
 """The databases of all clinics, as one service of the node."""
 
 import asyncio
+import logging
 from pathlib import Path
 
 from gateway.store.database import Database
@@ -34,6 +35,8 @@ class SqliteStore:
             check_writable(directory)
         except OSError as error:
             raise unavailable_directory(fault_of(error), directory, error) from error
+        # At level DEBUG aiosqlite logs every statement with its parameters, which are people's messages.
+        logging.getLogger("aiosqlite").setLevel(logging.INFO)
         self._running = True
 
     async def wait(self) -> str:

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 import os
 import sqlite3
 import stat
@@ -12,7 +13,7 @@ from gateway.store import SqliteStore
 from gateway.store.ledger import SqliteLedger
 from protocol.errors import InvalidIdError, StoreUnavailableError
 from protocol.interfaces import Ledger, Service, Store
-from tests.integration.store.samples import CHANNEL, offer
+from tests.integration.store.samples import CHANNEL, PHONE, offer
 
 
 def mode(path: Path) -> int:
@@ -122,6 +123,14 @@ async def test_a_store_that_is_not_running_opens_nothing_and_can_be_started_agai
         await store.open_clinic("acme")
     await store.start()
     await store.open_clinic("acme")
+
+
+async def test_no_message_is_logged_at_any_level(ledger: SqliteLedger, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        await ledger.accept(CHANNEL, [offer("a", "Sua biópsia")])
+        await ledger.unfinished(CHANNEL)
+    assert "biópsia" not in caplog.text
+    assert PHONE not in caplog.text
 
 
 async def test_a_store_without_a_directory_does_not_start(tmp_path: Path) -> None:
