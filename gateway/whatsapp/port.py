@@ -75,12 +75,10 @@ Leave = Callable[[str], None]
 def run(descriptor: int, log: int, in_child: Callable[[], None] | None) -> NoReturn:
     """Be a port: the whole life of the process. ``descriptor`` is its end of the socket pair, ``log`` takes what Go
     says when it dies (bounded, read by main afterwards)."""
-    status = _FAILED
     try:
-        sock = _only(descriptor, log)
-        status = _Port(sock).live(in_child)
+        _Port(_only(descriptor, log)).live(in_child)
     finally:
-        os._exit(status)
+        os._exit(_FAILED)
 
 
 def _only(descriptor: int, log: int) -> socket.socket:
@@ -105,19 +103,19 @@ class _Port:
         self._decoder: FrameDecoder[ToPort] = FrameDecoder(ToPort)  # type: ignore[arg-type]  # a union is no type[]
         self._heard = time.monotonic()
 
-    def live(self, in_child: Callable[[], None] | None) -> int:
-        """From the first frame to the last; the exit status."""
+    def live(self, in_child: Callable[[], None] | None) -> None:
+        """From the first frame to the last; returns only if the port could not be set up."""
         opening = self._opening()
         if opening is None:
-            return 0
+            return
         try:
             self._set_up(opening, in_child)
         except lock.StoreHeldError as error:
             self._write(NotReady(reason=str(error), holder=error.holder))
-            return _FAILED
+            return
         except (library.LibraryError, OSError) as error:
             self._write(NotReady(reason=scrub(str(error))))
-            return _FAILED
+            return
         self._write(Ready())
         threading.Thread(target=self._connect, name="connect", daemon=True).start()
         self._leave(self._serve(opening))

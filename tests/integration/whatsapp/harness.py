@@ -1,0 +1,106 @@
+"""What the tests of real ports share: a listener that collects a port's events, and an account that lives in ports."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from gateway.whatsapp.opener import Nursery
+from gateway.whatsapp.port_process import PortProcess
+from protocol.port import Connected, PortEvent, PortExited, PortSpec, QrShown, SendText
+from tests.emulator.client import EmulatorProcess
+
+E = TypeVar("E")
+
+WAIT = 20.0
+"""Seconds for what should happen at once; a test that hits it has failed."""
+
+
+class Listener:
+    """Collects the events of one port, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[PortEvent] = []
+        self._changed = asyncio.Event()
+
+    def __call__(self, event: PortEvent) -> None:
+        self.events.append(event)
+        self._changed.set()
+
+    def of(self, kind: type[E]) -> list[E]:
+        """Those of one kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def until(self, kind: type[E], where: Callable[[E], bool] = lambda _: True, *, timeout: float = WAIT) -> E:
+        """The first event of ``kind`` for which ``where`` holds, past or to come."""
+        await self.until_that(lambda: any(where(event) for event in self.of(kind)), timeout=timeout)
+        return next(event for event in self.of(kind) if where(event))
+
+    async def until_that(self, holds: Callable[[], bool], *, timeout: float = WAIT) -> None:
+        """Return as soon as ``holds``, looked at after each event."""
+        async with asyncio.timeout(timeout):
+            while not holds():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+class Account:
+    """One WhatsApp number and its session store; ``open`` gives it a port, one after another."""
+
+    def __init__(self, nursery: Nursery, emulator: EmulatorProcess, phone: str, store: Path) -> None:
+        self.nursery = nursery
+        self.emulator = emulator
+        self.phone = phone
+        self.store = store
+        self.port: PortProcess | None = None
+        self.heard = Listener()
+        self._incarnation = 0
+
+    async def open(self, *, proxy: str | None = None) -> PortProcess:
+        """Open the next port; ``heard`` collects its events."""
+        self._incarnation += 1
+        self.heard = Listener()
+        self.port = await self.nursery.open(self.spec(proxy=proxy), self.heard)
+        return self.port
+
+    def spec(self, *, proxy: str | None = None) -> PortSpec:
+        return PortSpec(
+            clinic="north",
+            channel="front-desk",
+            incarnation=self._incarnation,
+            store=str(self.store),
+            device_name="Plantão",
+            proxy=proxy,
+        )
+
+    async def connected(self) -> PortProcess:
+        """Open a port and wait until it is logged in, with the stored credentials."""
+        port = await self.open()
+        await self.heard.until(Connected)
+        return port
+
+    async def paired(self) -> PortProcess:
+        """Open a port and pair it by QR code."""
+        port = await self.open()
+        code = await self.heard.until(QrShown)
+        await self.emulator.scan(code.code, self.phone)
+        await self.heard.until(Connected)
+        return port
+
+    async def exited(self) -> PortExited:
+        """Wait for the end of the present port."""
+        return await self.heard.until(PortExited)
+
+    async def close(self) -> None:
+        """End the present port, if it lives."""
+        if self.port is not None and not self.heard.of(PortExited):
+            self.port.kill("the test is over")
+            await self.port.closed()
+
+
+def jid(phone: str) -> str:
+    return f"{phone}@s.whatsapp.net"
+
+
+def text(to: str, words: str = "good morning") -> SendText:
+    return SendText(to=jid(to), text=words)
