@@ -43,9 +43,13 @@ class Send(Request):
 
 
 class Auto(Request):
-    """What a contact does by itself with each message; ``reply`` may contain ``{text}``."""
+    """What a contact does by itself with each message.
+
+    ``reply`` may contain ``{text}``; it is written ``after`` so many seconds.
+    """
 
     reply: str | None = None
+    after: Annotated[float, Meta(ge=0, le=3600)] = 0.0
     delivered: bool = True
     read: bool = False
 

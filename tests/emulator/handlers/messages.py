@@ -120,4 +120,15 @@ def _show(client: Client, contact: Contact, message_id: str, message: Message) -
         confirm(world, contact, device, message_id, "read")
     reply = contact.reply_to(item)
     if reply is not None:
-        send(world, contact, client.phone, write_text(reply, "", client.phone), by_lid=True)
+        _reply(world, contact, client.phone, reply)
+
+
+def _reply(world: World, contact: Contact, to: str, text: str) -> None:
+    def write() -> None:
+        if any(world.devices(to)):
+            send(world, contact, to, write_text(text, "", to), by_lid=True)
+
+    if contact.auto.after:
+        world.later(contact.auto.after, write)
+    else:
+        write()

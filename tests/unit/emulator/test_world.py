@@ -1,13 +1,15 @@
 """The model and its handlers, with links that only remember."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from tests.emulator.addresses import Address, address_of, lid, pn
-from tests.emulator.binary import JID, SERVER, Node
+from tests.emulator.api import Auto
+from tests.emulator.binary import JID, SERVER, Node, Value
 from tests.emulator.clients import Client
+from tests.emulator.contacts import Contact
 from tests.emulator.content import write_text
 from tests.emulator.curve import KEY_TYPE, KeyPair
 from tests.emulator.faults import Delay, Mute
@@ -15,7 +17,8 @@ from tests.emulator.handlers import handle
 from tests.emulator.handlers.login import arrive, depart
 from tests.emulator.handlers.outgoing import confirm, send
 from tests.emulator.schemas import ClientPayload
-from tests.emulator.signal.party import SignedPrekey
+from tests.emulator.signal.party import Party, SignedPrekey
+from tests.emulator.signal.wire import FirstMessage
 from tests.emulator.world import RequestError, World
 
 PHONE, CONTACT = "5511900000001", "5511888000001"
@@ -180,6 +183,45 @@ def test_a_mute_world_sends_nothing_and_a_slow_one_late(setting: Setting) -> Non
     setting.world.faults.arm(Delay(seconds=2))
     handle(client, ping)
     assert link.delays[-1] == 2
+
+
+def message(message_id: str, kind: str, sealed: bytes) -> Node:
+    part = Node("to", {"jid": lid(CONTACT)}, [Node("enc", {"v": "2", "type": kind}, sealed)])
+    attrs: dict[str, Value] = {"id": message_id, "to": lid(CONTACT), "type": "text"}
+    return Node("message", attrs, [Node("participants", {}, [part])])
+
+
+def sealed_text(contact: Contact, text: str) -> tuple[str, bytes]:
+    """A companion's first message to the contact."""
+    companion = Party[str]()
+    companion.begin("contact", contact.party.bundle())
+    return companion.encrypt("contact", bytes(write_text(text, "", "").message.SerializeToString()))
+
+
+def test_a_key_used_twice_is_put_on_record_and_the_same_bytes_again_are_not(setting: Setting) -> None:
+    client, _ = setting.log_in(setting.linked())
+    contact = setting.world.contact(CONTACT)
+    kind, sealed = sealed_text(contact, "oi")
+    inner = FirstMessage.decode(sealed)
+    other = replace(inner, message=inner.message[:-1] + bytes([inner.message[-1] ^ 1])).encode()
+    for message_id, data in (("A", sealed), ("A", sealed), ("B", other)):
+        handle(client, message(message_id, kind, data))
+    assert [item.id for item in contact.inbox] == ["A"]
+    counts = setting.world.feed.counts
+    assert (counts["message"], counts["redelivery"], counts["key_reused"]) == (1, 1, 1)
+    [report] = setting.world.stats().key_reuse
+    assert "message B" in report
+
+
+def test_a_contact_answers_after_the_time_it_was_told(setting: Setting) -> None:
+    client, link = setting.log_in(setting.linked())
+    contact = setting.world.contact(CONTACT)
+    contact.auto = Auto(reply="eco: {text}", after=2.5)
+    handle(client, message("A", *sealed_text(contact, "oi")))
+    assert link.tags()[-2:] == ["ack", "receipt"]
+    [(seconds, ring)] = setting.timers
+    ring()
+    assert (seconds, link.tags()[-1]) == (2.5, "message")
 
 
 def test_numbers_have_two_addresses_and_others_belong_to_nobody() -> None:
