@@ -26,7 +26,7 @@ from protocol.interfaces import Bus, ClinicBus, Failure, Ledger, Loop, PortOpene
 from supervisor.actor import Actor, Link, tell
 from supervisor.backoff import Backoff
 from supervisor.names import Names
-from supervisor.reasons import ExitReason, Shutdown
+from supervisor.reasons import Shutdown
 from supervisor.shell import Supervisor, remove_child, start_child
 from supervisor.spec import ChildSpec, Intensity, Restart
 
@@ -122,7 +122,7 @@ def clinic_spec(clinic: str, parts: ClinicParts) -> ChildSpec:
 
     def start(link: Link) -> ActorRef[Any]:
         def start_reconciler(inner: Link) -> ActorRef[Any]:
-            return _registered(parts.names, reconciler_name(clinic), Reconciler.start(inner, clinic, parts))
+            return Reconciler.start(inner, clinic, parts)
 
         def removed(channel: str) -> None:
             reconciler = parts.names.whereis(reconciler_name(clinic))
@@ -130,8 +130,8 @@ def clinic_spec(clinic: str, parts: ClinicParts) -> ChildSpec:
                 tell(reconciler, ChannelGone(channel))
 
         children = [ChildSpec(id=RECONCILER, start=start_reconciler, shutdown_s=CLOSE_TIMEOUT_S * 2)]
-        ref = Supervisor.start(link, f"clinic {clinic}", children, INTENSITY, removed)
-        return _registered(parts.names, supervisor_name(clinic), ref)
+        name = parts.names.name(supervisor_name(clinic))
+        return Supervisor.start(link, f"clinic {clinic}", children, INTENSITY, removed, name)
 
     return ChildSpec(id=clinic, start=start, shutdown_s=CHANNEL_SHUTDOWN_S + CLOSE_TIMEOUT_S * 2, backoff=_BACKOFF)
 
@@ -140,16 +140,11 @@ RECONCILER: Final = "reconciler."
 """The id of the reconciler among the clinic's children; no channel can have it, for its dot."""
 
 
-def _registered(names: Names, name: str, ref: ActorRef[Any]) -> ActorRef[Any]:
-    names.register(name, ref)
-    return ref
-
-
 class Reconciler(Actor):
     """Keeps one clinic as it is wanted, on every change and periodically."""
 
     def __init__(self, link: Link, clinic: str, parts: ClinicParts) -> None:
-        super().__init__(link)
+        super().__init__(link, parts.names.name(reconciler_name(clinic)))
         self._clinic = clinic
         self._parts = parts
         self._wanted: ClinicWanted | None = None
@@ -197,10 +192,6 @@ class Reconciler(Actor):
         self._cancel_opening()
         work = _close(self._parts.bus, self._parts.store, self._clinic)
         self._parts.loop.spawn(work, lambda o: self.tell(_Closed(_failure(o))), timeout=CLOSE_TIMEOUT_S)
-
-    def cleanup(self, reason: ExitReason) -> None:
-        """Not to be found any more."""
-        self._parts.names.unregister(reconciler_name(self._clinic), self.actor_ref)
 
     # -- opening --
 
@@ -261,7 +252,7 @@ class Reconciler(Actor):
         )
 
         def start(link: Link) -> ActorRef[Any]:
-            return _registered(parts.names, channel_name(record.clinic, record.id), Channel.start(link, surroundings))
+            return Channel.start(link, surroundings, parts.names.name(channel_name(record.clinic, record.id)))
 
         return ChildSpec(id=record.id, start=start, restart=Restart.PERMANENT, shutdown_s=CHANNEL_SHUTDOWN_S)
 

@@ -51,7 +51,7 @@ class Registrar(Actor):
     """One for the node. Asks nobody; tells the supervisor of clinics and the reconcilers."""
 
     def __init__(self, link: Link, registry: Registry, loop: Loop, parts: ClinicParts) -> None:
-        super().__init__(link)
+        super().__init__(link, parts.names.name(NAME))
         self._registry = registry
         self._loop = loop
         self._parts = parts

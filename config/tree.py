@@ -28,12 +28,12 @@ from gateway.nats.broker import EmbeddedBroker
 from protocol.interfaces import Service
 from supervisor.actor import Link, tell
 from supervisor.backoff import Backoff
-from supervisor.names import Names
 from supervisor.shell import Supervisor
 from supervisor.spec import ChildSpec, Intensity
 
 PROCESS_BACKOFF: Final = Backoff(base_s=0.5, cap_s=10.0)
 """Broker and nursery: their ends are not ours, so they are restarted for ever and count towards no intensity."""
+INTENSITY: Final = Intensity(restarts=5, period_s=60.0)
 SERVICE_SHUTDOWN_S: Final = 20.0
 CLINICS_SHUTDOWN_S: Final = 60.0
 
@@ -47,12 +47,10 @@ def children(parts: Parts) -> list[ChildSpec]:
         *([_service("broker", parts, broker, PROCESS_BACKOFF)] if isinstance(broker, EmbeddedBroker) else []),
         _service("bus", parts, parts.bus),
         _service("nursery", parts, parts.nursery, PROCESS_BACKOFF),
-        ChildSpec(id=CLINICS, start=_named(parts.names, CLINICS, _clinics(parts)), shutdown_s=CLINICS_SHUTDOWN_S),
+        ChildSpec(id=CLINICS, start=_clinics(parts), shutdown_s=CLINICS_SHUTDOWN_S),
         ChildSpec(
             id=NAME,
-            start=_named(
-                parts.names, NAME, lambda link: Registrar.start(link, parts.registry, parts.loop, parts.clinics)
-            ),
+            start=lambda link: Registrar.start(link, parts.registry, parts.loop, parts.clinics),
         ),
         _service("admin", parts, parts.admin),
     ]
@@ -60,11 +58,7 @@ def children(parts: Parts) -> list[ChildSpec]:
 
 def start(parts: Parts, link: Link) -> ActorRef[Any]:
     """Start the tree; ``link`` hears when it is up and when it has ended."""
-    return _named(
-        parts.names,
-        ROOT,
-        lambda own: Supervisor.start(own, ROOT, children(parts), Intensity(restarts=5, period_s=60.0)),
-    )(link)
+    return Supervisor.start(link, ROOT, children(parts), INTENSITY, None, parts.names.name(ROOT))
 
 
 def _service(id: str, parts: Parts, service: Service, backoff: Backoff | None = None) -> ChildSpec:
@@ -82,13 +76,4 @@ def _clinics(parts: Parts) -> Callable[[Link], ActorRef[Any]]:
         if registrar is not None:
             tell(registrar, ClinicGone(clinic))
 
-    return lambda link: Supervisor.start(link, CLINICS, (), Intensity(restarts=5, period_s=60.0), removed)
-
-
-def _named(names: Names, name: str, start: Callable[[Link], ActorRef[Any]]) -> Callable[[Link], ActorRef[Any]]:
-    def start_and_register(link: Link) -> ActorRef[Any]:
-        ref = start(link)
-        names.register(name, ref)
-        return ref
-
-    return start_and_register
+    return lambda link: Supervisor.start(link, CLINICS, (), INTENSITY, removed, parts.names.name(CLINICS))

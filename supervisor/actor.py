@@ -17,6 +17,7 @@ import structlog
 from pykka import ActorDeadError, ActorRef, ThreadingActor
 
 from supervisor.inbox import Inbox
+from supervisor.names import Name
 from supervisor.reasons import Crash, ExitReason, Normal, Shutdown
 
 log = structlog.get_logger(__name__)
@@ -61,9 +62,10 @@ class Actor(ThreadingActor):
 
     use_daemon_thread = True
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, name: Name | None = None) -> None:
         super().__init__()
         self._link = link
+        self._own_name = name
         self._ended = False
 
     # -- hooks --
@@ -108,6 +110,8 @@ class Actor(ThreadingActor):
             log.exception("cleanup failed", actor=type(self).__name__)
             reason = Crash(error)
         super()._stop()
+        if self._own_name is not None:
+            self._own_name.give_back(self.actor_ref)
         self._link.exited(reason)
 
     def tell(self, message: Any) -> None:
@@ -134,7 +138,9 @@ class Actor(ThreadingActor):
         return self.actor_inbox
 
     def on_start(self) -> None:
-        """In the actor's thread, before its first message."""
+        """In the actor's thread, before its first message: whoever hears of it can find it by its name."""
+        if self._own_name is not None:
+            self._own_name.take(self.actor_ref)
         self.tell(Initialize())
 
     def on_receive(self, message: Any) -> None:

@@ -1,8 +1,9 @@
 """The decisions of a one_for_one supervisor. Pure: ``step(state, event, now) -> (state, effects)``.
 
-Two laws: children are started one after another, each once the one before it is up, and stopped in the reverse order;
-and at any moment a child has at most one incarnation that has not been heard to end (or been abandoned).
-What a past incarnation says is dropped.
+Two laws: static children are started one after another, each once the one before it is up, and stopped in the reverse
+order, after the dynamic ones, which are stopped all at once (as OTP does with simple_one_for_one); and at any moment a
+child has at most one incarnation that has not been heard to end (or been abandoned). What a past incarnation says is
+dropped.
 """
 
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,7 @@ class Child:
     incarnation: int = 0
     attempt: int = 0
     up_since: float = 0.0
+    dynamic: bool = False
     removing: bool = False
     restarts: int = 0
     last_exit: str = ""
@@ -284,7 +286,7 @@ def _restart(state: State, child: Child, reason: ExitReason, now: float) -> tupl
 def _add(state: State, spec: ChildSpec) -> tuple[State, list[Effect]]:
     if state.stopping is not None or state.find(spec.id) is not None:
         return state, []
-    child = Child(spec=spec)
+    child = Child(spec=spec, dynamic=True)
     return _start(replace(state, children=(*state.children, child)), child)
 
 
@@ -323,7 +325,10 @@ def _stop_next(state: State) -> tuple[State, list[Effect]]:
     state = replace(state, children=tuple(c for c in state.children if c.phase in alive))
     if not state.children:
         return state, [Exit(reason)]
-    last = state.children[-1]
-    if last.phase is ChildPhase.STOPPING:
-        return state, []
-    return _put(state, replace(last, phase=ChildPhase.STOPPING)), [StopChild(last.spec, last.incarnation)]
+    dynamic = [child for child in state.children if child.dynamic]
+    effects: list[Effect] = []
+    for child in dynamic or state.children[-1:]:
+        if child.phase is not ChildPhase.STOPPING:
+            state = _put(state, replace(child, phase=ChildPhase.STOPPING))
+            effects.append(StopChild(child.spec, child.incarnation))
+    return state, effects

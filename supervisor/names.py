@@ -1,6 +1,7 @@
 """Who is running under which name, as Erlang's ``register`` and ``whereis``."""
 
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 from pykka import ActorRef
@@ -29,7 +30,27 @@ class Names:
         with self._lock:
             return self._refs.get(name)
 
+    def name(self, text: str) -> "Name":
+        """A name that an actor can be given."""
+        return Name(self, text)
+
     def all(self) -> list[str]:
         """All names, sorted."""
         with self._lock:
             return sorted(self._refs)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name for an actor, which takes it before its first message and gives it back at its end."""
+
+    names: Names
+    text: str
+
+    def take(self, ref: ActorRef[Any]) -> None:
+        """``ref`` has this name from now on."""
+        self.names.register(self.text, ref)
+
+    def give_back(self, ref: ActorRef[Any]) -> None:
+        """``ref`` has it no more."""
+        self.names.unregister(self.text, ref)

@@ -10,6 +10,7 @@ from pykka import ActorRef
 
 from supervisor import core
 from supervisor.actor import Actor, Link, ShutDown, monotonic, tell
+from supervisor.names import Name
 from supervisor.reasons import Crash, ExitReason, Shutdown
 from supervisor.spec import ChildSpec, Intensity
 
@@ -45,8 +46,9 @@ class Supervisor(Actor):
         children: Sequence[ChildSpec] = (),
         intensity: Intensity = Intensity(),  # noqa: B008 - frozen
         on_removed: Callable[[str], None] | None = None,
+        registered: Name | None = None,
     ) -> None:
-        super().__init__(link)
+        super().__init__(link, registered)
         self._name = name
         self._state = core.State(intensity=intensity, children=tuple(core.Child(spec=spec) for spec in children))
         self._refs: dict[tuple[str, int], ActorRef[Any]] = {}

@@ -25,6 +25,7 @@ from protocol.interfaces import Failure, Port
 from protocol.port import Done, Failed, Inbound, LogOut, PortAnswer, PortEvent, PortSpec, Probe
 from protocol.subjects import EventKind
 from supervisor.actor import Actor, Link
+from supervisor.names import Name
 from supervisor.reasons import ExitReason, Shutdown
 
 STOP_PORT_S: Final = 8.0
@@ -62,8 +63,8 @@ class _Leave:
 class Channel(Actor):
     """One WhatsApp number."""
 
-    def __init__(self, link: Link, surroundings: Surroundings) -> None:
-        super().__init__(link)
+    def __init__(self, link: Link, surroundings: Surroundings, name: Name | None = None) -> None:
+        super().__init__(link, name)
         record = surroundings.record
         self._with = surroundings
         self._record = record

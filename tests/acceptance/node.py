@@ -100,7 +100,8 @@ class Node:
 
     def port_pid(self, clinic: str, channel: str) -> int:
         """The process that holds a channel's socket, as its lock names it."""
-        return int((self.runtime / "clinics" / clinic / f"{channel}.db.lock").read_text())
+        lock = json.loads((self.runtime / "clinics" / clinic / f"{channel}.db.lock").read_bytes())
+        return int(lock["pid"])
 
     def child(self, name: str) -> int:
         """A child process whose command line names ``name``."""
