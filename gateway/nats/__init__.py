@@ -1,0 +1,28 @@
+"""NATS: the broker, the accounts, and what Plantão does in them.
+
+==================  ==================================================================================
+module              what it holds
+==================  ==================================================================================
+``accounts``        credentials of all accounts, and the server's configuration made from them
+``broker``          the embedded nats-server, with ``server_process`` and ``probe``
+``external``        any other server, by URL and a file of credentials
+``link``            one connection to one account, for ever; the one owner of reconnection
+``streams``         every stream and bucket, created and migrated
+``bus``             a link per clinic: publishing, queueing, media; and the node's own account
+``queue``, ``pull`` fetching send commands by priority, without polling
+``registry``        the key-value bucket of wanted clinics and channels
+``rpc``             the micro service ``plantao`` in each clinic's account
+``translate``       the client library's errors as Plantão's
+==================  ==================================================================================
+
+::
+
+    broker = EmbeddedBroker(data / "nats", port=port)        # or ExternalBroker(url, accounts_file)
+    bus = NatsBus(broker, encoding=encoding_of_clinic)
+    bus.serve(operations)                                    # before clinics are opened
+    registry = NatsRegistry(bus)
+
+Everything here runs on the one asyncio loop. The client library's own reconnection is not used (its buffers survive a
+lost connection and are sent afterwards, out of order), nor its fetch, key-value watch and object reader (they can lose
+a message to a cancelled call, or wait for ever).
+"""

@@ -36,6 +36,7 @@ MAX_PAYLOAD: Final = 2 << 20
 _OVERCOMMIT: Final = 1 << 50
 _MAX_MEMORY: Final = 256 << 20
 _LOG_BYTES: Final = 10 << 20
+_MAX_STREAMS: Final = 64
 _CLINIC_PREFIX: Final = subjects.account("")
 _PRINTABLE: Final = r"\A[!#-\[\]-~]{1,256}\Z"
 """Visible ASCII without the double quote and the backslash, which would end a string in the configuration."""
@@ -204,7 +205,7 @@ def _clinic_account(accounts: Accounts, clinic: str, max_bytes: int) -> list[str
     ]
     return [
         f"  {name} {{",
-        f"    jetstream: {{ max_file: {max_bytes:d} }}",
+        f"    jetstream: {{ max_file: {max_bytes:d}, max_streams: {_MAX_STREAMS} }}",
         *_users(accounts, name, denied),
         "    exports: [",
         *exports,

@@ -182,5 +182,5 @@ def test_a_clinics_service_may_send_but_not_speak_for_plantao() -> None:
         denied
     )
     assert not any(subject.startswith("clinic.") and ".send" in subject for subject in denied)
-    assert accounts["clinic-acme"]["jetstream"] == {"max_file": str(2 << 30)}
+    assert accounts["clinic-acme"]["jetstream"] == {"max_file": str(2 << 30), "max_streams": "64"}
     assert config["max_payload"] == str(module.MAX_PAYLOAD)
