@@ -1,0 +1,56 @@
+"""No test leaves anything behind: no actor, no thread, no child process."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pykka import ActorRegistry
+
+GRACE_S = 5.0
+"""How long what is ending already may take; what is not ending is not waited for by the tests that pass."""
+
+_SHARED_THREADS = ("asyncio_", "pytest_timeout")
+"""The executor of a loop that several tests share, and the watch over the whole run."""
+
+
+def _threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if not thread.name.startswith(_SHARED_THREADS)}
+
+
+def _children() -> dict[int, str]:
+    """Running child processes of this one, by pid, with their command names; zombies are ended already."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        try:
+            name, _, rest = (entry / "stat").read_text().partition("(")[2].rpartition(")")
+        except OSError:
+            continue
+        state, parent = rest.split()[:2]
+        if int(parent) == os.getpid() and state not in "ZX":
+            found[int(entry.name)] = name
+    return found
+
+
+def _left(threads: set[threading.Thread], children: dict[int, str]) -> list[str]:
+    return [
+        *(f"actor {ref}" for ref in ActorRegistry.get_all()),
+        *(f"thread {thread.name}" for thread in _threads() - threads if thread.is_alive()),
+        *(f"process {pid} ({name})" for pid, name in _children().items() if pid not in children),
+    ]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Fail a test after which an actor, a thread or a child process of its own is still there."""
+    threads, children = _threads(), _children()
+    yield
+    deadline = time.monotonic() + GRACE_S
+    while (left := _left(threads, children)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    ActorRegistry.stop_all(block=False)
+    assert not left, f"left behind: {', '.join(left)}"
