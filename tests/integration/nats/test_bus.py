@@ -1,7 +1,6 @@
-"""The bus over a real server: isolation, the platform account, publishing, fetching, and crashes of the server."""
+"""The bus over a real server: isolation, the platform account, publishing, media, and crashes of the server."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -9,18 +8,17 @@ import pytest
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import RetentionPolicy, StreamConfig
-from nats.js.errors import APIError, NoStreamResponseError
+from nats.js.errors import NoStreamResponseError
 
 from gateway.nats.accounts import Role
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
-from gateway.nats.queue import consumer_name
 from protocol import subjects
 from protocol.channel import Breaker, ChannelState
 from protocol.codec import Encoding, decode
 from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError
 from protocol.events import StateEvent
-from protocol.interfaces import ClinicBus, Fetched, Publication
+from protocol.interfaces import ClinicBus, Publication
 from protocol.subjects import EventKind, Priority
 from tests.integration.nats.conftest import SMALL, Connect, crash
 
@@ -54,23 +52,6 @@ async def stored(js: JetStreamContext, stream: str) -> list[int]:
         message = await js.get_msg(stream, sequence)
         found.append(decode(message.data or b"", StateEvent).attempt)
     return found
-
-
-async def fetch_all(bus: ClinicBus, count: int, *, channel: str = "front", limit: int = 10) -> list[Fetched]:
-    """Fetch and acknowledge until ``count`` commands are there."""
-    found: list[Fetched] = []
-    while len(found) < count:
-        batch = await asyncio.wait_for(bus.fetch(channel, limit), 20)
-        assert 0 < len(batch) <= limit
-        for fetched in batch:
-            await fetched.ack()
-        found += batch
-    return found
-
-
-def bodies(fetched: Sequence[Fetched]) -> list[bytes]:
-    """What was fetched, in order."""
-    return [one.body for one in fetched]
 
 
 async def test_clinics_see_nothing_of_each_other(bus: NatsBus, connect: Connect) -> None:
@@ -159,124 +140,6 @@ async def test_events_are_encoded_as_the_clinic_wants(broker: EmbeddedBroker, co
         assert ((message.data or b"")[:1] == b"{") is (encoding is Encoding.JSON)
         assert decode(message.data or b"", StateEvent) == state(7, clinic=clinic).event
     await bus.stop(timeout=2)
-
-
-async def test_commands_come_high_before_normal_before_bulk_and_once_acknowledged_never_again(
-    bus: NatsBus, connect: Connect
-) -> None:
-    acme = await bus.open_clinic("acme")
-    for number in range(15):
-        for priority in (Priority.BULK, Priority.NORMAL, Priority.HIGH):
-            await acme.enqueue("front", priority, f"{priority} {number:02}".encode(), {"traceparent": "00-t"})
-    found = await fetch_all(acme, 45)
-    order = [Priority.HIGH] * 15 + [Priority.NORMAL] * 15 + [Priority.BULK] * 15
-    assert [one.priority for one in found] == order
-    assert bodies(found[:15]) == [f"high {number:02}".encode() for number in range(15)]
-    assert found[0].headers == {"traceparent": "00-t"}
-    assert abs((found[0].queued_at - datetime.now(UTC)).total_seconds()) < 60
-    waiting = asyncio.create_task(acme.fetch("front", 1))
-    js = (await connect("clinic-acme")).jetstream()
-    while (await js.stream_info("send")).state.messages:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    assert not waiting.done()
-    waiting.cancel()
-
-
-async def test_a_waiting_fetch_is_woken_by_any_priority(bus: NatsBus) -> None:
-    acme = await bus.open_clinic("acme")
-    for priority in (Priority.BULK, Priority.HIGH, Priority.NORMAL, Priority.BULK):
-        waiting = asyncio.create_task(acme.fetch("front", 10))
-        await asyncio.sleep(0)
-        await acme.enqueue("front", priority, b"wake", {})
-        (fetched,) = await asyncio.wait_for(waiting, 5)
-        assert fetched.priority is priority
-        await fetched.ack()
-
-
-async def test_what_arrived_while_nobody_fetched_is_not_lost(bus: NatsBus) -> None:
-    acme = await bus.open_clinic("acme")
-    waiting = asyncio.create_task(acme.fetch("front", 10))
-    await asyncio.sleep(0.2)
-    waiting.cancel()
-    await asyncio.wait((waiting,))
-    for number in range(5):
-        await acme.enqueue("front", Priority.BULK, str(number).encode(), {})
-    # Longer than the server waits for an acknowledgement: what was caught by the old request must come again.
-    await asyncio.sleep(2.5)
-    assert bodies(await fetch_all(acme, 5)) == [b"0", b"1", b"2", b"3", b"4"]
-
-
-async def test_large_commands_come_in_portions(bus: NatsBus) -> None:
-    acme = await bus.open_clinic("acme")
-    large = [bytes([number]) * (1 << 20) for number in range(7)]
-    for body in large:
-        await acme.enqueue("front", Priority.NORMAL, body, {})
-    first = await asyncio.wait_for(acme.fetch("front", 50), 5)
-    assert 3 <= len(first) < 7
-    for fetched in first:
-        await fetched.ack()
-    assert bodies(first) + bodies(await fetch_all(acme, 7 - len(first))) == large
-
-
-async def test_an_unacknowledged_command_comes_again(bus: NatsBus) -> None:
-    acme = await bus.open_clinic("acme")
-    await acme.enqueue("front", Priority.NORMAL, b"again", {})
-    first = await asyncio.wait_for(acme.fetch("front", 10), 5)
-    second = await asyncio.wait_for(acme.fetch("front", 10), 10)
-    assert bodies(first) == bodies(second) == [b"again"]
-
-
-async def test_channels_have_queues_of_their_own(bus: NatsBus) -> None:
-    acme = await bus.open_clinic("acme")
-    await acme.enqueue("a", Priority.HIGH, b"for a", {})
-    await acme.enqueue("a-high", Priority.NORMAL, b"for a-high", {})
-    assert bodies(await fetch_all(acme, 1, channel="a-high")) == [b"for a-high"]
-    assert bodies(await fetch_all(acme, 1, channel="a")) == [b"for a"]
-
-
-async def test_a_forgotten_channel_leaves_no_consumer_and_can_come_back(bus: NatsBus, connect: Connect) -> None:
-    acme = await bus.open_clinic("acme")
-    await acme.enqueue("front", Priority.NORMAL, b"1", {})
-    await fetch_all(acme, 1)
-    js = (await connect("clinic-acme", Role.PLANTAO)).jetstream()
-    assert {consumer.name for consumer in await js.consumers_info("send")} == {
-        consumer_name("front", priority) for priority in Priority
-    }
-    await acme.forget_channel("front")
-    await acme.forget_channel("front")
-    assert await js.consumers_info("send") == []
-    await acme.enqueue("front", Priority.NORMAL, b"2", {})
-    assert bodies(await fetch_all(acme, 1)) == [b"2"]
-
-
-async def test_consumers_deleted_behind_our_back_are_made_again(bus: NatsBus, connect: Connect) -> None:
-    acme = await bus.open_clinic("acme")
-    waiting = asyncio.create_task(acme.fetch("front", 10))
-    js = (await connect("clinic-acme", Role.PLANTAO)).jetstream()
-    name = consumer_name("front", Priority.NORMAL)
-    while name not in {consumer.name for consumer in await js.consumers_info("send")}:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.1)
-    await js.delete_consumer("send", name)
-    with pytest.raises(BusUnavailableError, match=name):
-        await asyncio.wait_for(waiting, 5)
-    await acme.enqueue("front", Priority.NORMAL, b"still there", {})
-    assert bodies(await fetch_all(acme, 1)) == [b"still there"]
-
-
-async def test_an_oversized_or_misdirected_command_is_refused_as_it_is_published(
-    bus: NatsBus, connect: Connect
-) -> None:
-    acme = await bus.open_clinic("acme")
-    js = (await connect("clinic-acme")).jetstream()
-    with pytest.raises(APIError, match="message size exceeds"):
-        await js.publish("clinic.acme.channel.front.send", bytes((1 << 20) + (128 << 10)))
-    with pytest.raises(NoStreamResponseError):
-        await js.publish("clinic.acme.channel.front.send.urgent", b"{}")
-    with pytest.raises(InvalidInputError, match="channel"):
-        await acme.enqueue("front.send.>", Priority.NORMAL, b"{}", {})
-    with pytest.raises(InvalidInputError):
-        await acme.enqueue("front", Priority.NORMAL, bytes(3 << 20), {})
 
 
 async def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_under_publish_and_fetch(

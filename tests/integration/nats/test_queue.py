@@ -1,0 +1,151 @@
+"""Fetching send commands from a real work queue."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+from nats.js.errors import APIError, NoStreamResponseError
+
+from gateway.nats.accounts import Role
+from gateway.nats.bus import NatsBus
+from gateway.nats.queue import consumer_name
+from protocol.errors import BusUnavailableError, InvalidInputError
+from protocol.interfaces import ClinicBus, Fetched
+from protocol.subjects import Priority
+from tests.integration.nats.conftest import Connect
+
+
+async def fetch_all(bus: ClinicBus, count: int, *, channel: str = "front", limit: int = 10) -> list[Fetched]:
+    """Fetch and acknowledge until ``count`` commands are there."""
+    found: list[Fetched] = []
+    while len(found) < count:
+        batch = await asyncio.wait_for(bus.fetch(channel, limit), 20)
+        assert 0 < len(batch) <= limit
+        for fetched in batch:
+            await fetched.ack()
+        found += batch
+    return found
+
+
+def bodies(fetched: Sequence[Fetched]) -> list[bytes]:
+    """What was fetched, in order."""
+    return [one.body for one in fetched]
+
+
+async def test_commands_come_high_before_normal_before_bulk_and_once_acknowledged_never_again(
+    bus: NatsBus, connect: Connect
+) -> None:
+    acme = await bus.open_clinic("acme")
+    for number in range(15):
+        for priority in (Priority.BULK, Priority.NORMAL, Priority.HIGH):
+            await acme.enqueue("front", priority, f"{priority} {number:02}".encode(), {"traceparent": "00-t"})
+    found = await fetch_all(acme, 45)
+    order = [Priority.HIGH] * 15 + [Priority.NORMAL] * 15 + [Priority.BULK] * 15
+    assert [one.priority for one in found] == order
+    assert bodies(found[:15]) == [f"high {number:02}".encode() for number in range(15)]
+    assert found[0].headers == {"traceparent": "00-t"}
+    assert abs((found[0].queued_at - datetime.now(UTC)).total_seconds()) < 60
+    waiting = asyncio.create_task(acme.fetch("front", 1))
+    js = (await connect("clinic-acme")).jetstream()
+    while (await js.stream_info("send")).state.messages:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert not waiting.done()
+    waiting.cancel()
+
+
+async def test_a_waiting_fetch_is_woken_by_any_priority(bus: NatsBus) -> None:
+    acme = await bus.open_clinic("acme")
+    for priority in (Priority.BULK, Priority.HIGH, Priority.NORMAL, Priority.BULK):
+        waiting = asyncio.create_task(acme.fetch("front", 10))
+        await asyncio.sleep(0)
+        await acme.enqueue("front", priority, b"wake", {})
+        (fetched,) = await asyncio.wait_for(waiting, 5)
+        assert fetched.priority is priority
+        await fetched.ack()
+
+
+async def test_what_arrived_while_nobody_fetched_is_not_lost(bus: NatsBus) -> None:
+    acme = await bus.open_clinic("acme")
+    waiting = asyncio.create_task(acme.fetch("front", 10))
+    await asyncio.sleep(0.2)
+    waiting.cancel()
+    await asyncio.wait((waiting,))
+    for number in range(5):
+        await acme.enqueue("front", Priority.BULK, str(number).encode(), {})
+    # Longer than the server waits for an acknowledgement: what was caught by the old request must come again.
+    await asyncio.sleep(2.5)
+    assert bodies(await fetch_all(acme, 5)) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+async def test_large_commands_come_in_portions(bus: NatsBus) -> None:
+    acme = await bus.open_clinic("acme")
+    large = [bytes([number]) * (1 << 20) for number in range(7)]
+    for body in large:
+        await acme.enqueue("front", Priority.NORMAL, body, {})
+    first = await asyncio.wait_for(acme.fetch("front", 50), 5)
+    assert 3 <= len(first) < 7
+    for fetched in first:
+        await fetched.ack()
+    assert bodies(first) + bodies(await fetch_all(acme, 7 - len(first))) == large
+
+
+async def test_an_unacknowledged_command_comes_again(bus: NatsBus) -> None:
+    acme = await bus.open_clinic("acme")
+    await acme.enqueue("front", Priority.NORMAL, b"again", {})
+    first = await asyncio.wait_for(acme.fetch("front", 10), 5)
+    second = await asyncio.wait_for(acme.fetch("front", 10), 10)
+    assert bodies(first) == bodies(second) == [b"again"]
+
+
+async def test_channels_have_queues_of_their_own(bus: NatsBus) -> None:
+    acme = await bus.open_clinic("acme")
+    await acme.enqueue("a", Priority.HIGH, b"for a", {})
+    await acme.enqueue("a-high", Priority.NORMAL, b"for a-high", {})
+    assert bodies(await fetch_all(acme, 1, channel="a-high")) == [b"for a-high"]
+    assert bodies(await fetch_all(acme, 1, channel="a")) == [b"for a"]
+
+
+async def test_a_forgotten_channel_leaves_no_consumer_and_can_come_back(bus: NatsBus, connect: Connect) -> None:
+    acme = await bus.open_clinic("acme")
+    await acme.enqueue("front", Priority.NORMAL, b"1", {})
+    await fetch_all(acme, 1)
+    js = (await connect("clinic-acme", Role.PLANTAO)).jetstream()
+    assert {consumer.name for consumer in await js.consumers_info("send")} == {
+        consumer_name("front", priority) for priority in Priority
+    }
+    await acme.forget_channel("front")
+    await acme.forget_channel("front")
+    assert await js.consumers_info("send") == []
+    await acme.enqueue("front", Priority.NORMAL, b"2", {})
+    assert bodies(await fetch_all(acme, 1)) == [b"2"]
+
+
+async def test_consumers_deleted_behind_our_back_are_made_again(bus: NatsBus, connect: Connect) -> None:
+    acme = await bus.open_clinic("acme")
+    waiting = asyncio.create_task(acme.fetch("front", 10))
+    js = (await connect("clinic-acme", Role.PLANTAO)).jetstream()
+    name = consumer_name("front", Priority.NORMAL)
+    while name not in {consumer.name for consumer in await js.consumers_info("send")}:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    await js.delete_consumer("send", name)
+    with pytest.raises(BusUnavailableError, match=name):
+        await asyncio.wait_for(waiting, 5)
+    await acme.enqueue("front", Priority.NORMAL, b"still there", {})
+    assert bodies(await fetch_all(acme, 1)) == [b"still there"]
+
+
+async def test_an_oversized_or_misdirected_command_is_refused_as_it_is_published(
+    bus: NatsBus, connect: Connect
+) -> None:
+    acme = await bus.open_clinic("acme")
+    js = (await connect("clinic-acme")).jetstream()
+    with pytest.raises(APIError, match="message size exceeds"):
+        await js.publish("clinic.acme.channel.front.send", bytes((1 << 20) + (128 << 10)))
+    with pytest.raises(NoStreamResponseError):
+        await js.publish("clinic.acme.channel.front.send.urgent", b"{}")
+    with pytest.raises(InvalidInputError, match="channel"):
+        await acme.enqueue("front.send.>", Priority.NORMAL, b"{}", {})
+    with pytest.raises(InvalidInputError):
+        await acme.enqueue("front", Priority.NORMAL, bytes(3 << 20), {})
