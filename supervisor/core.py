@@ -6,7 +6,7 @@ child has at most one incarnation that has not been heard to end (or been abando
 dropped.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import assert_never
 
@@ -43,13 +43,15 @@ class Child:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """``restarts`` are the times of the restarts within the period; ``stopping`` is set from the decision to end on."""
+    """``restarts`` are the times of the restarts within the period; ``stopping`` is set from the decision to end on;
+    ``abandoned`` are the incarnations that were left behind and may still say something."""
 
     intensity: Intensity
     children: tuple[Child, ...] = ()
     booting: bool = True
     stopping: ExitReason | None = None
-    restarts: tuple[float, ...] = field(default=())
+    restarts: tuple[float, ...] = ()
+    abandoned: tuple[tuple[str, int], ...] = ()
 
     def find(self, id: str) -> Child | None:
         """The child ``id``."""
@@ -189,10 +191,16 @@ class ChildStartError(Exception):
 
 
 def step(state: State, event: Event, now: float) -> tuple[State, list[Effect]]:
-    """What follows from ``event`` at ``now`` (monotonic seconds)."""
+    """What follows from ``event`` at ``now`` (monotonic seconds). ``Boot`` is the first event."""
+    state, effects = _decide(state, event, now)
+    state, more = _boot_on(state)
+    return state, effects + more
+
+
+def _decide(state: State, event: Event, now: float) -> tuple[State, list[Effect]]:
     match event:
         case Boot():
-            return _start_next(state)
+            return state, []
         case Started(id, incarnation):
             return _started(state, id, incarnation, now)
         case Exited(id, incarnation, reason):
@@ -208,7 +216,8 @@ def step(state: State, event: Event, now: float) -> tuple[State, list[Effect]]:
             child = _current(state, id, incarnation, ChildPhase.STOPPING)
             if child is None:
                 return state, []
-            after, effects = _gone(state, child)
+            left = replace(state, abandoned=(*state.abandoned, (id, incarnation)))
+            after, effects = _gone(left, child)
             return after, [AbandonChild(child.spec, incarnation), *effects]
         case Stop(reason):
             return _stop(state, reason)
@@ -234,29 +243,36 @@ def _start(state: State, child: Child) -> tuple[State, list[Effect]]:
     return _put(state, started), [StartChild(child.spec, started.incarnation)]
 
 
-def _start_next(state: State) -> tuple[State, list[Effect]]:
+def _boot_on(state: State) -> tuple[State, list[Effect]]:
+    """Start the next static child if the one before it is up, has been up, or is no more."""
+    if not state.booting or state.stopping is not None or any(_first_start(child) for child in state.children):
+        return state, []
     waiting = next((c for c in state.children if c.phase is ChildPhase.QUEUED), None)
     if waiting is not None:
         return _start(state, waiting)
     return replace(state, booting=False), [Booted()]
 
 
+def _first_start(child: Child) -> bool:
+    return child.phase is ChildPhase.STARTING and child.incarnation == 1 and not child.dynamic
+
+
 def _started(state: State, id: str, incarnation: int, now: float) -> tuple[State, list[Effect]]:
     child = _current(state, id, incarnation, ChildPhase.STARTING)
     if child is None:
         return state, []
-    state = _put(state, replace(child, phase=ChildPhase.RUNNING, up_since=now))
-    return _start_next(state) if state.booting and state.stopping is None else (state, [])
+    return _put(state, replace(child, phase=ChildPhase.RUNNING, up_since=now)), []
 
 
 def _exited(state: State, id: str, incarnation: int, reason: ExitReason, now: float) -> tuple[State, list[Effect]]:
+    state = replace(state, abandoned=tuple(past for past in state.abandoned if past != (id, incarnation)))
     child = _current(state, id, incarnation, ChildPhase.STARTING, ChildPhase.RUNNING, ChildPhase.STOPPING)
     if child is None:
         return state, []
     child = replace(child, last_exit=str(reason))
-    if child.phase is ChildPhase.STOPPING:
+    if child.phase is ChildPhase.STOPPING or state.stopping is not None:
         return _gone(_put(state, child), child)
-    if state.booting and child.incarnation == 1 and child.phase is ChildPhase.STARTING:
+    if state.booting and _first_start(child):
         return _stop(_drop(state, id), Crash(ChildStartError(id, reason)))
     match child.spec.restart:
         case Restart.PERMANENT:
@@ -286,7 +302,8 @@ def _restart(state: State, child: Child, reason: ExitReason, now: float) -> tupl
 def _add(state: State, spec: ChildSpec) -> tuple[State, list[Effect]]:
     if state.stopping is not None or state.find(spec.id) is not None:
         return state, []
-    child = Child(spec=spec, dynamic=True)
+    past = max((incarnation for id, incarnation in state.abandoned if id == spec.id), default=0)
+    child = Child(spec=spec, dynamic=True, incarnation=past)
     return _start(replace(state, children=(*state.children, child)), child)
 
 
@@ -303,7 +320,7 @@ def _remove(state: State, id: str) -> tuple[State, list[Effect]]:
 
 
 def _gone(state: State, child: Child) -> tuple[State, list[Effect]]:
-    """A child that was told to end has ended or been abandoned."""
+    """A child that is not to be restarted has ended, or been abandoned."""
     state = _drop(state, child.spec.id)
     effects: list[Effect] = [ChildRemoved(child.spec.id)] if child.removing else []
     if state.stopping is None:
