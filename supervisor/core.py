@@ -302,8 +302,8 @@ def _restart(state: State, child: Child, reason: ExitReason, now: float) -> tupl
 def _add(state: State, spec: ChildSpec) -> tuple[State, list[Effect]]:
     if state.stopping is not None or state.find(spec.id) is not None:
         return state, []
-    past = max((incarnation for id, incarnation in state.abandoned if id == spec.id), default=0)
-    child = Child(spec=spec, dynamic=True, incarnation=past)
+    last = max((incarnation for past, incarnation in state.abandoned if past == spec.id), default=0)
+    child = Child(spec=spec, dynamic=True, incarnation=last)
     return _start(replace(state, children=(*state.children, child)), child)
 
 
