@@ -2,8 +2,8 @@
 
 - Every end reaches the parent, with its reason: also from ``initialize``, also a ``BaseException`` (which pykka would
   answer by stopping every actor of the process).
-- ``on_start`` only sends ``Initialize``; the parent hears ``Started`` when ``initialize`` has returned, or later if the
-  actor says so itself.
+- ``on_start`` only handles ``Initialize``, before anything that others may have sent already; the parent hears
+  ``Started`` when ``initialize`` has returned, or later if the actor says so itself.
 - An actor that is told to shut down may take its time (bounded by its parent) and ends by ``exit``.
 """
 
@@ -90,7 +90,8 @@ class Actor(ThreadingActor):
         """The last thing an actor does, whatever the reason."""
 
     def dropped(self, message: Any) -> None:
-        """A message that arrived too late; ``ask``s are answered already."""
+        """A message that arrived too late; ``ask``s are answered already. In the actor's thread, or in the thread of
+        whoever called ``tell`` on an actor that has ended."""
 
     # -- for subclasses --
 
@@ -115,8 +116,9 @@ class Actor(ThreadingActor):
         self._link.exited(reason)
 
     def tell(self, message: Any) -> None:
-        """Put ``message`` into this actor's own inbox, from any thread; dropped if it has ended."""
-        tell(self.actor_ref, message)
+        """Put ``message`` into this actor's own inbox, from any thread; given to ``dropped`` if it has ended."""
+        if not tell(self.actor_ref, message):
+            self.dropped(message)
 
     def timer(self, name: str, seconds: float, message: Any) -> None:
         """Have ``message`` come in ``seconds``; replaces the timer of the same name. Only from this actor's thread."""
@@ -141,7 +143,7 @@ class Actor(ThreadingActor):
         """In the actor's thread, before its first message: whoever hears of it can find it by its name."""
         if self._own_name is not None:
             self._own_name.take(self.actor_ref)
-        self.tell(Initialize())
+        self.on_receive(Initialize())
 
     def on_receive(self, message: Any) -> None:
         """Every message comes through here; nothing it raises goes further."""
@@ -167,8 +169,12 @@ class Actor(ThreadingActor):
             self.answer(request, reply)
         except Exception as error:  # noqa: BLE001 - a refusal is the asker's to handle
             reply(error)
+        except BaseException as error:
+            reply(NoAnswerError(f"the actor crashed: {type(error).__name__}"))
+            raise
 
     def _actor_loop_teardown(self) -> None:
+        self._inbox.close()
         while not self._inbox.empty():
             message = self._inbox.get().message
             if isinstance(message, Call):

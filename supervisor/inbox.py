@@ -1,9 +1,11 @@
 """An actor's inbox with its timers inside: no thread per timer, and a cancelled timer's message never arrives."""
 
+import threading
 import time
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from pykka import ActorDeadError
 from pykka._envelope import Envelope
 
 
@@ -11,12 +13,26 @@ class Inbox:
     """``put`` is callable from any thread; all else only from the actor's own."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._closed = False
         self._queue: SimpleQueue[Envelope[Any]] = SimpleQueue()
         self._timers: dict[str, tuple[float, Any]] = {}
 
     def put(self, envelope: Envelope[Any], /) -> None:
-        """Add a message; never blocks."""
-        self._queue.put(envelope)
+        """Add a message; returns at once.
+
+        Raises:
+            ActorDeadError: nobody reads this inbox any more.
+        """
+        with self._lock:
+            if self._closed:
+                raise ActorDeadError("the actor has ended")
+            self._queue.put(envelope)
+
+    def close(self) -> None:
+        """Take nothing more; what is in it can still be got. Without this a message could slip in unseen at the end."""
+        with self._lock:
+            self._closed = True
 
     def empty(self) -> bool:
         """Whether no message waits (timers don't count)."""
