@@ -91,6 +91,11 @@ class Supervisor(Actor):
         """Stop the children in reverse order, then end."""
         self._step(core.Stop(Shutdown()))
 
+    def cleanup(self, reason: ExitReason) -> None:
+        """Children are left only if this supervisor itself failed: they are told to end, not waited for."""
+        for ref in self._refs.values():
+            tell(ref, ShutDown())
+
     def _step(self, event: core.Event) -> None:
         self._state, effects = core.step(self._state, event, monotonic())
         for effect in effects:
@@ -103,7 +108,9 @@ class Supervisor(Actor):
             case core.StopChild(spec, incarnation):
                 timed_out = core.ShutdownTimedOut(spec.id, incarnation)
                 self.timer(f"stop-{spec.id}-{incarnation}", spec.shutdown_s, timed_out)
-                tell(self._refs[spec.id, incarnation], ShutDown())
+                ref = self._refs.get((spec.id, incarnation))
+                if ref is not None:  # else its start failed, and its exit is in the inbox
+                    tell(ref, ShutDown())
             case core.AbandonChild(spec, incarnation):
                 self._refs.pop((spec.id, incarnation), None)
                 log.error("child abandoned", supervisor=self._name, child=spec.id, after_s=spec.shutdown_s)
@@ -135,7 +142,7 @@ class Supervisor(Actor):
         link = Link(started=lambda: self.tell(core.Started(spec.id, incarnation)), exited=exited)
         try:
             ref = spec.start(link)
-        except Exception as error:  # noqa: BLE001 - a start that fails is an exit like any other
+        except BaseException as error:  # noqa: BLE001 - a start that fails is an exit like any other
             self.tell(core.Exited(spec.id, incarnation, Crash(error)))
         else:
             self._refs[spec.id, incarnation] = ref
