@@ -100,6 +100,7 @@ class _Port:
         self._sock = sock
         self._writing = threading.Lock()
         self._leaving = threading.Lock()
+        self._stopping = False
         self._decoder: FrameDecoder[ToPort] = FrameDecoder(ToPort)  # type: ignore[arg-type]  # a union is no type[]
         self._heard = time.monotonic()
 
@@ -157,7 +158,8 @@ class _Port:
             if event := translate.from_raised(str(error)):
                 self._deliver(event)
             self._leave(f"connect() raised: {scrub(str(error))}")
-        self._leave("connect() returned")
+        if not self._stopping:
+            self._leave("connect() returned")
 
     # -- the conversation --
 
@@ -230,6 +232,7 @@ class _Port:
     # -- the end --
 
     def _stop(self) -> None:
+        self._stopping = True
         self._sends.close()
         self._sends.wait_idle(_FINISH_S)
         deadline = time.monotonic() + _DRAIN_S

@@ -104,3 +104,18 @@ def jid(phone: str) -> str:
 
 def text(to: str, words: str = "good morning") -> SendText:
     return SendText(to=jid(to), text=words)
+
+
+def children() -> set[int]:
+    """The pids of this process's children, dead ones that were not reaped included."""
+    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+
+
+def open_files(pid: int) -> dict[int, str]:
+    """What each descriptor of a process leads to."""
+    return {int(entry.name): str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+def name_of(pid: int) -> str:
+    """What a process calls itself."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from PIL import Image
@@ -158,8 +159,9 @@ async def test_a_message_comes_in_whole_by_lid_and_by_phone_number(
 ) -> None:
     clinic, contact = account(), number()
     await clinic.paired()
-    for addressing in ("lid", "pn"):
-        sent = await emulator.send_text(contact, clinic.phone, f"by {addressing}", addressing=addressing)  # type: ignore[arg-type]
+    addressings: tuple[Literal["lid", "pn"], ...] = ("lid", "pn")
+    for addressing in addressings:
+        sent = await emulator.send_text(contact, clinic.phone, f"by {addressing}", addressing=addressing)
         message = await clinic.heard.until(MessageReceived, lambda it, sent=sent: it.wa_id == sent)  # type: ignore[misc]
         assert (message.type, message.text) == ("text", f"by {addressing}")
         assert message.sender_phone == contact
