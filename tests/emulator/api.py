@@ -98,6 +98,23 @@ class SessionInfo(Struct):
     logins: int
 
 
+class FaultInfo(Struct):
+    """A fault that is set, for all if ``phone`` is empty, and how often it struck, all phones together."""
+
+    id: str
+    kind: str
+    phone: str
+    strikes: int
+
+
+class FaultList(Struct):
+    faults: list[FaultInfo]
+
+
+class SessionList(Struct):
+    sessions: list[SessionInfo]
+
+
 Datum = str | int | float | bool
 
 

@@ -13,7 +13,18 @@ from typing import Any, Literal, Self, TypeVar
 import aiohttp
 import msgspec
 
-from tests.emulator.api import Event, Events, Inbox, InboxItem, Ready, SessionInfo, Stats
+from tests.emulator.api import (
+    Event,
+    Events,
+    FaultInfo,
+    FaultList,
+    Inbox,
+    InboxItem,
+    Ready,
+    SessionInfo,
+    SessionList,
+    Stats,
+)  # fmt: skip
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _END_TIMEOUT = 10.0
@@ -31,10 +42,6 @@ class EventTimeoutError(EmulatorError):
 
 class Identified(msgspec.Struct):
     id: str
-
-
-class _Sessions(msgspec.Struct):
-    sessions: list[SessionInfo]
 
 
 class EmulatorProcess:
@@ -182,8 +189,12 @@ class EmulatorProcess:
         """Take one fault away, or all."""
         await self._request("DELETE", f"/faults/{fault_id}" if fault_id else "/faults")
 
+    async def faults(self) -> list[FaultInfo]:
+        """The faults that are set."""
+        return (await self._get("/faults", FaultList)).faults
+
     async def sessions(self) -> list[SessionInfo]:
-        return (await self._get("/sessions", _Sessions)).sessions
+        return (await self._get("/sessions", SessionList)).sessions
 
     async def stats(self) -> Stats:
         return await self._get("/stats", Stats)

@@ -96,7 +96,7 @@ class Control:
         return _json({})
 
     async def _sessions(self, _request: web.Request) -> web.Response:
-        return _json({"sessions": self._world.sessions()})
+        return _json(api.SessionList(self._world.sessions()))
 
     async def _arm(self, request: web.Request) -> web.Response:
         fault: Fault = msgspec.json.decode(await request.read(), type=AnyFault)
@@ -108,8 +108,11 @@ class Control:
         return _json({"id": armed.id})
 
     async def _faults(self, _request: web.Request) -> web.Response:
-        armed = self._world.faults.armed()
-        return _json({"faults": [{"id": a.id, "fault": a.fault, "strikes": a.strikes.total()} for a in armed]})
+        faults = [
+            api.FaultInfo(armed.id, armed.kind, armed.fault.phone or "", armed.strikes.total())
+            for armed in self._world.faults.armed()
+        ]
+        return _json(api.FaultList(faults))
 
     async def _disarm(self, request: web.Request) -> web.Response:
         fault_id = request.match_info.get("id")

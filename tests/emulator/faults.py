@@ -27,6 +27,10 @@ class Fault(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
     phone: Digits | None = None
     count: Annotated[int, Meta(ge=1)] | None = None
 
+    def concerns(self, subject: str) -> bool:
+        """Whether it strikes what this moment is about (a query's namespace, for instance)."""
+        return True
+
 
 class Drop(Fault, tag="drop"):
     """The connection ends as soon as it is logged in (at once, if it is): closed, or reset."""
@@ -115,7 +119,7 @@ class IqError(Fault, tag="iq_error"):
     xmlns: str
     code: Code = 500
 
-    def covers(self, subject: str) -> bool:
+    def concerns(self, subject: str) -> bool:
         return subject == self.xmlns
 
 
@@ -209,11 +213,15 @@ class Armed:
     fault: Fault
     strikes: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def kind(self) -> str:
+        return str(self.fault.__struct_config__.tag)
+
     def covers(self, phone: str, subject: str) -> bool:
         fault = self.fault
         if fault.phone is not None and fault.phone != phone:
             return False
-        if isinstance(fault, IqError) and not fault.covers(subject):
+        if not fault.concerns(subject):
             return False
         return fault.count is None or self.strikes[phone] < fault.count
 
@@ -251,7 +259,7 @@ class Faults:
         if armed is None:
             return None
         armed.strikes[phone] += 1
-        data: dict[str, Datum] = {"id": armed.id, "fault": str(armed.fault.__struct_config__.tag)}
+        data: dict[str, Datum] = {"id": armed.id, "fault": armed.kind}
         self._feed.add(Happening.FAULT, phone, **data)
         return armed.fault
 

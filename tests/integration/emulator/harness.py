@@ -154,7 +154,8 @@ class NeonizeClient:
         return event
 
     def names(self, after: int = 0) -> list[str]:
-        return [event.name for event in self.events[after:]]
+        """What was reported, without the log's lines."""
+        return [event.name for event in self.events[after:] if event.name != "log"]
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         try:

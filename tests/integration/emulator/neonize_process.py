@@ -7,6 +7,7 @@
 import base64
 import ctypes
 import json
+import logging
 import os
 import socket
 import sys
@@ -33,6 +34,15 @@ _EVENTS = (
 _STORE = "?_foreign_keys=on&_journal_mode=WAL&_synchronous=OFF&_busy_timeout=15000&z="
 
 
+class WarningForwarder(logging.Handler):
+    def __init__(self, forward: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._forward = forward
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._forward(record.getMessage())
+
+
 class Child:
     def __init__(self, channel: socket.socket, database: str, uuid: str) -> None:
         self._channel, self._lock = channel, threading.Lock()
@@ -52,6 +62,10 @@ class Child:
             self.emit(name.removesuffix("Ev"), MessageToDict(message))
 
         self.client.event(getattr(events, name))(forward)
+
+    def forward_warnings(self) -> None:
+        """Go's log lines arrive through Python's logging, from a thread of neonize's."""
+        logging.getLogger().addHandler(WarningForwarder(lambda line: self.emit("log", line)))
 
     def write(self, line: dict[str, Any]) -> None:
         with self._lock:
@@ -122,6 +136,7 @@ def main() -> None:
     descriptor, root_key, database, uuid = sys.argv[1:]
     put_root_key(Path(root_key).read_bytes())
     child = Child(socket.socket(fileno=int(descriptor)), database, uuid)
+    child.forward_warnings()
     child.emit("ready", "")
     child.serve()
     os._exit(0)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.emulator.client import EmulatorProcess
+from tests.emulator.client import EmulatorError, EmulatorProcess
 from tests.integration.emulator.conftest import Clients, MakeNumber
 from tests.integration.emulator.harness import CallError, NeonizeClient
 
@@ -60,6 +60,19 @@ async def test_a_fault_for_one_phone_leaves_the_others_alone(
     await emulator.fault("drop", phone=number())
     await living.send_text(number(), "comigo nada")
     assert "Disconnected" not in living.names(mark)
+
+
+async def test_faults_are_listed_and_taken_away_one_by_one(
+    emulator: EmulatorProcess, living: NeonizeClient, number: MakeNumber
+) -> None:
+    first = await emulator.fault("late_ack", seconds=0, phone=living.phone)
+    second = await emulator.fault("drop", phone=number())
+    await living.send_text(number(), "adiada")
+    assert [(f.id, f.kind, f.strikes) for f in await emulator.faults()] == [(first, "late_ack", 1), (second, "drop", 0)]
+    await emulator.clear(first)
+    assert [f.id for f in await emulator.faults()] == [second]
+    with pytest.raises(EmulatorError, match=f"no fault has the id {first}"):
+        await emulator.clear(first)
 
 
 @pytest.mark.parametrize("code", [463, 479])
@@ -118,7 +131,7 @@ async def test_with_key_bundles_refused_the_client_claims_to_have_sent_what_nobo
     contact = number()
     await emulator.fault("bundle_refused", phone=living.phone)
     sent = await living.send_text(contact, "para ninguém")
-    assert f"Failed to encrypt {sent} for" in living.log
+    await living.wait_for("log", where=lambda line: f"Failed to encrypt {sent} for" in line)
     assert await emulator.inbox(contact) == []
 
 
