@@ -18,7 +18,7 @@ CommandId = Annotated[str, Meta(pattern=COMMAND_ID_PATTERN, description="idempot
 
 _NAME = re.compile(NAME_PATTERN)
 _PHONE = re.compile(r"[1-9][0-9]{6,14}\Z")
-_JID = re.compile(r"([0-9]{1,20}(?:-[0-9]{1,20})?)@(s\.whatsapp\.net|lid|g\.us)\Z")
+_JID = re.compile(r"([0-9]{1,20}(?:-[0-9]{1,20}(?=@g\.us))?)@(s\.whatsapp\.net|lid|g\.us)\Z")
 
 
 def check_name(what: str, value: str) -> str:
