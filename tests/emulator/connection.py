@@ -164,7 +164,7 @@ async def serve(world: World, authority: NoiseAuthority, codec: Codec, wire: Wir
         link = SealedLink(wire, greeting, codec)
         client = Client(world, link)
         arrive(client, greeting.payload)
-        while True:
+        while wire.open:
             stanza = await link.receive()
             try:
                 handle(client, stanza)
