@@ -294,13 +294,21 @@ class Ledger(Protocol):
         """What was accepted and is not final, oldest first. What was in flight at a crash is ``uncertain``."""
 
     async def begin(self, channel: str, ids: Sequence[str]) -> None:
-        """These are about to be handed to the port: an attempt more each, and uncertain until it is settled."""
+        """These are about to be handed to the port: an attempt more each, and uncertain until it is settled.
+
+        Raises:
+            ConflictError: one is final or unknown, so it must not be sent; nothing was changed.
+        """
 
     async def retry(self, channel: str, id: str) -> None:
         """The attempt failed and nothing was sent: no longer uncertain."""
 
     async def finish(self, channel: str, results: Sequence[ResultEvent]) -> None:
-        """Record final results, to be published."""
+        """Record final results, to be published. The first result of a run stands.
+
+        Raises:
+            ConflictError: one is of an unknown command or run; nothing was changed.
+        """
 
     async def unpublished(self, channel: str) -> Sequence[tuple[ResultEvent, Mapping[str, str]]]:
         """Final results whose publication was not recorded, oldest first, each with its headers."""
