@@ -83,6 +83,12 @@ class _Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class _Served:
+    channels: frozenset[str]
+    outcome: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Closed:
     outcome: Failure | None
 
@@ -150,6 +156,8 @@ class Reconciler(Actor):
         self._wanted: ClinicWanted | None = None
         self._open: tuple[ClinicBus, Ledger] | None = None
         self._cancel_opening: Callable[[], None] = _nothing
+        self._served: frozenset[str] | None = None
+        self._serving = False
         self._failures = 0
         self._running: dict[str, ChannelRecord] = {}
         self._random = Random()  # noqa: S311 - jitter
@@ -176,6 +184,8 @@ class Reconciler(Actor):
                 self._try_to_open()
             case _Reconcile():
                 self._reconcile()
+            case _Served(channels, outcome):
+                self._on_served(channels, outcome)
             case ChannelGone(channel):
                 self._on_gone(channel)
             case _CleanedUp(outcome=Failure(error=error)):
@@ -223,12 +233,36 @@ class Reconciler(Actor):
         supervisor = self._parts.names.whereis(supervisor_name(self._clinic))
         if supervisor is None:
             return
-        for channel, record in self._wanted.channels.items():
+        wanted = self._wanted.channels
+        if self._served != frozenset(wanted):
+            self._serve(frozenset(wanted), self._open[0])
+            return
+        for channel, record in wanted.items():
             if channel not in self._running:
                 self._running[channel] = record
                 start_child(supervisor, self._channel_spec(record, *self._open))
-        for channel in self._running.keys() - self._wanted.channels.keys():
+        for channel in self._running.keys() - wanted.keys():
             remove_child(supervisor, channel)
+
+    def _serve(self, channels: frozenset[str], bus: ClinicBus) -> None:
+        """Have the account take commands for exactly these channels, before any is started or stopped."""
+        if self._serving:
+            return
+        self._serving = True
+        work = bus.serve_channels(channels)
+        self._parts.loop.spawn(work, lambda o: self.tell(_Served(channels, _failure(o))), timeout=OPEN_TIMEOUT_S)
+
+    def _on_served(self, channels: frozenset[str], outcome: Failure | None) -> None:
+        self._serving = False
+        if outcome is None:
+            self._failures = 0
+            self._served = channels
+            self._reconcile()
+            return
+        self._failures += 1
+        delay = _BACKOFF.delay(self._failures, self._random)
+        self._log.warning("channels not served yet", error=str(outcome.error), retry_in_s=round(delay, 2))
+        self.timer("reconcile", delay, _Reconcile())
 
     def _on_gone(self, channel: str) -> None:
         self._running.pop(channel, None)

@@ -5,11 +5,12 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Final
 
@@ -22,6 +23,7 @@ from config.runtime import ensure_private
 from config.sections import Settings
 from config.terminal import Terminal
 from gateway.nats.accounts import Role
+from gateway.nats.broker import EmbeddedBroker
 from protocol.errors import ConflictError, InvalidInputError, PlantaoError
 from protocol.subjects import ACCOUNT_PLATFORM
 from supervisor.actor import Link, ShutDown, tell
@@ -77,20 +79,43 @@ def _run(settings: Settings, json_ready: bool) -> int:
     with _signals(news):
         root = tree.start(parts, Link(started=lambda: news.put(_Up()), exited=lambda reason: news.put(_Down(reason))))
         terminal = Terminal(parts, show_codes=not json_ready and sys.stdout.isatty())
+        deadline: float | None = None
         try:
             while True:
-                match news.get():
+                match _next(news, deadline):
+                    case None:
+                        return _give_up(parts, settings.shutdown.deadline_s)
                     case _Up():
                         _ready(settings, parts, json_ready)
                         terminal.start()
                     case _Signalled(number):
                         log.info("draining", signal=signal.Signals(number).name)
                         terminal.stop()
+                        deadline = deadline or time.monotonic() + settings.shutdown.deadline_s
                         tell(root, ShutDown())
                     case _Down(reason):
                         return _exit_code(reason)
         finally:
             (settings.data / NODE_FILE).unlink(missing_ok=True)
+
+
+def _next(news: "SimpleQueue[_News]", deadline: float | None) -> _News | None:
+    """What happens next; None if nothing does before ``deadline`` (monotonic seconds)."""
+    try:
+        return news.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
+    except Empty:
+        return None
+
+
+def _give_up(parts: Parts, deadline_s: float) -> int:
+    """End what is left by force. Ports end by themselves when they find that main is gone."""
+    log.error("not ended in time: ending by force", deadline_s=deadline_s)
+    pids = (parts.nursery.pid, parts.broker.pid if isinstance(parts.broker, EmbeddedBroker) else None)
+    for pid in pids:
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    return 1
 
 
 def _exit_code(reason: ExitReason) -> int:

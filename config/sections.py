@@ -99,9 +99,6 @@ class Calls(Struct, frozen=True, kw_only=True):
 
     send_deadline: Deadline = 80.0
     connect_deadline: Deadline = 60.0
-    pair_deadline: Deadline = 30.0
-    logout_deadline: Deadline = 30.0
-    probe_deadline: Deadline = 10.0
     media_timeout: Deadline = 30.0
 
 

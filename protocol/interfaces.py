@@ -5,7 +5,7 @@ start such work with ``Loop.spawn``, whose outcome comes back through a callback
 actor's inbox. Gateways reach the actors through ``Operations``.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -177,6 +177,14 @@ class ClinicBus(Protocol):
         Raises:
             NotFoundError: there is no such object.
             InvalidInputError: it is larger.
+            BusUnavailableError
+        """
+
+    async def serve_channels(self, channels: Collection[str]) -> None:
+        """Take commands for exactly these channels: publishing to any other is refused at once. Until this is called
+        for the first time the account takes what it took before.
+
+        Raises:
             BusUnavailableError
         """
 

@@ -13,7 +13,7 @@ from supervisor.breaker import Breaker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelPolicy:
-    """Everything that settings say about channels. ``store`` in ``spec_of`` is decided by who starts the channel."""
+    """Everything that settings say about channels."""
 
     life: Policy = field(default_factory=Policy)
     breaker: Breaker = field(default_factory=Breaker)
