@@ -1,6 +1,7 @@
 """A whole node as its users have it: the ``plantao`` command in a process of its own, its HTTP, its NATS."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any, Self
 
 import aiohttp
 import nats
+import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
@@ -186,6 +188,13 @@ class Node:
         for channel in channels:
             await self.request("POST", f"/api/v1/clinics/{clinic}/channels", {"id": channel})
 
+    async def clinic_in(self, clinic: str, state: str) -> Any:
+        """The clinic, once it is in ``state`` (a clinic's state is not published, so it is asked for)."""
+        async with asyncio.timeout(END_TIMEOUT):
+            while (found := await self.request("GET", f"/api/v1/clinics/{clinic}"))["state"] != state:  # noqa: ASYNC110 - not an event
+                await asyncio.sleep(0.1)
+            return found
+
     async def channel(self, clinic: str, channel: str) -> Any:
         """A channel as it is now."""
         return await self.request("GET", f"/api/v1/clinics/{clinic}/channels/{channel}")
@@ -252,15 +261,19 @@ class Listener:
         await self.stop()
 
     async def send(self, clinic: str, channel: str, command: Mapping[str, Any] | bytes, priority: str = "") -> None:
-        """Publish a send command (a mapping becomes JSON) and wait until it is stored."""
+        """Publish a send command (a mapping becomes JSON) until it is stored: its id makes that safe."""
         subject = f"clinic.{clinic}.channel.{channel}.send" + (f".{priority}" if priority else "")
         body = command if isinstance(command, bytes) else json.dumps(command).encode()
-        await self.connection.jetstream().publish(subject, body)
+        async with asyncio.timeout(READY_TIMEOUT):
+            while True:
+                with contextlib.suppress(nats.errors.TimeoutError, nats.errors.NoRespondersError):
+                    await self.connection.jetstream().publish(subject, body, timeout=2)
+                    return
 
     async def rpc(self, clinic: str, channel: str, verb: str, body: bytes = b"") -> Any:
         """Ask a channel."""
         answer = await self.connection.request(f"clinic.{clinic}.channel.{channel}.rpc.{verb}", body, timeout=60)
-        return json.loads(answer.data)
+        return decode_raw(answer.data)
 
     def seen(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
         """The events of a kind (last token of the subject) with these fields."""

@@ -159,7 +159,7 @@ async def test_the_command_line_does_the_main_job(node: Node, service: Listener,
     assert (status["state"], status["phone"]) == ("connected", PHONE)
     await node.cli("send", "acme", "reception", "--to", ANA, "--text", "pela linha de comando", "--id", "cli-1")
     await service.until("result", id="cli-1", status="sent")
-    assert "reception" in await node.cli("channel", "list", "acme")
+    assert "reception" in await node.cli("channel", "list", "--clinic", "acme")
     await node.cli("channel", "remove", "acme", "reception", "--yes")
     await node.cli("clinic", "remove", "acme", "--yes")
     assert json.loads(await node.cli("clinic", "list", "--json"))["items"] == []
