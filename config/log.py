@@ -166,14 +166,12 @@ def _is_code(value: Any) -> bool:
 
 
 def _renderer(log: Log, out: TextIO) -> Any:
-    if log.format == "json":
+    if log.format == "json" or (log.format == "auto" and not out.isatty()):
         return structlog.processors.JSONRenderer(ensure_ascii=False)
     return structlog.dev.ConsoleRenderer(colors=out.isatty() and "NO_COLOR" not in os.environ)
 
 
-def _say_process_died(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:  # pragma: no cover - runs at the interpreter's end
+def _say_process_died(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     logging.getLogger("plantao").critical("the process died", exc_info=(kind, error, trace))
 
 

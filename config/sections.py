@@ -118,10 +118,10 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class Log(Struct, frozen=True, kw_only=True):
-    """The log on stderr: ``json`` for machines, ``console`` for a person at a terminal."""
+    """The log on stderr: ``json`` for machines, ``console`` for a person; ``auto``: console if it is a terminal."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["json", "console"] = "json"
+    format: Literal["auto", "json", "console"] = "auto"
 
 
 class Boot(Struct, frozen=True, kw_only=True):

@@ -218,3 +218,9 @@ def test_no_seven_digits_in_a_row_ever_pass(text: str) -> None:
 
     assert "7654321" not in redact_text(text + "7654321")
     assert not any(shown[i : i + 7].isdecimal() for i in range(len(shown)) if len(shown[i : i + 7]) == 7)
+
+
+def test_without_a_terminal_the_default_format_is_json(lines: io.StringIO) -> None:
+    configure(Log(), lines)
+    logging.getLogger("plantao").info("hello")
+    assert json.loads(lines.getvalue())["event"] == "hello"
