@@ -146,6 +146,7 @@ class _Port:
         if in_child is not None:
             in_child()
         self._credit = Credit(opening.credit)
+        self._store = opening.spec.store
         self._session = Session(opening.spec, self._deliver, self._leave_soon)
         self._media = Pool("media", _MEDIA_THREADS)
         self._others = Pool("calls", 1)
@@ -155,7 +156,7 @@ class _Port:
         try:
             self._session.connect()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason why the port ends
-            if event := translate.from_raised(str(error)):
+            if event := translate.from_raised(scrub(str(error)), self._store):
                 self._deliver(event)
             self._leave(f"connect() raised: {scrub(str(error))}")
         if not self._stopping:

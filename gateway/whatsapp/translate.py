@@ -35,6 +35,7 @@ from protocol.port import (
     PortEvent,
     ReceiptReceived,
     Replaced,
+    StoreUnusable,
     StreamFailed,
     Undecryptable,
 )
@@ -265,9 +266,26 @@ def from_status(status: str) -> PairingFailed | None:
     return PairingFailed(status=_PAIRING_STATUS.get(status, "unexpected"))
 
 
-def from_raised(text: str) -> PortEvent | None:
-    """The event that ``connect()`` raised ``text`` instead of, where it must not be lost."""
-    return Banned(code=0, expires_in_s=0.0) if "neonize.TemporaryBan" in text else None
+def from_raised(text: str, store: str) -> PortEvent | None:
+    """The event that ``connect()`` raised ``text`` instead of, where it must not be lost; ``store`` is the session
+    store's path. A ban has no other way to us, and what is wrong with the store no dial will mend."""
+    if "neonize.TemporaryBan" in text:
+        return Banned(code=0, expires_in_s=0.0)
+    if any(words in text for words in _STORE_WORDS):
+        return StoreUnusable(reason=f"{store}: {text}")
+    return None
+
+
+_STORE_WORDS: Final = (
+    "failed to upgrade database",
+    "file is not a database",
+    "database disk image is malformed",
+    "unable to open database file",
+    "attempt to write a readonly database",
+    "database or disk is full",
+    "disk I/O error",
+)
+"""SQLite's own words, and whatsmeow's for a store that it can't open (sqlstore/upgrade.go)."""
 
 
 # -- values --
