@@ -57,6 +57,14 @@ def failure(text: str) -> Failed:
     return failed(classify(text), text)
 
 
+def media_failure(text: str) -> Failed:
+    """The answer for an error text of an upload or a download: it is the media's fault, unless there is no session;
+    no message was sent."""
+    code = classify(text)
+    kept = (ErrorCode.MEDIA_INVALID, ErrorCode.NOT_CONNECTED, ErrorCode.STORE_FAILED)
+    return failed(code if code in kept else ErrorCode.MEDIA_UNAVAILABLE, text)
+
+
 def failed(code: ErrorCode, text: str) -> Failed:
     """The answer for ``code``, with a text for an operator."""
     return Failed(code=code.value, message=scrub(text))

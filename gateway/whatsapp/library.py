@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from google.protobuf.message import DecodeError
+
 _STAND_INS: Final = {
     "linkpreview": ("link_preview",),
     "segno": (),
@@ -68,6 +70,7 @@ with _without_go_library():
 __all__ = [
     "ClientName",
     "ClientType",
+    "DecodeError",
     "DeviceProps",
     "LibraryError",
     "MediaType",

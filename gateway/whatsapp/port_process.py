@@ -90,6 +90,7 @@ class PortProcess(asyncio.Protocol):
         self._log = log
         self._timings = timings
         self._deliver = deliver
+        self._listened_to = False
         self._decoder: FrameDecoder[FromPort] = FrameDecoder(FromPort)  # type: ignore[arg-type]  # a union is no type[]
         self._transport: asyncio.Transport | None = None
         self._pending: dict[int, _Pending] = {}
@@ -115,7 +116,7 @@ class PortProcess(asyncio.Protocol):
 
     def mute(self) -> None:
         """Deliver nothing any more: whoever asked for the port was told that it did not come up."""
-        self._deliver = _nobody_listens
+        self._listened_to = False
 
     # -- Port --
 
@@ -202,6 +203,7 @@ class PortProcess(asyncio.Protocol):
             case Answered():
                 self._answer(frame)
             case Ready() | NotReady():
+                self._listened_to = isinstance(frame, Ready)
                 if not self.readiness.done():
                     self.readiness.set_result(frame)
             case Ended():
@@ -222,6 +224,8 @@ class PortProcess(asyncio.Protocol):
             self._transport.write(pack(frame))
 
     def _tell(self, event: PortEvent) -> None:
+        if not self._listened_to:
+            return  # it never was ready, and whoever asked for it is told that by ``open``
         try:
             self._deliver(event)
         except Exception as error:  # noqa: BLE001 - a listener's fault must not stop the port from being looked after
@@ -310,7 +314,3 @@ class PortProcess(asyncio.Protocol):
     async def closed(self) -> None:
         """Returns when ``PortExited`` has been delivered."""
         await asyncio.shield(self._closed)
-
-
-def _nobody_listens(_: PortEvent) -> None:
-    pass

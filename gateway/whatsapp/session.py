@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from gateway.whatsapp import compose, library, translate
 from gateway.whatsapp.encryption import EncryptionLog
-from gateway.whatsapp.errors import failed, failure
+from gateway.whatsapp.errors import failed, failure, media_failure
 from gateway.whatsapp.frames import MAX_MEDIA
 from gateway.whatsapp.qr import QrSchedule
 from protocol.codes import ErrorCode
@@ -212,7 +212,7 @@ class Session:
         try:
             return self._client.upload(request.data, library.MediaType.MediaImage)
         except library.client.UploadError as error:
-            return failed(ErrorCode.MEDIA_UNAVAILABLE, str(error))
+            return media_failure(str(error))
 
     def fetch(self, request: FetchMedia) -> PortAnswer:
         """Download and decrypt media. Has no time-out, as ``upload``."""
@@ -220,7 +220,7 @@ class Session:
             return _NO_SESSION
         try:
             message = library.e2e.Message.FromString(request.reference)
-        except ValueError:  # protobuf's DecodeError is one
+        except library.DecodeError:
             return failed(ErrorCode.MEDIA_INVALID, "this is not a media reference")
         size = max((value.fileLength for _, value in message.ListFields() if hasattr(value, "fileLength")), default=0)
         if size > MAX_MEDIA:
@@ -228,7 +228,7 @@ class Session:
         try:
             data = self._client.download_any(message)
         except library.client.DownloadError as error:
-            return failure(str(error))
+            return media_failure(str(error))
         if not data or len(data) > MAX_MEDIA:
             return failed(ErrorCode.MEDIA_INVALID, f"the media server gave {len(data)} bytes")
         return MediaFetched(data=data)

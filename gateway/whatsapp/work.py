@@ -7,9 +7,9 @@
     Pool        a few threads for media, one for everything else; as many calls at once as it has threads.
 """
 
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -25,40 +25,38 @@ Answer = Callable[[int, PortAnswer], None]
 
 
 class Pool:
-    """At most ``size`` threads, started when there is work for them; work beyond waits in order."""
+    """At most ``size`` threads, which end when there is no work left; work beyond waits in order."""
 
     def __init__(self, name: str, size: int) -> None:
         self._name = name
         self._size = size
         self._lock = threading.Lock()
-        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._jobs: deque[Callable[[], None]] = deque()
         self._threads = 0
-        self._open = 0
 
     @property
     def busy(self) -> bool:
         """Whether any job waits or runs."""
         with self._lock:
-            return self._open > 0
+            return self._threads > 0
 
     def run(self, job: Callable[[], None]) -> None:
         """Have ``job``, which must not raise, done by one of the threads."""
         with self._lock:
-            self._open += 1
-            start = self._open > self._threads and self._threads < self._size
-            self._threads += start
-        self._jobs.put(job)
-        if start:
-            threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            self._jobs.append(job)
+            if self._threads == self._size:
+                return
+            self._threads += 1
+        threading.Thread(target=self._work, name=self._name, daemon=True).start()
 
     def _work(self) -> None:
         while True:
-            job = self._jobs.get()
-            try:
-                job()
-            finally:
-                with self._lock:
-                    self._open -= 1
+            with self._lock:
+                if not self._jobs:
+                    self._threads -= 1
+                    return
+                job = self._jobs.popleft()
+            job()
 
 
 @dataclass(eq=False, slots=True)

@@ -347,6 +347,7 @@ async def test_a_new_main_kills_the_port_of_a_dead_one_that_holds_the_store(
     pids = await lone_main(clinic.store)
     with pytest.raises(PortStartError, match=f"in use by process {pids['port']}"):
         await clinic.open()
+    assert clinic.heard.events == []
     os.kill(pids["port"], signal.SIGSTOP)
     os.kill(pids["main"], signal.SIGKILL)
     await gone(pids["main"], WAIT)
