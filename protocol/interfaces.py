@@ -189,7 +189,12 @@ class ClinicBus(Protocol):
         """
 
     async def forget_channel(self, channel: str) -> None:
-        """Delete the consumers of a channel that is no longer wanted."""
+        """Delete the consumers and the leftover commands of a channel that is no longer wanted; those of one that is
+        still served go once it is not.
+
+        Raises:
+            BusUnavailableError: repeat it.
+        """
 
 
 class Bus(Protocol):

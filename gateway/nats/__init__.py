@@ -8,7 +8,8 @@ module              what it holds
 ``external``        any other server, by URL and a file of credentials
 ``link``            one connection to one account, for ever; the one owner of reconnection
 ``streams``         every stream and bucket, created and migrated
-``bus``             a link per clinic: publishing, queueing, media; and the node's own account
+``bus``             a link per clinic, and one to the node's own account
+``clinic``          what is done on a clinic's account: publishing, queueing, media, which channels are served
 ``queue``, ``pull`` fetching send commands by priority, without polling
 ``registry``        the key-value bucket of wanted clinics and channels
 ``rpc``             the micro service ``plantao`` in each clinic's account

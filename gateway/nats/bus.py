@@ -1,140 +1,30 @@
-"""The bus: a link to every clinic's account, and what can be done on each."""
+"""The bus: a link to every clinic's account, and to the node's own."""
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import structlog
-from nats.js.api import PubAck
 
-from gateway.nats import media
-from gateway.nats.headers import passed_on
+from gateway.nats.clinic import NatsClinicBus
 from gateway.nats.link import Broker, Connection, Link
-from gateway.nats.queue import ChannelQueue
-from gateway.nats.rpc import ClinicRpc
-from gateway.nats.streams import Retention, clinic_streams, ensure_stream, node_streams, platform_streams
+from gateway.nats.streams import Retention, ensure_stream, node_streams, platform_streams
 from gateway.nats.translate import translating
 from protocol import subjects
-from protocol.codec import Encoding, encode
+from protocol.codec import Encoding
 from protocol.errors import BusUnavailableError
-from protocol.ids import check_name
-from protocol.interfaces import ClinicBus, Fetched, Operations, Publication
-from protocol.subjects import Priority
+from protocol.interfaces import ClinicBus, Operations
 
 log = structlog.get_logger(__name__)
 
 ACK_WAIT: Final = 30.0
-PUBLISH_TIMEOUT: Final = 30.0
-MEDIA_TIMEOUT: Final = 60.0
 _OPEN_TIMEOUT: Final = 15.0
-_WINDOW_MESSAGES: Final = 256
-_WINDOW_BYTES: Final = 4 << 20
 
 
 def always_msgpack(clinic: str) -> Encoding:
     """The encoding of events where no clinic has a setting of its own."""
     del clinic
     return Encoding.MSGPACK
-
-
-class NatsClinicBus:
-    """One clinic's account (implements ``ClinicBus``)."""
-
-    def __init__(
-        self,
-        broker: Broker,
-        clinic: str,
-        *,
-        encoding: Callable[[str], Encoding],
-        retention: Retention,
-        ack_wait: float,
-        operations: Operations | None,
-    ) -> None:
-        self._clinic = clinic
-        self._encoding = encoding
-        self._retention = retention
-        self._ack_wait = ack_wait
-        self._rpc = ClinicRpc(clinic, operations) if operations is not None else None
-        self._queues: dict[str, ChannelQueue] = {}
-        self.link: Final = Link(broker, subjects.account(clinic), self._set_up)
-
-    async def fetch(self, channel: str, limit: int) -> Sequence[Fetched]:
-        """See ``ClinicBus``. Of two calls for one channel, the second waits for the first."""
-        if channel not in self._queues:
-            self._queues[channel] = ChannelQueue(self.link, self._clinic, channel, ack_wait=self._ack_wait)
-        return await self._queues[channel].fetch(limit)
-
-    async def publish(self, batch: Sequence[Publication]) -> None:
-        """See ``ClinicBus``. Several are under way at once, in order; the first that fails stops those after it."""
-        connection = await self.link.connection()
-        await connection.during(self._publish(connection, batch), "publishing events", timeout=PUBLISH_TIMEOUT)
-
-    async def enqueue(self, channel: str, priority: Priority, body: bytes, headers: Mapping[str, str]) -> None:
-        """See ``ClinicBus``. The message carries no ``Nats-Msg-Id``: a repeated id must reach the ledger."""
-        connection = await self.link.connection()
-        subject = subjects.send(self._clinic, check_name("channel", channel), priority)
-        work = connection.js.publish(subject, body, headers=passed_on(headers) or None)
-        await connection.during(work, "queueing a command")
-
-    async def put_media(self, name: str, data: bytes, *, mime: str) -> None:
-        """See ``ClinicBus``."""
-        connection = await self.link.connection()
-        await connection.during(media.put(connection.js, name, data, mime), "storing media", timeout=MEDIA_TIMEOUT)
-
-    async def get_media(self, name: str, *, limit: int) -> bytes:
-        """See ``ClinicBus``."""
-        connection = await self.link.connection()
-        return await connection.during(media.get(connection.js, name, limit), "reading media", timeout=MEDIA_TIMEOUT)
-
-    async def forget_channel(self, channel: str) -> None:
-        """See ``ClinicBus``. Raises BusUnavailableError. To end a fetch that still waits is the caller's business."""
-        queue = self._queues.pop(channel, None)
-        queue = queue or ChannelQueue(self.link, self._clinic, channel, ack_wait=self._ack_wait)
-        connection = await self.link.connection()
-        await connection.during(queue.forget(connection), f"deleting the consumers of channel {channel}")
-
-    async def close(self) -> None:
-        """Stop answering rpc and disconnect."""
-        await self.link.close()
-        if self._rpc is not None:
-            await self._rpc.stop()
-
-    async def _set_up(self, connection: Connection) -> None:
-        with translating(f"preparing the NATS account of clinic {self._clinic}"):
-            for config in clinic_streams(self._clinic, self._retention):
-                await ensure_stream(connection.js, config)
-            if self._rpc is not None:
-                await self._rpc.start(connection.nc)
-
-    async def _publish(self, connection: Connection, batch: Sequence[Publication]) -> None:
-        waiting: deque[tuple[asyncio.Future[PubAck], int]] = deque()
-        held = 0
-        try:
-            for publication in batch:
-                subject, body, headers = self._message(publication)
-                while waiting and (len(waiting) >= _WINDOW_MESSAGES or held + len(body) > _WINDOW_BYTES):
-                    await waiting[0][0]
-                    held -= waiting.popleft()[1]
-                waiting.append((await connection.js.publish_async(subject, body, headers=headers), len(body)))
-                held += len(body)
-            for future, _ in waiting:
-                await future
-        finally:
-            for future, _ in waiting:
-                if not future.cancel() and not future.cancelled():
-                    future.exception()
-
-    def _message(self, publication: Publication) -> tuple[str, bytes, dict[str, str]]:
-        channel, kind = publication.channel, publication.kind
-        subject = subjects.dead(self._clinic, channel) if kind is None else subjects.event(self._clinic, channel, kind)
-        encoding = self._encoding(self._clinic)
-        headers = passed_on(publication.headers) | {
-            # The clinic is in it because one stream of `platform` holds the events of all clinics.
-            subjects.HEADER_MESSAGE_ID: f"{self._clinic}.{publication.message_id}",
-            subjects.HEADER_CONTENT_TYPE: encoding.content_type,
-        }
-        return subject, encode(publication.event, encoding), headers
 
 
 class NatsBus:
@@ -160,6 +50,7 @@ class NatsBus:
         self._node: Link | None = None
         self._clinics: dict[str, NatsClinicBus] = {}
         self._opening: dict[str, asyncio.Lock] = {}
+        self._unfinished: set[NatsClinicBus] = set()
         self._failed: asyncio.Future[str] | None = None
 
     def serve(self, operations: Operations) -> None:
@@ -205,9 +96,12 @@ class NatsBus:
         return await asyncio.shield(self._failed)
 
     async def stop(self, *, timeout: float) -> None:
-        """Disconnect everything; what was published is flushed if the server takes it within ``timeout`` seconds."""
+        """Disconnect everything; what was published is flushed if the server takes it within ``timeout`` seconds.
+
+        Clinics that are being opened are given up: who waits for one gets a BusUnavailableError.
+        """
         node, self._node = self._node, None
-        clinics, self._clinics = list(self._clinics.values()), {}
+        clinics, self._clinics = [*self._clinics.values(), *self._unfinished], {}
         closing = [asyncio.ensure_future(clinic.close()) for clinic in clinics]
         if node is not None:
             closing.append(asyncio.ensure_future(node.close()))
@@ -222,27 +116,27 @@ class NatsBus:
         """See ``Bus``.
 
         Raises:
-            BusUnavailableError: the account could not be connected or prepared in time.
-            NotFoundError: an external server's accounts file does not have it.
+            BusUnavailableError: the account is missing, or could not be connected or prepared in time, or the bus does
+                not run.
+            InvalidIdError
         """
         async with self._opening.setdefault(clinic, asyncio.Lock()):
             if found := self._clinics.get(clinic):
                 return found
+            node = self._node
             await self._broker.ensure_account(clinic)
-            opened = NatsClinicBus(
-                self._broker,
-                clinic,
-                encoding=self._encoding,
-                retention=self._retention,
-                ack_wait=self._ack_wait,
-                operations=self._operations,
-            )
+            self._check_running(node)
+            opened = self._new_clinic(clinic)
+            self._unfinished.add(opened)
             opened.link.open(self._link_ended)
             try:
                 await opened.link.connection(timeout=_OPEN_TIMEOUT)
+                self._check_running(node)
             except BaseException:
                 await opened.close()
                 raise
+            finally:
+                self._unfinished.discard(opened)
             self._clinics[clinic] = opened
             return opened
 
@@ -261,6 +155,21 @@ class NatsBus:
         if self._node is None:
             raise BusUnavailableError("the bus is not running")
         return await self._node.connection()
+
+    def _new_clinic(self, clinic: str) -> NatsClinicBus:
+        return NatsClinicBus(
+            self._broker,
+            clinic,
+            encoding=self._encoding,
+            retention=self._retention,
+            ack_wait=self._ack_wait,
+            operations=self._operations,
+        )
+
+    def _check_running(self, since: Link | None) -> None:
+        """Raise BusUnavailableError unless the bus has run without a stop since its node's link was ``since``."""
+        if since is None or self._node is not since:
+            raise BusUnavailableError("the bus is not running")
 
     async def _set_up_node(self, connection: Connection) -> None:
         with translating("preparing the NATS account plantao"):

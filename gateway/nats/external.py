@@ -7,7 +7,7 @@ from gateway.nats import accounts as credentials
 from gateway.nats.accounts import Accounts, Role
 from gateway.nats.link import Login
 from protocol import subjects
-from protocol.errors import InvalidInputError, NotFoundError
+from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError
 
 
 class ExternalBroker:
@@ -42,11 +42,19 @@ class ExternalBroker:
         return Login(self._url, found.user, found.password)
 
     async def ensure_account(self, clinic: str) -> None:
-        """Returns if the file has the clinic's account. Raises NotFoundError, naming the file and the account."""
+        """Returns if the file has the clinic's account.
+
+        Raises:
+            BusUnavailableError: it does not, or it cannot be read; names the file and the account. It is read again
+                with the next call: whoever runs the server may add the account at any time.
+        """
         account = subjects.account(clinic)
-        if account not in self._accounts.accounts:
-            self._accounts = self._load()
-        self.login(account)
+        try:
+            if account not in self._accounts.accounts:
+                self._accounts = self._load()
+            self.login(account)
+        except (NotFoundError, InvalidInputError, OSError) as error:
+            raise BusUnavailableError(f"NATS account {account}: {error}") from error
 
     async def remove_account(self, clinic: str) -> None:
         """Does nothing: the server's accounts are not ours to remove."""

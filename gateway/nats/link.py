@@ -58,7 +58,7 @@ class Broker(Protocol):
         """Raises NotFoundError if there is no such account, BusUnavailableError before the server ever ran."""
 
     async def ensure_account(self, clinic: str) -> None:
-        """Returns once the clinic's account can be used. Raises BusUnavailableError, NotFoundError."""
+        """Returns once the clinic's account can be used. Raises BusUnavailableError, InvalidIdError."""
 
     async def remove_account(self, clinic: str) -> None:
         """End the clinic's account with all it holds, and cut its connections; does nothing if the accounts are not
@@ -148,17 +148,20 @@ class Link:
             return self._current
         try:
             async with asyncio.timeout(timeout):
-                while True:
+                while self._keeper is not None:
                     await self._connected.wait()
                     if self._current is not None and not self._current.lost.done():
                         return self._current
                     self._connected.clear()
         except TimeoutError:
             raise BusUnavailableError(f"NATS account {self._account}: {self._error or 'not connected'}") from None
+        raise BusUnavailableError(f"NATS account {self._account}: closed")
 
     async def close(self) -> None:
-        """Disconnect for good; what was published is flushed. Harmless if it is not open."""
+        """Disconnect for good; what was published is flushed, and who waits for a connection is told. Harmless if it is
+        not open."""
         keeper, self._keeper = self._keeper, None
+        self._connected.set()
         if keeper is not None:
             keeper.cancel()
             await asyncio.wait((keeper,))
@@ -169,6 +172,7 @@ class Link:
             try:
                 connection = await self._connect()
             except PlantaoError as error:
+                _obey_cancellation()
                 if failures == 0 or str(error) != str(self._error):
                     log.warning("nats_connect_failed", account=self._account, error=str(error))
                 self._error = error
@@ -221,10 +225,19 @@ class Link:
                     )
             connection = Connection(nc, lost)
             await self._set_up(connection)
+            _obey_cancellation()
         except BaseException:
             await _end(nc)
             raise
         return connection
+
+
+def _obey_cancellation() -> None:
+    """Raise CancelledError if this task was cancelled and did not notice: the client library waits by ``wait_for``,
+    which on Python 3.11 swallows a cancellation that comes together with the answer."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _retrieve(task: asyncio.Future[Any]) -> None:

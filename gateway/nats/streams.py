@@ -4,6 +4,7 @@ What is kept how long, and how much of it, is decided here and corrected on ever
 version, or one that somebody changed by hand, gets what this page says.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +24,8 @@ MAX_SEND: Final = MAX_BODY + (64 << 10)
 """Bytes of a send command with its headers; a larger one is refused as it is published."""
 DUPLICATE_WINDOW: Final = 120.0
 MEDIA_STREAM: Final = f"OBJ_{subjects.MEDIA_BUCKET}"
+_NO_CHANNEL: Final = "-"
+"""No valid identifier of a channel."""
 REGISTRY_STREAM: Final = f"KV_{subjects.REGISTRY_BUCKET}"
 
 _COMPARED: Final = (
@@ -54,20 +57,12 @@ class Retention:
     platform_bytes: int = 4 << 30
 
 
-def clinic_streams(clinic: str, retention: Retention) -> list[StreamConfig]:
-    """Of one clinic. Their sizes add up to 15/16 of what its account may hold."""
+def clinic_streams(clinic: str, retention: Retention, channels: Collection[str] = ()) -> list[StreamConfig]:
+    """Of one clinic that serves ``channels``. Their sizes add up to 15/16 of what its account may hold."""
     root = subjects.channel_root(clinic, "*")
     part = retention.clinic_bytes // 16
     return [
-        # No rollup, TTL or schedules: whoever may publish here could abuse them.
-        _stream(
-            subjects.STREAM_SEND,
-            [subjects.send(clinic, "*", priority) for priority in Priority],
-            retention=RetentionPolicy.WORK_QUEUE,
-            discard=DiscardPolicy.NEW,
-            max_bytes=2 * part,
-            max_msg_size=MAX_SEND,
-        ),
+        send_stream(clinic, retention, channels),
         _stream(subjects.STREAM_EVENTS, [f"{root}.event.>"], max_age=retention.events, max_bytes=6 * part),
         _stream(subjects.STREAM_DEAD, [f"{root}.dead"], max_age=retention.dead, max_bytes=part),
         _stream(
@@ -80,6 +75,21 @@ def clinic_streams(clinic: str, retention: Retention) -> list[StreamConfig]:
             allow_direct=True,
         ),
     ]
+
+
+def send_stream(clinic: str, retention: Retention, channels: Collection[str]) -> StreamConfig:
+    """The work queue of ``channels``: a command to any other meets nobody, and whoever published it hears so."""
+    taken = [subjects.send(clinic, channel, priority) for channel in sorted(channels) for priority in Priority]
+    # No rollup, TTL or schedules: whoever may publish here could abuse them.
+    return _stream(
+        subjects.STREAM_SEND,
+        # A stream must have a subject: without channels, one that nobody sends commands to.
+        taken or [f"{subjects.channel_root(clinic, _NO_CHANNEL)}.none"],
+        retention=RetentionPolicy.WORK_QUEUE,
+        discard=DiscardPolicy.NEW,
+        max_bytes=retention.clinic_bytes // 16 * 2,
+        max_msg_size=MAX_SEND,
+    )
 
 
 def platform_streams(retention: Retention) -> list[StreamConfig]:
@@ -105,8 +115,9 @@ def node_streams() -> list[StreamConfig]:
     ]
 
 
-async def ensure_stream(js: JetStreamContext, wanted: StreamConfig) -> StreamInfo:
-    """Create ``wanted``, or change the stream of that name to it; leaves one alone that is as it should be.
+async def ensure_stream(js: JetStreamContext, wanted: StreamConfig, *, keep: Collection[str] = ()) -> StreamInfo:
+    """Create ``wanted``, or change the stream of that name to it in all but the fields in ``keep``; leaves one alone
+    that is as it should be.
 
     Raises the client library's errors.
     """
@@ -118,7 +129,7 @@ async def ensure_stream(js: JetStreamContext, wanted: StreamConfig) -> StreamInf
     changes = {
         field: getattr(wanted, field)
         for field in _COMPARED
-        if (getattr(wanted, field) or None) != (getattr(found.config, field) or None)
+        if field not in keep and (getattr(wanted, field) or None) != (getattr(found.config, field) or None)
     }
     if not changes:
         return found

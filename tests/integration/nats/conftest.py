@@ -15,6 +15,7 @@ from gateway.nats.accounts import Role
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.streams import Retention
+from protocol.interfaces import ClinicBus
 
 Connect = Callable[..., Awaitable[Client]]
 
@@ -56,6 +57,13 @@ async def connect(broker: EmbeddedBroker) -> AsyncIterator[Connect]:
             return nc
 
         yield open_one
+
+
+async def serving(bus: NatsBus, clinic: str, *channels: str) -> ClinicBus:
+    """The clinic, opened, taking commands for ``channels``."""
+    opened = await bus.open_clinic(clinic)
+    await opened.serve_channels(channels)
+    return opened
 
 
 async def _close(nc: Client) -> None:

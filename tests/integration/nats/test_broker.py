@@ -15,11 +15,12 @@ from nats.errors import Error as NatsError
 
 from gateway.nats.accounts import Role
 from gateway.nats.broker import EmbeddedBroker
+from gateway.nats.bus import NatsBus
 from gateway.nats.external import ExternalBroker
 from gateway.nats.server_process import BrokerError, find_program
 from protocol import subjects
-from protocol.errors import InvalidInputError, NotFoundError
-from tests.integration.nats.conftest import Connect, crash
+from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError
+from tests.integration.nats.conftest import SMALL, Connect, crash
 
 
 async def test_a_killed_broker_starts_again_with_its_data_its_credentials_and_its_port(
@@ -199,12 +200,18 @@ async def test_an_external_server_is_reached_with_the_credentials_of_a_file(
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
     external = ExternalBroker(broker.server, tmp_path / "nats" / "accounts.json")
-    with pytest.raises(NotFoundError, match=r"clinic-acme.*accounts\.json"):
+    with pytest.raises(BusUnavailableError, match=r"clinic-acme.*accounts\.json"):
         await external.ensure_account("acme")
     await broker.ensure_account("acme")
     await external.ensure_account("acme")
     nc = await nats.connect(external.login("clinic-acme").url)
     await nc.close()
+    bus = NatsBus(external, retention=SMALL)
+    await bus.start()
+    with pytest.raises(BusUnavailableError, match=r"clinic-other.*accounts\.json"):
+        await bus.open_clinic("other")
+    await bus.open_clinic("acme")
+    await bus.stop(timeout=2)
     await external.remove_account("acme")
     assert external.login("clinic-acme") == broker.login("clinic-acme")
     with pytest.raises(InvalidInputError, match="missing"):

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import RetentionPolicy, StreamConfig
+from nats.js.api import RetentionPolicy
 from nats.js.errors import NoStreamResponseError
 
 from gateway.nats.accounts import Role
@@ -20,7 +20,7 @@ from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundErro
 from protocol.events import StateEvent
 from protocol.interfaces import ClinicBus, Publication
 from protocol.subjects import EventKind, Priority
-from tests.integration.nats.conftest import SMALL, Connect, crash
+from tests.integration.nats.conftest import SMALL, Connect, crash, serving
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -55,7 +55,7 @@ async def stored(js: JetStreamContext, stream: str) -> list[int]:
 
 
 async def test_clinics_see_nothing_of_each_other(bus: NatsBus, connect: Connect) -> None:
-    acme, other = await bus.open_clinic("acme"), await bus.open_clinic("other")
+    acme, other = await serving(bus, "acme", "front"), await serving(bus, "other", "front")
     await acme.publish([state(1)])
     spy = await connect("clinic-other")
     with pytest.raises(NoStreamResponseError):
@@ -83,7 +83,7 @@ async def test_platform_sends_into_a_clinic_and_hears_all_of_them(bus: NatsBus, 
     dead = await platform.subscribe("clinic.*.channel.*.dead")
     await platform.flush()
     for clinic in ("acme", "later"):
-        opened = await bus.open_clinic(clinic)
+        opened = await serving(bus, clinic, "front")
         send = subjects.send(clinic, "front", Priority.HIGH)
         first = await platform.jetstream().publish(send, b"{}", headers={"Nats-Msg-Id": "once"})
         again = await platform.jetstream().publish(send, b"{}", headers={"Nats-Msg-Id": "once"})
@@ -145,7 +145,7 @@ async def test_events_are_encoded_as_the_clinic_wants(broker: EmbeddedBroker, co
 async def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_under_publish_and_fetch(
     broker: EmbeddedBroker, bus: NatsBus, connect: Connect
 ) -> None:
-    acme = await bus.open_clinic("acme")
+    acme = await serving(bus, "acme", "front")
     queued: list[bytes] = []
     fetched: list[bytes] = []
     published = 0
@@ -238,21 +238,21 @@ async def test_streams_of_another_shape_are_migrated(broker: EmbeddedBroker, con
         name="events", subjects=["clinic.acme.channel.*.event.message"], max_age=60, allow_rollup_hdrs=True
     )
     await js.publish("clinic.acme.channel.front.event.message", b"kept")
-    old_send = StreamConfig(
-        name="send", subjects=["clinic.acme.>.send"], retention=RetentionPolicy.WORK_QUEUE, allow_msg_ttl=False
+    await js.add_stream(
+        name="send", subjects=["clinic.acme.channel.*.send"], retention=RetentionPolicy.WORK_QUEUE, max_age=60
     )
-    await js.add_stream(old_send.evolve(subjects=["clinic.acme.channel.*.send"]))
     bus = NatsBus(broker, retention=SMALL)
     await bus.start()
-    await bus.open_clinic("acme")
+    acme = await bus.open_clinic("acme")
     events = await js.stream_info("events")
     assert events.config.subjects == ["clinic.acme.channel.*.event.>"]
     assert (events.config.max_age, events.config.allow_rollup_hdrs) == (SMALL.events, False)
     assert events.state.messages == 1
     send = (await js.stream_info("send")).config
-    assert send.subjects is not None
-    assert len(send.subjects) == 3
-    assert send.discard == "new"
+    assert send.subjects == ["clinic.acme.channel.*.send"]
+    assert (send.discard, send.max_age) == ("new", 0)
+    await acme.serve_channels(["front"])
+    assert len((await js.stream_info("send")).config.subjects or []) == 3
     await bus.stop(timeout=2)
 
 

@@ -13,7 +13,7 @@ from gateway.nats.queue import consumer_name
 from protocol.errors import BusUnavailableError, InvalidInputError
 from protocol.interfaces import ClinicBus, Fetched
 from protocol.subjects import Priority
-from tests.integration.nats.conftest import Connect
+from tests.integration.nats.conftest import Connect, serving
 
 
 async def fetch_all(bus: ClinicBus, count: int, *, channel: str = "front", limit: int = 10) -> list[Fetched]:
@@ -36,7 +36,7 @@ def bodies(fetched: Sequence[Fetched]) -> list[bytes]:
 async def test_commands_come_high_before_normal_before_bulk_and_once_acknowledged_never_again(
     bus: NatsBus, connect: Connect
 ) -> None:
-    acme = await bus.open_clinic("acme")
+    acme = await serving(bus, "acme", "front")
     for number in range(15):
         for priority in (Priority.BULK, Priority.NORMAL, Priority.HIGH):
             await acme.enqueue("front", priority, f"{priority} {number:02}".encode(), {"traceparent": "00-t"})
@@ -55,7 +55,7 @@ async def test_commands_come_high_before_normal_before_bulk_and_once_acknowledge
 
 
 async def test_a_waiting_fetch_is_woken_by_any_priority(bus: NatsBus) -> None:
-    acme = await bus.open_clinic("acme")
+    acme = await serving(bus, "acme", "front")
     for priority in (Priority.BULK, Priority.HIGH, Priority.NORMAL, Priority.BULK):
         waiting = asyncio.create_task(acme.fetch("front", 10))
         await asyncio.sleep(0)
@@ -66,7 +66,7 @@ async def test_a_waiting_fetch_is_woken_by_any_priority(bus: NatsBus) -> None:
 
 
 async def test_what_arrived_while_nobody_fetched_is_not_lost(bus: NatsBus) -> None:
-    acme = await bus.open_clinic("acme")
+    acme = await serving(bus, "acme", "front")
     waiting = asyncio.create_task(acme.fetch("front", 10))
     await asyncio.sleep(0.2)
     waiting.cancel()
@@ -79,7 +79,7 @@ async def test_what_arrived_while_nobody_fetched_is_not_lost(bus: NatsBus) -> No
 
 
 async def test_large_commands_come_in_portions(bus: NatsBus) -> None:
-    acme = await bus.open_clinic("acme")
+    acme = await serving(bus, "acme", "front")
     large = [bytes([number]) * (1 << 20) for number in range(7)]
     for body in large:
         await acme.enqueue("front", Priority.NORMAL, body, {})
@@ -91,7 +91,7 @@ async def test_large_commands_come_in_portions(bus: NatsBus) -> None:
 
 
 async def test_an_unacknowledged_command_comes_again(bus: NatsBus) -> None:
-    acme = await bus.open_clinic("acme")
+    acme = await serving(bus, "acme", "front")
     await acme.enqueue("front", Priority.NORMAL, b"again", {})
     first = await asyncio.wait_for(acme.fetch("front", 10), 5)
     second = await asyncio.wait_for(acme.fetch("front", 10), 10)
@@ -99,7 +99,7 @@ async def test_an_unacknowledged_command_comes_again(bus: NatsBus) -> None:
 
 
 async def test_channels_have_queues_of_their_own(bus: NatsBus) -> None:
-    acme = await bus.open_clinic("acme")
+    acme = await serving(bus, "acme", "a", "a-high")
     await acme.enqueue("a", Priority.HIGH, b"for a", {})
     await acme.enqueue("a-high", Priority.NORMAL, b"for a-high", {})
     assert bodies(await fetch_all(acme, 1, channel="a-high")) == [b"for a-high"]
@@ -107,7 +107,7 @@ async def test_channels_have_queues_of_their_own(bus: NatsBus) -> None:
 
 
 async def test_a_forgotten_channel_leaves_no_consumer_and_can_come_back(bus: NatsBus, connect: Connect) -> None:
-    acme = await bus.open_clinic("acme")
+    acme = await serving(bus, "acme", "front")
     await acme.enqueue("front", Priority.NORMAL, b"1", {})
     await fetch_all(acme, 1)
     js = (await connect("clinic-acme", Role.PLANTAO)).jetstream()
@@ -122,7 +122,7 @@ async def test_a_forgotten_channel_leaves_no_consumer_and_can_come_back(bus: Nat
 
 
 async def test_consumers_deleted_behind_our_back_are_made_again(bus: NatsBus, connect: Connect) -> None:
-    acme = await bus.open_clinic("acme")
+    acme = await serving(bus, "acme", "front")
     waiting = asyncio.create_task(acme.fetch("front", 10))
     js = (await connect("clinic-acme", Role.PLANTAO)).jetstream()
     name = consumer_name("front", Priority.NORMAL)
@@ -139,7 +139,7 @@ async def test_consumers_deleted_behind_our_back_are_made_again(bus: NatsBus, co
 async def test_an_oversized_or_misdirected_command_is_refused_as_it_is_published(
     bus: NatsBus, connect: Connect
 ) -> None:
-    acme = await bus.open_clinic("acme")
+    acme = await serving(bus, "acme", "front")
     js = (await connect("clinic-acme")).jetstream()
     with pytest.raises(APIError, match="message size exceeds"):
         await js.publish("clinic.acme.channel.front.send", bytes((1 << 20) + (128 << 10)))

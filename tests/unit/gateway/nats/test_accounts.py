@@ -17,7 +17,7 @@ from protocol.ids import NAME_PATTERN
 NAMES = st.from_regex(NAME_PATTERN.removesuffix("$") + r"\Z")
 PLACE = Place(directory=Path("/data/nats"), port=-1, clinic_bytes=2 << 30)
 
-_TOKEN = re.compile(r'"(?:[^"\\\\]|\\\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
 def parsed(text: str) -> dict[str, object]:

@@ -1,5 +1,7 @@
 """Logins of an external server."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from gateway.nats.accounts import Accounts, Credential, Role, save
 from gateway.nats.external import ExternalBroker
 from gateway.nats.link import Login
-from protocol.errors import InvalidInputError, NotFoundError
+from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError
 
 
 @pytest.fixture
@@ -26,11 +28,24 @@ def test_what_is_no_server_is_refused(url: str, file: Path) -> None:
 
 async def test_an_account_added_to_the_file_later_is_found(file: Path) -> None:
     broker = ExternalBroker("tls://nats.example:4222", file)
-    with pytest.raises(NotFoundError, match="login plantao of the NATS account clinic-late"):
+    with pytest.raises(BusUnavailableError, match=rf"clinic-late.*{re.escape(str(file))}"):
         await broker.ensure_account("late")
+    with pytest.raises(NotFoundError, match="login plantao of the NATS account clinic-late"):
+        broker.login("clinic-late")
     save(file, Accounts.fresh().with_clinic("late"))
     await broker.ensure_account("late")
     assert broker.login("clinic-late", Role.SERVICE).server == broker.server
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda file: file.write_text("{"), lambda file: file.chmod(0)])
+async def test_a_file_that_cannot_be_read_later_is_something_to_try_again(
+    file: Path, spoil: Callable[[Path], object]
+) -> None:
+    broker = ExternalBroker("nats://nats.example:4222", file)
+    spoil(file)
+    with pytest.raises(BusUnavailableError, match=rf"clinic-late.*{re.escape(str(file))}"):
+        await broker.ensure_account("late")
+    await broker.ensure_account("acme")
 
 
 def test_a_login_shows_no_password_and_quotes_what_a_url_cannot_hold() -> None:

@@ -1,5 +1,9 @@
 """Which headers go on."""
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gateway.nats.headers import passed_on
 
 
@@ -9,5 +13,18 @@ def test_correlation_goes_on_under_its_proper_name_and_nothing_else_does() -> No
     assert passed_on(None) == {}
 
 
-def test_a_long_value_is_cut() -> None:
-    assert len(passed_on({"traceparent": "x" * 10_000})["traceparent"]) == 512
+@pytest.mark.parametrize("value", ["x" * 1025, "é" * 513, "\ud800", "a\udcffb"])
+def test_a_value_that_is_too_long_or_no_text_is_left_out(value: str) -> None:
+    given = {"traceparent": value, "Plantao-Correlation-Id": "kept"}
+    assert passed_on(given) == {"Plantao-Correlation-Id": "kept"}
+
+
+@pytest.mark.parametrize("value", ["", "x" * 1024, "é" * 512, "😀", "\ufffd"])
+def test_any_other_text_goes_on_whole(value: str) -> None:
+    assert passed_on({"traceparent": value}) == {"traceparent": value}
+
+
+@given(st.dictionaries(st.sampled_from(["traceparent", "x", "PLANTAO-CORRELATION-ID"]), st.text(st.characters())))
+def test_what_goes_on_can_always_be_written_down(headers: dict[str, str]) -> None:
+    for value in passed_on(headers).values():
+        assert len(value.encode()) <= 1024

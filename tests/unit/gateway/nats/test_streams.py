@@ -1,9 +1,12 @@
 """What the streams of each account are."""
 
+import pytest
 from nats.js.api import DiscardPolicy, RetentionPolicy
 
-from gateway.nats.streams import DAY, MAX_SEND, Retention, clinic_streams, node_streams, platform_streams
+from gateway.nats.streams import DAY, MAX_SEND, Retention, clinic_streams, node_streams, platform_streams, send_stream
 from protocol.codec import MAX_BODY
+from protocol.errors import InvalidIdError
+from protocol.ids import check_name
 
 
 def test_a_clinics_streams_fit_into_its_quota() -> None:
@@ -14,11 +17,28 @@ def test_a_clinics_streams_fit_into_its_quota() -> None:
 
 
 def test_the_work_queue_takes_nothing_that_a_publisher_could_abuse() -> None:
-    send = clinic_streams("acme", Retention())[0]
+    send = send_stream("acme", Retention(), ["front"])
     assert (send.retention, send.discard) == (RetentionPolicy.WORK_QUEUE, DiscardPolicy.NEW)
     assert [send.allow_rollup_hdrs, send.allow_msg_ttl, send.allow_msg_schedules] == [False] * 3
-    assert set(send.subjects or []) == {f"clinic.acme.channel.*.send{priority}" for priority in ("", ".high", ".bulk")}
     assert (send.max_msg_size or 0) == MAX_SEND > MAX_BODY
+
+
+def test_the_work_queue_takes_each_priority_of_the_channels_that_are_served_and_nothing_else() -> None:
+    send = send_stream("acme", Retention(), {"front", "back"})
+    assert send.subjects == [
+        f"clinic.acme.channel.{channel}.send{priority}"
+        for channel in ("back", "front")
+        for priority in (".high", "", ".bulk")
+    ]
+    assert clinic_streams("acme", Retention(), ["back", "front"])[0] == send
+
+
+def test_a_work_queue_without_channels_has_a_subject_that_is_no_channels() -> None:
+    (subject,) = clinic_streams("acme", Retention())[0].subjects or []
+    root, channel, verb = subject.rsplit(".", 2)
+    assert (root, verb in ("send", "rpc", "event", "dead")) == ("clinic.acme.channel", False)
+    with pytest.raises(InvalidIdError):
+        check_name("channel", channel)
 
 
 def test_events_dead_letters_and_media_are_kept_as_long_as_configured() -> None:
