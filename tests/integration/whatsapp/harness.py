@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from gateway.whatsapp.opener import Nursery
 from gateway.whatsapp.port_process import PortProcess
@@ -119,3 +120,54 @@ def open_files(pid: int) -> dict[int, str]:
 def name_of(pid: int) -> str:
     """What a process calls itself."""
     return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+class StallingProxy:
+    """A proxy before the emulator's own that lets the WhatsApp socket through, and keeps media hosts waiting for ever
+    while ``stalled`` is set."""
+
+    def __init__(self, upstream: str) -> None:
+        self._upstream = upstream.removeprefix("http://").rpartition(":")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.stalled = asyncio.Event()
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1")
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+        await asyncio.sleep(0)  # the transports that were closed just now say goodbye
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            if not head.startswith(b"CONNECT web.whatsapp.com"):
+                self.stalled.set()
+                await asyncio.Event().wait()
+            host, _, port = self._upstream
+            there, back = await asyncio.open_connection(host, int(port))
+            try:
+                back.write(head)
+                await asyncio.gather(_pump(reader, back), _pump(there, writer))
+            finally:
+                back.close()
+        finally:
+            writer.close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()

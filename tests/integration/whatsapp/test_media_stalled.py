@@ -1,0 +1,65 @@
+"""A media server that takes the connection and never answers: neonize would wait for ever."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from protocol.port import Connected, Done, Failed, FetchMedia, MessageReceived, Probe, QrShown, SendImage, Sent
+from tests.emulator.client import EmulatorProcess
+from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber
+from tests.integration.whatsapp.harness import WAIT, StallingProxy, jid, text
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stalling(emulator: EmulatorProcess) -> AsyncIterator[StallingProxy]:
+    async with StallingProxy(emulator.ready.proxy) as proxy:
+        yield proxy
+
+
+async def test_a_stalled_download_fails_alone(
+    account: MakeAccount, emulator: EmulatorProcess, number: MakeNumber, stalling: StallingProxy
+) -> None:
+    clinic, contact = account(), number()
+    port = await clinic.open(proxy=stalling.url)
+    await emulator.scan((await clinic.heard.until(QrShown)).code, clinic.phone)
+    await clinic.heard.until(Connected)
+    await emulator.send_image(contact, clinic.phone, b"\x89PNG an image", caption="look")
+    media = (await clinic.heard.until(MessageReceived)).media
+    assert media is not None
+
+    fetches = [asyncio.create_task(port.call(FetchMedia(reference=media.reference), deadline=1)) for _ in range(6)]
+    await asyncio.wait_for(stalling.stalled.wait(), WAIT)
+    assert isinstance(await port.call(text(contact), deadline=10), Sent)
+    assert await port.call(Probe(), deadline=10) == Done()
+    for answer in await asyncio.gather(*fetches):
+        assert isinstance(answer, Failed)
+        assert answer.code == "media_unavailable"
+    await port.stop(timeout=10)
+    assert (await clinic.exited()).expected
+
+
+async def test_a_stalled_upload_holds_up_its_own_chat_alone(
+    account: MakeAccount, emulator: EmulatorProcess, number: MakeNumber, stalling: StallingProxy
+) -> None:
+    clinic, contact, other = account(), number(), number()
+    port = await clinic.open(proxy=stalling.url)
+    await emulator.scan((await clinic.heard.until(QrShown)).code, clinic.phone)
+    await clinic.heard.until(Connected)
+
+    image = SendImage(to=jid(contact), data=b"\x89PNG an image", mime="image/png")
+    stuck = asyncio.create_task(port.call(image, deadline=30))
+    await asyncio.wait_for(stalling.stalled.wait(), WAIT)
+    behind = asyncio.create_task(port.call(text(contact, "after the image"), deadline=30))
+    assert isinstance(await port.call(text(other), deadline=10), Sent)
+    assert not behind.done()
+    assert not stuck.done()
+
+    await port.stop(timeout=10)
+    for answer in (await stuck, await behind):
+        assert isinstance(answer, Failed)
+        assert answer.code == "not_connected"
+    assert await emulator.inbox(contact) == []
