@@ -59,6 +59,15 @@ def _value(value: Any) -> str:
     return json.dumps(value)
 
 
+def children(pid: int) -> set[int]:
+    """The child processes of ``pid``, whichever of its threads has them."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread may end meanwhile
+            found |= {int(child) for child in task.read_text().split()}
+    return found
+
+
 class Node:
     """Start with ``async with``; leaving stops it with SIGTERM and raises NodeError if it did not end with 0."""
 
@@ -107,10 +116,7 @@ class Node:
 
     def child(self, name: str) -> int:
         """A child process whose command line names ``name``."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
-        threads = Path(f"/proc/{self.pid}/task").iterdir()
-        pids = {int(pid) for thread in threads for pid in (thread / children.name).read_text().split()}
-        found = [pid for pid in sorted(pids) if name in Path(f"/proc/{pid}/cmdline").read_text()]
+        found = [pid for pid in sorted(children(self.pid)) if name in Path(f"/proc/{pid}/cmdline").read_text()]
         return found[0]
 
     def signal(self, number: signal.Signals) -> None:

@@ -102,6 +102,20 @@ async def test_what_only_a_person_can_mend_is_an_error_until_somebody_connects(
 
 
 @pytest.mark.usefixtures("paired")
+@pytest.mark.timeout(150)
+async def test_a_session_that_looks_connected_and_is_dead_is_found_out(
+    service: Listener, emulator: EmulatorProcess
+) -> None:
+    """The server goes mute: whatsmeow would take 200 s to notice; the first missed keep-alive makes us ask."""
+    mute = await emulator.fault("mute", phone=PHONE)
+    down = await service.until("state", state="reconnecting", timeout=70.0)
+    assert "deadline of Probe" in down["reason"]
+    await emulator.clear(mute)
+    await service.until("state", state="connected", count=2)
+    await sends(service, "again")
+
+
+@pytest.mark.usefixtures("paired")
 @pytest.mark.parametrize("reason", [401, 403])
 async def test_a_refused_login_is_logged_out(service: Listener, emulator: EmulatorProcess, reason: int) -> None:
     await emulator.fault("failure", phone=PHONE, reason=reason, count=1)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.node import Node, settings
+from tests.acceptance.node import Node, children, settings
 from tests.emulator.client import EmulatorProcess
 
 CLINICS, CHANNELS = 10, 5
@@ -15,11 +15,9 @@ def descendants(pid: int) -> set[int]:
     found: set[int] = set()
     waiting = [pid]
     while waiting:
-        parent = waiting.pop()
-        for children in Path(f"/proc/{parent}/task").glob("*/children"):
-            new = {int(child) for child in children.read_text().split()} - found
-            found |= new
-            waiting += new
+        new = children(waiting.pop()) - found
+        found |= new
+        waiting += new
     return found
 
 
@@ -28,9 +26,10 @@ def alive(pids: set[int]) -> set[int]:
     return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
 
 
-def open_stores(runtime: Path) -> list[Path]:
-    """Session stores that were not closed: SQLite removes these files with the last connection."""
-    return [path for path in runtime.rglob("*") if path.name.endswith(("-wal", "-shm"))]
+def strangers(runtime: Path) -> list[Path]:
+    """Files in the runtime directory that are not part of a session store (SQLite's files, and its lock)."""
+    own = (".db", ".db-wal", ".db-shm", ".db.lock")
+    return [path for path in runtime.rglob("*") if path.is_file() and not path.name.endswith(own)]
 
 
 @pytest.mark.timeout(240)
@@ -61,4 +60,4 @@ async def test_fifty_channels_in_ten_clinics(tmp_path: Path, emulator: EmulatorP
         family = descendants(node.pid)
         assert len(family) >= len(keys) + 2
     assert alive(family) == set()
-    assert open_stores(node.runtime) == []
+    assert strangers(node.runtime) == []
