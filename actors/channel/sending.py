@@ -240,7 +240,7 @@ class Sending:
             case Ended():
                 self._end([settled])
             case Again(accepted=accepted, delay_s=delay, nothing_sent=nothing_sent):
-                self._log(accepted).info("send again", code=answer_code(answer), retry_in_s=round(delay, 2))
+                self._log(accepted).info("send again", error_code=answer_code(answer), retry_in_s=round(delay, 2))
                 if nothing_sent:
                     work = self._context.ledger.retry(self._context.channel, message.id)
                     self._context.errand(work, RetryMarked, timeout=STORE_TIMEOUT_S)
@@ -279,7 +279,7 @@ class Sending:
             self._bury(end, error)
         self._publishing.result(result, end.accepted.headers)
         code = end.code.value if end.code else None
-        self._log(end.accepted).info("command ended", status=end.status, code=code, attempts=end.attempts)
+        self._log(end.accepted).info("command ended", status=end.status, error_code=code, attempts=end.attempts)
 
     def _bury(self, end: Ended, error: ErrorBody) -> None:
         accepted, context = end.accepted, self._context

@@ -242,7 +242,9 @@ class Listener:
         """Begin to follow."""
         stream = self.connection.jetstream()
         config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
-        subscription = await stream.subscribe("clinic.>", stream="events", ordered_consumer=True, config=config)
+        subscription = await stream.subscribe(
+            "clinic.>", stream="events", ordered_consumer=True, config=config, idle_heartbeat=1.0
+        )
 
         async def follow() -> None:
             async for message in subscription.messages:
