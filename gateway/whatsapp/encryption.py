@@ -6,14 +6,11 @@ the send, on the thread that logs, before the send returns. So it is read right 
 queue, and when the send has returned, everything it logged has been seen.
 """
 
-import ctypes
 import re
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Self
-
-from gateway.whatsapp.library import proto
 
 _LINE: Final = re.compile(
     r"Failed to encrypt (?P<id>\S+) for (?P<user>\d+)(?:\.\d+)?(?::(?P<device>\d+))?@(?P<server>[\w.]+)"
@@ -37,16 +34,11 @@ class Skipped:
 
 
 class EncryptionLog:
-    """Takes neonize's log callback. Its lines go nowhere else: they name people."""
+    """Reads whatsmeow's log, on any thread. Its lines go nowhere else: they name people."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._skipped: list[Skipped] = []
-
-    def take(self, binary: int, size: int) -> None:
-        """neonize's log callback, on any Go thread; must not raise."""
-        if binary and size > 0:
-            self.read(proto.LogEntry.FromString(ctypes.string_at(binary, size)).Message)
 
     def read(self, line: str) -> None:
         """Note what ``line`` says about encryption."""

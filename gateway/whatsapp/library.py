@@ -111,7 +111,7 @@ def prepare() -> None:
     log._log_queue.put(None)
     log._thread.join()
     logging.getLogger().handlers[:] = [logging.NullHandler()]
-    log.log.setLevel(logging.WARNING)
+    log.log.setLevel(logging.INFO)  # what whatsmeow tells us; debugging is a line per stanza
 
 
 def load() -> Any:

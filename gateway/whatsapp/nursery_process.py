@@ -53,7 +53,7 @@ class NurseryProcess:
                 process = subprocess.Popen(  # noqa: ASYNC220 - asyncio's own would take a thread to wait for it
                     [*command, "--control-fd", str(theirs.fileno())],
                     pass_fds=[theirs.fileno()],
-                    env={**os.environ, **_ENVIRONMENT, **(env or {})},
+                    env={**_inherited(), **_ENVIRONMENT, **(env or {})},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=said,
@@ -107,9 +107,13 @@ class NurseryProcess:
         try:
             await asyncio.wait_for(asyncio.shield(self.ended), timeout)
         except TimeoutError:
-            if self._pidfd >= 0:
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            self.kill()
             await asyncio.shield(self.ended)
+
+    def kill(self) -> None:
+        """SIGKILL it; harmless if it is gone."""
+        if self._pidfd >= 0:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def _close_control(self) -> None:
         if self._control.fileno() >= 0:
@@ -179,6 +183,11 @@ def _reap_when_dead(loop: asyncio.AbstractEventLoop, pid: int) -> None:
         os.close(pidfd)
 
     loop.add_reader(pidfd, reap)
+
+
+def _inherited() -> dict[str, str]:
+    """Our environment without our own settings: no port needs them, and some are secrets."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PLANTAO_")}
 
 
 def _tail(said: bytes) -> str:

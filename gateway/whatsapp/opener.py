@@ -114,32 +114,38 @@ class Nursery:
         return port
 
     async def _fork(self, spec: PortSpec, deliver: Callable[[PortEvent], None]) -> PortProcess:
-        if self._process is None:
+        nursery = self._process
+        if nursery is None:
             raise PortStartError("the nursery is not started")
         ours, theirs = socket.socketpair()
         log = _bounded_log()
         try:
             with theirs:
-                pid = await asyncio.wait_for(self._process.fork(theirs, log), self._timings.start)
+                pid = await asyncio.wait_for(nursery.fork(theirs, log), self._timings.start)
         except BaseException as error:
             ours.close()
             os.close(log)
             if isinstance(error, TimeoutError):
+                nursery.kill()  # it hangs; whoever owns it starts another
                 raise PortStartError(f"the nursery did not answer within {self._timings.start:g} s") from error
             raise
         port = PortProcess(pid, spec.incarnation, log, self._timings, deliver)
-        await port.attach(
-            ours,
-            Open(
-                spec=spec,
-                beat_s=self._timings.beat,
-                silence_s=self._timings.silence,
-                credit=INBOUND_CREDIT,
-                main_pid=os.getpid(),
-                main_started=lock.started(os.getpid()) or 0,
-            ),
-        )
+        try:
+            await port.attach(ours, self._opening(spec))
+        except BaseException:
+            port.kill("was given up")
+            raise
         return port
+
+    def _opening(self, spec: PortSpec) -> Open:
+        return Open(
+            spec=spec,
+            beat_s=self._timings.beat,
+            silence_s=self._timings.silence,
+            credit=INBOUND_CREDIT,
+            main_pid=os.getpid(),
+            main_started=lock.started(os.getpid()) or 0,
+        )
 
     async def _evict(self, holder: Holder, store: str) -> None:
         """Wait for the end of a port whose main is gone; kill it if need be."""

@@ -237,11 +237,8 @@ class _Port:
         self._sends.close()
         self._sends.wait_idle(_FINISH_S)
         deadline = time.monotonic() + _DRAIN_S
-        while (now := time.monotonic()) < deadline:
-            quiet_at = self._session.last_event + _SILENCE_S
-            if now >= quiet_at:
-                break
-            time.sleep(min(quiet_at, deadline) - now)
+        while (silence := self._session.silence) < _SILENCE_S and time.monotonic() < deadline:
+            time.sleep(_SILENCE_S - silence)
         if self._session.logged_in and self._sends.wait_idle(0) and not (self._media.busy or self._others.busy):
             stopping = threading.Thread(target=self._session.disconnect, name="disconnect", daemon=True)
             stopping.start()

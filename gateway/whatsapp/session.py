@@ -5,6 +5,7 @@ they have not handed over when the process dies is lost (WhatsApp has its receip
 """
 
 import ctypes
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -58,11 +59,20 @@ class Session:
     """``deliver`` gets the events, on neonize's thread, in order; it may block (back-pressure) and must not raise.
     ``broken`` is told why if an event could not be read: it is lost then, and the session not to be trusted."""
 
-    def __init__(self, spec: PortSpec, deliver: Callable[[PortEvent], None], broken: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        spec: PortSpec,
+        deliver: Callable[[PortEvent], None],
+        broken: Callable[[str], None],
+        *,
+        logout_patience: float = 1.0,
+    ) -> None:
         self._spec = spec
         self._deliver = deliver
         self._broken = broken
         self._stopped = False
+        self._ended = False
+        self._logout_patience = logout_patience
         self._log = EncryptionLog()
         self._qr = QrSchedule()
         self._qr_shown = False
@@ -71,12 +81,18 @@ class Session:
         self._reachable: set[Address] = set()
         self._backlog_before: datetime | None = datetime.now(UTC)
         self._client = self._make_client()
-        self.last_event = time.monotonic()
+        self._delivering = False
+        self._last_event = time.monotonic()
 
     @property
     def logged_in(self) -> bool:
         """Whether calls into the client make sense, and cannot hit one that neonize does not know (it would abort)."""
         return self._logged_in
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the last event was handed over; 0 while one is being (which back-pressure may draw out)."""
+        return 0.0 if self._delivering else time.monotonic() - self._last_event
 
     def connect(self) -> None:
         """Connect and stay connected; returns only after ``disconnect()``. To be called once, on a thread of its own.
@@ -95,7 +111,7 @@ class Session:
     # -- set-up --
 
     def _make_client(self) -> Any:
-        library.client.log_whatsmeow = self._log.take
+        library.client.log_whatsmeow = self._on_log
         props = library.DeviceProps(os=self._spec.device_name, platformType=library.DeviceProps.CHROME)
         client = library.client.NewClient(store_name(self._spec.store), uuid="port", props=props)
         for kind, _ in translate.SUBSCRIBED.values():
@@ -106,6 +122,24 @@ class Session:
         return client
 
     # -- callbacks --
+
+    def _on_log(self, binary: int, size: int) -> None:
+        """On any Go thread, inside the call that logs."""
+        if not binary or size <= 0:
+            return
+        line = library.proto.LogEntry.FromString(ctypes.string_at(binary, size)).Message
+        self._log.read(line)
+        if logged_out := translate.from_log(line):
+            timer = threading.Timer(self._logout_patience, self._tell_logged_out, [logged_out])
+            timer.daemon = True
+            timer.start()
+
+    def _tell_logged_out(self, event: LoggedOut) -> None:
+        """The event should have come by now. If neonize lost it (see ``from_log``), it never delivers any other either,
+        so nothing is overtaken."""
+        if not self._ended and not self._stopped:
+            self._note(event)
+            self._give(event)
 
     def _on_qr(self, _: Any, code: bytes) -> None:
         self._qr_shown = True
@@ -141,15 +175,19 @@ class Session:
                 users = (event.phone, (event.lid or "").partition("@")[0].partition(":")[0])
                 self._own = frozenset(filter(None, users))
                 self._logged_in = True
-            case Disconnected() | LoggedOut():
+            case Disconnected():
                 self._logged_in = False
+            case LoggedOut():
+                self._logged_in = False
+                self._ended = True
             case BacklogDelivered():
                 self._backlog_before = None
 
     def _give(self, event: PortEvent) -> None:
-        self.last_event = time.monotonic()
+        self._delivering = True
         self._deliver(event)
-        self.last_event = time.monotonic()
+        self._last_event = time.monotonic()
+        self._delivering = False
 
     # -- calls --
 

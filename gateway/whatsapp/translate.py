@@ -10,6 +10,7 @@ after them, and without the subscription nobody would ever hear of it. ``Tempora
 neonize's list raises too; ``from_raised`` makes a ``Banned`` of it, so that a banned account is not dialled for ever.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -249,6 +250,8 @@ SUBSCRIBED: Final[Mapping[int, tuple[Any, Translate]]] = {
 }
 """By neonize's event code: the class that reads it, and its translation."""
 
+_LOGOUT_REASONS: Final[Mapping[int, str]] = {401: "logged_out", 403: "main_device_gone", 406: "unknown_logout"}
+
 _PAIRING_STATUS: Final[Mapping[str, PairingStatus]] = {
     "timeout": "timeout",
     "err-client-outdated": "client_outdated",
@@ -264,6 +267,23 @@ def from_status(status: str) -> PairingFailed | None:
     if status == "success":
         return None
     return PairingFailed(status=_PAIRING_STATUS.get(status, "unexpected"))
+
+
+_DELETED: Final = re.compile(
+    r"Got (?:(?P<reason>\d+): .* connect failure|device removed stream error), sending LoggedOut event"
+)
+
+
+def from_log(line: str) -> LoggedOut | None:
+    """What a line of whatsmeow's log says about the end of the session; None for all other lines.
+
+    whatsmeow deletes the session right after it has logged this. neonize, before it delivers the first event, waits for
+    a session to be there: if the deletion comes first, it waits for ever, and the event never comes.
+    """
+    if not (found := _DELETED.match(line)):
+        return None
+    reason = int(found["reason"] or 0)
+    return LoggedOut(reason=_LOGOUT_REASONS.get(reason, "device_removed"))
 
 
 def from_raised(text: str, store: str) -> PortEvent | None:

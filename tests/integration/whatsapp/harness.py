@@ -117,6 +117,11 @@ def open_files(pid: int) -> dict[int, str]:
     return {int(entry.name): str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
 
 
+def environment_of(pid: int) -> list[str]:
+    """What a process was started with, as ``NAME=value``."""
+    return Path(f"/proc/{pid}/environ").read_text().split("\0")
+
+
 def name_of(pid: int) -> str:
     """What a process calls itself."""
     return Path(f"/proc/{pid}/comm").read_text().strip()

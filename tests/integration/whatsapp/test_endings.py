@@ -20,7 +20,7 @@ from protocol.errors import PortGoneError, PortStartError
 from protocol.port import Connected, Done, Failed, PortExited, Probe, QrShown, Sent
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber, MakeNursery
-from tests.integration.whatsapp.harness import WAIT, Listener, children, jid, name_of, open_files, text
+from tests.integration.whatsapp.harness import WAIT, Listener, children, environment_of, jid, name_of, open_files, text
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -232,6 +232,28 @@ async def test_a_nursery_that_dies_while_it_is_asked_fails_the_opening(
     for outcome in await asyncio.gather(*openings, return_exceptions=True):
         assert isinstance(outcome, PortStartError)
         assert "killed by signal 9" in str(outcome)
+
+
+async def test_a_nursery_that_hangs_is_killed_by_who_asks_it(account: MakeAccount, new_nursery: MakeNursery) -> None:
+    nursery = new_nursery(Timings(start=1.0))
+    await nursery.start()
+    assert nursery.pid is not None
+    os.kill(nursery.pid, signal.SIGSTOP)
+    with pytest.raises(PortStartError, match="did not answer within 1 s"):
+        await account(nursery=nursery).open()
+    assert await asyncio.wait_for(nursery.wait(), WAIT) == "was killed by signal 9"
+
+
+async def test_our_own_settings_do_not_reach_the_ports(
+    account: MakeAccount, new_nursery: MakeNursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLANTAO_VAULT__KEY", "secret")
+    nursery = new_nursery()
+    await nursery.start()
+    port = await account(nursery=nursery).paired()
+    environment = environment_of(port.pid)
+    assert "NEONIZE_BOT_TAG=off" in environment
+    assert not [line for line in environment if line.startswith("PLANTAO_")]
 
 
 async def test_an_opening_that_is_given_up_leaves_nothing(account: MakeAccount, new_nursery: MakeNursery) -> None:

@@ -57,6 +57,22 @@ async def test_what_arrives_while_a_port_stops_comes_through_it_or_the_next(
     assert sorted(map(str, before + texts(clinic))) == sorted(wanted)
 
 
+async def test_a_port_that_stops_waits_for_credit_for_what_has_arrived(
+    account: MakeAccount, emulator: EmulatorProcess, number: MakeNumber
+) -> None:
+    clinic, contact = account(), number()
+    port = await clinic.paired()
+    wanted = [f"message {i}" for i in range(INBOUND_CREDIT + 20)]
+    for words in wanted:
+        await emulator.send_text(contact, clinic.phone, words)
+    await clinic.heard.until_that(lambda: len(texts(clinic)) == INBOUND_CREDIT)
+    stopping = asyncio.create_task(port.stop(timeout=10))
+    await asyncio.sleep(0.5)
+    port.grant(1000)
+    await stopping
+    assert texts(clinic) == wanted
+
+
 async def test_eight_ports_live_side_by_side_and_leave_nothing(
     account: MakeAccount, emulator: EmulatorProcess, number: MakeNumber
 ) -> None:

@@ -1,11 +1,8 @@
 """Reading whatsmeow's log for devices that it could not encrypt for."""
 
-import ctypes
-
 import pytest
 
 from gateway.whatsapp.encryption import EncryptionLog, Skipped
-from gateway.whatsapp.library import proto
 
 OWN = frozenset({"5511900000001", "775511900000001"})
 
@@ -51,13 +48,3 @@ def test_what_was_said_before_a_send_is_forgotten() -> None:
     log = heard("Failed to encrypt A for 7755@lid: x")
     log.clear()
     assert not log.main_device_skipped("A", OWN, to_self=False)
-
-
-def test_the_callback_reads_neonize_s_log_entries_and_bears_empty_ones() -> None:
-    log = EncryptionLog()
-    entry = proto.LogEntry(Message="Failed to encrypt A for 7755@lid: x", Level="WARN", Name="Client")
-    data = entry.SerializeToString()
-    buffer = ctypes.create_string_buffer(data, len(data))
-    log.take(ctypes.addressof(buffer), len(data))
-    log.take(0, 0)
-    assert log.main_device_skipped("A", OWN, to_self=False)

@@ -1,6 +1,7 @@
 """A session over a client that stands for neonize's: what the real one cannot be made to do at will."""
 
 import ctypes
+import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from protocol.port import (
     Connected,
     Failed,
     FetchMedia,
+    LoggedOut,
     LogOut,
     MessageReceived,
     PortEvent,
@@ -177,6 +179,37 @@ def log_line(line: str) -> None:
     entry = proto.LogEntry(Message=line, Level="WARN", Name="Client").SerializeToString()
     buffer = ctypes.create_string_buffer(entry, len(entry))
     library.client.log_whatsmeow(ctypes.addressof(buffer), len(entry))
+
+
+GONE = "Got 403: primary device was logged out connect failure, sending LoggedOut event and deleting session"
+
+
+def test_a_logout_that_neonize_does_not_deliver_is_read_from_the_log(
+    session: Session, heard: list[PortEvent | str]
+) -> None:
+    session._logout_patience = 0.01
+    log_line(GONE)
+    wait_for_timers()
+    assert heard == [LoggedOut(reason="main_device_gone")]
+
+
+def test_a_logout_that_neonize_delivers_is_told_once(session: Session, heard: list[PortEvent | str]) -> None:
+    session._logout_patience = 0.05
+    log_line(GONE)
+    fire(events.LoggedOutEv(OnConnect=True, Reason=proto.MAIN_DEVICE_GONE))
+    wait_for_timers()
+    assert heard == [LoggedOut(reason="main_device_gone")]
+
+
+def test_the_log_callback_bears_nothing(session: Session, heard: list[PortEvent | str]) -> None:
+    library.client.log_whatsmeow(0, 0)
+    assert heard == []
+
+
+def wait_for_timers() -> None:
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join(timeout=5)
 
 
 def test_an_event_that_cannot_be_read_breaks_the_session(session: Session, heard: list[PortEvent | str]) -> None:

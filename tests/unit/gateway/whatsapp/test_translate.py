@@ -156,6 +156,22 @@ def test_a_ban_that_neonize_cannot_encode_is_not_lost() -> None:
     assert translate.from_raised("proto: required field neonize.Receipt.Type not set", "/s.db") is None
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("Got 401: logged out from another device connect failure, sending LoggedOut event and deleting", "logged_out"),
+        ("Got 403: primary device was logged out connect failure, sending LoggedOut event", "main_device_gone"),
+        ("Got 406: logged out for unknown reason connect failure, sending LoggedOut event", "unknown_logout"),
+        ("Got device removed stream error, sending LoggedOut event and deleting session", "device_removed"),
+        ("Got 503/x connect failure, assuming automatic reconnect will handle it", None),
+        ("Successfully authenticated", None),
+    ],
+)
+def test_the_log_tells_when_the_session_is_deleted(line: str, reason: str | None) -> None:
+    event = translate.from_log(line)
+    assert (event.reason if event else None) == reason
+
+
 # -- messages --
 
 
