@@ -6,6 +6,8 @@ from typing import Any
 
 import msgpack
 import pytest
+from nats.errors import NoRespondersError
+from nats.js.errors import NoStreamResponseError
 
 from tests.acceptance.node import Listener, Node, NodeError, settings
 from tests.acceptance.phones import Phones
@@ -144,3 +146,10 @@ async def test_a_corrupt_clinic_database_stops_that_clinic_alone(
         await service.until("state", clinic="bela", state="qr_required", count=since + 1)
         acme = await node.clinic_in("acme", "error")
         assert "clinic.db" in acme["reason"]
+
+
+@pytest.mark.parametrize("subject", ["clinic.acme.channel.nobody.send", "clinic.nobody.channel.reception.send"])
+async def test_a_command_to_nobody_is_refused_at_once(bad: tuple[Node, Listener], subject: str) -> None:
+    _, service = bad
+    with pytest.raises((NoRespondersError, NoStreamResponseError)):
+        await service.connection.jetstream().publish(subject, json.dumps(GOOD).encode())
