@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from pykka import ActorRegistry
 
 GRACE_S = 5.0
@@ -14,6 +15,15 @@ GRACE_S = 5.0
 
 _SHARED_THREADS = ("asyncio_", "pytest_timeout")
 """The executor of a loop that several tests share, and the watch over the whole run."""
+
+# Plain, because the default draws every traceback with all its variables, which takes longer than the tests.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 def _threads() -> set[threading.Thread]:

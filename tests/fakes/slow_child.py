@@ -1,0 +1,36 @@
+"""A child that takes its time to come up and to end."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from supervisor.actor import Actor
+from supervisor.reasons import Shutdown
+
+
+@dataclass(frozen=True, slots=True)
+class ComeUp:
+    """It is up now."""
+
+
+@dataclass(frozen=True, slots=True)
+class BeGone:
+    """It has finished what it had to, and ends."""
+
+
+class SlowChild(Actor):
+    """Is up, and ends, only by ``ComeUp`` and ``BeGone``."""
+
+    def initialize(self) -> bool:
+        return False
+
+    def handle(self, message: Any) -> None:
+        match message:
+            case ComeUp():
+                self.started()
+            case BeGone():
+                self.exit(Shutdown())
+            case _:
+                super().handle(message)
+
+    def shut_down(self) -> None:
+        """It hears, and goes on until ``BeGone``."""
