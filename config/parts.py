@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 
 from actors.board import Board
-from actors.channel.lifecycle import Policy
+from actors.channel.life import Policy
 from actors.channel.outbox import OutboxPolicy
 from actors.channel.receiving import ReceivingPolicy
 from actors.channel.sending import SendingPolicy

@@ -14,6 +14,26 @@ import structlog
 from actors.channel import lifecycle, publishing, receiving, sending, views
 from actors.channel.context import Context
 from actors.channel.flights import Flights
+from actors.channel.life import (
+    Began,
+    CancelTimer,
+    Close,
+    ClosePort,
+    Effect,
+    FromPort,
+    LifeEvent,
+    LoggedOutByUs,
+    Open,
+    OpenPort,
+    PatienceOver,
+    PortNotOpened,
+    PortOpened,
+    PortPhase,
+    ProbePort,
+    RetryDue,
+    SetTimer,
+    begin,
+)
 from actors.channel.machine import WANTS_PORT
 from actors.channel.pairing import CodeAnswered, Pairing
 from actors.channel.requests import Connect, Disconnect, Logout, Pair, ShowQr
@@ -81,7 +101,7 @@ class Channel(Actor):
             log=structlog.get_logger(__name__).bind(clinic=record.clinic, channel=record.id),
         )
         policy = surroundings.policy
-        self._life = lifecycle.begin(self._context.now(), policy.breaker)
+        self._life = begin(self._context.now(), policy.breaker)
         self._publishing = publishing.Publishing(self._context)
         self._sending = sending.Sending(self._context, policy.sending, self._publishing)
         self._receiving = receiving.Receiving(self._context, policy.receiving)
@@ -112,17 +132,17 @@ class Channel(Actor):
     def initialize(self) -> bool:
         """Take up what the ledger owns, and open the first port."""
         self._sending.recover()
-        self._step(lifecycle.Began())
+        self._step(Began())
         return True
 
     def handle(self, message: Any) -> None:
         """Outcomes, port events, timers."""
         match message:
-            case lifecycle.FromPort():
+            case FromPort():
                 self._port_said(message)
             case _Opened(incarnation, outcome):
                 self._opened(incarnation, outcome)
-            case lifecycle.RetryDue() | lifecycle.PatienceOver():
+            case RetryDue() | PatienceOver():
                 self._step(message)
             case _LogoutAnswered(outcome, reply):
                 self._logged_out(outcome, reply)
@@ -140,10 +160,10 @@ class Channel(Actor):
         """Requests from outside."""
         match request:
             case Connect():
-                self._step(lifecycle.Open())
+                self._step(Open())
                 reply(self.snapshot())
             case Disconnect():
-                self._step(lifecycle.Close())
+                self._step(Close())
                 reply(self.snapshot())
             case Logout():
                 self._log_out(reply)
@@ -162,7 +182,7 @@ class Channel(Actor):
         self._leaving = True
         self._sending.close()
         self._pairing.refuse("the channel is shutting down")
-        self._step(lifecycle.Close("shutting down"))
+        self._step(Close("shutting down"))
         self.timer("leave", GONE_TIMEOUT_S, _Leave())
         self._look()
 
@@ -183,7 +203,7 @@ class Channel(Actor):
     def _name(self) -> str:
         return f"{self._record.clinic}/{self._record.id}"
 
-    def _step(self, event: lifecycle.LifeEvent) -> None:
+    def _step(self, event: LifeEvent) -> None:
         before = self._life
         policy, random = self._with.policy.life, self._context.random
         self._life, effects = lifecycle.step(before, event, self._context.now(), policy, random)
@@ -196,19 +216,19 @@ class Channel(Actor):
         if self._life.connected != before.connected:
             self._sending.use(self._port if self._life.connected else None)
 
-    def _perform(self, effect: lifecycle.Effect) -> None:
+    def _perform(self, effect: Effect) -> None:
         match effect:
-            case lifecycle.OpenPort(incarnation):
+            case OpenPort(incarnation):
                 self._open_port(incarnation)
-            case lifecycle.ClosePort(_, orderly, reason):
+            case ClosePort(_, orderly, reason):
                 self._close_port(orderly, reason)
-            case lifecycle.ProbePort():
+            case ProbePort():
                 if self._port is not None:
                     work = self._port.call(Probe(), deadline=PROBE_DEADLINE_S)
                     self._context.errand(work, _Ignored, timeout=PROBE_DEADLINE_S * 2)
-            case lifecycle.SetTimer(event, seconds):
+            case SetTimer(event, seconds):
                 self.timer(type(event).__name__, seconds, event)
-            case lifecycle.CancelTimer(event):
+            case CancelTimer(event):
                 self.cancel(type(event).__name__)
             case _:
                 assert_never(effect)
@@ -224,7 +244,7 @@ class Channel(Actor):
         )
 
         def said(event: PortEvent) -> None:
-            self.tell(lifecycle.FromPort(incarnation, event))
+            self.tell(FromPort(incarnation, event))
 
         work = self._with.opener.open(spec, said)
         self._context.errand(work, lambda outcome: _Opened(incarnation, outcome), timeout=OPEN_TIMEOUT_S)
@@ -234,13 +254,13 @@ class Channel(Actor):
             reason = str(outcome.error) or type(outcome.error).__name__
             if not isinstance(outcome.error, PortError):
                 self._context.log.error("port not opened", error=repr(outcome.error))
-            self._step(lifecycle.PortNotOpened(incarnation, reason))
+            self._step(PortNotOpened(incarnation, reason))
             return
         self._port = outcome
         early, self._early = self._early, []
         for event in early:
             self._receiving.take(event, outcome)
-        self._step(lifecycle.PortOpened(incarnation))
+        self._step(PortOpened(incarnation))
 
     def _close_port(self, orderly: bool, reason: str) -> None:
         if self._port is None:
@@ -251,7 +271,7 @@ class Channel(Actor):
         else:
             self._port.kill(reason)
 
-    def _port_said(self, message: lifecycle.FromPort) -> None:
+    def _port_said(self, message: FromPort) -> None:
         event = message.event
         current = message.incarnation == self._life.incarnation
         if isinstance(event, port_protocol.MessageReceived | port_protocol.ReceiptReceived):
@@ -280,7 +300,7 @@ class Channel(Actor):
             raise ConflictError(f"channel {self._name} is {self._life.state}: it is paired already; log it out first")
         self._pairing.ask(phone, reply)
         if self._life.state not in WANTS_PORT:
-            self._step(lifecycle.Open("pairing requested"))
+            self._step(Open("pairing requested"))
 
     def _log_out(self, reply: Callable[[Any], None]) -> None:
         if not self._life.connected or self._port is None:
@@ -293,7 +313,7 @@ class Channel(Actor):
         match outcome:
             case Done():
                 if self._life.state in WANTS_PORT:
-                    self._step(lifecycle.LoggedOutByUs())
+                    self._step(LoggedOutByUs())
                 reply(self.snapshot())
             case Failed(message=why):
                 reply(ConflictError(f"WhatsApp did not log channel {self._name} out: {why}"))
@@ -325,7 +345,7 @@ class Channel(Actor):
         parts = (self._publishing, self._receiving)
         if (
             self._leaving
-            and self._life.phase is lifecycle.PortPhase.ABSENT
+            and self._life.phase is PortPhase.ABSENT
             and self._sending.flying == 0
             and all(part.idle or part.stuck for part in parts)
         ):

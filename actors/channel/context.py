@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from actors.channel.flights import Flights
-from actors.channel.lifecycle import Now
+from actors.channel.life import Now
 from protocol.commands import utc_now
 from protocol.interfaces import ClinicBus, Failure, Ledger, Loop
 from supervisor.actor import monotonic

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from actors.board import Board
-from actors.channel.lifecycle import Policy
+from actors.channel.life import Policy
 from actors.channel.receiving import ReceivingPolicy
 from actors.channel.sending import SendingPolicy
 from protocol.channel import ChannelRecord

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from actors.channel.lifecycle import Life
+from actors.channel.life import Life
 from protocol.channel import Breaker, ChannelRecord, ChannelSnapshot, ChannelState, QrCode
 from protocol.events import QrEvent, StateEvent
 

@@ -1,0 +1,189 @@
+"""What a channel's session is, what happens to it, and what it wants done: the words of ``lifecycle``."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+
+from protocol import port
+from protocol.channel import ChannelState as S
+from protocol.channel import QrCode
+from supervisor.backoff import Backoff
+from supervisor.breaker import Breaker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Times in seconds. ``max_attempts`` 0 is: never give up."""
+
+    patience_s: float = 10.0
+    open_s: float = 60.0
+    pairing_s: float = 10.0
+    max_codes: int = 6
+    max_attempts: int = 0
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The time, as a date for people and as monotonic seconds for waiting."""
+
+    wall: datetime
+    mono: float
+
+    def after(self, seconds: float) -> datetime:
+        """The date ``seconds`` from now."""
+        return self.wall + timedelta(seconds=seconds)
+
+
+class PortPhase(Enum):
+    """Where this channel's port is in its life."""
+
+    ABSENT = "absent"
+    OPENING = "opening"
+    UP = "up"
+    CLOSING = "closing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """``failures`` counts ports lost since the channel was last stable; ``codes`` the QR codes this port has shown."""
+
+    state: S
+    reason: str
+    since: datetime
+    breaker: Breaker
+    phase: PortPhase = PortPhase.ABSENT
+    incarnation: int = 0
+    failures: int = 0
+    next_retry_at: datetime | None = None
+    connected_since: float | None = None
+    last_connected_at: datetime | None = None
+    codes: int = 0
+    qr: QrCode | None = None
+    jid: str | None = None
+    phone: str | None = None
+    profile_name: str | None = None
+
+    @property
+    def attempt(self) -> int:
+        """Ports lost since the last connection."""
+        return 0 if self.state is S.CONNECTED else self.failures
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can be sent now."""
+        return self.state is S.CONNECTED and self.phase is PortPhase.UP
+
+
+# -- events --
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The channel's actor is up; ``open``: the channel is to be connected."""
+
+    open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PortOpened:
+    """The port that was asked for is there."""
+
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortNotOpened:
+    """The port that was asked for could not be had."""
+
+    incarnation: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FromPort:
+    """What a port said."""
+
+    incarnation: int
+    event: port.PortEvent
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDue:
+    """The wait before the next port is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatienceOver:
+    """What should have happened has not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """``connect`` or ``pair``: open a port now; a live one is replaced."""
+
+    reason: str = "requested"
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """``disconnect``, or the node's end."""
+
+    reason: str = "requested"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedOutByUs:
+    """``logout`` succeeded."""
+
+
+LifeEvent = Began | PortOpened | PortNotOpened | FromPort | RetryDue | PatienceOver | Open | Close | LoggedOutByUs
+
+
+# -- effects --
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPort:
+    """Open this incarnation."""
+
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePort:
+    """End this incarnation: in an orderly way, or at once."""
+
+    incarnation: int
+    orderly: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePort:
+    """Ask the server something through this incarnation; one that misses the deadline is killed."""
+
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Say ``event`` in ``seconds``; replaces the timer for the same kind of event."""
+
+    event: RetryDue | PatienceOver
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Forget the timer for this kind of event."""
+
+    event: RetryDue | PatienceOver
+
+
+Effect = OpenPort | ClosePort | ProbePort | SetTimer | CancelTimer
+
+
+def begin(now: Now, breaker: Breaker) -> Life:
+    """A channel before anything happened."""
+    return Life(state=S.INITIALIZING, reason="starting", since=now.wall, breaker=breaker)
