@@ -69,7 +69,8 @@ class _Step:
             case Open(reason):
                 self.open(reason)
             case Close(reason):
-                self.rest(machine.CloseRequested(), reason)
+                # Why it is logged out stays true, and has to be known to whoever looks later.
+                self.rest(machine.CloseRequested(), self.life.reason if self.life.state is S.LOGGED_OUT else reason)
             case LoggedOutByUs():
                 self.rest(machine.SessionEnded(), "logout")
             case RetryDue():
@@ -111,7 +112,7 @@ class _Step:
     def open(self, reason: str) -> None:
         self.move(machine.OpenRequested(), reason)
         self.close(orderly=True, reason="replaced by request")
-        self.effects.append(CancelTimer(RetryDue()))
+        self.effects += [CancelTimer(RetryDue()), CancelTimer(PatienceOver())]
         self.life = replace(self.life, next_retry_at=None, failures=0, breaker=self.life.breaker.success())
 
     def rest(self, event: machine.MachineEvent, reason: str) -> None:
@@ -173,6 +174,8 @@ class _Step:
         match self.life.state:
             case S.PAIRING:
                 return f"paired, but not connected within {self.policy.pairing_s:g} s"
+            case S.QR_REQUIRED:
+                return "the code expired, and no other came"
             case S.RECONNECTING if self.life.connected_since is not None:
                 return f"not reconnected within {self.policy.patience_s:g} s ({self.life.reason})"
             case _:
@@ -241,7 +244,8 @@ class _Step:
             return
         self.move(machine.CodeShown(), "waiting for a phone")
         self.life = replace(self.life, qr=QrCode(code=said.code, expires_at=self.now.after(said.valid_s)))
-        self.effects.append(CancelTimer(PatienceOver()))
+        # A port that loses its connection before it is paired says nothing of it, ever.
+        self.effects.append(SetTimer(PatienceOver(), said.valid_s + self.policy.patience_s))
 
     def pairing_failed(self, status: str) -> None:
         match status:
