@@ -216,8 +216,13 @@ class Session:
     def _sent(self, to: Address, response: Any) -> PortAnswer:
         if to.server != "g.us":
             to_self = to.user in self._own
-            if self._log.main_device_skipped(response.ID, self._own, to_self=to_self) or not self._has_phone(to):
-                return failed(ErrorCode.NOT_ENCRYPTED, "it could not be encrypted for the recipient's phone")
+            if self._log.main_device_skipped(response.ID, self._own, to_self=to_self):
+                return _NOT_ENCRYPTED
+            try:
+                if not self._has_phone(to):
+                    return _NOT_ENCRYPTED
+            except library.client.NeonizeError as error:
+                return failed(ErrorCode.OUTCOME_UNKNOWN, f"the recipient's devices could not be looked up: {error}")
         return Sent(wa_id=response.ID, at=translate.from_s(response.Timestamp))
 
     def _has_phone(self, to: Address) -> bool:
@@ -225,12 +230,9 @@ class Session:
         it is not complained of in the log: the message simply goes to nobody."""
         if to in self._reachable:
             return True
-        try:
-            jid = compose.jid(to)
-            lid = jid if to.server == "lid" else self._client.get_lid_from_pn(jid)
-            devices = self._client.get_user_devices(lid)
-        except library.client.NeonizeError:
-            return False
+        jid = compose.jid(to)
+        lid = jid if to.server == "lid" else self._client.get_lid_from_pn(jid)
+        devices = self._client.get_user_devices(lid)
         if not any(device.Device == 0 and device.User == lid.User for device in devices):
             return False
         if len(self._reachable) >= _CHATS_REMEMBERED:
@@ -308,6 +310,7 @@ class Session:
 
 
 _NO_SESSION: Final[Failed] = failed(ErrorCode.NOT_CONNECTED, "there is no session: not logged in")
+_NOT_ENCRYPTED: Final[Failed] = failed(ErrorCode.NOT_ENCRYPTED, "it could not be encrypted for the recipient's phone")
 
 
 def _never_called(*_: object) -> None:
