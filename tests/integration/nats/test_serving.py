@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from nats.aio.client import Client
 from nats.errors import NoRespondersError
+from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.errors import NoStreamResponseError
 
 from gateway.nats.accounts import Role
@@ -163,6 +164,26 @@ async def test_a_channel_whose_removal_failed_is_refused_once_it_is_forgotten(
     await broker.start()
     await acme.forget_channel("front")
     nc = await connect("clinic-acme")
+    assert await refused(nc, "front")
+    assert await waiting(nc) == {}
+
+
+async def test_forgetting_a_channel_first_makes_good_a_removal_that_was_not_answered(
+    bus: NatsBus, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = await serving(bus, "acme", "front")
+    nc = await connect("clinic-acme")
+    await send(nc, "front")
+
+    async def no_answer(*_: object) -> None:
+        raise NatsTimeoutError
+
+    with monkeypatch.context() as broken:
+        broken.setattr("gateway.nats.clinic.ensure_stream", no_answer)
+        with pytest.raises(BusUnavailableError, match="serving the channels of clinic acme"):
+            await acme.serve_channels([])
+    assert not await refused(nc, "front")
+    await acme.forget_channel("front")
     assert await refused(nc, "front")
     assert await waiting(nc) == {}
 
