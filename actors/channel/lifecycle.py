@@ -147,7 +147,9 @@ class _Step:
             return
         asked = self.life.phase is PortPhase.CLOSING
         self.life = replace(self.life, phase=PortPhase.ABSENT)
-        if not asked:
+        if asked:
+            self.life = replace(self.life, connected_since=None)
+        else:
             self.fail(reason)
 
     def lose_port(self, reason: str) -> None:
