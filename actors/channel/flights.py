@@ -47,11 +47,11 @@ class Flights:
             StoreUnavailableError
         """
         found = self._known(wa_ids)
-        missing = [wa_id for wa_id in wa_ids if wa_id not in found]
-        if missing:
+        if missing := [wa_id for wa_id in wa_ids if wa_id not in found]:
+            # A send may land while the ledger is asked, so look again before waiting for those that have not.
             found |= await ledger.senders(channel, missing)
-            missing = [wa_id for wa_id in missing if wa_id not in found]
-        if missing and self._under_way:
+            found |= self._known(missing)
+        if self._under_way and (missing := [wa_id for wa_id in wa_ids if wa_id not in found]):
             await asyncio.wait(set(self._under_way), timeout=PATIENCE_S)
             found |= self._known(missing)
         return found
