@@ -1,0 +1,1 @@
+"""``make bench``: what Plantão costs over the raw client, both measured in one run against the emulated WhatsApp."""

@@ -1,0 +1,88 @@
+"""``make bench``: see the README beside this file.
+
+Prints its tables on stdout, each as soon as it is known, and its progress on stderr. Nothing is asserted about times.
+"""
+
+import argparse
+import asyncio
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from tests.bench import messages, sessions
+from tests.bench.bed import Bed, bed
+from tests.bench.report import Report, Table, show, to_json
+
+_WIDTH: Final = 150
+_INTERRUPTED: Final = 130
+
+Part = Callable[[Bed, Callable[[Table], None], bool], Awaitable[None]]
+
+
+async def _messages(place: Bed, shown: Callable[[Table], None], quick: bool) -> None:
+    await messages.measure(place, messages.QUICK if quick else messages.FULL, shown)
+
+
+async def _sessions(place: Bed, shown: Callable[[Table], None], quick: bool) -> None:
+    await sessions.measure(place, sessions.QUICK if quick else sessions.FULL, shown)
+
+
+PARTS: Final[dict[str, Part]] = {"messages": _messages, "sessions": _sessions}
+
+
+async def run(options: argparse.Namespace) -> Report:
+    """The parts, each on a bed of its own."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    out = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+    begun, tables = time.monotonic(), list[Table]()
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+
+    def progress(text: str) -> None:
+        print(f"bench {time.monotonic() - begun:4.0f} s  {text}", file=sys.stderr, flush=True)
+
+    def shown(table: Table) -> None:
+        tables.append(table)
+        show(out, table)
+
+    progress(f"this takes about {'1 minute' if options.quick else '4 minutes'} on two idle cores; Ctrl-C ends it")
+    for name in options.part or PARTS:
+        async with bed(progress) as place:
+            await PARTS[name](place, shown, options.quick)
+    progress("done")
+    seconds = time.monotonic() - begun
+    return Report(at=at, machine=machine(), quick=options.quick, seconds=seconds, tables=tables)
+
+
+def machine() -> dict[str, str | int]:
+    """What it ran on."""
+    return {"cores": os.cpu_count() or 0, "python": platform.python_version(), "system": platform.platform()}
+
+
+def main() -> int:
+    """The exit code."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer messages and repetitions: to see that it works")
+    parser.add_argument("--part", choices=PARTS, action="append", help="only this part")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables there as well")
+    options = parser.parse_args()
+    try:
+        report = asyncio.run(run(options))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return _INTERRUPTED
+    if options.json is not None:
+        options.json.write_bytes(to_json(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
