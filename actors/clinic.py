@@ -33,6 +33,7 @@ from supervisor.spec import ChildSpec, Intensity, Restart
 OPEN_TIMEOUT_S: Final = 60.0
 CLOSE_TIMEOUT_S: Final = 10.0
 RECONCILE_S: Final = 30.0
+CLEAN_UP_PAUSE_S: Final = 5.0
 CHANNEL_SHUTDOWN_S: Final = 15.0
 INTENSITY: Final = Intensity(restarts=10, period_s=60.0)
 
@@ -95,7 +96,15 @@ class _Closed:
 
 @dataclass(frozen=True, slots=True)
 class _CleanedUp:
+    channel: str
     outcome: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class _CleanUp:
+    """Time to try again to remove what a channel left."""
+
+    channel: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +197,15 @@ class Reconciler(Actor):
                 self._on_served(channels, outcome)
             case ChannelGone(channel):
                 self._on_gone(channel)
-            case _CleanedUp(outcome=Failure(error=error)):
-                self._log.warning("what a removed channel left was not cleaned up", error=str(error))
+            case _CleanedUp(channel, Failure(error=error)):
+                self._log.warning(
+                    "what a removed channel left is not cleaned up yet", channel=channel, error=str(error)
+                )
+                self.timer(f"clean up {channel}", CLEAN_UP_PAUSE_S, _CleanUp(channel))
             case _CleanedUp():
                 pass
+            case _CleanUp(channel):
+                self._clean_up(channel)
             case _Closed():
                 self.exit(Shutdown())
             case _:
@@ -268,9 +282,16 @@ class Reconciler(Actor):
         self._running.pop(channel, None)
         if self._open is not None and self._wanted is not None and channel not in self._wanted.channels:
             self._parts.board.drop_channel(self._clinic, channel)
-            work = _clean_up(self._open[0], channel, self._store_of(channel))
-            self._parts.loop.spawn(work, lambda o: self.tell(_CleanedUp(_failure(o))), timeout=CLOSE_TIMEOUT_S)
+            self._clean_up(channel)
         self._reconcile()
+
+    def _clean_up(self, channel: str) -> None:
+        """Remove the session store and the queue of a channel that is gone, unless it is wanted again."""
+        if self._open is None or self._wanted is None or channel in self._wanted.channels:
+            return
+        work = _clean_up(self._open[0], channel, self._store_of(channel))
+        loop = self._parts.loop
+        loop.spawn(work, lambda o: self.tell(_CleanedUp(channel, _failure(o))), timeout=OPEN_TIMEOUT_S)
 
     def _channel_spec(self, record: ChannelRecord, bus: ClinicBus, ledger: Ledger) -> ChildSpec:
         parts = self._parts

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -67,6 +68,7 @@ def run(settings: Settings, json_ready: bool) -> int:
     logging_setup.configure(settings.log)
     ensure_private(settings.data)
     ensure_private(settings.runtime)
+    _raise_descriptor_limit()
     with _locked(settings.data):
         if not settings.runtime_in_memory:
             log.warning("runtime directory is not in memory: session keys are on a disk", runtime=str(settings.runtime))
@@ -116,6 +118,12 @@ def _give_up(parts: Parts, deadline_s: float) -> int:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
     return 1
+
+
+def _raise_descriptor_limit() -> None:
+    """Every port takes three descriptors of ours: use as many as the system lets us have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _exit_code(reason: ExitReason) -> int:
