@@ -1,0 +1,267 @@
+"""The life of a channel against ports that do whatever a port can do, at any moment."""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from actors.channel import life as words
+from actors.channel.life import PatienceOver, PortPhase, RetryDue
+from actors.channel.machine import WANTS_PORT
+from protocol import port
+from protocol.channel import ChannelState as S
+from tests.unit.actors.channel.story import PAIRED, POLICY, UP, Story, exited, qr
+
+
+class Stage(Enum):
+    """How far a port has come, which decides what it can say."""
+
+    UNPAIRED = "unpaired"
+    PAIRED = "paired"
+    USELESS = "useless"
+    """It will say nothing more but that it ended."""
+
+
+@dataclass
+class ModelPort:
+    """One port: ``known`` once the channel was told that it opened; ``alive`` until it ended."""
+
+    incarnation: int
+    stage: Stage
+    known: bool = False
+    alive: bool = True
+    exit_told: bool = False
+    keep_alives_missed: int = 0
+
+
+LAST_WORDS: list[port.PortEvent] = [
+    port.Replaced(),
+    port.Banned(code=101, expires_in_s=60.0),
+    port.Outdated(),
+    port.ConnectRefused(reason="500"),
+    port.StoreUnusable(reason="x.db"),
+    port.LoggedOut(reason="401"),
+]
+AT = Story().now.wall
+
+
+class Lifecycle(RuleBasedStateMachine):
+    """``paired``: whether the session store holds credentials; ``model``: the port that is there or being opened."""
+
+    @initialize(paired=st.booleans(), max_attempts=st.sampled_from([0, 3]), wanted=st.booleans())
+    def begin(self, paired: bool, max_attempts: int, wanted: bool) -> None:
+        self.story = Story(policy=replace(POLICY, max_attempts=max_attempts))
+        self.paired = paired
+        self.model: ModelPort | None = None
+        self.do(words.Began(open=wanted))
+
+    def do(self, event: words.LifeEvent) -> None:
+        for effect in self.story.do(event):
+            match effect:
+                case words.OpenPort(incarnation=incarnation):
+                    assert self.model is None, "at most one port"
+                    self.model = ModelPort(incarnation, Stage.PAIRED if self.paired else Stage.UNPAIRED)
+                case words.ClosePort(incarnation=incarnation):
+                    assert self.model is not None
+                    assert (self.model.incarnation, self.model.known) == (incarnation, True)
+                case words.ProbePort(incarnation=incarnation):
+                    assert self.model is not None
+                    assert (self.model.incarnation, self.model.alive) == (incarnation, True)
+
+    def say(self, event: port.PortEvent) -> None:
+        assert self.model is not None
+        self.do(words.FromPort(self.model.incarnation, event))
+
+    def settle(self) -> None:
+        """The port is forgotten once it has ended and nothing can come of its opening any more."""
+        if self.model is not None and self.model.exit_told and self.model.known:
+            self.model = None
+
+    @property
+    def speaks(self) -> bool:
+        return self.model is not None and self.model.alive and self.model.stage is not Stage.USELESS
+
+    # -- what ports do --
+
+    @precondition(lambda self: self.model is not None and not self.model.known)
+    @rule()
+    def the_port_is_open(self) -> None:
+        assert self.model is not None
+        self.model.known = True
+        if not self.model.exit_told:
+            self.do(words.PortOpened(self.model.incarnation))
+        self.settle()
+
+    @precondition(lambda self: self.model is not None and not self.model.known and not self.model.exit_told)
+    @rule()
+    def the_port_cannot_be_opened(self) -> None:
+        assert self.model is not None
+        incarnation, self.model = self.model.incarnation, None
+        self.do(words.PortNotOpened(incarnation, "the nursery is away"))
+
+    @precondition(lambda self: self.model is not None and self.model.alive and self.model.known)
+    @rule()
+    def the_port_ends(self) -> None:
+        assert self.model is not None
+        incarnation, self.model = self.model.incarnation, None
+        self.do(words.FromPort(incarnation, exited()))
+
+    @precondition(lambda self: self.speaks and self.model.stage is Stage.UNPAIRED)
+    @rule(number=st.integers(1, 3))
+    def codes_are_shown(self, number: int) -> None:
+        for _ in range(number):
+            self.say(qr(number))
+
+    @precondition(lambda self: self.speaks and self.model.stage is Stage.UNPAIRED)
+    @rule()
+    def a_phone_accepts(self) -> None:
+        assert self.model is not None
+        self.say(qr())
+        if self.speaks:
+            self.paired = True
+            self.model.stage = Stage.PAIRED
+            self.say(PAIRED)
+
+    @precondition(lambda self: self.speaks and self.model.stage is Stage.UNPAIRED)
+    @rule(status=st.sampled_from(["timeout", "client_outdated", "refused", "unexpected"]))
+    def pairing_fails(self, status: str) -> None:
+        assert self.model is not None
+        self.model.stage = Stage.USELESS
+        self.say(port.PairingFailed(status=status))  # type: ignore[arg-type]  # drawn from its literals
+
+    @precondition(lambda self: self.speaks and self.model.stage is Stage.PAIRED)
+    @rule()
+    def the_port_connects(self) -> None:
+        assert self.model is not None
+        self.model.keep_alives_missed = 0
+        self.say(UP)
+
+    @precondition(lambda self: self.speaks and self.model.stage is Stage.PAIRED)
+    @rule(
+        event=st.sampled_from(
+            [
+                port.Disconnected(),
+                port.StreamFailed(code="503"),
+                port.KeepAliveRestored(),
+                port.BacklogAnnounced(messages=1, receipts=0),
+                port.BacklogDelivered(count=1),
+                port.Undecryptable(wa_id="A", chat="c", sender="s", at=AT),
+                port.ReceiptReceived(wa_ids=["A"], chat="c", sender="s", kind="read", at=AT),
+            ]
+        )
+    )
+    def something_happens_to_the_socket(self, event: port.PortEvent) -> None:
+        self.say(event)
+
+    @precondition(lambda self: self.speaks and self.model.stage is Stage.PAIRED)
+    @rule()
+    def a_keep_alive_is_missed(self) -> None:
+        assert self.model is not None
+        self.model.keep_alives_missed += 1
+        self.say(port.KeepAliveMissed(count=self.model.keep_alives_missed))
+
+    @precondition(lambda self: self.speaks)
+    @rule(event=st.sampled_from(LAST_WORDS))
+    def the_port_says_its_last_words(self, event: port.PortEvent) -> None:
+        assert self.model is not None
+        self.model.stage = Stage.USELESS
+        self.paired = self.paired and not isinstance(event, port.LoggedOut)
+        self.say(event)
+
+    @rule(event=st.sampled_from([UP, qr(), PAIRED, exited(), port.Disconnected(), port.Replaced()]))
+    def an_old_port_speaks(self, event: port.PortEvent) -> None:
+        old = self.story.life.incarnation - 1
+        before = self.story.life
+        self.do(words.FromPort(old, event))
+        assert self.story.life == before
+
+    # -- what people and time do --
+
+    @rule()
+    def somebody_asks_to_connect(self) -> None:
+        self.do(words.Open())
+        assert self.story.state is S.INITIALIZING
+
+    @rule()
+    def somebody_asks_to_disconnect(self) -> None:
+        self.do(words.Close())
+
+    @precondition(lambda self: self.story.state in WANTS_PORT)
+    @rule()
+    def somebody_logged_it_out(self) -> None:
+        self.paired = False
+        self.do(words.LoggedOutByUs())
+        assert self.story.state is S.LOGGED_OUT
+
+    @precondition(lambda self: self.story.timers)
+    @rule()
+    def the_next_timer_is_due(self) -> None:
+        timers = self.story.timers
+        kind = min(timers, key=lambda kind: timers[kind])
+        self.story.seconds = max(self.story.seconds, timers.pop(kind))
+        self.do(kind())
+
+    @rule(seconds=st.floats(0.0, 60.0))
+    def time_passes(self, seconds: float) -> None:
+        latest = min(self.story.timers.values(), default=float("inf"))
+        self.story.seconds = min(self.story.seconds + seconds, latest)
+
+    # -- what always holds --
+
+    @invariant()
+    def the_channel_knows_its_port(self) -> None:
+        phase = self.story.life.phase
+        if self.model is None:
+            assert phase is PortPhase.ABSENT
+        elif self.model.known:
+            assert phase in (PortPhase.UP, PortPhase.CLOSING)
+        else:
+            assert phase in (PortPhase.OPENING, PortPhase.CLOSING)
+        if phase is PortPhase.CLOSING and self.model is not None and self.model.known:
+            assert any(closed.incarnation == self.model.incarnation for closed in self.story.closed)
+
+    @invariant()
+    def a_wanted_port_is_there_or_will_be(self) -> None:
+        life, timers = self.story.life, self.story.timers
+        if life.state not in WANTS_PORT:
+            assert life.phase in (PortPhase.ABSENT, PortPhase.CLOSING)
+            assert timers == {}
+            assert life.next_retry_at is None
+            return
+        assert life.phase is not PortPhase.ABSENT or RetryDue in timers
+        assert (RetryDue in timers) == (life.next_retry_at is not None)
+        if life.phase in (PortPhase.OPENING, PortPhase.UP):
+            assert (PatienceOver in timers) == (life.state is not S.CONNECTED), "nobody waits for ever"
+        else:
+            assert PatienceOver not in timers
+
+    @invariant()
+    def a_code_is_shown_only_while_one_is_wanted(self) -> None:
+        assert (self.story.life.qr is not None) == (self.story.state is S.QR_REQUIRED)
+
+    @invariant()
+    def messages_flow_only_through_an_open_port(self) -> None:
+        if self.story.life.connected:
+            assert self.model is not None
+            assert self.model.known
+
+    def teardown(self) -> None:
+        """Whatever happened: asked to connect, with ports that work, it connects."""
+        if not hasattr(self, "story"):
+            return
+        self.do(words.Open())
+        for _ in range(3):
+            if self.model is not None and not self.model.known:
+                self.the_port_is_open()
+            if self.story.life.phase is PortPhase.CLOSING:
+                self.the_port_ends()
+        assert self.model is not None
+        self.model.stage = Stage.PAIRED
+        self.say(UP)
+        assert self.story.life.connected
+
+
+TestLifecycle = Lifecycle.TestCase
+TestLifecycle.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
