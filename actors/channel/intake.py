@@ -1,16 +1,17 @@
 """From a fetched body to a command that the ledger owns, or to a refusal. Runs on the loop."""
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 import msgspec
 
 from protocol.codes import ErrorCode
 from protocol.commands import SendCommand, parse, salvage_id, unsupported
-from protocol.errors import BusUnavailableError, InvalidInputError, PlantaoError
+from protocol.errors import BusUnavailableError, InvalidInputError
 from protocol.events import DeadLetter, ErrorBody, ResultEvent, message_id
 from protocol.interfaces import (
     Accepted,
@@ -23,6 +24,9 @@ from protocol.interfaces import (
     Repeated,
 )
 from protocol.subjects import EventKind
+
+SETTLE_TIMEOUT_S: Final = 30.0
+"""For publishing what was refused and acknowledging all; what is late comes again, and the ledger knows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +48,7 @@ class Intake:
 
     accepted: Sequence[Accepted]
     refused: int
-    error: PlantaoError | None = None
+    error: Exception | None = None
 
 
 def read(fetched: Fetched) -> Offer | Refusal:
@@ -68,10 +72,11 @@ def read(fetched: Fetched) -> Offer | Refusal:
 async def take_in(bus: ClinicBus, ledger: Ledger, clinic: str, channel: str, fetched: Sequence[Fetched]) -> Intake:
     """Commit what is valid to the ledger, publish what is refused or known already, then acknowledge all to the queue.
 
-    From the acknowledgement on the ledger owns what was accepted.
+    What the ledger has accepted is always returned, whatever becomes of the rest: the queue's repetition of it is only
+    known to the ledger, and not given out again.
 
     Raises:
-        StoreUnavailableError: nothing was acknowledged; the queue gives it again.
+        StoreUnavailableError: nothing was accepted or acknowledged; the queue gives it again.
     """
     read_all = [read(item) for item in fetched]
     offers = [item for item in read_all if isinstance(item, Offer)]
@@ -93,11 +98,12 @@ async def take_in(bus: ClinicBus, ledger: Ledger, clinic: str, channel: str, fet
     for refusal in refusals:
         publications += _publications(clinic, channel, refusal)
     try:
-        if publications:
-            await bus.publish(publications)
-        for item in fetched:
-            await item.ack()
-    except BusUnavailableError as error:
+        async with asyncio.timeout(SETTLE_TIMEOUT_S):
+            if publications:
+                await bus.publish(publications)
+            for item in fetched:
+                await item.ack()
+    except (BusUnavailableError, TimeoutError) as error:
         return Intake(accepted=accepted, refused=len(refusals), error=error)
     return Intake(accepted=accepted, refused=len(refusals))
 

@@ -11,6 +11,7 @@ from actors.channel.outbox import Again, Ended, Outbox, OutboxPolicy
 from actors.channel.publishing import Publishing
 from protocol.codec import encode
 from protocol.codes import ErrorCode
+from protocol.errors import StoreUnavailableError
 from protocol.events import DeadLetter, ErrorBody, ResultEvent
 from protocol.interfaces import Accepted, Failure, Fetched, Port
 from protocol.port import Failed, Sent
@@ -19,6 +20,8 @@ from supervisor.backoff import Backoff
 
 FETCH_TIMEOUT_S: Final = 300.0
 STORE_TIMEOUT_S: Final = 30.0
+INTAKE_TIMEOUT_S: Final = 300.0
+"""Far beyond what the store and the bus allow themselves: what the ledger accepted must not be lost to a time-out."""
 EXPIRY_CHECK_S: Final = 1.0
 
 _BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
@@ -147,14 +150,21 @@ class Sending:
             case fetched:
                 context = self._context
                 work = take_in(context.bus, context.ledger, context.clinic, context.channel, fetched)
-                context.errand(work, IntakeEnded, timeout=STORE_TIMEOUT_S)
+                context.errand(work, IntakeEnded, timeout=INTAKE_TIMEOUT_S)
 
     def on_intake(self, message: IntakeEnded) -> None:
-        """The ledger has them."""
-        if isinstance(message.outcome, Failure):
-            self._later(message.outcome)
-            return
-        intake = message.outcome
+        """The ledger has them.
+
+        Raises what is not known to have left the ledger as it was: the channel begins anew and takes up what is there.
+        """
+        match message.outcome:
+            case Failure(error=StoreUnavailableError()):
+                self._later(message.outcome)
+                return
+            case Failure(error=error):
+                raise error
+            case intake:
+                pass
         if intake.refused:
             self._context.log.warning("commands refused", count=intake.refused)
         self._outbox.add(intake.accepted)
