@@ -1,6 +1,6 @@
 """The part of a channel that sends: takes commands from the queue, gives them to the port, settles the answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
@@ -13,7 +13,7 @@ from protocol.codec import encode
 from protocol.codes import ErrorCode
 from protocol.errors import StoreUnavailableError
 from protocol.events import DeadLetter, ErrorBody, ResultEvent
-from protocol.interfaces import Accepted, Failure, Fetched, Port
+from protocol.interfaces import Accepted, Failure, Fetched, Ledger, Port
 from protocol.port import Failed, Sent
 from protocol.subjects import HEADER_CORRELATION
 from supervisor.backoff import Backoff
@@ -37,10 +37,18 @@ class SendingPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered:
-    """What the ledger still owns from before."""
+class Left:
+    """What an earlier life of this channel left in the ledger, each oldest first."""
 
-    outcome: Sequence[Accepted] | Failure
+    unfinished: Sequence[Accepted]
+    unpublished: Sequence[tuple[ResultEvent, Mapping[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What the ledger still owns from before, and the results that it knows of and NATS may not."""
+
+    outcome: Left | Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +125,7 @@ class Sending:
 
     def recover(self) -> None:
         """Take up what the ledger owns; commands are taken from the queue only after that, so order holds."""
-        work = self._context.ledger.unfinished(self._context.channel)
+        work = _left(self._context.ledger, self._context.channel)
         self._context.errand(work, Recovered, timeout=STORE_TIMEOUT_S)
 
     def on_recovered(self, message: Recovered) -> None:
@@ -127,7 +135,9 @@ class Sending:
             return
         self._recovered = True
         self._failures = 0
-        self._outbox.add(message.outcome)
+        for result, headers in message.outcome.unpublished:
+            self._publishing.result(result, headers)
+        self._outbox.add(message.outcome.unfinished)
         self._end(self._outbox.hold_uncertain())
         self._fetch()
         self.pump()
@@ -309,6 +319,10 @@ class Sending:
     def _log(self, accepted: Accepted) -> Any:
         correlation = accepted.headers.get(HEADER_CORRELATION)
         return self._context.log.bind(id=accepted.command.id, correlation_id=correlation)
+
+
+async def _left(ledger: Ledger, channel: str) -> Left:
+    return Left(await ledger.unfinished(channel), await ledger.unpublished(channel))
 
 
 def _answered(id: str) -> Callable[[Sent | Failed | Failure], Answered]:
