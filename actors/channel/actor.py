@@ -124,6 +124,7 @@ class Channel(Actor):
             receiving.PublishDue: self._receiving.on_due,
             publishing.Flushed: self._publishing.flushed,
             publishing.FlushDue: lambda _: self._publishing.due(),
+            publishing.Recorded: self._publishing.recorded,
             CodeAnswered: self._pairing.on_answered,
         }
 

@@ -1,6 +1,7 @@
 """The part of a channel that publishes: results (recorded in the ledger first), states, codes and dead letters.
 
-One flush is out at a time and takes all that waits, so order holds and a busy channel publishes in batches.
+One flush is out at a time and takes all that waits, so order holds and a busy channel publishes in batches. What has to
+wait for NATS is recorded meanwhile: a result that only memory knows would be a second message after a restart.
 """
 
 from collections import deque
@@ -16,7 +17,7 @@ from supervisor.backoff import Backoff
 
 FLUSH_TIMEOUT_S: Final = 30.0
 MOST_WAITING: Final = 1000
-"""Events that may wait while NATS is away; beyond that the oldest go (results stay in the ledger all the same)."""
+"""Events that may wait while NATS is away; beyond that the oldest go, but no result."""
 
 _BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
 
@@ -33,12 +34,21 @@ class FlushDue:
     """The wait after a failed flush is over."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Result:
     """A final result to be recorded and published."""
 
     event: ResultEvent
     headers: Mapping[str, str]
+    recorded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The ledger knows the results that wait for NATS, or not yet."""
+
+    results: list[_Result]
+    failure: Failure | None
 
 
 class Publishing:
@@ -50,6 +60,7 @@ class Publishing:
         self._out: list[Publication | _Result] = []
         self._failures = 0
         self._pausing = False
+        self._recording = False
 
     @property
     def idle(self) -> bool:
@@ -58,8 +69,8 @@ class Publishing:
 
     @property
     def stuck(self) -> bool:
-        """The last flush failed."""
-        return self._failures > 0
+        """The last flush failed; what waits would be known again after a restart."""
+        return self._failures > 0 and not self._unrecorded()
 
     def event(
         self, kind: EventKind | None, event: Event, *parts: str, headers: Mapping[str, str] | None = None
@@ -81,14 +92,19 @@ class Publishing:
 
     def _add(self, item: Publication | _Result) -> None:
         if len(self._waiting) >= MOST_WAITING:
-            self._context.log.error("event dropped: too many wait for NATS", waiting=len(self._waiting))
-            self._waiting.popleft()
+            oldest = next((waiting for waiting in self._waiting if isinstance(waiting, Publication)), None)
+            if oldest is not None:
+                self._context.log.error("event dropped: too many wait for NATS", waiting=len(self._waiting))
+                self._waiting.remove(oldest)
         self._waiting.append(item)
         self.flush()
 
     def flush(self) -> None:
         """Send off what waits, unless a flush is out or pausing."""
-        if self._out or self._pausing or not self._waiting:
+        if self._out or self._pausing:
+            self._record()
+            return
+        if not self._waiting:
             return
         self._out = list(self._waiting)
         self._waiting.clear()
@@ -118,18 +134,49 @@ class Publishing:
         self._pausing = False
         self.flush()
 
+    def _unrecorded(self) -> list[_Result]:
+        return [item for item in self._waiting if isinstance(item, _Result) and not item.recorded]
+
+    def _record(self) -> None:
+        """Have the ledger know the results that wait."""
+        results = self._unrecorded()
+        if self._recording or not results:
+            return
+        self._recording = True
+        work = self._context.ledger.finish(self._context.channel, [result.event for result in results])
+        self._context.errand(
+            work,
+            lambda outcome: Recorded(results, outcome if isinstance(outcome, Failure) else None),
+            timeout=FLUSH_TIMEOUT_S,
+        )
+
+    def recorded(self, outcome: Recorded) -> None:
+        """The ledger has answered. If it failed, the next flush tries again."""
+        self._recording = False
+        if outcome.failure is not None:
+            self._context.log.warning("results not recorded yet", error=str(outcome.failure.error))
+            return
+        for result in outcome.results:
+            result.recorded = True
+        if self._out or self._pausing:
+            self._record()
+
 
 async def _flush(context: Context, items: Sequence[Publication | _Result]) -> None:
     """On the loop. Every step may be repeated: recording is idempotent, and NATS drops what it has by its id."""
     channel = context.channel
-    results = [item.event for item in items if isinstance(item, _Result)]
+    results = [item for item in items if isinstance(item, _Result)]
     if results:
-        await context.ledger.finish(channel, results)
+        unrecorded = [result for result in results if not result.recorded]
+        if unrecorded:
+            await context.ledger.finish(channel, [result.event for result in unrecorded])
+        for result in unrecorded:
+            result.recorded = True
     await context.bus.publish(
         [item if isinstance(item, Publication) else _publication(channel, item) for item in items]
     )
     if results:
-        await context.ledger.published(channel, [result.id for result in results])
+        await context.ledger.published(channel, [result.event.id for result in results])
 
 
 def _publication(channel: str, result: _Result) -> Publication:
