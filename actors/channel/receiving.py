@@ -5,12 +5,13 @@ WhatsApp keeps what we don't take.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from actors.channel.context import Context
-from actors.channel.inbox import Batch, Inbox
+from actors.channel.inbox import Batch, Heard, Inbox
 from protocol.errors import CallTimeoutError, PortGoneError
 from protocol.events import EventMedia, EventReply, MessageEvent, ReceiptEvent, message_id
 from protocol.interfaces import Failure, Port, Publication, Sender
@@ -38,7 +39,6 @@ class Published:
     """A batch is stored by NATS, or not yet."""
 
     batch: Batch
-    port: Port
     failure: Failure | None
 
 
@@ -47,7 +47,6 @@ class PublishDue:
     """Try a batch again."""
 
     batch: Batch
-    port: Port
 
 
 class Receiving:
@@ -72,18 +71,18 @@ class Receiving:
 
     def take(self, event: Inbound, port: Port) -> None:
         """The port heard ``event``."""
-        self._inbox.add(event)
-        self._pump(port)
+        self._inbox.add(Heard(event, port))
+        self._pump()
 
-    def _pump(self, port: Port) -> None:
+    def _pump(self) -> None:
         for batch in self._inbox.take():
             self._out += 1
-            self._send_off(batch, port)
+            self._send_off(batch)
 
-    def _send_off(self, batch: Batch, port: Port) -> None:
+    def _send_off(self, batch: Batch) -> None:
         self._context.errand(
-            _publish(self._context, self._policy, batch.events, port),
-            lambda outcome: Published(batch, port, outcome if isinstance(outcome, Failure) else None),
+            _publish(self._context, self._policy, batch.heard),
+            lambda outcome: Published(batch, outcome if isinstance(outcome, Failure) else None),
             timeout=PUBLISH_TIMEOUT_S + self._policy.media_timeout_s,
         )
 
@@ -93,7 +92,7 @@ class Receiving:
             self._failures = 0
             self._out -= 1
             self._inbox.done(message.batch)
-            self._pump(message.port)
+            self._pump()
             return
         self._failures += 1
         delay = _BACKOFF.delay(self._failures, self._context.random)
@@ -101,28 +100,30 @@ class Receiving:
             "inbound not published yet", error=str(message.failure.error), retry_in_s=round(delay, 2)
         )
         name = f"publish-{id(message.batch)}"
-        self._context.timer(name, delay, PublishDue(message.batch, message.port))
+        self._context.timer(name, delay, PublishDue(message.batch))
 
     def on_due(self, message: PublishDue) -> None:
         """The pause after a failure is over."""
-        self._send_off(message.batch, message.port)
+        self._send_off(message.batch)
 
 
-async def _publish(context: Context, policy: ReceivingPolicy, events: Sequence[Inbound], port: Port) -> None:
+async def _publish(context: Context, policy: ReceivingPolicy, batch: Sequence[Heard]) -> None:
     """On the loop. May be repeated: NATS drops what it has by its id."""
     publications: list[Publication] = []
-    senders = await _senders(context, events)
-    for event in events:
+    senders = await _senders(context, [heard.event for heard in batch])
+    for heard in batch:
+        event = heard.event
         match event:
             case MessageReceived():
                 if policy.from_me or not event.from_me:
-                    media = await _media(context, policy, event, port) if event.media is not None else None
+                    media = await _media(context, policy, event, heard.port) if event.media is not None else None
                     publications.append(_message(context, event, media))
             case ReceiptReceived():
                 publications += [_receipt(context, event, wa_id, senders.get(wa_id)) for wa_id in event.wa_ids]
     if publications:
         await context.bus.publish(publications)
-    port.grant(len(events))
+    for port, count in Counter(heard.port for heard in batch).items():
+        port.grant(count)
 
 
 async def _senders(context: Context, events: Sequence[Inbound]) -> Mapping[str, Sender]:
