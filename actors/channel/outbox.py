@@ -95,10 +95,10 @@ class Outbox:
             self._lane(accepted).waiting.append(accepted)
 
     def expire(self, now: datetime) -> list[Ended]:
-        """Take out what has expired without having been sent."""
+        """Take out what has expired: it is not sent any more. If it may have been sent before, the error says so."""
         ended: list[Ended] = []
         for key, lane in list(self._lanes.items()):
-            for accepted in [a for a in lane.waiting if a.command.expired(now) and not a.uncertain]:
+            for accepted in [a for a in lane.waiting if a.command.expired(now)]:
                 lane.waiting.remove(accepted)
                 ended.append(_expired(accepted))
             self._tidy(key)
@@ -160,7 +160,8 @@ class Outbox:
                 if accepted.attempts >= self._policy.attempts:
                     return self._end(accepted, "failed", code, answer.message)
                 delay = self._policy.backoff.delay(accepted.attempts, random)
-                return self._again(accepted, delay, now, nothing_sent=code.permanence is Permanence.TRANSIENT)
+                nothing_sent = code.permanence is Permanence.TRANSIENT
+                return self._again(replace(accepted, uncertain=not nothing_sent), delay, now, nothing_sent=nothing_sent)
             case _:
                 assert_never(code.permanence)
 
@@ -196,6 +197,9 @@ class Outbox:
 
 
 def _expired(accepted: Accepted) -> Ended:
+    if accepted.uncertain:
+        message = "expires_at passed; an attempt before that may have sent it"
+        return _final(accepted, "expired", ErrorCode.OUTCOME_UNKNOWN, message)
     return _final(accepted, "expired", ErrorCode.EXPIRED, ErrorCode.EXPIRED.meaning)
 
 
