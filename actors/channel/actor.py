@@ -40,7 +40,7 @@ from actors.channel.requests import Connect, Disconnect, Logout, Pair, ShowQr
 from actors.channel.surroundings import Surroundings
 from protocol import port as port_protocol
 from protocol.channel import ChannelSnapshot, ChannelState
-from protocol.errors import ConflictError, NotFoundError, PortError
+from protocol.errors import ConflictError, NotFoundError, PortError, UnavailableError
 from protocol.interfaces import Failure, Port
 from protocol.port import Done, Failed, Inbound, LogOut, PortAnswer, PortEvent, PortSpec, Probe
 from protocol.subjects import EventKind
@@ -159,6 +159,8 @@ class Channel(Actor):
 
     def answer(self, request: Any, reply: Callable[[Any], None]) -> None:
         """Requests from outside."""
+        if self._leaving:
+            raise UnavailableError(f"channel {self._name} is shutting down; try again later")
         match request:
             case Connect():
                 self._step(Open())
@@ -190,6 +192,7 @@ class Channel(Actor):
     def cleanup(self, reason: ExitReason) -> None:
         """Leave no port behind, whatever happened."""
         self._sending.close()
+        self._pairing.refuse(f"the channel ended ({reason})")
         if self._port is not None:
             self._port.kill(f"its channel ended ({reason})")
 
@@ -256,6 +259,9 @@ class Channel(Actor):
             if not isinstance(outcome.error, PortError):
                 self._context.log.error("port not opened", error=repr(outcome.error))
             self._step(PortNotOpened(incarnation, reason))
+            return
+        if incarnation != self._life.incarnation or self._life.phase is PortPhase.ABSENT:
+            outcome.kill("it ended, or was given up, before it was known to be open")
             return
         self._port = outcome
         early, self._early = self._early, []
