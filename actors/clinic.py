@@ -23,11 +23,11 @@ from actors.channel.actor import Channel
 from actors.channel.surroundings import ChannelPolicy, Surroundings
 from protocol.channel import ChannelRecord, ClinicRecord, ClinicSnapshot, ClinicState
 from protocol.interfaces import Bus, ClinicBus, Failure, Ledger, Loop, PortOpener, Store
-from supervisor.actor import Actor, Link, tell
+from supervisor.actor import Actor, Call, Link, tell
 from supervisor.backoff import Backoff
 from supervisor.names import Names
 from supervisor.reasons import Shutdown
-from supervisor.shell import Supervisor, remove_child, start_child
+from supervisor.shell import Supervisor, WhichChildren, remove_child, start_child
 from supervisor.spec import ChildSpec, Intensity, Restart
 
 OPEN_TIMEOUT_S: Final = 60.0
@@ -87,6 +87,11 @@ class _Opened:
 class _Served:
     channels: frozenset[str]
     outcome: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Children:
+    children: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +173,8 @@ class Reconciler(Actor):
         self._served: frozenset[str] | None = None
         self._serving = False
         self._failures = 0
-        self._running: dict[str, ChannelRecord] = {}
+        self._running: dict[str, ChannelRecord | None] | None = None
+        self._cleaning: set[str] = set()
         self._random = Random()  # noqa: S311 - jitter
         self._log = log.bind(clinic=clinic)
 
@@ -177,6 +183,9 @@ class Reconciler(Actor):
         registrar = self._parts.names.whereis("registrar")
         if registrar is not None:
             tell(registrar, ReconcilerUp(self._clinic))
+        supervisor = self._parts.names.whereis(supervisor_name(self._clinic))
+        if supervisor is not None:
+            tell(supervisor, Call(WhichChildren(), lambda answer: self.tell(_Children(answer))))
         self._try_to_open()
         return True
 
@@ -202,8 +211,11 @@ class Reconciler(Actor):
                     "what a removed channel left is not cleaned up yet", channel=channel, error=str(error)
                 )
                 self.timer(f"clean up {channel}", CLEAN_UP_PAUSE_S, _CleanUp(channel))
-            case _CleanedUp():
-                pass
+            case _CleanedUp(channel):
+                self._cleaning.discard(channel)
+                self._reconcile()
+            case _Children(children):
+                self._on_children(children)
             case _CleanUp(channel):
                 self._clean_up(channel)
             case _Closed():
@@ -242,7 +254,7 @@ class Reconciler(Actor):
 
     def _reconcile(self) -> None:
         self.timer("reconcile", RECONCILE_S, _Reconcile())
-        if self._open is None or self._wanted is None:
+        if self._open is None or self._wanted is None or self._running is None:
             return
         supervisor = self._parts.names.whereis(supervisor_name(self._clinic))
         if supervisor is None:
@@ -251,12 +263,22 @@ class Reconciler(Actor):
         if self._served != frozenset(wanted):
             self._serve(frozenset(wanted), self._open[0])
             return
+        for channel, running in self._running.items():
+            if not _same(running, wanted.get(channel)):
+                remove_child(supervisor, channel)
+        for shown in self._parts.board.channels(self._clinic):
+            if shown.channel not in self._running.keys() | wanted.keys():
+                self._forget(shown.channel)
         for channel, record in wanted.items():
-            if channel not in self._running:
+            if channel not in self._running and channel not in self._cleaning:
                 self._running[channel] = record
                 start_child(supervisor, self._channel_spec(record, *self._open))
-        for channel in self._running.keys() - wanted.keys():
-            remove_child(supervisor, channel)
+
+    def _on_children(self, children: object) -> None:
+        """What an earlier incarnation of this reconciler had started runs still."""
+        if isinstance(children, list):
+            self._running = {child.id: None for child in children if child.id != RECONCILER}
+            self._reconcile()
 
     def _serve(self, channels: frozenset[str], bus: ClinicBus) -> None:
         """Have the account take commands for exactly these channels, before any is started or stopped."""
@@ -279,15 +301,20 @@ class Reconciler(Actor):
         self.timer("reconcile", delay, _Reconcile())
 
     def _on_gone(self, channel: str) -> None:
-        self._running.pop(channel, None)
-        if self._open is not None and self._wanted is not None and channel not in self._wanted.channels:
-            self._parts.board.drop_channel(self._clinic, channel)
-            self._clean_up(channel)
+        was = self._running.pop(channel, None) if self._running is not None else None
+        if self._wanted is not None and not _same(was, self._wanted.channels.get(channel)):
+            self._forget(channel)
         self._reconcile()
 
+    def _forget(self, channel: str) -> None:
+        """The channel is no more. One that is added again under its name begins when all of it is cleaned up."""
+        self._cleaning.add(channel)
+        self._parts.board.drop_channel(self._clinic, channel)
+        self._clean_up(channel)
+
     def _clean_up(self, channel: str) -> None:
-        """Remove the session store and the queue of a channel that is gone, unless it is wanted again."""
-        if self._open is None or self._wanted is None or channel in self._wanted.channels:
+        """Remove the session store and the queue of a channel that is gone."""
+        if self._open is None:
             return
         work = _clean_up(self._open[0], channel, self._store_of(channel))
         loop = self._parts.loop
@@ -336,6 +363,11 @@ class Reconciler(Actor):
         )
 
 
+def _same(running: ChannelRecord | None, wanted: ChannelRecord | None) -> bool:
+    """Whether what runs (None: its record is not known) is still wanted, and has not been removed and added again."""
+    return wanted is not None and (running is None or running.created_at == wanted.created_at)
+
+
 def _nothing() -> None:
     """Nothing is being opened."""
 
@@ -350,8 +382,10 @@ async def _open(bus: Bus, store: Store, clinic: str) -> tuple[ClinicBus, Ledger]
 
 
 async def _close(bus: Bus, store: Store, clinic: str) -> None:
-    await bus.close_clinic(clinic, forget=False)
-    await store.close_clinic(clinic)
+    try:
+        await bus.close_clinic(clinic, forget=False)
+    finally:
+        await store.close_clinic(clinic)
 
 
 async def _clean_up(bus: ClinicBus, channel: str, store: Path) -> None:
