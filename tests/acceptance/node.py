@@ -194,12 +194,16 @@ class Node:
         for channel in channels:
             await self.request("POST", f"/api/v1/clinics/{clinic}/channels", {"id": channel})
 
-    async def clinic_in(self, clinic: str, state: str) -> Any:
-        """The clinic, once it is in ``state`` (a clinic's state is not published, so it is asked for)."""
+    async def once(self, path: str, holds: Callable[[Any], bool]) -> Any:
+        """What ``GET path`` answers, once ``holds`` is true of it: for what is not published as an event."""
         async with asyncio.timeout(END_TIMEOUT):
-            while (found := await self.request("GET", f"/api/v1/clinics/{clinic}"))["state"] != state:  # noqa: ASYNC110 - not an event
+            while not holds(found := await self.request("GET", path)):  # noqa: ASYNC110 - not an event
                 await asyncio.sleep(0.1)
             return found
+
+    async def clinic_in(self, clinic: str, state: str) -> Any:
+        """The clinic, once it is in ``state``."""
+        return await self.once(f"/api/v1/clinics/{clinic}", lambda found: bool(found["state"] == state))
 
     async def channel(self, clinic: str, channel: str) -> Any:
         """A channel as it is now."""
