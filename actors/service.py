@@ -1,5 +1,6 @@
 """The actor of a part that runs on the loop or as an OS process: broker, bus, store, nursery, admin endpoint."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -7,7 +8,7 @@ import structlog
 
 from protocol.interfaces import Failure, Loop, Service
 from supervisor.actor import Actor, Link
-from supervisor.reasons import Crash, Shutdown
+from supervisor.reasons import Crash, ExitReason, Shutdown
 
 START_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 10.0
@@ -43,23 +44,22 @@ class ServiceActor(Actor):
         self._name = name
         self._loop = loop
         self._service = service
+        self._starting = True
         self._stopping = False
         self._crash: Exception | None = None
+        self._cancel: Callable[[], None] = _nothing
 
     def initialize(self) -> bool:
         """Begin to start the service."""
-        self._loop.spawn(self._service.start(), lambda o: self.tell(_Up(_failure(o))), timeout=START_TIMEOUT_S)
+        work = self._service.start()
+        self._cancel = self._loop.spawn(work, lambda o: self.tell(_Up(_failure(o))), timeout=START_TIMEOUT_S)
         return False
 
     def handle(self, message: Any) -> None:
         """What became of the service."""
         match message:
-            case _Up(outcome=Failure(error=error)):
-                self.exit(Crash(error))
-            case _Up():
-                log.info("service up", service=self._name)
-                self._watch()
-                self.started()
+            case _Up(outcome):
+                self._on_up(outcome)
             case _Ended(outcome=Failure(error=TimeoutError())):
                 self._watch()
             case _Ended(outcome=outcome) if not self._stopping:
@@ -67,28 +67,54 @@ class ServiceActor(Actor):
                 self._stop_then(ServiceEndedError(f"{self._name} ended: {reason}"))
             case _Ended():
                 pass
-            case _Stopped() if self._crash is not None:
-                self.exit(Crash(self._crash))
-            case _Stopped():
-                self.exit(Shutdown())
+            case _Stopped(outcome):
+                if outcome is not None:
+                    log.error("service not stopped", service=self._name, error=str(outcome.error))
+                self.exit(Shutdown() if self._crash is None else Crash(self._crash))
             case _:
                 super().handle(message)
 
+    def cleanup(self, reason: ExitReason) -> None:
+        """Wait for nothing any more."""
+        self._cancel()
+
+    def _on_up(self, outcome: Failure | None) -> None:
+        self._starting = False
+        if self._stopping:
+            self._stop()
+        elif outcome is not None:
+            self.exit(Crash(outcome.error))
+        else:
+            log.info("service up", service=self._name)
+            self._watch()
+            self.started()
+
     def _watch(self) -> None:
-        self._loop.spawn(self._service.wait(), lambda outcome: self.tell(_Ended(outcome)), timeout=ONE_DAY_S)
+        work = self._service.wait()
+        self._cancel = self._loop.spawn(work, lambda outcome: self.tell(_Ended(outcome)), timeout=ONE_DAY_S)
 
     def shut_down(self) -> None:
         """Stop the service; this actor ends when it has ended."""
         self._stop_then(None)
 
     def _stop_then(self, crash: Exception | None) -> None:
-        """Stop what is left of it, so that it can be started again."""
+        """Stop what is left of it, so that it can be started again; one that is starting is first kept from it."""
         if self._stopping:
             return
         self._stopping = True
         self._crash = crash
+        if self._starting:
+            self._cancel()
+        else:
+            self._stop()
+
+    def _stop(self) -> None:
         work = self._service.stop(timeout=STOP_TIMEOUT_S)
         self._loop.spawn(work, lambda o: self.tell(_Stopped(_failure(o))), timeout=STOP_TIMEOUT_S * 2)
+
+
+def _nothing() -> None:
+    """Nothing is under way."""
 
 
 def _failure(outcome: object) -> Failure | None:
