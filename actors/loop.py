@@ -68,9 +68,11 @@ class AsyncioLoop:
 
         def begin() -> None:
             nonlocal task
-            task = self._loop.create_task(_run(work, deliver, timeout))
             if cancelled:
-                task.cancel()
+                work.close()
+                deliver(Failure(asyncio.CancelledError()))
+            else:
+                task = self._loop.create_task(_run(work, deliver, timeout))
 
         def cancel() -> None:
             nonlocal cancelled
