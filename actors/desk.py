@@ -135,7 +135,7 @@ class Desk:
     async def pair(self, clinic: str, channel: str, phone: str | None) -> PairingCode | QrCode:
         """Begin pairing."""
         if phone is not None:
-            address = Address.parse(phone)
+            address = Address.parse(phone, "phone")
             if address.server != "s.whatsapp.net":
                 raise InvalidAddressError(phone, "phone")
             phone = address.user
