@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from config.sections import Log, Reconnect
-from tests.acceptance.node import Node, settings
+from tests.acceptance.node import Node, NodeError, settings
 from tests.bench.accounts import Channel, patients, raw_phone
 from tests.bench.processes import CpuMeter, child
 from tests.bench.raw import Raw, raw
@@ -23,6 +23,9 @@ from tests.bench.service import Service
 from tests.emulator.client import EmulatorProcess
 
 _MEMORY: Final = "/dev/shm" if Path("/dev/shm").is_dir() else None
+_AWAY: Final = 503
+_INSIST_S: Final = 20.0
+_PAUSE_S: Final = 0.2
 
 Progress = Callable[[str], None]
 
@@ -70,21 +73,21 @@ class Bed:
         for one in channels:
             of[one.clinic].append(one)
         for clinic, together in of.items():
-            await node.add(clinic)
+            await _insist(node, "POST", "/api/v1/clinics", {"id": clinic, "name": clinic})
             await asyncio.gather(*(self._pair(node, one, to) for one in together))
 
     async def _pair(self, node: Node, one: Channel, to: Service) -> None:
         since = datetime.now(UTC)
-        await node.request("POST", f"/api/v1/clinics/{one.clinic}/channels", {"id": one.id})
+        await _insist(node, "POST", f"/api/v1/clinics/{one.clinic}/channels", {"id": one.id})
         await self.emulator.scan(await to.qr(one), one.phone)
         await to.state(one, "connected", since)
 
     async def remove(self, node: Node, channels: Sequence[Channel], left: int) -> None:
         """Remove all but the first ``left`` of ``channels``, and the clinics that have none then."""
         for one in channels[left:]:
-            await node.request("DELETE", f"/api/v1/clinics/{one.clinic}/channels/{one.id}")
+            await _insist(node, "DELETE", f"/api/v1/clinics/{one.clinic}/channels/{one.id}")
         for clinic in sorted({one.clinic for one in channels} - {one.clinic for one in channels[:left]}):
-            await node.request("DELETE", f"/api/v1/clinics/{clinic}")
+            await _insist(node, "DELETE", f"/api/v1/clinics/{clinic}")
 
     @asynccontextmanager
     async def raw(self, store: Path) -> AsyncIterator[Raw]:
@@ -130,6 +133,20 @@ class Bed:
 
     def _around(self) -> dict[str, list[int]]:
         return {"emulator": [self._emulator_pid], "bench": [os.getpid()]}
+
+
+async def _insist(node: Node, method: str, path: str, body: object = None) -> None:
+    """A request that is made again while the node says that NATS is away, as it may be while accounts are changed."""
+    deadline = time.monotonic() + _INSIST_S
+    while True:
+        try:
+            await node.request(method, path, body)
+        except NodeError as error:
+            if error.status != _AWAY or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(_PAUSE_S)
+        else:
+            return
 
 
 @asynccontextmanager

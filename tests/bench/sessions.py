@@ -44,10 +44,10 @@ QUICK: Final = Sizes(counts=(10, 1), raw=(4, 1), repeat=1, kills=10)
 
 _START_COLUMNS: Final = {"first": "s", "median": "s", "last": "s", "ready": "s"}
 _START_NOTE: Final = (
-    "Until the first, the median and the last of n saved sessions are connected; means of so many starts. Node: from\n"
-    "the start of `plantao run` (ready: its ready line); it opens boot.parallel = 4 ports at once, each after a pause,\n"
-    "at random up to boot.jitter_s = 0.2 s. Ports: from the request to fork, all at once, to a nursery that runs.\n"
-    "Raw: from the start of a neonize process for each, all at once."
+    "Until the first, the median and the last of n saved sessions are connected; means of so many starts.\n"
+    "Node: from the start of `plantao run` (ready: its ready line); it opens boot.parallel = 4 ports at once, each\n"
+    "after a random pause of up to boot.jitter_s = 0.2 s. Ports: from the request to fork, all at once, to a nursery\n"
+    "that runs. Raw: from the start of a neonize process for each, all at once."
 )
 _RECOVERY_COLUMNS: Final = {"p50": "s", "largest": "s"}
 _RECOVERY_NOTE: Final = (
@@ -56,7 +56,7 @@ _RECOVERY_NOTE: Final = (
 )
 _MEMORY_NOTE: Final = (
     "Restarted from saved sessions, nothing sent or received; n processes at once. private: Private_Clean and\n"
-    "Private_Dirty; if nobody else has neonize's library in memory, it is in the clean part. PSS: private and its part\n"
+    "Private_Dirty; if nobody else has neonize's library in memory, it is in the clean part. PSS: private and a part\n"
     "of what is shared."
 )
 _MAIN_COLUMNS: Final = {"RSS": "MB", "private": "MB", "per channel": "MB"}
