@@ -99,6 +99,8 @@ class Outbox:
         ended: list[Ended] = []
         for key, lane in list(self._lanes.items()):
             for accepted in [a for a in lane.waiting if a.command.expired(now)]:
+                if accepted is lane.waiting[0]:
+                    lane.not_before = 0.0  # the pause was its own
                 lane.waiting.remove(accepted)
                 ended.append(_expired(accepted))
             self._tidy(key)
