@@ -1,0 +1,63 @@
+"""The parts of a channel on a bench: with fakes around them, in the test's own thread, step by step."""
+
+from collections import deque
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import structlog
+
+from actors.channel.context import Context
+from actors.channel.flights import Flights
+from tests.fakes.memory_bus import MemoryClinicBus
+from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.stepping_loop import SteppingLoop
+
+CLINIC, CHANNEL = "acme", "reception"
+
+
+class Bench:
+    """``run`` does all that can be done now; ``fire`` lets the time of a timer come.
+
+    ``timers``: (seconds, message) by name.
+    """
+
+    def __init__(self) -> None:
+        self.bus = MemoryClinicBus()
+        self.ledger = MemoryLedger(self.bus.bell)
+        self.loop = SteppingLoop()
+        self.handlers: dict[type, Callable[[Any], None]] = {}
+        self.timers: dict[str, tuple[float, Any]] = {}
+        self._told: deque[Any] = deque()
+        self.context = Context(
+            clinic=CLINIC,
+            channel=CHANNEL,
+            bus=self.bus,
+            ledger=self.ledger,
+            loop=self.loop,
+            flights=Flights(),
+            tell=self._told.append,
+            timer=self._timer,
+            random=Random(1),
+            log=structlog.get_logger(),
+        )
+
+    def _timer(self, name: str, seconds: float, message: Any) -> None:
+        assert seconds >= 0
+        self.timers[name] = (seconds, message)
+
+    async def run(self) -> None:
+        """Do what can be done without time passing."""
+        while True:
+            await self.loop.rest()
+            if not self._told:
+                return
+            while self._told:
+                message = self._told.popleft()
+                self.handlers[type(message)](message)
+
+    async def fire(self, name: str) -> None:
+        """The time of a timer has come."""
+        _, message = self.timers.pop(name)
+        self.handlers[type(message)](message)
+        await self.run()
