@@ -40,9 +40,7 @@ PARTS: Final[dict[str, Part]] = {"messages": _messages, "sessions": _sessions}
 
 async def run(options: argparse.Namespace) -> Report:
     """The parts, each on a bed of its own."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    _end_on_signals()
     out = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
     begun, tables = time.monotonic(), list[Table]()
     at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -61,6 +59,21 @@ async def run(options: argparse.Namespace) -> Report:
     progress("done")
     seconds = time.monotonic() - begun
     return Report(at=at, machine=machine(), quick=options.quick, seconds=seconds, tables=tables)
+
+
+def _end_on_signals() -> None:
+    """Cancel the current task at the first SIGINT or SIGTERM; more of them do not disturb the cleaning up."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    signalled: list[bool] = []
+
+    def end() -> None:
+        if not signalled:
+            signalled.append(True)
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
 
 
 def machine() -> dict[str, str | int]:
