@@ -134,6 +134,7 @@ class Channel(Actor):
         """Take up what the ledger owns, and open the first port."""
         self._sending.recover()
         self._step(Began())
+        self._look()
         return True
 
     def handle(self, message: Any) -> None:
