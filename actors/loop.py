@@ -56,7 +56,7 @@ class AsyncioLoop:
     def stop(self) -> None:
         """Cancel what still runs and end the thread; returns when it has ended. Not from the loop's thread."""
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._call(self._loop.stop)
             self._thread.join(STOP_TIMEOUT_S * 2)
 
     def spawn(
