@@ -1,0 +1,81 @@
+"""The registry in memory: what it is told, its watcher hears at once."""
+
+import asyncio
+from collections.abc import Callable
+
+from protocol.channel import ChannelRecord, ClinicRecord
+from protocol.errors import AlreadyExistsError, BusUnavailableError, NotFoundError
+from protocol.interfaces import Wanted
+from tests.fakes.bell import Bell
+
+
+class MemoryRegistry:
+    """``away``: writing raises. ``break_watch`` ends all watches with an error; ``watching`` counts them."""
+
+    def __init__(self, bell: Bell) -> None:
+        self.bell = bell
+        self.away = False
+        self.watching = 0
+        self.clinics: dict[str, ClinicRecord] = {}
+        self.channels: dict[tuple[str, str], ChannelRecord] = {}
+        self._watchers: list[tuple[asyncio.AbstractEventLoop, Callable[[Wanted], None], asyncio.Event]] = []
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(clinics=dict(self.clinics), channels=dict(self.channels))
+
+    def tell(self) -> None:
+        """Tell the watchers how it is now; from any thread."""
+        for loop, deliver, _ in self._watchers:
+            loop.call_soon_threadsafe(deliver, self.wanted)
+
+    def break_watch(self) -> None:
+        for loop, _, broken in self._watchers:
+            loop.call_soon_threadsafe(broken.set)
+
+    async def watch(self, deliver: Callable[[Wanted], None]) -> None:
+        watcher = (asyncio.get_running_loop(), deliver, asyncio.Event())
+        self._watchers.append(watcher)
+        self.watching += 1
+        self.bell.ring()
+        try:
+            deliver(self.wanted)
+            await watcher[2].wait()
+            raise BusUnavailableError("the watch broke")
+        finally:
+            self._watchers.remove(watcher)
+            self.watching -= 1
+            self.bell.ring()
+
+    async def create_clinic(self, record: ClinicRecord) -> None:
+        self._check()
+        if record.id in self.clinics:
+            raise AlreadyExistsError(f"clinic {record.id}")
+        self.clinics[record.id] = record
+        self.tell()
+
+    async def create_channel(self, record: ChannelRecord) -> None:
+        self._check()
+        if record.clinic not in self.clinics:
+            raise NotFoundError(f"clinic {record.clinic}")
+        if (record.clinic, record.id) in self.channels:
+            raise AlreadyExistsError(f"channel {record.clinic}/{record.id}")
+        self.channels[record.clinic, record.id] = record
+        self.tell()
+
+    async def delete_clinic(self, clinic: str) -> None:
+        self._check()
+        if self.clinics.pop(clinic, None) is None:
+            raise NotFoundError(f"clinic {clinic}")
+        self.channels = {key: record for key, record in self.channels.items() if key[0] != clinic}
+        self.tell()
+
+    async def delete_channel(self, clinic: str, channel: str) -> None:
+        self._check()
+        if self.channels.pop((clinic, channel), None) is None:
+            raise NotFoundError(f"channel {clinic}/{channel}")
+        self.tell()
+
+    def _check(self) -> None:
+        if self.away:
+            raise BusUnavailableError("NATS is away")
