@@ -138,10 +138,15 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
+async def _unheard(_: Exception) -> None:
+    """What the client library reports besides: a consumer that it renews while the connection is being closed. What
+    matters is missed by whoever waits for it."""
+
+
 @asynccontextmanager
 async def service(url: str, since: datetime | None = None) -> AsyncIterator[Service]:
     """A service that is connected with the account ``platform``."""
-    connection = await nats.connect(url)
+    connection = await nats.connect(url, error_cb=_unheard)
     try:
         made = Service(connection)
         await made.follow(since)
