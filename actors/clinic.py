@@ -169,9 +169,10 @@ class Reconciler(Actor):
         self._parts = parts
         self._wanted: ClinicWanted | None = None
         self._open: tuple[ClinicBus, Ledger] | None = None
-        self._cancel_opening: Callable[[], None] = _nothing
+        self._cancel_opening: Callable[[], None] = lambda: None
         self._served: frozenset[str] | None = None
         self._serving = False
+        self._closing = False
         self._failures = 0
         self._running: dict[str, ChannelRecord | None] | None = None
         self._cleaning: set[str] = set()
@@ -191,6 +192,8 @@ class Reconciler(Actor):
 
     def handle(self, message: Any) -> None:
         """What is wanted, what was opened, what ended."""
+        if self._closing and not isinstance(message, _Closed):
+            return
         match message:
             case ClinicWanted():
                 self._wanted = message
@@ -225,6 +228,7 @@ class Reconciler(Actor):
 
     def shut_down(self) -> None:
         """Close the account and the database; the channels have ended before."""
+        self._closing = True
         self._cancel_opening()
         work = _close(self._parts.bus, self._parts.store, self._clinic)
         self._parts.loop.spawn(work, lambda o: self.tell(_Closed(_failure(o))), timeout=CLOSE_TIMEOUT_S)
@@ -366,10 +370,6 @@ class Reconciler(Actor):
 def _same(running: ChannelRecord | None, wanted: ChannelRecord | None) -> bool:
     """Whether what runs (None: its record is not known) is still wanted, and has not been removed and added again."""
     return wanted is not None and (running is None or running.created_at == wanted.created_at)
-
-
-def _nothing() -> None:
-    """Nothing is being opened."""
 
 
 def _failure(outcome: object) -> Failure | None:
