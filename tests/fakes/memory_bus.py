@@ -145,6 +145,7 @@ class MemoryClinicBus:
     async def serve_channels(self, channels: Collection[str]) -> None:
         self._check()
         self.served.append(frozenset(channels))
+        self.bell.ring()
 
     async def forget_channel(self, channel: str) -> None:
         self._check()

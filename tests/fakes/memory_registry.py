@@ -10,12 +10,15 @@ from tests.fakes.bell import Bell
 
 
 class MemoryRegistry:
-    """``away``: writing raises. ``break_watch`` ends all watches with an error; ``watching`` counts them."""
+    """``away``: writing raises. ``break_watch`` ends all watches with an error; ``watching`` counts those under way,
+    ``watches`` all that there ever were.
+    """
 
     def __init__(self, bell: Bell) -> None:
         self.bell = bell
         self.away = False
         self.watching = 0
+        self.watches = 0
         self.clinics: dict[str, ClinicRecord] = {}
         self.channels: dict[tuple[str, str], ChannelRecord] = {}
         self._watchers: list[tuple[asyncio.AbstractEventLoop, Callable[[Wanted], None], asyncio.Event]] = []
@@ -37,6 +40,7 @@ class MemoryRegistry:
         watcher = (asyncio.get_running_loop(), deliver, asyncio.Event())
         self._watchers.append(watcher)
         self.watching += 1
+        self.watches += 1
         self.bell.ring()
         try:
             deliver(self.wanted)

@@ -1,0 +1,142 @@
+"""Clinics, their registrar and the desk, with fakes of all that they reach the world by."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pykka import ActorRef
+
+from actors import clinic as clinic_module
+from actors import registrar as registrar_module
+from actors.board import Board
+from actors.clinic import ClinicParts
+from actors.desk import Desk
+from actors.loop import AsyncioLoop
+from actors.registrar import CLINICS, NAME, ClinicGone, Registrar
+from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
+from supervisor.actor import Link, ShutDown, tell
+from supervisor.names import Names
+from supervisor.shell import Supervisor
+from supervisor.spec import ChildSpec, Intensity
+from tests.fakes.bell import Bell
+from tests.fakes.memory_node import MemoryBus, MemoryStore
+from tests.fakes.memory_registry import MemoryRegistry
+from tests.fakes.parent import Parent
+from tests.fakes.scripted_port import AT, ScriptedOpener
+from tests.unit.actors.channel.home import AT_ONCE, POLICY
+
+INTENSITY = Intensity(restarts=100, period_s=60.0)
+
+
+def clinic_record(id: str, name: str = "A clinic") -> ClinicRecord:
+    return ClinicRecord(id=id, name=name, created_at=AT)
+
+
+def channel_record(clinic: str, id: str, created_at: datetime = AT) -> ChannelRecord:
+    return ChannelRecord(clinic=clinic, id=id, name=id, created_at=created_at)
+
+
+class Node:
+    """``start`` starts the tree; before, the registry and the fakes may be set up."""
+
+    def __init__(self, runtime: Path) -> None:
+        self.loop = AsyncioLoop()
+        self.loop.start(lambda: None)
+        self.bell = Bell()
+        self.bus = MemoryBus(self.bell)
+        self.store = MemoryStore(self.bell)
+        self.opener = ScriptedOpener(self.bell)
+        self.registry = MemoryRegistry(self.bell)
+        self.board = Board()
+        self.board.listen(self.bell.ring)
+        self.names = Names()
+        self.runtime = runtime
+        self.desk = Desk(self.board, self.names, self.registry, self.bus, most_channels=3)
+        self.parent = Parent()
+        self.root: ActorRef[Any] | None = None
+
+    def start(self) -> "Node":
+        parts = ClinicParts(
+            bus=self.bus,
+            store=self.store,
+            loop=self.loop,
+            opener=self.opener,
+            board=self.board,
+            names=self.names,
+            policy=POLICY,
+            runtime=self.runtime,
+        )
+
+        def removed(clinic: str) -> None:
+            registrar = self.names.whereis(NAME)
+            if registrar is not None:
+                tell(registrar, ClinicGone(clinic))
+
+        def clinics(link: Link) -> ActorRef[Any]:
+            return Supervisor.start(link, CLINICS, (), INTENSITY, removed, self.names.name(CLINICS))
+
+        def registrar(link: Link) -> ActorRef[Any]:
+            return Registrar.start(link, self.registry, self.loop, parts)
+
+        children = [ChildSpec(id=CLINICS, start=clinics), ChildSpec(id=NAME, start=registrar)]
+        self.root = Supervisor.start(self.parent.link, "root", children, INTENSITY)
+        self.parent.wait_started()
+        return self
+
+    def want(self, clinic: str, *channels: str) -> None:
+        """As an operator of another node would have it."""
+        self.registry.clinics[clinic] = clinic_record(clinic)
+        for channel in channels:
+            self.registry.channels[clinic, channel] = channel_record(clinic, channel)
+        self.registry.tell()
+
+    def wait_clinic(self, clinic: str, state: ClinicState) -> ClinicSnapshot:
+        def look() -> ClinicSnapshot | None:
+            found = self.board.clinic(clinic)
+            return found if found is not None and found.state is state else None
+
+        return self.bell.wait(look, f"clinic {clinic} {state}")
+
+    def wait_channel(self, clinic: str, channel: str, state: ChannelState) -> ChannelSnapshot:
+        def look() -> ChannelSnapshot | None:
+            found = self.board.channel(clinic, channel)
+            return found if found is not None and found.state is state else None
+
+        return self.bell.wait(look, f"channel {clinic}/{channel} {state}")
+
+    def crash(self, name: str) -> None:
+        """Have the actor of this name end without having been told to, and come back."""
+        ref = self.names.whereis(name)
+        assert ref is not None
+        ref.stop(block=False)
+        self.bell.wait(lambda: self.names.whereis(name) not in (None, ref), f"another {name}")
+
+    def end(self) -> None:
+        if self.root is not None and self.root.is_alive():
+            self.bus.away.clear()
+            self.bus.held.clear()
+            for bus in self.bus.clinics.values():
+                bus.away = bus.hanging = False
+            self.opener.let_go()
+            tell(self.root, ShutDown())
+            self.parent.wait_exit()
+        for port in self.opener.ports:
+            port.wait_ended()
+
+
+@contextmanager
+def node(runtime: Path) -> Iterator[Node]:
+    """A node that retries at once, and leaves nothing behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clinic_module, "_BACKOFF", AT_ONCE)
+        patch.setattr(clinic_module, "CLEAN_UP_PAUSE_S", 0.0)
+        patch.setattr(registrar_module, "PAUSE_S", 0.0)
+        place = Node(runtime)
+        try:
+            yield place
+            place.end()
+        finally:
+            place.loop.stop()

@@ -1,0 +1,262 @@
+"""What operators may ask, from the desk to the actors and back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from actors import desk as desk_module
+from protocol import port as p
+from protocol.channel import ChannelState, ClinicState, PairingCode, QrCode
+from protocol.errors import (
+    AlreadyExistsError,
+    BusUnavailableError,
+    ConflictError,
+    InvalidAddressError,
+    InvalidBodyError,
+    InvalidIdError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
+from protocol.subjects import Priority
+from tests.fakes.memory_bus import body_of
+from tests.fakes.scripted_port import UP, silent
+from tests.unit.actors.node import Node
+from tests.unit.actors.node import node as make_node
+
+S, C = ChannelState, ClinicState
+CODE = p.QrShown(code="code-1", valid_s=60.0)
+BAD_NAMES = ["", "A", "a b", "-a", "ü", "a" * 64, "a\n", "../a", "a.b"]
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[Node]:
+    with make_node(tmp_path) as place:
+        place.opener.first_words = [UP]
+        yield place.start()
+
+
+@pytest.fixture
+async def paired(node: Node) -> Node:
+    """A node with one clinic whose one channel is connected."""
+    await node.desk.add_clinic("acme", "Clínica Acme")
+    await node.desk.add_channel("acme", "a")
+    node.wait_channel("acme", "a", S.CONNECTED)
+    return node
+
+
+# -- clinics --
+
+
+async def test_a_clinic_that_is_added_is_there_and_one_that_is_removed_is_not(node: Node) -> None:
+    added = await node.desk.add_clinic("acme", "Clínica Acme", "America/Bahia")
+    assert (added.id, added.name, added.timezone, added.channels) == ("acme", "Clínica Acme", "America/Bahia", {})
+    assert [clinic.id for clinic in await node.desk.clinics()] == ["acme"]
+    await node.desk.remove_clinic("acme")
+    assert await node.desk.clinics() == []
+    with pytest.raises(NotFoundError, match="clinic acme does not exist"):
+        await node.desk.clinic("acme")
+
+
+async def test_a_clinic_has_a_default_name_and_time_zone(node: Node) -> None:
+    added = await node.desk.add_clinic("acme", "")
+    assert (added.name, added.timezone) == ("acme", "America/Sao_Paulo")
+
+
+@pytest.mark.parametrize("id", BAD_NAMES)
+async def test_an_invalid_clinic_id_is_refused(node: Node, id: str) -> None:
+    with pytest.raises(InvalidIdError) as caught:
+        await node.desk.add_clinic(id, "A name")
+    assert caught.value.field == "id"
+    assert node.registry.clinics == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "timezone", "field"),
+    [("x" * 121, None, "name"), ("a\nb", None, "name"), ("ok", "Mars/Olympus", "timezone"), ("ok", "../x", "timezone")],
+)
+async def test_an_invalid_name_or_time_zone_is_refused(node: Node, name: str, timezone: str | None, field: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        await node.desk.add_clinic("acme", name, timezone)
+    assert caught.value.field == field
+    assert node.registry.clinics == {}
+
+
+async def test_a_clinic_cannot_be_added_twice_nor_removed_if_unknown(node: Node) -> None:
+    await node.desk.add_clinic("acme", "")
+    with pytest.raises(AlreadyExistsError):
+        await node.desk.add_clinic("acme", "Another")
+    with pytest.raises(NotFoundError):
+        await node.desk.remove_clinic("beta")
+
+
+async def test_a_registry_that_is_away_is_an_error(node: Node) -> None:
+    node.registry.away = True
+    with pytest.raises(BusUnavailableError):
+        await node.desk.add_clinic("acme", "")
+
+
+async def test_a_clinic_counts_its_channels_by_state_and_says_if_one_needs_attention(paired: Node) -> None:
+    clinic = await paired.desk.clinic("acme")
+    assert (clinic.state, clinic.channels) == (C.RUNNING, {"connected": 1})
+    paired.opener.wait_port().say(p.Replaced())
+    paired.wait_channel("acme", "a", S.ERROR)
+    clinic = await paired.desk.clinic("acme")
+    assert (clinic.state, clinic.channels) == (C.DEGRADED, {"error": 1})
+    assert clinic.reason == "1 of 1 channels need attention"
+
+
+# -- channels --
+
+
+async def test_a_channel_that_is_added_is_there_and_one_that_is_removed_is_not(paired: Node) -> None:
+    added = await paired.desk.add_channel("acme", "b", "Recepção")
+    assert (added.clinic, added.channel, added.name) == ("acme", "b", "Recepção")
+    assert [channel.channel for channel in await paired.desk.channels("acme")] == ["a", "b"]
+    assert len(await paired.desk.channels()) == 2
+    await paired.desk.remove_channel("acme", "a")
+    with pytest.raises(NotFoundError, match="channel acme/a does not exist"):
+        await paired.desk.channel("acme", "a")
+    assert [port.spec.channel for port in paired.opener.alive] == ["b"]
+
+
+async def test_a_removed_channel_can_be_added_again_at_once(paired: Node) -> None:
+    for _ in range(3):
+        await paired.desk.remove_channel("acme", "a")
+        assert (await paired.desk.add_channel("acme", "a")).channel == "a"
+    paired.wait_channel("acme", "a", S.CONNECTED)
+
+
+@pytest.mark.parametrize("id", BAD_NAMES)
+async def test_an_invalid_channel_id_is_refused(paired: Node, id: str) -> None:
+    with pytest.raises(InvalidIdError):
+        await paired.desk.add_channel("acme", id)
+
+
+async def test_a_channel_of_an_unknown_clinic_or_known_id_is_refused(paired: Node) -> None:
+    with pytest.raises(NotFoundError, match="clinic beta"):
+        await paired.desk.add_channel("beta", "a")
+    with pytest.raises(AlreadyExistsError):
+        await paired.desk.add_channel("acme", "a")
+    with pytest.raises(NotFoundError):
+        await paired.desk.remove_channel("acme", "b")
+    with pytest.raises(NotFoundError, match="clinic beta"):
+        await paired.desk.channels("beta")
+
+
+async def test_a_clinic_has_at_most_as_many_channels_as_it_may(paired: Node) -> None:
+    await paired.desk.add_channel("acme", "b")
+    await paired.desk.add_channel("acme", "c")
+    with pytest.raises(ConflictError, match="3 channels, as many as it may"):
+        await paired.desk.add_channel("acme", "d")
+    await paired.desk.remove_channel("acme", "b")
+    await paired.desk.add_channel("acme", "d")
+
+
+async def test_what_does_not_appear_in_time_is_said_to_be_under_way(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "APPEAR_TIMEOUT_S", 0.05)
+    node.store.broken.add("acme")
+    await node.desk.add_clinic("acme", "")
+    with pytest.raises(UnavailableError, match="channel acme/a is registered, but not yet done"):
+        await node.desk.add_channel("acme", "a")
+    node.store.broken.clear()
+    node.wait_channel("acme", "a", S.CONNECTED)
+
+
+# -- requests --
+
+
+async def test_requests_reach_the_channel(paired: Node) -> None:
+    desk = paired.desk
+    assert (await desk.disconnect("acme", "a")).state is S.DISCONNECTED
+    assert (await desk.connect("acme", "a")).state is S.INITIALIZING
+    paired.wait_channel("acme", "a", S.CONNECTED)
+    assert (await desk.logout("acme", "a")).state is S.LOGGED_OUT
+    paired.opener.first_words = [CODE]
+    assert isinstance(await desk.pair("acme", "a", None), QrCode)
+    assert (await desk.qr("acme", "a")).code == "code-1"
+    code = await desk.pair("acme", "a", "+5511988887777")
+    assert isinstance(code, PairingCode)
+    assert code.phone == "5511988887777"
+
+
+@pytest.mark.parametrize("verb", ["connect", "disconnect", "logout", "qr"])
+async def test_a_request_to_an_unknown_channel_is_not_found(paired: Node, verb: str) -> None:
+    for clinic, channel in (("acme", "b"), ("beta", "a")):
+        with pytest.raises(NotFoundError, match=f"channel {clinic}/{channel}"):
+            await getattr(paired.desk, verb)(clinic, channel)
+        with pytest.raises(NotFoundError):
+            await paired.desk.pair(clinic, channel, None)
+
+
+async def test_there_is_no_code_where_none_is_shown(paired: Node) -> None:
+    with pytest.raises(NotFoundError, match="QR code"):
+        await paired.desk.qr("acme", "a")
+    with pytest.raises(ConflictError, match="paired already"):
+        await paired.desk.pair("acme", "a", None)
+
+
+@pytest.mark.parametrize("phone", ["12", "nobody", "1@lid", "123-456@g.us", ""])
+async def test_a_phone_that_is_none_is_refused_by_its_field(paired: Node, phone: str) -> None:
+    with pytest.raises(InvalidAddressError) as caught:
+        await paired.desk.pair("acme", "a", phone)
+    assert caught.value.field == "phone"
+
+
+async def test_a_channel_that_does_not_answer_in_time_is_unavailable(
+    paired: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "LOGOUT_TIMEOUT_S", 0.05)
+    paired.opener.wait_port().answer = silent
+    with pytest.raises(UnavailableError, match=r"channel acme/a: no answer within 0\.05 s"):
+        await paired.desk.logout("acme", "a")
+
+
+async def test_a_channel_that_is_between_two_lives_is_unavailable(paired: Node) -> None:
+    name = "clinic/acme/channel/a"
+    ref = paired.names.whereis(name)
+    assert ref is not None
+    paired.names.unregister(name, ref)
+    with pytest.raises(UnavailableError, match="is starting; try again"):
+        await paired.desk.connect("acme", "a")
+
+
+# -- sending --
+
+
+async def test_a_command_is_queued_as_any_service_would(paired: Node) -> None:
+    assert await paired.desk.send("acme", "a", Priority.HIGH, body_of(id="1")) == "1"
+    result = await asyncio.to_thread(paired.bus.of("acme").wait_result, "1")
+    assert result.status == "sent"
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "field"),
+    [
+        (b"nonsense", InvalidBodyError, "body"),
+        (body_of(id="1", to="12"), InvalidAddressError, "to"),
+        (body_of(id="1", type="poll"), InvalidInputError, "body"),
+    ],
+)
+async def test_a_command_that_cannot_be_sent_is_refused_and_not_queued(
+    paired: Node, body: bytes, error: type[InvalidInputError], field: str
+) -> None:
+    with pytest.raises(error) as caught:
+        await paired.desk.send("acme", "a", Priority.NORMAL, body)
+    assert caught.value.field == field
+    assert paired.bus.of("acme").acked == []
+
+
+async def test_a_command_to_an_unknown_channel_is_not_queued(paired: Node) -> None:
+    with pytest.raises(NotFoundError):
+        await paired.desk.send("acme", "b", Priority.NORMAL, body_of(id="1"))
+
+
+async def test_a_command_while_nats_is_away_is_refused(paired: Node) -> None:
+    paired.bus.of("acme").away = True
+    with pytest.raises(BusUnavailableError):
+        await paired.desk.send("acme", "a", Priority.NORMAL, body_of(id="1"))
