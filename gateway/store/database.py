@@ -32,6 +32,21 @@ _SLICE: Final = 64
 """Rows to decode, at some 15 µs each, before others on the loop get their turn."""
 
 
+class Connection(aiosqlite.Connection):
+    """A connection that does several things in one go, and whose thread can be waited for when opening fails, which
+    aiosqlite stops but doesn't wait for."""
+
+    stopped: asyncio.Future[Any] | None = None
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do ``work`` on the connection's thread."""
+        return cast(T, await self._execute(work, self._conn))  # type: ignore[no-untyped-call]
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        self.stopped = super().stop()
+        return self.stopped
+
+
 class Database:
     """The file at ``path``, of the clinic ``clinic``. All methods are called on one loop.
 
@@ -43,7 +58,7 @@ class Database:
         self._path = path
         self._busy_timeout = busy_timeout
         self._wanted = False
-        self._connection: aiosqlite.Connection | None = None
+        self._connection: Connection | None = None
         self._lock = asyncio.Lock()
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -59,15 +74,16 @@ class Database:
         """Close the file after what was asked before; later calls are refused until ``open``. Never fails."""
         await self._to_its_end(self._close())
 
-    async def transact(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+    async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do ``work`` in one transaction of its own, and commit it; whatever ``work`` raises rolls it back.
 
-        It runs to its end even if the caller is cancelled.
+        ``work`` runs on the connection's thread, all in one go: the loop is woken once for a transaction, not once for
+        each statement. It runs to its end even if the caller is cancelled.
 
         Raises:
             StoreUnavailableError: nothing was changed.
         """
-        return await self._to_its_end(self._use(partial(_transact, work)))
+        return await self._to_its_end(self._use(lambda connection: connection.run(partial(_transact, work))))
 
     async def fetch(self, read: Callable[[Row], T], sql: str, parameters: Mapping[str, Any]) -> list[T]:
         """All rows of a query, each as ``read`` makes it.
@@ -76,9 +92,9 @@ class Database:
             StoreUnavailableError: also if ``read`` finds a row damaged (InvalidBodyError).
         """
 
-        async def work(connection: aiosqlite.Connection) -> list[T]:
+        async def work(connection: Connection) -> list[T]:
             found = []
-            for index, row in enumerate(await fetch(connection, sql, parameters)):
+            for index, row in enumerate(await connection.run(lambda it: fetch(it, sql, parameters))):
                 if index % _SLICE == 0:
                     await asyncio.sleep(0)
                 found.append(read(row))
@@ -106,7 +122,7 @@ class Database:
             self._wanted = False
             await self._disconnect()
 
-    async def _use(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+    async def _use(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         async with self._lock:
             if not self._wanted:
                 raise StoreUnavailableError(f"clinic {self._clinic}: {self._path} is closed: open the clinic again")
@@ -120,7 +136,7 @@ class Database:
     def _unavailable(self, error: BaseException) -> StoreUnavailableError:
         return unavailable(fault_of(error), self._clinic, self._path, error)
 
-    async def _connected(self) -> aiosqlite.Connection:
+    async def _connected(self) -> Connection:
         if self._connection is None:
             self._connection = await _connect(self._path, self._busy_timeout)
         return self._connection
@@ -132,51 +148,38 @@ class Database:
                 await connection.close()
 
 
-# What follows runs inside the transaction that is open on the connection. sqlite3 takes a mapping for named parameters;
-# aiosqlite passes it on, but its annotations do not know it.
+# What follows runs on the connection's thread, inside the transaction that is open.
 
 
-async def fetch(connection: aiosqlite.Connection, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
+def fetch(connection: sqlite3.Connection, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
     """All rows of a query."""
-    return [tuple(row) for row in await connection.execute_fetchall(sql, cast(Any, parameters))]
+    return connection.execute(sql, parameters).fetchall()
 
 
-async def execute(connection: aiosqlite.Connection, sql: str, parameters: Mapping[str, Any]) -> int:
+def execute(connection: sqlite3.Connection, sql: str, parameters: Mapping[str, Any]) -> int:
     """Run one statement; how many rows it changed."""
-    cursor = await connection.execute(sql, cast(Any, parameters))
-    return cursor.rowcount
+    return connection.execute(sql, parameters).rowcount
 
 
-async def execute_many(connection: aiosqlite.Connection, sql: str, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Run one statement for each of ``rows``, which are consumed on the connection's thread; how many rows changed."""
-    cursor = await connection.executemany(sql, cast(Any, rows))
-    return cursor.rowcount
+def execute_many(connection: sqlite3.Connection, sql: str, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Run one statement for each of ``rows``; how many rows changed."""
+    return connection.executemany(sql, rows).rowcount
 
 
-async def _transact(work: Callable[[aiosqlite.Connection], Awaitable[T]], connection: aiosqlite.Connection) -> T:
+def _transact(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
     try:
-        await connection.execute("BEGIN IMMEDIATE")
-        result = await work(connection)
-        await connection.commit()
+        connection.execute("BEGIN IMMEDIATE")
+        result = work(connection)
+        connection.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):  # the first error says more; a full disk has rolled back by itself
-            await connection.rollback()
+            connection.rollback()
         raise
     return result
 
 
-class _Connection(aiosqlite.Connection):
-    """A connection whose thread can be waited for when opening fails, which aiosqlite stops but doesn't wait for."""
-
-    stopped: asyncio.Future[Any] | None = None
-
-    def stop(self) -> asyncio.Future[Any] | None:
-        self.stopped = super().stop()
-        return self.stopped
-
-
-async def _connect(path: Path, busy_timeout: float) -> aiosqlite.Connection:
-    connection = _Connection(partial(_open_file, path, busy_timeout), iter_chunk_size=64)
+async def _connect(path: Path, busy_timeout: float) -> Connection:
+    connection = Connection(partial(_open_file, path, busy_timeout), iter_chunk_size=64)
     try:
         await connection
     except BaseException:

@@ -1,12 +1,11 @@
 """A clinic's ledger: the commands that Plantão owns, how often each was tried, and how it ended."""
 
 import json
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
-
-import aiosqlite
 
 from gateway.store.database import Database, Row, execute, execute_many, fetch
 from gateway.store.queries import load_queries
@@ -88,11 +87,10 @@ class SqliteLedger:
     async def accept(self, channel: str, offers: Sequence[Offer]) -> Sequence[Verdict]:
         """Take ownership of the new ones; one verdict for each offer, in order."""
 
-        async def work(connection: aiosqlite.Connection) -> Sequence[Verdict]:
-            verdicts, fresh = judge(channel, offers, await self._known(connection, channel, offers))
-            # A generator: encoding and hashing happen on the connection's thread, row by row, and not on the loop.
+        def work(connection: sqlite3.Connection) -> Sequence[Verdict]:
+            verdicts, fresh = judge(channel, offers, self._known(connection, channel, offers))
             rows = (command_row(channel, offer, FIRST_RUN) for offer in fresh)
-            await execute_many(connection, self._queries.insert_command, rows)
+            execute_many(connection, self._queries.insert_command, rows)
             return verdicts
 
         return await self._database.transact(work) if offers else []
@@ -110,8 +108,8 @@ class SqliteLedger:
             ConflictError: one of them is final or unknown, so it must not be sent; nothing was changed.
         """
 
-        async def work(connection: aiosqlite.Connection) -> None:
-            changed = await execute(connection, self._queries.begin_attempt, _named(channel, ids=ids))
+        def work(connection: sqlite3.Connection) -> None:
+            changed = execute(connection, self._queries.begin_attempt, _named(channel, ids=ids))
             _all_or_none(changed, len(set(ids)), f"channel {channel}: begin: a command is final or unknown")
 
         await self._database.transact(work)
@@ -128,10 +126,10 @@ class SqliteLedger:
         """
         rows = [result_row(channel, result) for result in results]
 
-        async def work(connection: aiosqlite.Connection) -> None:
-            changed = await execute_many(connection, self._queries.finish_command, rows)
+        def work(connection: sqlite3.Connection) -> None:
+            changed = execute_many(connection, self._queries.finish_command, rows)
             _all_or_none(changed, len(rows), f"channel {channel}: finish: a command or its run is unknown")
-            await execute_many(connection, self._queries.insert_result, rows)
+            execute_many(connection, self._queries.insert_result, rows)
 
         if rows:
             await self._database.transact(work)
@@ -161,11 +159,9 @@ class SqliteLedger:
     async def _change(self, sql: str, parameters: Mapping[str, Any]) -> None:
         await self._database.transact(lambda connection: execute(connection, sql, parameters))
 
-    async def _known(
-        self, connection: aiosqlite.Connection, channel: str, offers: Sequence[Offer]
-    ) -> Mapping[str, Known]:
+    def _known(self, connection: sqlite3.Connection, channel: str, offers: Sequence[Offer]) -> Mapping[str, Known]:
         named = _named(channel, ids=[offer.command.id for offer in offers])
-        rows = await fetch(connection, self._queries.select_known, named)
+        rows = fetch(connection, self._queries.select_known, named)
         return {key: Known(content, None if event is None else read_result(event)) for key, content, event in rows}
 
 
