@@ -75,14 +75,19 @@ class Outbox:
         self._policy = policy
         self._lanes: dict[tuple[str, Priority], _Lane] = {}
         self._flying: dict[str, Accepted] = {}
+        self._busy: set[str] = set()
+        self._waiting = 0
+        self._expiring = 0
 
     def __len__(self) -> int:
-        return len(self._flying) + sum(len(lane.waiting) for lane in self._lanes.values())
+        return len(self._flying) + self._waiting
 
     @property
     def room(self) -> int:
-        """How many more commands may be taken from the queue."""
-        return max(0, self._policy.window - len(self))
+        """How many more commands may be taken from the queue; 0 until a good part of the window is free, so that a
+        busy channel takes them in batches."""
+        room = self._policy.window - len(self)
+        return room if room >= self._policy.window // 4 else 0
 
     @property
     def flying(self) -> int:
@@ -93,15 +98,19 @@ class Outbox:
         """Take what the ledger owns."""
         for accepted in commands:
             self._lane(accepted).waiting.append(accepted)
+            self._count(accepted, 1)
 
     def expire(self, now: datetime) -> list[Ended]:
         """Take out what has expired: it is not sent any more. If it may have been sent before, the error says so."""
         ended: list[Ended] = []
+        if not self._expiring:
+            return ended
         for key, lane in list(self._lanes.items()):
             for accepted in [a for a in lane.waiting if a.command.expired(now)]:
                 if accepted is lane.waiting[0]:
                     lane.not_before = 0.0  # the pause was its own
                 lane.waiting.remove(accepted)
+                self._count(accepted, -1)
                 ended.append(_expired(accepted))
             self._tidy(key)
         return ended
@@ -112,6 +121,7 @@ class Outbox:
         for key, lane in list(self._lanes.items()):
             for accepted in [a for a in lane.waiting if a.uncertain and self._holds(a)]:
                 lane.waiting.remove(accepted)
+                self._count(accepted, -1)
                 message = "it may have been sent before a restart"
                 ended.append(_final(accepted, "held", ErrorCode.OUTCOME_UNKNOWN, message))
             self._tidy(key)
@@ -120,18 +130,20 @@ class Outbox:
     def take(self, now: float) -> list[Accepted]:
         """What is to be given to the port now, in this order; each stays in flight until ``settle`` or ``release``."""
         taken: list[Accepted] = []
-        busy = {str(accepted.command.address) for accepted in self._flying.values()}
+        if len(self._flying) >= self._policy.in_flight:
+            return taken
         for priority in _ORDER:
-            for key, lane in list(self._lanes.items()):
+            for key in [key for key in self._lanes if key[1] is priority]:
                 if len(self._flying) >= self._policy.in_flight:
                     return taken
-                chat, of = key
-                if of is not priority or chat in busy or not lane.waiting or lane.not_before > now:
+                lane = self._lanes[key]
+                if key[0] in self._busy or lane.not_before > now:
                     continue
                 accepted = lane.waiting.popleft()
-                busy.add(chat)
+                self._count(accepted, -1)
                 flying = replace(accepted, attempts=accepted.attempts + 1, uncertain=False)
                 self._flying[accepted.command.id] = flying
+                self._busy.add(key[0])
                 taken.append(flying)
                 self._rotate(key)
         return taken
@@ -146,6 +158,7 @@ class Outbox:
         accepted = self._flying.pop(id, None)
         if accepted is None:
             return None
+        self._busy.discard(self._key(accepted)[0])
         if isinstance(answer, Sent):
             self._tidy(self._key(accepted))
             return Ended(accepted, "sent", accepted.attempts, wa_id=answer.wa_id, sent_at=answer.at)
@@ -177,8 +190,15 @@ class Outbox:
     def _again(self, accepted: Accepted, delay: float, now: float, *, nothing_sent: bool) -> Again:
         lane = self._lane(accepted)
         lane.waiting.appendleft(accepted)
+        self._count(accepted, 1)
         lane.not_before = now + delay
         return Again(accepted, delay, nothing_sent)
+
+    def _count(self, accepted: Accepted, by: int) -> None:
+        """One more or one less waits: counted, so that nothing here grows with the window."""
+        self._waiting += by
+        if accepted.command.expires_at is not None:
+            self._expiring += by
 
     @staticmethod
     def _key(accepted: Accepted) -> tuple[str, Priority]:

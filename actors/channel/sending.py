@@ -299,7 +299,9 @@ class Sending:
             self._bury(end, error)
         self._publishing.result(result, end.accepted.headers)
         code = end.code.value if end.code else None
-        self._log(end.accepted).info("command ended", status=end.status, error_code=code, attempts=end.attempts)
+        # What was sent is told by its event; a line for each would cost more than a quarter of the actor's time.
+        if end.status != "sent":
+            self._log(end.accepted).info("command ended", status=end.status, error_code=code, attempts=end.attempts)
 
     def _bury(self, end: Ended, error: ErrorBody) -> None:
         accepted, context = end.accepted, self._context
