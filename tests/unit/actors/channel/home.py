@@ -62,6 +62,7 @@ class Home:
         )
         self.parent = Parent()
         self.ref = Channel.start(self.parent.link, surroundings)
+        self.parent.wait_started()
         return self
 
     def connected(self, policy: ChannelPolicy = POLICY) -> ScriptedPort:
