@@ -217,9 +217,8 @@ def test_the_pause_of_a_command_that_expired_holds_up_nobody() -> None:
 
 
 def test_there_is_no_room_until_a_quarter_of_the_window_is_free() -> None:
-    box = Outbox(OutboxPolicy(window=8, in_flight=8))
-    box.add(accepted(f"c{n}", to=f"551188800000{n}") for n in range(7))
+    box = outbox(*(accepted(str(number), A) for number in range(7)), window=8)
     assert box.room == 0
     box.take(0.0)
-    box.settle("c0", SENT, 0.0, Random(1))
+    box.settle("0", SENT, 0.0, RANDOM)
     assert box.room == 2
