@@ -21,6 +21,7 @@ from actors.channel.life import (
     ClosePort,
     Effect,
     FromPort,
+    Life,
     LifeEvent,
     LoggedOutByUs,
     Open,
@@ -109,7 +110,7 @@ class Channel(Actor):
         self._port: Port | None = None
         self._early: list[Inbound] = []
         self._last_activity: datetime | None = None
-        self._shown: ChannelSnapshot | None = None
+        self._shown: tuple[Life, int, datetime | None] | None = None
         self._leaving = False
         self._handlers: dict[type, Callable[[Any], None]] = {
             sending.Recovered: self._sending.on_recovered,
@@ -345,10 +346,10 @@ class Channel(Actor):
 
     def _look(self) -> None:
         """After every message: show what changed, answer who waits, and leave when all is done."""
-        snapshot = self.snapshot()
-        if snapshot != self._shown:
-            self._shown = snapshot
-            self._with.board.put_channel(snapshot)
+        showing = (self._life, len(self._sending), self._last_activity)
+        if showing != self._shown:
+            self._shown = showing
+            self._with.board.put_channel(self.snapshot())
         self._pairing.look(self._life.state, self._life.reason, self._life.qr, self._port)
         parts = (self._publishing, self._receiving)
         if (
