@@ -109,6 +109,7 @@ class Sending:
         self._outbox = Outbox(policy.outbox)
         self._port: Port | None = None
         self._cancel_fetch: Callable[[], None] | None = None
+        self._fetched: Sequence[Fetched] = ()
         self._recovered = False
         self._closing = False
         self._failures = 0
@@ -158,12 +159,16 @@ class Sending:
             case Failure():
                 self._later(message.outcome)
             case fetched:
-                context = self._context
-                work = take_in(context.bus, context.ledger, context.clinic, context.channel, fetched)
-                context.errand(work, IntakeEnded, timeout=INTAKE_TIMEOUT_S)
+                self._take_in(fetched)
+
+    def _take_in(self, fetched: Sequence[Fetched]) -> None:
+        context = self._context
+        self._fetched = fetched
+        work = take_in(context.bus, context.ledger, context.clinic, context.channel, fetched)
+        context.errand(work, IntakeEnded, timeout=INTAKE_TIMEOUT_S)
 
     def on_intake(self, message: IntakeEnded) -> None:
-        """The ledger has them.
+        """The ledger has them. What it could not take is offered to it again before anything newer, so order holds.
 
         Raises what is not known to have left the ledger as it was: the channel begins anew and takes up what is there.
         """
@@ -174,7 +179,7 @@ class Sending:
             case Failure(error=error):
                 raise error
             case intake:
-                pass
+                self._fetched = ()
         if intake.refused:
             self._context.log.warning("commands refused", count=intake.refused)
         self._outbox.add(intake.accepted)
@@ -196,6 +201,9 @@ class Sending:
 
     def on_fetch_due(self) -> None:
         """The pause after a failure is over."""
+        if self._fetched:
+            self._take_in(self._fetched)
+            return
         self._cancel_fetch = None
         if self._recovered:
             self._fetch()
