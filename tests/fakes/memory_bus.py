@@ -64,7 +64,7 @@ class MemoryClinicBus:
     def redeliver(self, channel: str) -> None:
         """What was not acknowledged comes again, as it does after the server's ``ack_wait``."""
         given, self._given[channel] = self._given.get(channel, []), []
-        self._queues.setdefault(channel, deque()).extend(given)
+        self._queues.setdefault(channel, deque()).extendleft(reversed(given))
         self._wake()
 
     def come_back(self) -> None:

@@ -202,12 +202,15 @@ async def test_a_queue_that_gives_nothing_for_long_is_asked_again(mouth: Mouth) 
 async def test_a_ledger_that_fails_when_taking_in_loses_nothing(mouth: Mouth) -> None:
     await mouth.start()
     mouth.ledger.failing = True
-    await mouth.send(body_of(id="1"))
+    await mouth.send(body_of(id="1", text="one"))
+    await mouth.send(body_of(id="2", text="two"))
     assert mouth.bus.acked == []
     mouth.ledger.failing = False
-    mouth.bus.redeliver(CHANNEL)
     await mouth.fire("fetch")
-    assert mouth.results == [("1", "sent")]
+    assert mouth.results == [("1", "sent"), ("2", "sent")], "in order"
+    mouth.bus.redeliver(CHANNEL)
+    await mouth.run()
+    assert (mouth.sent, len(mouth.bus.acked)) == (["one", "two"], 2)
 
 
 async def test_nats_lost_between_the_ledger_and_the_acknowledgement_loses_and_doubles_nothing(mouth: Mouth) -> None:
