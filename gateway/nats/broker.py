@@ -8,6 +8,7 @@ and JetStream's own ``jetstream``.
 import asyncio
 import fcntl
 import json
+import math
 import os
 import shutil
 import signal
@@ -16,10 +17,10 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from nats.aio.client import Client
 
 from gateway.nats import accounts as credentials
 from gateway.nats.accounts import Accounts, Place, Role, server_config
+from gateway.nats.client import PatientClient
 from gateway.nats.files import write_private
 from gateway.nats.link import Login
 from gateway.nats.probe import usable
@@ -36,6 +37,8 @@ _RELOAD_TIMEOUT: Final = 15.0
 _LEFT_OVER_TIMEOUT: Final = 5.0
 _PROBE_TIMEOUT: Final = 1.0
 _POLL: Final = 0.01
+_RELOAD_PAUSE: Final = 0.1
+"""Seconds between two reloads at least: each disturbs JetStream's API of all accounts for some milliseconds."""
 
 
 class EmbeddedBroker:
@@ -53,9 +56,10 @@ class EmbeddedBroker:
         self._config = self._directory / "server.conf"
         self._port: int | None = None
         self._accounts: Accounts | None = None
-        self._written: frozenset[str] = frozenset()
+        self._announced: frozenset[str] = frozenset()
         self._effective: frozenset[str] = frozenset()
         self._reloading = asyncio.Lock()
+        self._settled_at = -math.inf
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
 
@@ -78,8 +82,10 @@ class EmbeddedBroker:
             ended = await end_left_over(self._directory / "server.pid", self._config, timeout=_LEFT_OVER_TIMEOUT)
             if ended is not None:
                 log.warning("broker_left_over_ended", pid=ended)
-            self._load_accounts()
-            await self._run(program)
+            # A server that has only just begun does not know SIGHUP yet: it would end.
+            async with self._reloading:
+                self._load_accounts()
+                await self._run(program)
         except OSError as error:
             raise BrokerError(f"{self._directory}: {error.strerror}") from error
 
@@ -127,7 +133,7 @@ class EmbeddedBroker:
     async def ensure_account(self, clinic: str) -> None:
         """Give ``clinic`` an account, with new credentials if it never had one; returns when the server knows it.
 
-        Calls made at the same time share a reload.
+        Calls that come while a reload is under way, or shortly after one, share the next.
 
         Raises:
             InvalidIdError
@@ -140,8 +146,12 @@ class EmbeddedBroker:
             return
         async with self._reloading:
             if clinic not in self._effective:
-                await self._reload()
+                if clinic not in self._announced:
+                    await self._reload()
+                # Should it not come into effect, the next call reloads again.
+                self._announced -= {clinic}
                 await self._until(subjects.account(clinic), present=True)
+                self._effective |= {clinic}
 
     async def remove_account(self, clinic: str) -> None:
         """Remove the account of ``clinic`` with all it holds, and cut its connections; harmless if it has none.
@@ -182,7 +192,7 @@ class EmbeddedBroker:
 
     async def _launch(self, program: Path, port: int) -> None:
         self._clear_ports()
-        await self._write(port)
+        self._effective, self._announced = await self._write(port), frozenset()
         with suppress(FileNotFoundError):
             (self._directory / "server.log").replace(self._directory / "server.log.previous")
         lock = self._lock()
@@ -258,8 +268,9 @@ class EmbeddedBroker:
 
     # -- configuration --
 
-    async def _write(self, port: int) -> None:
-        """Put the accounts and the configuration for ``port`` on disk; credentials first: they can't be made again."""
+    async def _write(self, port: int) -> frozenset[str]:
+        """Put the accounts and the configuration for ``port`` on disk; credentials first: they can't be made again.
+        Returns the clinics that are in it."""
         accounts = self._accounts
         assert accounts is not None
         place = Place(directory=self._directory, port=port, clinic_bytes=self._clinic_bytes)
@@ -272,18 +283,21 @@ class EmbeddedBroker:
                 write_private(self._directory / "port", b"%d" % port)
 
         await asyncio.to_thread(write)
-        self._written = frozenset(accounts.clinics)
+        return frozenset(accounts.clinics)
 
     async def _reload(self) -> None:
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(self._settled_at + _RELOAD_PAUSE - clock())
         if self.pid is None or self._port is None:
             raise BrokerError("nats-server is not running")
-        await self._write(self._port)
+        written = await self._write(self._port)
         os.kill(self.pid, signal.SIGHUP)
+        self._effective &= written
+        self._announced = written - self._effective
 
     async def _until(self, account: str, *, present: bool, login: Login | None = None) -> None:
         """Wait until the server knows ``account``, or no longer does. It says nothing itself: ask until it is so."""
         asked = login or self.login(account)
-        written = self._written
         try:
             async with asyncio.timeout(_RELOAD_TIMEOUT):
                 while self.pid is not None and await usable(asked, timeout=_PROBE_TIMEOUT) is not present:  # noqa: ASYNC110
@@ -292,7 +306,7 @@ class EmbeddedBroker:
             raise BrokerError(f"nats-server did not take over its configuration: {self._last_words()}") from error
         if self.pid is None:
             raise BrokerError(f"nats-server ended: {self._last_words()}")
-        self._effective = written
+        self._settled_at = asyncio.get_running_loop().time()
 
 
 async def _delete_streams(login: Login) -> None:
@@ -302,7 +316,7 @@ async def _delete_streams(login: Login) -> None:
         log.debug("nats_client_error", error=str(error))
 
     with translating("deleting the streams of an account"):
-        nc = Client()
+        nc = PatientClient()
         try:
             await nc.connect(
                 login.server,

@@ -7,7 +7,7 @@ old connection's subscriptions by mistake.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
@@ -19,6 +19,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from gateway.nats.accounts import MAX_PAYLOAD, Role
+from gateway.nats.client import PatientClient
 from gateway.nats.translate import translating
 from protocol.errors import BusUnavailableError, PlantaoError
 
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 CONNECT_TIMEOUT: Final = 5.0
 REQUEST_TIMEOUT: Final = 10.0
 """Seconds that an answer may take; a server that is synced to disk, busy and full still answers in far less."""
+_SET_UP_TIMEOUT: Final = 30.0
 _BACKOFF_BASE: Final = 0.1
 _BACKOFF_CAP: Final = 5.0
 _PING_INTERVAL: Final = 10
@@ -63,16 +65,6 @@ class Broker(Protocol):
     async def remove_account(self, clinic: str) -> None:
         """End the clinic's account with all it holds, and cut its connections; does nothing if the accounts are not
         ours to remove. Raises BusUnavailableError."""
-
-
-class _Client(Client):
-    """The library's client, which on closing writes what is pending into a socket that may be gone: that raises, leaves
-    its tasks behind and skips ``closed_cb``. What must not be lost is flushed before closing."""
-
-    async def _close(self, status: int, do_cbs: bool = True) -> None:
-        self._pending.clear()
-        self._pending_data_size = 0
-        await super()._close(status, do_cbs)
 
 
 class Connection:
@@ -115,7 +107,7 @@ class Link:
         self,
         broker: Broker,
         account: str,
-        set_up: Callable[[Connection], Awaitable[None]],
+        set_up: Callable[[Connection], Coroutine[Any, Any, None]],
         *,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -196,7 +188,7 @@ class Link:
     async def _connect(self) -> Connection:
         login = self._broker.login(self._account)
         lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        nc = _Client()
+        nc = PatientClient()
 
         async def on_closed() -> None:
             if not lost.done():
@@ -224,7 +216,10 @@ class Link:
                         error_cb=on_error,
                     )
             connection = Connection(nc, lost)
-            await self._set_up(connection)
+            # Given up with the connection: a server in the middle of a reload may cut one that has just begun.
+            await connection.during(
+                self._set_up(connection), f"preparing the NATS account {self._account}", timeout=_SET_UP_TIMEOUT
+            )
             _obey_cancellation()
         except BaseException:
             await _end(nc)

@@ -14,7 +14,7 @@ from gateway.nats.bus import NatsBus
 from gateway.nats.link import Connection, Link
 from protocol import subjects
 from protocol.errors import BusUnavailableError
-from tests.integration.nats.conftest import SMALL
+from tests.integration.nats.conftest import SMALL, crash
 
 
 @contextmanager
@@ -100,3 +100,24 @@ async def test_a_closed_link_has_no_connection_to_give(broker: EmbeddedBroker) -
     await link.close()
     with pytest.raises(BusUnavailableError, match="plantao: closed"):
         await asyncio.wait_for(link.connection(), 1)
+
+
+async def test_preparing_an_account_is_given_up_with_its_connection(broker: EmbeddedBroker) -> None:
+    preparing = asyncio.Event()
+    times = 0
+
+    async def never_answered_at_first(connection: Connection) -> None:
+        nonlocal times
+        times += 1
+        preparing.set()
+        if times == 1:
+            await asyncio.get_running_loop().create_future()
+
+    link = Link(broker, subjects.ACCOUNT_NODE, never_answered_at_first, jitter=lambda: 0)
+    link.open(lambda _: None)
+    await preparing.wait()
+    await crash(broker)
+    await broker.start()
+    await link.connection(timeout=5)
+    await link.close()
+    assert times == 2
