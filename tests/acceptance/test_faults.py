@@ -143,6 +143,25 @@ async def test_a_stream_error_515_is_nobodys_business(service: Listener, emulato
     assert service.seen("state", state="error") == []
 
 
+@pytest.mark.usefixtures("paired")
+@pytest.mark.parametrize("code", ["401", "503", "516"])
+async def test_a_stream_error_that_ends_the_connection_is_survived(
+    service: Listener, emulator: EmulatorProcess, code: str
+) -> None:
+    await emulator.fault("stream_error", phone=PHONE, code=code, count=1)
+    await goes_and_comes_back(service)
+    await sends(service, "again")
+
+
+@pytest.mark.usefixtures("paired")
+async def test_a_slow_server_is_no_dead_one(service: Listener, emulator: EmulatorProcess) -> None:
+    slow = await emulator.fault("delay", phone=PHONE, seconds=0.7)
+    await sends(service, "slowly")
+    await emulator.clear(slow)
+    await sends(service, "fast")
+    assert service.seen("state", state="reconnecting") == []
+
+
 async def test_pairing_that_never_connects_heals_by_itself(
     node: Node, service: Listener, emulator: EmulatorProcess
 ) -> None:
