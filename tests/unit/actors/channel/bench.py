@@ -22,9 +22,10 @@ class Bench:
     ``timers``: (seconds, message) by name.
     """
 
-    def __init__(self) -> None:
-        self.bus = MemoryClinicBus()
-        self.ledger = MemoryLedger(self.bus.bell)
+    def __init__(self, before: "Bench | None" = None) -> None:
+        """``before``: an earlier life, whose queue and ledger are taken over."""
+        self.bus: MemoryClinicBus = before.bus if before else MemoryClinicBus()
+        self.ledger: MemoryLedger = before.ledger if before else MemoryLedger(self.bus.bell)
         self.loop = SteppingLoop()
         self.handlers: dict[type, Callable[[Any], None]] = {}
         self.timers: dict[str, tuple[float, Any]] = {}

@@ -27,8 +27,8 @@ A, B = "5511900000001", "5511900000002"
 class Mouth(Bench):
     """The sending part with its publishing part, and a port to send through."""
 
-    def __init__(self, **outbox: object) -> None:
-        super().__init__()
+    def __init__(self, before: Bench | None = None, **outbox: object) -> None:
+        super().__init__(before)
         settings = {"backoff": Backoff(base_s=0.0)} | outbox
         policy = SendingPolicy(outbox=OutboxPolicy(**settings))  # type: ignore[arg-type]  # a test's settings
         self.publishing = Publishing(self.context)
