@@ -107,7 +107,7 @@ class SendingModel(RuleBasedStateMachine):
         self.clock.seconds += self.mouth.timers[name][0]
         self.runner.run(self.mouth.fire(name))
 
-    @rule(rarely=st.integers(0, 5))
+    @rule(rarely=st.integers(0, 2))
     def the_channel_crashes(self, rarely: int) -> None:
         """At a quiet moment: what it had sent is known to the ledger, or counts as uncertain. What it had fetched and
         not acknowledged comes again before anything newer (the server's order is not this part's to keep)."""
