@@ -1,6 +1,6 @@
 """How actors and gateways reach each other without knowing each other.
 
-Everything ``async`` runs on the one asyncio loop (DESIGN: the ``loop`` actor). Actors live on threads of their own and
+Everything ``async`` runs on the one asyncio loop (owned by the ``loop`` actor). Actors live on threads of their own and
 start such work with ``Loop.spawn``, whose outcome comes back through a callback that only puts a message into the
 actor's inbox. Gateways reach the actors through ``Operations``.
 """
