@@ -1,5 +1,5 @@
 """What neonize's error texts mean, in one table, first match first. whatsmeow has no error codes: its texts are all
-there is, so they are read here and nowhere else (NEONIZE facts: send_message, PairPhone, upload and download)."""
+there is, so they are read here and nowhere else (of send_message, PairPhone, upload and download)."""
 
 import re
 from typing import Final
