@@ -231,7 +231,7 @@ class Reconciler(Actor):
         self._closing = True
         self._cancel_opening()
         work = _close(self._parts.bus, self._parts.store, self._clinic)
-        self._parts.loop.spawn(work, lambda o: self.tell(_Closed(_failure(o))), timeout=CLOSE_TIMEOUT_S)
+        self._parts.loop.spawn(work, lambda o: self.tell(_Closed(Failure.of(o))), timeout=CLOSE_TIMEOUT_S)
 
     # -- opening --
 
@@ -290,7 +290,7 @@ class Reconciler(Actor):
             return
         self._serving = True
         work = bus.serve_channels(channels)
-        self._parts.loop.spawn(work, lambda o: self.tell(_Served(channels, _failure(o))), timeout=OPEN_TIMEOUT_S)
+        self._parts.loop.spawn(work, lambda o: self.tell(_Served(channels, Failure.of(o))), timeout=OPEN_TIMEOUT_S)
 
     def _on_served(self, channels: frozenset[str], outcome: Failure | None) -> None:
         self._serving = False
@@ -322,7 +322,7 @@ class Reconciler(Actor):
             return
         work = _clean_up(self._open[0], channel, self._store_of(channel))
         loop = self._parts.loop
-        loop.spawn(work, lambda o: self.tell(_CleanedUp(channel, _failure(o))), timeout=OPEN_TIMEOUT_S)
+        loop.spawn(work, lambda o: self.tell(_CleanedUp(channel, Failure.of(o))), timeout=OPEN_TIMEOUT_S)
 
     def _channel_spec(self, record: ChannelRecord, bus: ClinicBus, ledger: Ledger) -> ChildSpec:
         parts = self._parts
@@ -370,10 +370,6 @@ class Reconciler(Actor):
 def _same(running: ChannelRecord | None, wanted: ChannelRecord | None) -> bool:
     """Whether what runs (None: its record is not known) is still wanted, and has not been removed and added again."""
     return wanted is not None and (running is None or running.created_at == wanted.created_at)
-
-
-def _failure(outcome: object) -> Failure | None:
-    return outcome if isinstance(outcome, Failure) else None
 
 
 async def _open(bus: Bus, store: Store, clinic: str) -> tuple[ClinicBus, Ledger]:

@@ -17,6 +17,10 @@ STOP_TIMEOUT_S: Final = 5.0
 log = structlog.get_logger(__name__)
 
 
+def nothing() -> None:
+    """Cancels no work: what a cancel is before there is any."""
+
+
 class LoopEndedError(Exception):
     """The loop's thread ended without having been asked to."""
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import structlog
 
 from actors.clinic import ClinicParts, ClinicWanted, ReconcilerUp, clinic_spec, reconciler_name
+from actors.loop import nothing
 from protocol.interfaces import Failure, Loop, Registry, Wanted
 from supervisor.actor import Actor, Call, Link, tell
 from supervisor.reasons import ExitReason
@@ -63,7 +64,7 @@ class Registrar(Actor):
         self._parts = parts
         self._wanted: Wanted | None = None
         self._running: set[str] | None = None
-        self._cancel_watch: Callable[[], None] = _nothing
+        self._cancel_watch: Callable[[], None] = nothing
 
     def initialize(self) -> bool:
         """Watch the registry, and see which clinics run already."""
@@ -107,7 +108,7 @@ class Registrar(Actor):
         work = self._registry.watch(lambda wanted: self.tell(_Changed(wanted)))
         self._cancel_watch = self._loop.spawn(
             work,
-            lambda outcome: self.tell(_WatchEnded(outcome if isinstance(outcome, Failure) else None)),
+            lambda outcome: self.tell(_WatchEnded(Failure.of(outcome))),
             timeout=ONE_DAY_S,
         )
 
@@ -137,7 +138,3 @@ class Registrar(Actor):
             return
         channels = {channel: record for (of, channel), record in self._wanted.channels.items() if of == clinic}
         tell(reconciler, ClinicWanted(self._wanted.clinics[clinic], channels))
-
-
-def _nothing() -> None:
-    """Nothing is watched."""

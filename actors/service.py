@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import structlog
 
+from actors.loop import nothing
 from protocol.interfaces import Failure, Loop, Service
 from supervisor.actor import Actor, Link
 from supervisor.reasons import Crash, ExitReason, Shutdown
@@ -47,12 +48,12 @@ class ServiceActor(Actor):
         self._starting = True
         self._stopping = False
         self._crash: Exception | None = None
-        self._cancel: Callable[[], None] = _nothing
+        self._cancel: Callable[[], None] = nothing
 
     def initialize(self) -> bool:
         """Begin to start the service."""
         work = self._service.start()
-        self._cancel = self._loop.spawn(work, lambda o: self.tell(_Up(_failure(o))), timeout=START_TIMEOUT_S)
+        self._cancel = self._loop.spawn(work, lambda o: self.tell(_Up(Failure.of(o))), timeout=START_TIMEOUT_S)
         return False
 
     def handle(self, message: Any) -> None:
@@ -110,12 +111,4 @@ class ServiceActor(Actor):
 
     def _stop(self) -> None:
         work = self._service.stop(timeout=STOP_TIMEOUT_S)
-        self._loop.spawn(work, lambda o: self.tell(_Stopped(_failure(o))), timeout=STOP_TIMEOUT_S * 2)
-
-
-def _nothing() -> None:
-    """Nothing is under way."""
-
-
-def _failure(outcome: object) -> Failure | None:
-    return outcome if isinstance(outcome, Failure) else None
+        self._loop.spawn(work, lambda o: self.tell(_Stopped(Failure.of(o))), timeout=STOP_TIMEOUT_S * 2)

@@ -24,9 +24,6 @@ import structlog
 from config.sections import Log
 from protocol.ids import mask
 
-CONTEXT: Final = ("clinic", "channel", "correlation_id")
-"""The fields that say whose line it is; bound with ``bound`` or given with each line."""
-
 DROPPED: Final = frozenset(
     {
         "admin_key", "api_key", "authorization", "body", "caption", "command", "cookie", "credentials", "data",

@@ -32,6 +32,11 @@ class Failure:
 
     error: BaseException
 
+    @classmethod
+    def of(cls, outcome: object) -> "Failure | None":
+        """``outcome`` if it is a failure: for work whose result does not matter."""
+        return outcome if isinstance(outcome, cls) else None
+
 
 class Loop(Protocol):
     """The one asyncio loop, as actors see it."""
@@ -165,11 +170,7 @@ class ClinicBus(Protocol):
         """
 
     async def put_media(self, name: str, data: bytes, *, mime: str) -> None:
-        """Store media of an inbound message in the Object Store under ``name``.
-
-        Raises:
-            BusUnavailableError
-        """
+        """Store media of an inbound message in the Object Store under ``name``. Raises BusUnavailableError."""
 
     async def get_media(self, name: str, *, limit: int) -> bytes:
         """Media of an outgoing message, at most ``limit`` bytes.

@@ -128,7 +128,7 @@ class Outbox:
         return ended
 
     def take(self, now: float) -> list[Accepted]:
-        """What is to be given to the port now, in this order; each stays in flight until ``settle`` or ``release``."""
+        """What is to be given to the port now, in this order; each stays in flight until ``settle``."""
         taken: list[Accepted] = []
         if len(self._flying) >= self._policy.in_flight:
             return taken

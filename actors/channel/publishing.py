@@ -110,7 +110,7 @@ class Publishing:
         self._waiting.clear()
         self._context.errand(
             _flush(self._context, self._out),
-            lambda outcome: Flushed(outcome if isinstance(outcome, Failure) else None),
+            lambda outcome: Flushed(Failure.of(outcome)),
             timeout=FLUSH_TIMEOUT_S,
         )
 
@@ -146,7 +146,7 @@ class Publishing:
         work = self._context.ledger.finish(self._context.channel, [result.event for result in results])
         self._context.errand(
             work,
-            lambda outcome: Recorded(results, outcome if isinstance(outcome, Failure) else None),
+            lambda outcome: Recorded(results, Failure.of(outcome)),
             timeout=FLUSH_TIMEOUT_S,
         )
 

@@ -82,7 +82,7 @@ class Receiving:
     def _send_off(self, batch: Batch) -> None:
         self._context.errand(
             _publish(self._context, self._policy, batch.heard),
-            lambda outcome: Published(batch, outcome if isinstance(outcome, Failure) else None),
+            lambda outcome: Published(batch, Failure.of(outcome)),
             timeout=PUBLISH_TIMEOUT_S + self._policy.media_timeout_s,
         )
 

@@ -100,7 +100,7 @@ class OutboxDue:
 
 
 class Sending:
-    """Belongs to one channel's actor. ``sent`` and ``failed`` count final results since its start."""
+    """Belongs to one channel's actor."""
 
     def __init__(self, context: Context, policy: SendingPolicy, publishing: Publishing) -> None:
         self._context = context
@@ -268,7 +268,7 @@ class Sending:
             case Ended():
                 self._end([settled])
             case Again(accepted=accepted, delay_s=delay, nothing_sent=nothing_sent):
-                self._log(accepted).info("send again", error_code=answer_code(answer), retry_in_s=round(delay, 2))
+                self._log(accepted).info("send again", error_code=_code_of(answer), retry_in_s=round(delay, 2))
                 if nothing_sent:
                     work = self._context.ledger.retry(self._context.channel, message.id)
                     self._context.errand(work, RetryMarked, timeout=STORE_TIMEOUT_S)
@@ -339,6 +339,6 @@ def _answered(id: str) -> Callable[[Sent | Failed | Failure], Answered]:
     return lambda outcome: Answered(id, outcome)
 
 
-def answer_code(answer: Sent | Failed) -> str | None:
+def _code_of(answer: Sent | Failed) -> str | None:
     """The error code of an answer, for a log."""
     return answer.code if isinstance(answer, Failed) else None

@@ -69,8 +69,6 @@ _READ: Final = 1 << 16
 _PR_SET_NAME: Final = 15
 _FAILED: Final = 1
 
-Leave = Callable[[str], None]
-
 
 def run(descriptor: int, log: int, in_child: Callable[[], None] | None) -> NoReturn:
     """Be a port: the whole life of the process. ``descriptor`` is its end of the socket pair, ``log`` takes what Go
