@@ -1,351 +1,416 @@
-"""The decisions of a one_for_one supervisor. Pure: ``step(state, event, now) -> (state, effects)``.
+"""The decisions of a supervisor, pure: ``step(state, event, now) -> (state, effects)``.
 
-Two laws: static children are started one after another, each once the one before it is up, and stopped in the reverse
-order, after the dynamic ones, which are stopped all at once (as OTP does with simple_one_for_one); and at any moment a
-child has at most one incarnation that has not been heard to end (or been abandoned). What a past incarnation says is
-dropped.
+OTP's supervisor waits for each child that it starts or stops, and what arrives meanwhile stays in its mailbox. Here the
+waiting is a value: a ``Work`` says what is still to be stopped, then started, and what for. The laws:
+
+- one work at a time, and the mailbox in order; with ``independent`` children, one work at a time for each child;
+- within a work one child after another: stops in reverse start order, starts in start order, each when the one before
+  it is done; but independent and dynamic children are all told to end at once;
+- a child has at most one process that has not been heard to end; what a past incarnation says is dropped;
+- an end noticed while its child is being stopped anyway is absorbed by that.
 """
 
-from dataclasses import dataclass, replace
-from enum import Enum
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import assert_never
 
-from supervisor.reasons import Crash, ExitReason, Shutdown
-from supervisor.spec import ChildSpec, Intensity, Restart
-
-
-class ChildPhase(Enum):
-    """Where a child is in its life."""
-
-    QUEUED = "queued"
-    """Not started yet: those before it in the start order are not up."""
-    STARTING = "starting"
-    RUNNING = "running"
-    WAITING = "waiting"
-    """Ended, and its restart is delayed (extension ``backoff``)."""
-    STOPPING = "stopping"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Child:
-    """One child as the supervisor sees it. ``attempt`` counts restarts since it was last stable."""
-
-    spec: ChildSpec
-    phase: ChildPhase = ChildPhase.QUEUED
-    incarnation: int = 0
-    attempt: int = 0
-    up_since: float = 0.0
-    dynamic: bool = False
-    removing: bool = False
-    restarts: int = 0
-    last_exit: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """``restarts`` are the times of the restarts within the period; ``stopping`` is set from the decision to end on;
-    ``abandoned`` are the incarnations that were left behind and may still say something."""
-
-    intensity: Intensity
-    children: tuple[Child, ...] = ()
-    booting: bool = True
-    stopping: ExitReason | None = None
-    restarts: tuple[float, ...] = ()
-    abandoned: tuple[tuple[str, int], ...] = ()
-
-    def find(self, id: str) -> Child | None:
-        """The child ``id``."""
-        return next((child for child in self.children if child.spec.id == id), None)
-
-
-# -- events --
-
-
-@dataclass(frozen=True, slots=True)
-class Boot:
-    """Start the static children."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The child is up: its ``initialize`` has returned."""
-
-    id: str
-    incarnation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Exited:
-    """The child has ended."""
-
-    id: str
-    incarnation: int
-    reason: ExitReason
-
-
-@dataclass(frozen=True, slots=True)
-class AddChild:
-    """Start a child that the supervisor did not have from the beginning."""
-
-    spec: ChildSpec
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveChild:
-    """Stop a child and forget its spec."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class RestartDue:
-    """The delay before a restart is over."""
-
-    id: str
-    incarnation: int
-
-
-@dataclass(frozen=True, slots=True)
-class ShutdownTimedOut:
-    """The child did not end in its time."""
-
-    id: str
-    incarnation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """End, with all children."""
-
-    reason: ExitReason
-
-
-Event = Boot | Started | Exited | AddChild | RemoveChild | RestartDue | ShutdownTimedOut | Stop
-
-
-# -- effects --
-
-
-@dataclass(frozen=True, slots=True)
-class StartChild:
-    """Start this incarnation."""
-
-    spec: ChildSpec
-    incarnation: int
-
-
-@dataclass(frozen=True, slots=True)
-class StopChild:
-    """Tell this incarnation to end, and watch its time."""
-
-    spec: ChildSpec
-    incarnation: int
-
-
-@dataclass(frozen=True, slots=True)
-class AbandonChild:
-    """It did not end in its time: a thread can't be killed, so it is left behind, and reported."""
-
-    spec: ChildSpec
-    incarnation: int
-
-
-@dataclass(frozen=True, slots=True)
-class DelayRestart:
-    """Say ``RestartDue`` after the delay that the child's backoff draws for ``attempt``."""
-
-    spec: ChildSpec
-    incarnation: int
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class ChildRemoved:
-    """The child is gone and forgotten."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Booted:
-    """All static children are up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """The supervisor ends; no child is left."""
-
-    reason: ExitReason
-
-
-Effect = StartChild | StopChild | AbandonChild | DelayRestart | ChildRemoved | Booted | Exit
-
-
-class ChildStartError(Exception):
-    """A static child did not come up at first start, so the supervisor does not either."""
-
-    def __init__(self, id: str, reason: ExitReason) -> None:
-        super().__init__(f"child {id} failed to start: {reason}")
-        self.id = id
-        self.reason = reason
+from supervisor.reasons import ExitReason, FailedToStartChild, Shutdown, is_normal
+from supervisor.requests import consider, subject
+from supervisor.spec import ABANDON, AutoShutdown, ChildSpec, Flags, Restart, Strategy
+from supervisor.state import (
+    ABSENT,
+    Answer,
+    Asked,
+    Begin,
+    Boot,
+    Booted,
+    Child,
+    Count,
+    Defer,
+    DelayRestart,
+    Done,
+    Effect,
+    End,
+    Ended,
+    Event,
+    Exit,
+    Exited,
+    Ignored,
+    KillChild,
+    Launch,
+    Park,
+    Phase,
+    Refused,
+    Reply,
+    Request,
+    RestartDue,
+    Revive,
+    Serve,
+    SignalShutdown,
+    Started,
+    State,
+    Stop,
+    TimedOut,
+    TryAgain,
+    Why,
+    Work,
+)
+
+
+def begin(flags: Flags, specs: Iterable[ChildSpec]) -> State:
+    """A supervisor before its first event, ``Begin``. ``specs`` have been checked."""
+    listed = list(specs)
+    if flags.strategy is Strategy.DYNAMIC:
+        return State(flags=flags, template=listed[0])
+    return State(flags=flags, children={spec.id: Child(spec=spec) for spec in listed})
 
 
 def step(state: State, event: Event, now: float) -> tuple[State, list[Effect]]:
-    """What follows from ``event`` at ``now`` (monotonic seconds). ``Boot`` is the first event."""
-    state, effects = _decide(state, event, now)
-    state, more = _boot_on(state)
-    return state, effects + more
+    """What follows from ``event`` at ``now`` (monotonic seconds)."""
+    return _Step(state, now).take(event)
 
 
-def _decide(state: State, event: Event, now: float) -> tuple[State, list[Effect]]:
+class _Step:
+    """One step: a cursor over the state as it changes, and the effects gathered on the way."""
+
+    def __init__(self, state: State, now: float) -> None:
+        self.state = state
+        self.now = now
+        self.effects: list[Effect] = []
+
+    def take(self, event: Event) -> tuple[State, list[Effect]]:
+        if isinstance(event, Stop):
+            self.end(event.reason)
+        elif not self.awaited(event):
+            self.state = replace(self.state, mailbox=(*self.state.mailbox, event))
+        self.go_on()
+        return self.state, self.effects
+
+    # -- the mailbox --
+
+    def go_on(self) -> None:
+        """Advance what is under way; then attend to the mailbox, as far as that leaves room."""
+        while True:
+            for work in self.state.works:
+                self.advance(work)
+            event = next((event for event in self.state.mailbox if not self.must_wait(event)), None)
+            if event is None:
+                return
+            self.take_out(event)
+            self.attend(event)
+
+    def must_wait(self, event: Event) -> bool:
+        works = self.state.works
+        if not self.state.flags.independent or self.state.ending:
+            return bool(works)
+        child = _subject(event)
+        return child is not None and any(work.concerns(child) for work in works)
+
+    def take_out(self, event: Event) -> None:
+        mailbox = list(self.state.mailbox)
+        del mailbox[next(place for place, waiting in enumerate(mailbox) if waiting is event)]
+        self.state = replace(self.state, mailbox=tuple(mailbox))
+
+    def attend(self, event: Event) -> None:
+        match event:
+            case Begin():
+                self.work(Work(goal=Boot(), start=tuple(self.state.children)))
+            case Exited(id, incarnation, reason):
+                child = self.state.children.get(id)
+                if child is not None and child.phase is Phase.UP and child.incarnation == incarnation:
+                    self.child_ended(self.put(replace(child, last_exit=str(reason))), reason)
+            case TryAgain(id):
+                child = self.state.children.get(id)
+                if child is not None and child.phase is Phase.RESTARTING:
+                    self.restart(child)
+            case RestartDue(id, incarnation):
+                child = self.state.children.get(id)
+                if child is not None and child.incarnation == incarnation:
+                    self.restart_due(child)
+            case Asked(request, to):
+                self.serve(request, to)
+            case Started() | Ignored() | TimedOut() | Stop():
+                pass  # of a past incarnation; a stop never gets here
+            case _:
+                assert_never(event)
+
+    # -- what a work waits for --
+
+    def awaited(self, event: Event) -> bool:
+        """Whether ``event`` is what the work that concerns its child waits for; if so, it is dealt with."""
+        if not isinstance(event, Started | Ignored | Exited | TimedOut):
+            return False
+        child = self.state.children.get(event.id)
+        if child is None or child.incarnation != event.incarnation:
+            return False
+        match event, child.phase:
+            case Started(info=info), Phase.STARTING:
+                self.came_up(child, info)
+            case Ignored(), Phase.STARTING:
+                self.rest(child)
+                self.done_with(child, Done())
+            case Exited(reason=reason), Phase.STARTING:
+                self.start_failed(self.put(replace(child, last_exit=str(reason))), reason)
+            case Exited(reason=reason), Phase.STOPPING:
+                self.rest(self.put(replace(child, last_exit=str(reason))))
+                self.done_with(child, Done())
+            case TimedOut(), Phase.STOPPING:
+                self.effects.append(KillChild(event.id, event.incarnation))
+            case _:
+                return False
+        return True
+
+    def came_up(self, child: Child, info: object) -> None:
+        self.put(replace(child, phase=Phase.UP, process=child.incarnation, up_since=self.now))
+        self.done_with(child, Done(id=child.spec.id, incarnation=child.incarnation, info=info))
+
+    def start_failed(self, child: Child, reason: ExitReason) -> None:
+        work = self.work_of(child)
+        match work.goal:
+            case Boot():
+                self.rest(child)
+                self.end(Shutdown(FailedToStartChild(child.spec.id, reason)))
+                return
+            case Serve(to, new):
+                self.effects.append(Reply(to, Refused(why=Why.START_FAILED, detail=reason)))
+                if new and not child.spec.persists:
+                    self.drop(child)
+                elif not child.spec.persists:
+                    self.put(replace(child, phase=Phase.DOWN))
+            case Revive():
+                if not child.spec.persists:
+                    self.put(replace(child, phase=Phase.RESTARTING))
+                    self.effects.append(Defer(TryAgain(child.spec.id)))
+            case End():
+                raise AssertionError("nothing is started by a supervisor that ends")
+            case _:
+                assert_never(work.goal)
+        self.over(work)
+        if child.spec.persists:
+            self.restart(child)
+
+    def done_with(self, child: Child, answer: Answer) -> None:
+        work = self.work_of(child)
+        self.change(work, replace(work, waiting=work.waiting - {child.spec.id}, answer=answer))
+
+    # -- works --
+
+    def work(self, work: Work) -> None:
+        self.state = replace(self.state, works=(*self.state.works, work))
+
+    def change(self, work: Work, to: Work) -> Work:
+        self.state = replace(self.state, works=tuple(to if each is work else each for each in self.state.works))
+        return to
+
+    def over(self, work: Work) -> None:
+        self.state = replace(self.state, works=tuple(each for each in self.state.works if each is not work))
+
+    def work_of(self, child: Child) -> Work:
+        return next(work for work in self.state.works if child.spec.id in work.waiting)
+
+    def advance(self, work: Work) -> None:
+        together = isinstance(work.goal, End) and self.all_at_once
+        while work.stop and (together or not work.waiting):
+            first, *rest = work.stop
+            told = {first} if self.tell_to_end(first) else set()
+            work = self.change(work, replace(work, stop=tuple(rest), waiting=work.waiting | told))
+        while work.start and not work.stop and not work.waiting and self.may_start:
+            first, *rest = work.start
+            begun = {first} if self.launch(first) else set()
+            work = self.change(work, replace(work, start=tuple(rest), waiting=frozenset(begun)))
+        if not (work.stop or work.start or work.waiting):
+            self.finish(work)
+
+    def finish(self, work: Work) -> None:
+        match work.goal:
+            case Boot():
+                self.effects.append(Booted())
+            case Revive():
+                pass
+            case Serve(to):
+                assert work.answer is not None
+                self.effects.append(Reply(to, work.answer))
+            case End(reason):
+                self.effects.append(Exit(reason))
+                unanswered = [event.to for event in self.state.mailbox if isinstance(event, Asked)]
+                self.effects += [Reply(to, Ended(reason)) for to in unanswered]
+                self.state = replace(self.state, mailbox=())
+            case _:
+                assert_never(work.goal)
+        self.over(work)
+
+    @property
+    def all_at_once(self) -> bool:
+        return self.state.flags.independent or self.state.flags.strategy is Strategy.DYNAMIC
+
+    @property
+    def may_start(self) -> bool:
+        stagger = self.state.flags.stagger
+        if stagger is None:
+            return True
+        return sum(child.phase is Phase.STARTING for child in self.state.children.values()) < stagger.at_once
+
+    def end(self, reason: ExitReason) -> None:
+        """Whatever is under way is cut short: what is starting is told to end at once."""
+        if self.state.ending:
+            return
+        cut = [work.goal.to for work in self.state.works if isinstance(work.goal, Serve)]
+        self.effects += [Reply(to, Ended(reason)) for to in cut]
+        for child in list(self.state.children.values()):
+            if child.phase is Phase.STARTING:
+                self.tell_to_end(child.spec.id)
+        stopping = (child for child in self.state.children.values() if child.phase is Phase.STOPPING)
+        waiting = frozenset(child.spec.id for child in stopping)
+        stop = tuple(each for each in reversed(self.state.children) if each not in waiting)
+        self.state = replace(self.state, works=(Work(goal=End(reason), stop=stop, waiting=waiting),))
+
+    # -- children --
+
+    def put(self, child: Child) -> Child:
+        self.state = replace(self.state, children={**self.state.children, child.spec.id: child})
+        return child
+
+    def drop(self, child: Child) -> None:
+        left = {key: each for key, each in self.state.children.items() if key != child.spec.id}
+        self.state = replace(self.state, children=left)
+
+    def rest(self, child: Child) -> None:
+        """It has no process, and none is to come; what is never restarted is forgotten."""
+        if child.spec.restart is Restart.TEMPORARY or self.state.flags.strategy is Strategy.DYNAMIC:
+            self.drop(child)
+        else:
+            self.put(replace(child, phase=Phase.DOWN))
+
+    def launch(self, id: str) -> bool:
+        child = self.state.children.get(id)
+        if child is None:
+            return False  # it was temporary, and stopped by this very work
+        started = self.put(replace(child, phase=Phase.STARTING, incarnation=child.incarnation + 1))
+        self.effects.append(Launch(started.spec, started.incarnation))
+        return True
+
+    def tell_to_end(self, id: str) -> bool:
+        """Whether its end has to be waited for."""
+        child = self.state.children[id]
+        if child.phase in (Phase.UP, Phase.STARTING) and not self.has_ended(child):
+            brutal = child.spec.patience is ABANDON
+            effect = KillChild(id, child.incarnation) if brutal else SignalShutdown(child.spec, child.incarnation)
+            self.effects.append(effect)
+            self.put(replace(child, phase=Phase.STOPPING))
+            return True
+        if child.phase is Phase.STOPPING:
+            return True
+        self.rest(self.state.children[id])
+        return False
+
+    def has_ended(self, child: Child) -> bool:
+        """Whether its end is in the mailbox; if so, it has now been noticed."""
+        for event in self.state.mailbox:
+            if isinstance(event, Exited) and (event.id, event.incarnation) == (child.spec.id, child.incarnation):
+                self.take_out(event)
+                self.put(replace(child, last_exit=str(event.reason)))
+                return True
+        return False
+
+    def child_ended(self, child: Child, reason: ExitReason) -> None:
+        match child.spec.restart:
+            case Restart.PERMANENT:
+                self.restart(child)
+            case Restart.TRANSIENT if not is_normal(reason):
+                self.restart(child)
+            case Restart.TRANSIENT | Restart.TEMPORARY:
+                self.rest(child)
+                self.auto_shutdown(child)
+            case _:
+                assert_never(child.spec.restart)
+
+    def auto_shutdown(self, ended: Child) -> None:
+        if not ended.spec.significant:
+            return
+        left = (c for c in self.state.children.values() if c.spec.significant and c.phase not in ABSENT)
+        match self.state.flags.auto_shutdown:
+            case AutoShutdown.ANY_SIGNIFICANT:
+                self.end(Shutdown())
+            case AutoShutdown.ALL_SIGNIFICANT if not any(left):
+                self.end(Shutdown())
+            case AutoShutdown.ALL_SIGNIFICANT | AutoShutdown.NEVER:
+                pass
+            case _:
+                assert_never(self.state.flags.auto_shutdown)
+
+    # -- restarting --
+
+    def restart(self, child: Child) -> None:
+        """Restart it now, or as its extensions say; or give up."""
+        spec = child.spec
+        child = replace(child, restarts=child.restarts + 1)
+        if spec.quarantine is not None:
+            recent = _within(child.recent, spec.quarantine.period_s, self.now)
+            if len(recent) > spec.quarantine.restarts:
+                self.put(replace(child, phase=Phase.QUARANTINED, recent=(), attempt=0, restarts=child.restarts - 1))
+                self.effects.append(Park(spec, child.incarnation))
+                return
+            child = replace(child, recent=recent)
+        if spec.backoff is not None:
+            well = child.phase is Phase.UP and spec.backoff.stable(self.now - child.up_since)
+            child = self.put(replace(child, phase=Phase.WAITING, attempt=1 if well else child.attempt + 1))
+            self.effects.append(DelayRestart(spec, child.incarnation, child.attempt))
+            return
+        if not spec.persists:
+            recent = _within(self.state.restarts, self.state.flags.period_s, self.now)
+            self.state = replace(self.state, restarts=recent)
+            if len(recent) > self.state.flags.intensity:
+                self.rest(child)
+                self.end(Shutdown())
+                return
+        self.revive(child)
+
+    def restart_due(self, child: Child) -> None:
+        if child.phase in (Phase.WAITING, Phase.QUARANTINED):
+            self.revive(child)
+
+    def revive(self, child: Child) -> None:
+        first = child.spec.id
+        self.put(replace(child, phase=Phase.DOWN))
+        everyone = tuple(self.state.children)
+        match self.state.flags.strategy:
+            case Strategy.ONE_FOR_ONE | Strategy.DYNAMIC:
+                group: tuple[str, ...] = (first,)
+            case Strategy.ONE_FOR_ALL:
+                group = everyone
+            case Strategy.REST_FOR_ONE:
+                group = everyone[everyone.index(first) :]
+            case _:
+                assert_never(self.state.flags.strategy)
+        others = tuple(other for other in reversed(group) if other != first)
+        self.work(Work(goal=Revive(first), stop=others, start=group))
+
+    # -- requests --
+
+    def serve(self, request: Request, to: object) -> None:
+        self.state, outcome = consider(self.state, request, to)
+        match outcome:
+            case Work():
+                self.work(outcome)
+            case Count():
+                self.effects.append(outcome)
+            case _:
+                self.effects.append(Reply(to, outcome))
+
+
+def _within(times: tuple[float, ...], period_s: float, now: float) -> tuple[float, ...]:
+    """``now``, and those of ``times`` that are at most ``period_s`` old."""
+    return (*(time for time in times if now - time <= period_s), now)
+
+
+def _subject(event: Event) -> str | None:
+    """The child that ``event`` is about."""
     match event:
-        case Boot():
-            return state, []
-        case Started(id, incarnation):
-            return _started(state, id, incarnation, now)
-        case Exited(id, incarnation, reason):
-            return _exited(state, id, incarnation, reason, now)
-        case AddChild(spec):
-            return _add(state, spec)
-        case RemoveChild(id):
-            return _remove(state, id)
-        case RestartDue(id, incarnation):
-            child = _current(state, id, incarnation, ChildPhase.WAITING)
-            return (state, []) if child is None else _start(state, child)
-        case ShutdownTimedOut(id, incarnation):
-            child = _current(state, id, incarnation, ChildPhase.STOPPING)
-            if child is None:
-                return state, []
-            left = replace(state, abandoned=(*state.abandoned, (id, incarnation)))
-            after, effects = _gone(left, child)
-            return after, [AbandonChild(child.spec, incarnation), *effects]
-        case Stop(reason):
-            return _stop(state, reason)
+        case Asked(request):
+            return subject(request)
+        case Started() | Ignored() | Exited() | TryAgain() | RestartDue() | TimedOut():
+            return event.id
+        case Begin() | Stop():
+            return None
         case _:
             assert_never(event)
-
-
-def _put(state: State, child: Child) -> State:
-    return replace(state, children=tuple(child if c.spec.id == child.spec.id else c for c in state.children))
-
-
-def _drop(state: State, id: str) -> State:
-    return replace(state, children=tuple(c for c in state.children if c.spec.id != id))
-
-
-def _current(state: State, id: str, incarnation: int, *phases: ChildPhase) -> Child | None:
-    child = state.find(id)
-    return child if child and child.incarnation == incarnation and child.phase in phases else None
-
-
-def _start(state: State, child: Child) -> tuple[State, list[Effect]]:
-    started = replace(child, phase=ChildPhase.STARTING, incarnation=child.incarnation + 1)
-    return _put(state, started), [StartChild(child.spec, started.incarnation)]
-
-
-def _boot_on(state: State) -> tuple[State, list[Effect]]:
-    """Start the next static child if the one before it is up, has been up, or is no more."""
-    if not state.booting or state.stopping is not None or any(_first_start(child) for child in state.children):
-        return state, []
-    waiting = next((c for c in state.children if c.phase is ChildPhase.QUEUED), None)
-    if waiting is not None:
-        return _start(state, waiting)
-    return replace(state, booting=False), [Booted()]
-
-
-def _first_start(child: Child) -> bool:
-    return child.phase is ChildPhase.STARTING and child.incarnation == 1 and not child.dynamic
-
-
-def _started(state: State, id: str, incarnation: int, now: float) -> tuple[State, list[Effect]]:
-    child = _current(state, id, incarnation, ChildPhase.STARTING)
-    if child is None:
-        return state, []
-    return _put(state, replace(child, phase=ChildPhase.RUNNING, up_since=now)), []
-
-
-def _exited(state: State, id: str, incarnation: int, reason: ExitReason, now: float) -> tuple[State, list[Effect]]:
-    state = replace(state, abandoned=tuple(past for past in state.abandoned if past != (id, incarnation)))
-    child = _current(state, id, incarnation, ChildPhase.STARTING, ChildPhase.RUNNING, ChildPhase.STOPPING)
-    if child is None:
-        return state, []
-    child = replace(child, last_exit=str(reason))
-    if child.phase is ChildPhase.STOPPING or state.stopping is not None:
-        return _gone(_put(state, child), child)
-    if state.booting and _first_start(child):
-        return _stop(_drop(state, id), Crash(ChildStartError(id, reason)))
-    match child.spec.restart:
-        case Restart.PERMANENT:
-            return _restart(state, child, reason, now)
-        case Restart.TRANSIENT if isinstance(reason, Crash):
-            return _restart(state, child, reason, now)
-        case Restart.TRANSIENT | Restart.TEMPORARY:
-            return _drop(state, id), [ChildRemoved(id)]
-        case _:
-            assert_never(child.spec.restart)
-
-
-def _restart(state: State, child: Child, reason: ExitReason, now: float) -> tuple[State, list[Effect]]:
-    backoff = child.spec.backoff
-    if backoff is not None:
-        well = child.phase is ChildPhase.RUNNING and backoff.stable(now - child.up_since)
-        attempt = 1 if well else child.attempt + 1
-        child = replace(child, phase=ChildPhase.WAITING, attempt=attempt, restarts=child.restarts + 1)
-        return _put(state, child), [DelayRestart(child.spec, child.incarnation, attempt)]
-    recent = (*(t for t in state.restarts if now - t <= state.intensity.period_s), now)
-    state = replace(state, restarts=recent)
-    if len(recent) > state.intensity.restarts:
-        return _stop(_drop(state, child.spec.id), Shutdown(f"restart intensity reached by {child.spec.id}: {reason}"))
-    return _start(state, replace(child, restarts=child.restarts + 1))
-
-
-def _add(state: State, spec: ChildSpec) -> tuple[State, list[Effect]]:
-    if state.stopping is not None or state.find(spec.id) is not None:
-        return state, []
-    last = max((incarnation for past, incarnation in state.abandoned if past == spec.id), default=0)
-    child = Child(spec=spec, dynamic=True, incarnation=last)
-    return _start(replace(state, children=(*state.children, child)), child)
-
-
-def _remove(state: State, id: str) -> tuple[State, list[Effect]]:
-    child = state.find(id)
-    if child is None or child.removing:
-        return state, []
-    if child.phase in (ChildPhase.QUEUED, ChildPhase.WAITING):
-        return _drop(state, id), [ChildRemoved(id)]
-    if child.phase is ChildPhase.STOPPING:
-        return _put(state, replace(child, removing=True)), []
-    stopping = replace(child, phase=ChildPhase.STOPPING, removing=True)
-    return _put(state, stopping), [StopChild(child.spec, child.incarnation)]
-
-
-def _gone(state: State, child: Child) -> tuple[State, list[Effect]]:
-    """A child that is not to be restarted has ended, or been abandoned."""
-    state = _drop(state, child.spec.id)
-    effects: list[Effect] = [ChildRemoved(child.spec.id)] if child.removing else []
-    if state.stopping is None:
-        return state, effects
-    after, more = _stop_next(state)
-    return after, effects + more
-
-
-def _stop(state: State, reason: ExitReason) -> tuple[State, list[Effect]]:
-    if state.stopping is not None:
-        return state, []
-    return _stop_next(replace(state, stopping=reason))
-
-
-def _stop_next(state: State) -> tuple[State, list[Effect]]:
-    reason = state.stopping
-    assert reason is not None
-    alive = (ChildPhase.STARTING, ChildPhase.RUNNING, ChildPhase.STOPPING)
-    state = replace(state, children=tuple(c for c in state.children if c.phase in alive))
-    if not state.children:
-        return state, [Exit(reason)]
-    dynamic = [child for child in state.children if child.dynamic]
-    effects: list[Effect] = []
-    for child in dynamic or state.children[-1:]:
-        if child.phase is not ChildPhase.STOPPING:
-            state = _put(state, replace(child, phase=ChildPhase.STOPPING))
-            effects.append(StopChild(child.spec, child.incarnation))
-    return state, effects

@@ -1,4 +1,4 @@
-"""Why an actor ended."""
+"""Why an actor ended: OTP's exit reasons."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,20 @@ class Normal:
 class Shutdown:
     """It was told to, by its supervisor or an operator; a normal end too. ``term`` says more, if there is more."""
 
-    term: str = ""
+    term: object = None
 
     def __str__(self) -> str:
-        return f"shutdown: {self.term}" if self.term else "shutdown"
+        return "shutdown" if self.term is None else f"shutdown: {self.term}"
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """It was given up (``supervisor.actor.kill``). Not a normal end."""
+
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"killed: {self.why}" if self.why else "killed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,4 +41,20 @@ class Crash:
         return f"{type(self.error).__name__}: {self.error}"
 
 
-ExitReason = Normal | Shutdown | Crash
+ExitReason = Normal | Shutdown | Killed | Crash
+
+
+def is_normal(reason: ExitReason) -> bool:
+    """Whether a transient child that ended for ``reason`` stays down."""
+    return isinstance(reason, Normal | Shutdown)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedToStartChild:
+    """The term of a supervisor's ``Shutdown`` when a child of its own did not start with it."""
+
+    id: str
+    reason: ExitReason
+
+    def __str__(self) -> str:
+        return f"child {self.id} failed to start: {self.reason}"

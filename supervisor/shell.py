@@ -1,158 +1,383 @@
 """The supervisor actor: performs what ``core`` decided, and tells it what happened."""
 
 import random
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, assert_never
+from dataclasses import dataclass, replace
+from typing import Any, Final, assert_never
 
 import structlog
 from pykka import ActorRef
 
 from supervisor import core
-from supervisor.actor import Actor, Link, ShutDown, monotonic, tell
+from supervisor.actor import Actor, Call, Link, NoAnswerError, ShutDown, kill, of, tell
 from supervisor.names import Name
-from supervisor.reasons import Crash, ExitReason, Shutdown
-from supervisor.spec import ChildSpec, Intensity
+from supervisor.reasons import Crash, ExitReason, Killed
+from supervisor.requests import views
+from supervisor.spec import INFINITY, ChildSpec, ChildType, Flags, Kill, SpecError, check_flags, check_start_specs
+from supervisor.state import (
+    Answer,
+    Asked,
+    Begin,
+    Booted,
+    Children,
+    ChildView,
+    Count,
+    CountChildren,
+    Counts,
+    Defer,
+    DelayRestart,
+    DeleteChild,
+    Done,
+    Effect,
+    Ended,
+    Event,
+    Exit,
+    Exited,
+    GetChildSpec,
+    Ignored,
+    KillChild,
+    Launch,
+    Park,
+    Phase,
+    Process,
+    Refused,
+    Reply,
+    RestartChild,
+    RestartDue,
+    SignalShutdown,
+    StartChild,
+    Started,
+    State,
+    Stop,
+    TerminateChild,
+    TimedOut,
+    TryAgain,
+    WhichChildren,
+)
+
+HANG_CHECK_S: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
+Child = str | ActorRef[Any]
+
 
 @dataclass(frozen=True, slots=True)
-class WhichChildren:
-    """Ask for the children: a list of ``ChildSnapshot``, in start order."""
+class _LaunchDue:
+    """The pause before a staggered start is over."""
+
+    launch: Launch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChildSnapshot:
-    """A child as it is now."""
-
-    id: str
-    phase: core.ChildPhase
-    incarnation: int
-    restarts: int
-    last_exit: str
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Time to look for hung children."""
 
 
 class Supervisor(Actor):
-    """A one_for_one supervisor. Its own inbox is unbounded; it never blocks.
+    """A supervisor with OTP's semantics. Its inbox is unbounded and in order; it never blocks.
 
-    ``on_removed`` is called, in the supervisor's thread, with the id of every child that is gone and forgotten.
+    Specs that can't be end it with ``Crash`` of the SpecError before any child is started.
     """
+
+    inbox_in_order = True
 
     def __init__(
         self,
         link: Link,
         name: str,
         children: Sequence[ChildSpec] = (),
-        intensity: Intensity = Intensity(),  # noqa: B008 - frozen
-        on_removed: Callable[[str], None] | None = None,
+        flags: Flags = Flags(),  # noqa: B008 - frozen
         registered: Name | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(link, registered)
         self._name = name
-        self._state = core.State(intensity=intensity, children=tuple(core.Child(spec=spec) for spec in children))
-        self._refs: dict[tuple[str, int], ActorRef[Any]] = {}
+        self._flags = flags
+        self._specs = children
+        self._clock = clock
+        self._state = State(flags=flags)
+        self._refs: dict[str, dict[int, ActorRef[Any]]] = {}
         self._random = random.Random()  # noqa: S311 - jitter
-        self._on_removed = on_removed
+        self._looking = False
+        self.hung = 0
+        """Children that were killed because they hung."""
+
+    # -- hooks --
 
     def initialize(self) -> bool:
-        """Start the static children; up once the last of them is."""
-        self._step(core.Boot())
+        """Start the children; up once the last of them is."""
+        try:
+            check_flags(self._flags)
+            self._state = core.begin(self._flags, check_start_specs(self._specs, self._flags))
+        except SpecError as error:
+            self.exit(Crash(error))
+            return False
+        self._step(Begin())
         return False
 
     def handle(self, message: Any) -> None:
         """The events of ``core``."""
-        if not isinstance(message, core.Event):
-            super().handle(message)
-            return
-        if isinstance(message, core.Exited):
-            self._forget(message)
-        self._step(message)
+        match message:
+            case Started() | Ignored() | Exited() | RestartDue() | TimedOut() | TryAgain():
+                if isinstance(message, Exited):
+                    self._note_end(message)
+                self._step(message)
+            case _LaunchDue(launch):
+                self._launch(launch.spec, launch.incarnation)
+            case _Look():
+                self._kill_hung()
+            case _:
+                super().handle(message)
 
     def answer(self, request: Any, reply: Callable[[Any], None]) -> None:
-        """``WhichChildren``."""
-        if not isinstance(request, WhichChildren):
-            super().answer(request, reply)
-            return
-        reply(
-            [
-                ChildSnapshot(
-                    id=child.spec.id,
-                    phase=child.phase,
-                    incarnation=child.incarnation,
-                    restarts=child.restarts,
-                    last_exit=child.last_exit,
-                )
-                for child in self._state.children
-            ]
-        )
+        """The requests of ``state``."""
+        match request:
+            case TerminateChild(target) | GetChildSpec(target):
+                request = replace(request, target=self._name_of(target))
+            case StartChild() | RestartChild() | DeleteChild() | WhichChildren() | CountChildren():
+                pass
+            case _:
+                super().answer(request, reply)
+        self._step(Asked(request, reply))
 
-    def shut_down(self) -> None:
+    def shut_down(self, reason: ExitReason) -> None:
         """Stop the children in reverse order, then end."""
-        self._step(core.Stop(Shutdown()))
+        self._step(Stop(reason))
 
     def cleanup(self, reason: ExitReason) -> None:
-        """Children are left only if this supervisor itself failed: they are told to end, not waited for."""
-        for ref in self._refs.values():
-            tell(ref, ShutDown())
+        """Children are left only if this supervisor itself failed: they go with it, as by OTP's links."""
+        self.given_up()
 
-    def _step(self, event: core.Event) -> None:
-        self._state, effects = core.step(self._state, event, monotonic())
+    def given_up(self) -> None:
+        """Kill all children."""
+        for refs in list(self._refs.values()):
+            for ref in list(refs.values()):
+                kill(ref, f"its supervisor {self._name} ended")
+
+    def dropped(self, message: Any) -> None:
+        """News of children that went with it."""
+
+    # -- for a look from outside: any thread --
+
+    @property
+    def label(self) -> str:
+        """Its name, for people."""
+        return self._name
+
+    def children(self) -> list[ChildView]:
+        """As they are now, in start order, with their refs."""
+        return [replace(view, ref=self._ref(view.id, view.incarnation)) for view in reversed(views(self._state))]
+
+    # -- performing --
+
+    def _step(self, event: Event) -> None:
+        self._state, effects = core.step(self._state, event, self._clock())
         for effect in effects:
             self._perform(effect)
+        if isinstance(event, Started | Exited | Ignored) and (child := self._state.children.get(event.id)):
+            refs = self._refs.get(event.id, {})
+            self._refs[event.id] = {n: refs[n] for n in (child.process, child.incarnation) if n in refs}
+        if len(self._refs) > len(self._state.children):
+            self._refs = {child: refs for child, refs in self._refs.items() if child in self._state.children}
 
-    def _perform(self, effect: core.Effect) -> None:
+    def _perform(self, effect: Effect) -> None:
         match effect:
-            case core.StartChild(spec, incarnation):
-                self._start(spec, incarnation)
-            case core.StopChild(spec, incarnation):
-                timed_out = core.ShutdownTimedOut(spec.id, incarnation)
-                self.timer(f"stop-{spec.id}-{incarnation}", spec.shutdown_s, timed_out)
-                ref = self._refs.get((spec.id, incarnation))
-                if ref is not None:  # else its start failed, and its exit is in the inbox
-                    tell(ref, ShutDown())
-            case core.AbandonChild(spec, incarnation):
-                self._refs.pop((spec.id, incarnation), None)
-                log.error("child abandoned", supervisor=self._name, child=spec.id, after_s=spec.shutdown_s)
-            case core.DelayRestart(spec, incarnation, attempt):
+            case Launch(spec, incarnation):
+                self._launch_in_time(effect)
+            case SignalShutdown(spec, incarnation):
+                self._signal_shutdown(spec, incarnation)
+            case KillChild(id, incarnation):
+                self._kill(id, incarnation)
+            case Defer(event):
+                self.tell(event)
+            case DelayRestart(spec, incarnation, attempt):
                 assert spec.backoff is not None
                 delay = spec.backoff.delay(attempt, self._random)
                 log.info("restart delayed", supervisor=self._name, child=spec.id, delay_s=round(delay, 3))
-                self.timer(f"restart-{spec.id}", delay, core.RestartDue(spec.id, incarnation))
-            case core.ChildRemoved(id):
-                if self._on_removed is not None:
-                    self._on_removed(id)
-            case core.Booted():
+                self.timer(f"restart-{spec.id}", delay, RestartDue(spec.id, incarnation))
+            case Park(spec, incarnation):
+                assert spec.quarantine is not None
+                release_s = spec.quarantine.release_s
+                log.error("child quarantined", supervisor=self._name, child=spec.id, release_in_s=release_s)
+                if release_s is not None:
+                    self.timer(f"restart-{spec.id}", release_s, RestartDue(spec.id, incarnation))
+            case Reply(to, answer):
+                self._reply(to, answer)
+            case Count(to, children, template):
+                self._reply(to, self._count(children, template))
+            case Booted():
                 self.started()
-            case core.Exit(reason):
+            case Exit(reason):
                 self.exit(reason)
             case _:
                 assert_never(effect)
 
-    def _forget(self, exited: core.Exited) -> None:
-        self._refs.pop((exited.id, exited.incarnation), None)
-        self.cancel(f"stop-{exited.id}-{exited.incarnation}")
-        level = log.error if isinstance(exited.reason, Crash) else log.info
-        level("child exited", supervisor=self._name, child=exited.id, reason=str(exited.reason))
+    def _launch_in_time(self, launch: Launch) -> None:
+        stagger = self._flags.stagger
+        if stagger is None or stagger.jitter_s == 0:
+            self._launch(launch.spec, launch.incarnation)
+        else:
+            pause = self._random.uniform(0, stagger.jitter_s)
+            self.timer(f"launch-{launch.spec.id}", pause, _LaunchDue(launch))
 
-    def _start(self, spec: ChildSpec, incarnation: int) -> None:
+    def _launch(self, spec: ChildSpec, incarnation: int) -> None:
         def exited(reason: ExitReason) -> None:
-            self.tell(core.Exited(spec.id, incarnation, reason))
+            self.tell(Exited(spec.id, incarnation, reason))
 
-        link = Link(started=lambda: self.tell(core.Started(spec.id, incarnation)), exited=exited)
+        link = Link(
+            started=lambda info: self.tell(Started(spec.id, incarnation, info)),
+            ignored=lambda: self.tell(Ignored(spec.id, incarnation)),
+            exited=exited,
+        )
         try:
             ref = spec.start(link)
         except BaseException as error:  # noqa: BLE001 - a start that fails is an exit like any other
-            self.tell(core.Exited(spec.id, incarnation, Crash(error)))
+            exited(Crash(error))
+            return
+        self._refs.setdefault(spec.id, {})[incarnation] = ref
+        if not self.actor_ref.is_alive():
+            kill(ref, f"its supervisor {self._name} was killed")
+        if spec.hang_s is not None and not self._looking:
+            self._look_again(spec.hang_s)
+
+    def _signal_shutdown(self, spec: ChildSpec, incarnation: int) -> None:
+        ref = self._ref(spec.id, incarnation)
+        if ref is None:  # not launched yet; or its start failed, or its end is in the inbox, and this one is dropped
+            self.cancel(f"launch-{spec.id}")
+            self.tell(Exited(spec.id, incarnation, Killed("not started")))
+            return
+        assert not isinstance(spec.patience, Kill)
+        if spec.patience != INFINITY:
+            self.timer(f"stop-{spec.id}-{incarnation}", spec.patience, TimedOut(spec.id, incarnation))
+        tell(ref, ShutDown())
+
+    def _kill(self, id: str, incarnation: int) -> None:
+        ref = self._ref(id, incarnation)
+        if ref is not None:
+            log.error("child given up", supervisor=self._name, child=id)
+            kill(ref, "its supervisor gave it up")
         else:
-            self._refs[spec.id, incarnation] = ref
+            self.cancel(f"launch-{id}")
+            self.tell(Exited(id, incarnation, Killed("not started")))
+
+    def _kill_hung(self) -> None:
+        now = time.monotonic()
+        watched = [child for child in self._state.children.values() if child.spec.hang_s is not None]
+        for child in watched:
+            ref = self._ref(child.spec.id, child.incarnation)
+            since = of(ref).busy_since if ref is not None else None
+            if ref is None or since is None or now - since <= (child.spec.hang_s or INFINITY):
+                continue
+            self.hung += 1
+            log.error("child hangs", supervisor=self._name, child=child.spec.id, for_s=round(now - since, 1))
+            kill(ref, f"it hung for {now - since:.1f} s")
+        self._looking = bool(watched)
+        if watched:
+            self._look_again(min(child.spec.hang_s or INFINITY for child in watched))
+
+    def _look_again(self, hang_s: float) -> None:
+        self._looking = True
+        self.timer("look", min(HANG_CHECK_S, hang_s / 2), _Look())
+
+    def _note_end(self, ended: Exited) -> None:
+        self.cancel(f"stop-{ended.id}-{ended.incarnation}")
+        level = log.error if isinstance(ended.reason, Crash | Killed) else log.info
+        level("child exited", supervisor=self._name, child=ended.id, reason=str(ended.reason))
+
+    def _ref(self, id: str, incarnation: int) -> ActorRef[Any] | None:
+        return self._refs.get(id, {}).get(incarnation)
+
+    # -- answering --
+
+    def _reply(self, to: object, answer: Answer) -> None:
+        assert callable(to)
+        match answer:
+            case Done(id=str(id), incarnation=incarnation):
+                to(replace(answer, ref=self._ref(id, incarnation)))
+            case Children(children):
+                to(Children(tuple(replace(view, ref=self._ref(view.id, view.incarnation)) for view in children)))
+            case Refused(detail=Done(id=str(id), incarnation=incarnation) as running):
+                to(replace(answer, detail=replace(running, ref=self._ref(id, incarnation))))
+            case Ended(reason):
+                to(NoAnswerError(f"the supervisor has ended: {reason}", reason))
+            case _:
+                to(answer)
+
+    def _count(self, children: Sequence[ChildView], template: ChildType | None) -> Counts:
+        types = [child.type for child in children]
+        if template is not None:
+            active = sum(child.phase is not Phase.RESTARTING for child in children)
+        else:
+            refs = [self._ref(child.id, child.incarnation) for child in children]
+            active = sum(ref is not None and ref.is_alive() for ref in refs)
+        return Counts(
+            specs=len(children) if template is None else 1,
+            active=active,
+            supervisors=types.count(ChildType.SUPERVISOR),
+            workers=types.count(ChildType.WORKER),
+        )
+
+    def _name_of(self, target: Any) -> str | Process:
+        if not isinstance(target, ActorRef):
+            return str(target)
+        for child, refs in self._refs.items():
+            for incarnation, ref in refs.items():
+                if ref == target:
+                    return Process(child, incarnation, ref.is_alive())
+        return Process(None, 0, target.is_alive())
 
 
-def start_child(supervisor: ActorRef[Any], spec: ChildSpec) -> None:
-    """Have ``supervisor`` start a child; ignored if it has one of that id, or is ending. Callable from any thread."""
-    tell(supervisor, core.AddChild(spec))
+Told = Callable[[Any], None]
+"""Takes an ``Answer``, or a NoAnswerError, in the supervisor's thread (or the caller's, if the supervisor has ended);
+must not block."""
 
 
-def remove_child(supervisor: ActorRef[Any], id: str) -> None:
-    """Have ``supervisor`` stop a child and forget it; ``on_removed`` follows. Callable from any thread."""
-    tell(supervisor, core.RemoveChild(id))
+def unheard(_answer: Any) -> None:
+    """For who does not wait for an answer."""
+
+
+def start_child(supervisor: ActorRef[Any], spec: ChildSpec, told: Told = unheard) -> None:
+    """Have ``supervisor`` start one more child; ``Done`` or ``Refused``. As all of these, callable from any thread."""
+    _call(supervisor, StartChild(spec), told)
+
+
+def start_instance(supervisor: ActorRef[Any], *args: object, told: Told = unheard) -> None:
+    """Have a dynamic ``supervisor`` start an instance of its template with ``args``; ``Done`` or ``Refused``."""
+    _call(supervisor, StartChild(args=args), told)
+
+
+def terminate_child(supervisor: ActorRef[Any], child: Child, told: Told = unheard) -> None:
+    """Have it stop a child (below a dynamic one: by its ref) without restarting it; ``Done`` or ``Refused``."""
+    _call(supervisor, TerminateChild(child), told)
+
+
+def restart_child(supervisor: ActorRef[Any], id: str, told: Told = unheard) -> None:
+    """Have it start a child that is down, or in quarantine; ``Done`` or ``Refused``."""
+    _call(supervisor, RestartChild(id), told)
+
+
+def delete_child(supervisor: ActorRef[Any], id: str, told: Told = unheard) -> None:
+    """Have it forget a child that is down; ``Done`` or ``Refused``."""
+    _call(supervisor, DeleteChild(id), told)
+
+
+def get_childspec(supervisor: ActorRef[Any], child: Child, told: Told) -> None:
+    """The spec of a child; ``SpecOf`` or ``Refused``."""
+    _call(supervisor, GetChildSpec(child), told)
+
+
+def which_children(supervisor: ActorRef[Any], told: Told) -> None:
+    """All children; ``Children``, in their turn among what it has to do (``snapshot`` waits for nothing)."""
+    _call(supervisor, WhichChildren(), told)
+
+
+def count_children(supervisor: ActorRef[Any], told: Told) -> None:
+    """How many children there are; ``Counts``."""
+    _call(supervisor, CountChildren(), told)
+
+
+def _call(supervisor: ActorRef[Any], request: object, told: Told) -> None:
+    if not tell(supervisor, Call(request, told)):
+        told(NoAnswerError("the supervisor has ended"))

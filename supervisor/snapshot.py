@@ -1,0 +1,69 @@
+"""The whole tree as it is now, without asking anybody: a supervisor that hangs is seen like any other."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from pykka import ActorRef
+
+from supervisor.actor import of
+from supervisor.shell import Supervisor
+from supervisor.spec import ChildType
+from supervisor.state import ChildView, Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One actor of the tree. ``inbox``: messages that wait; ``busy_s``: how long it has been at one message already;
+    ``handled``: messages so far; ``hung``: of a supervisor: children it gave up because they hung; ``facts``: what the
+    actor says of itself."""
+
+    id: str
+    type: str
+    phase: Phase
+    incarnation: int = 1
+    restarts: int = 0
+    last_exit: str = ""
+    inbox: int = 0
+    busy_s: float = 0.0
+    handled: int = 0
+    hung: int = 0
+    facts: dict[str, object] = field(default_factory=dict)
+    children: tuple["Node", ...] = ()
+
+
+def tree(root: ActorRef[Any]) -> Node:
+    """The tree below ``root``. Callable from any thread; takes about 10 µs an actor, and waits for none."""
+    view = ChildView(
+        id="root", type=ChildType.SUPERVISOR, phase=Phase.UP, incarnation=1, restarts=0, last_exit="", ref=root
+    )
+    return _node(view)
+
+
+def _node(view: ChildView) -> Node:
+    if view.ref is None:
+        return Node(
+            id=view.id,
+            type=view.type.value,
+            phase=view.phase,
+            incarnation=view.incarnation,
+            restarts=view.restarts,
+            last_exit=view.last_exit,
+        )
+    actor = of(view.ref)
+    since = actor.busy_since
+    supervisor = actor if isinstance(actor, Supervisor) else None
+    return Node(
+        id=view.id,
+        type=view.type.value,
+        phase=view.phase,
+        incarnation=view.incarnation,
+        restarts=view.restarts,
+        last_exit=view.last_exit,
+        inbox=actor.depth,
+        busy_s=0.0 if since is None else time.monotonic() - since,
+        handled=actor.handled,
+        hung=supervisor.hung if supervisor else 0,
+        facts=actor.facts(),
+        children=tuple(_node(child) for child in supervisor.children()) if supervisor else (),
+    )
