@@ -13,7 +13,8 @@ import msgspec
 
 from actors.board import Board
 from actors.channel.requests import Connect, Disconnect, Logout, Pair, ShowQr
-from actors.clinic import channel_name
+from actors.reconciler import channel_name, channels_name
+from actors.registrar import CLINICS
 from protocol.channel import (
     ChannelRecord,
     ChannelSnapshot,
@@ -31,6 +32,7 @@ from protocol.interfaces import Bus, Registry
 from protocol.subjects import Priority
 from supervisor.actor import NoAnswerError, ask
 from supervisor.names import Names
+from supervisor.state import Refused, RestartChild, Why
 
 T = TypeVar("T")
 ASK_TIMEOUT_S: Final = 5.0
@@ -81,6 +83,28 @@ class Desk:
         await self._registry.delete_clinic(clinic)
         await self._until(lambda: self._board.clinic(clinic) is None or None, f"clinic {clinic} is being removed")
 
+    async def release_clinic(self, clinic: str) -> ClinicSnapshot:
+        """Let a quarantined clinic out."""
+        snapshot = await self.clinic(clinic)
+        if snapshot.state is not ClinicState.QUARANTINED:
+            raise ConflictError(f"clinic {clinic} is {snapshot.state}: only a quarantined one can be released")
+        await self._release(CLINICS, clinic, f"clinic {clinic}")
+        return snapshot
+
+    async def _release(self, supervisor: str, child: str, what: str) -> None:
+        ref = self._names.whereis(supervisor)
+        if ref is None:
+            raise UnavailableError(f"{what} is starting; try again")
+        try:
+            answer = await ask(ref, RestartChild(child), timeout=ASK_TIMEOUT_S)
+        except NoAnswerError as error:
+            raise UnavailableError(f"{what}: {error}") from error
+        match answer:
+            case Refused(why=Why.START_FAILED, detail=reason):
+                raise ConflictError(f"{what} fails at its start: {reason}")
+            case Refused():
+                raise UnavailableError(f"{what} is starting; try again")
+
     def _counted(self, snapshot: ClinicSnapshot) -> ClinicSnapshot:
         channels = Counter(str(channel.state) for channel in self._board.channels(snapshot.id))
         state, reason = snapshot.state, snapshot.reason
@@ -121,7 +145,11 @@ class Desk:
         await self._until(lambda: self._board.channel(clinic, channel) is None or None, waiting)
 
     async def connect(self, clinic: str, channel: str) -> ChannelSnapshot:
-        """Open a port now."""
+        """Open a port now; lets a quarantined channel out."""
+        snapshot = await self.channel(clinic, channel)
+        if self._names.whereis(channel_name(clinic, channel)) is None:
+            await self._release(channels_name(clinic), channel, f"channel {clinic}/{channel}")
+            return snapshot
         return cast(ChannelSnapshot, await self._ask(clinic, channel, Connect()))
 
     async def disconnect(self, clinic: str, channel: str) -> ChannelSnapshot:

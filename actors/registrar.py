@@ -1,17 +1,25 @@
 """The registrar: follows the registry and keeps the clinics as it wants them. Boot is the same path as change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import structlog
+from msgspec.structs import replace
 
-from actors.clinic import ClinicParts, ClinicWanted, ReconcilerUp, clinic_spec, reconciler_name
+from actors.account import reconciler_name
+from actors.board import Board
 from actors.loop import nothing
+from actors.reconciler import ClinicWanted, ReconcilerUp
+from protocol.channel import ChannelState, ClinicSnapshot, ClinicState
 from protocol.interfaces import Failure, Loop, Registry, Wanted
-from supervisor.actor import Actor, Call, Link, tell
+from supervisor.actor import Actor, Link, tell
+from supervisor.names import Names
 from supervisor.reasons import ExitReason
-from supervisor.shell import WhichChildren, remove_child, start_child
+from supervisor.shell import remove_child, start_child, which_children
+from supervisor.spec import ChildSpec
+from supervisor.state import Children, ChildView, Phase
 
 ONE_DAY_S: Final = 86_400.0
 PAUSE_S: Final = 1.0
@@ -23,8 +31,13 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class ClinicGone:
-    """From the supervisor of clinics: the clinic has ended and is forgotten."""
+class Look:
+    """Look at the supervisor of clinics: time has passed, or one of them was quarantined."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ClinicGone:
+    """The clinic has ended and is forgotten."""
 
     clinic: str
 
@@ -49,21 +62,27 @@ class _Children:
     children: object
 
 
-@dataclass(frozen=True, slots=True)
-class _Reconcile:
-    """Time to look again."""
-
-
 class Registrar(Actor):
     """One for the node. Asks nobody; tells the supervisor of clinics and the reconcilers."""
 
-    def __init__(self, link: Link, registry: Registry, loop: Loop, parts: ClinicParts) -> None:
-        super().__init__(link, parts.names.name(NAME))
+    def __init__(
+        self,
+        link: Link,
+        registry: Registry,
+        loop: Loop,
+        board: Board,
+        names: Names,
+        clinic_spec: Callable[[str], ChildSpec],
+    ) -> None:
+        super().__init__(link, names.name(NAME))
         self._registry = registry
         self._loop = loop
-        self._parts = parts
+        self._board = board
+        self._names = names
+        self._clinic_spec = clinic_spec
         self._wanted: Wanted | None = None
         self._running: set[str] | None = None
+        self._removing: set[str] = set()
         self._cancel_watch: Callable[[], None] = nothing
 
     def initialize(self) -> bool:
@@ -85,21 +104,21 @@ class Registrar(Actor):
             case ReconcilerUp(clinic):
                 self._tell_reconciler(clinic)
             case _Children(children):
-                if isinstance(children, list):
-                    self._running = {child.id for child in children}
-                    self._reconcile()
-            case ClinicGone(clinic):
+                if isinstance(children, Children):
+                    self._on_children(children.children)
+            case _ClinicGone(clinic):
+                self._removing.discard(clinic)
                 if self._running is not None:
                     self._running.discard(clinic)
                 if self._wanted is None or clinic not in self._wanted.clinics:
-                    self._parts.board.drop_clinic(clinic)
+                    self._board.drop_clinic(clinic)
                 self._reconcile()
             case _WatchEnded(outcome):
                 log.warning("registry watch ended", error=str(outcome.error) if outcome else "")
                 self.timer("watch", PAUSE_S, _Watch())
             case _Watch():
                 self._watch()
-            case _Reconcile():
+            case Look():
                 self._look()
             case _:
                 super().handle(message)
@@ -114,13 +133,30 @@ class Registrar(Actor):
 
     def _look(self) -> None:
         """Ask which clinics run; another registrar, or another supervisor of clinics, may have been here before."""
-        self.timer("reconcile", RECONCILE_S, _Reconcile())
-        clinics = self._parts.names.whereis(CLINICS)
+        self.timer("reconcile", RECONCILE_S, Look())
+        clinics = self._names.whereis(CLINICS)
         if clinics is not None:
-            tell(clinics, Call(WhichChildren(), lambda answer: self.tell(_Children(answer))))
+            which_children(clinics, lambda answer: self.tell(_Children(answer)))
+
+    def _on_children(self, children: Sequence[ChildView]) -> None:
+        self._running = {child.id for child in children}
+        self._reconcile()
+        for child in children:
+            if child.phase is Phase.QUARANTINED:
+                self._show_quarantined(child)
+
+    def _show_quarantined(self, child: ChildView) -> None:
+        """All its actors are gone, so it falls to us to say what became of the clinic."""
+        record = self._wanted.clinics.get(child.id) if self._wanted is not None else None
+        if record is None:
+            return
+        reason = f"quarantined after {child.restarts} restarts: {child.last_exit}"
+        for shown in self._board.channels(child.id):
+            self._board.put_channel(replace(shown, state=ChannelState.ERROR, reason="its clinic is quarantined"))
+        self._board.put_clinic(ClinicSnapshot.of(record, ClinicState.QUARANTINED, reason))
 
     def _reconcile(self) -> None:
-        clinics = self._parts.names.whereis(CLINICS)
+        clinics = self._names.whereis(CLINICS)
         if self._wanted is None or self._running is None or clinics is None:
             return
         for clinic in self._wanted.clinics:
@@ -128,12 +164,16 @@ class Registrar(Actor):
                 self._tell_reconciler(clinic)
             else:
                 self._running.add(clinic)
-                start_child(clinics, clinic_spec(clinic, self._parts))
-        for clinic in self._running - self._wanted.clinics.keys():
-            remove_child(clinics, clinic)
+                start_child(clinics, self._clinic_spec(clinic))
+        for clinic in self._running - self._wanted.clinics.keys() - self._removing:
+            self._removing.add(clinic)
+            remove_child(clinics, clinic, partial(self._on_removed, clinic))
+
+    def _on_removed(self, clinic: str, _answer: object) -> None:
+        self.tell(_ClinicGone(clinic))
 
     def _tell_reconciler(self, clinic: str) -> None:
-        reconciler = self._parts.names.whereis(reconciler_name(clinic))
+        reconciler = self._names.whereis(reconciler_name(clinic))
         if self._wanted is None or reconciler is None or clinic not in self._wanted.clinics:
             return
         channels = {channel: record for (of, channel), record in self._wanted.channels.items() if of == clinic}

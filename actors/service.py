@@ -79,6 +79,15 @@ class ServiceActor(Actor):
         """Wait for nothing any more."""
         self._cancel()
 
+    def given_up(self) -> None:
+        """Wait for nothing any more; who is started in this actor's place begins by stopping what is left."""
+        self._cancel()
+
+    def facts(self) -> dict[str, object]:
+        """The pid, if it is an OS process."""
+        pid = getattr(self._service, "pid", None)
+        return {} if pid is None else {"pid": pid}
+
     def _on_up(self, outcome: Failure | None) -> None:
         self._starting = False
         if self._stopping:
@@ -94,7 +103,7 @@ class ServiceActor(Actor):
         work = self._service.wait()
         self._cancel = self._loop.spawn(work, lambda outcome: self.tell(_Ended(outcome)), timeout=ONE_DAY_S)
 
-    def shut_down(self) -> None:
+    def shut_down(self, reason: ExitReason) -> None:
         """Stop the service; this actor ends when it has ended."""
         self._stop_then(None)
 

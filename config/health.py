@@ -9,12 +9,10 @@ from typing import Final
 from gateway.http.health import HealthReport, Part
 from gateway.nats.bus import NatsBus
 from protocol.errors import UnavailableError
-from supervisor.actor import NoAnswerError, ask
-from supervisor.core import ChildPhase
 from supervisor.names import Names
-from supervisor.shell import ChildSnapshot, WhichChildren
+from supervisor.snapshot import Node, tree
+from supervisor.state import Phase
 
-ASK_TIMEOUT_S: Final = 2.0
 ROOT: Final = "root"
 
 
@@ -28,8 +26,8 @@ class NodeHealth:
         self._since = time.monotonic()
 
     async def report(self) -> HealthReport:
-        """As it is now; raises UnavailableError if the root does not answer."""
-        children = await self._children()
+        """As it is now; raises UnavailableError while the node is starting or ending."""
+        children = self._children()
         return HealthReport(
             version=version("plantao"),
             uptime_s=round(time.monotonic() - self._since, 1),
@@ -41,21 +39,16 @@ class NodeHealth:
             disk_free_bytes=_free_bytes(self._data),
         )
 
-    async def _children(self) -> dict[str, ChildSnapshot]:
+    def _children(self) -> dict[str, Node]:
         root = self._names.whereis(ROOT)
         if root is None:
             raise UnavailableError("the node is starting or ending")
-        try:
-            children = await ask(root, WhichChildren(), timeout=ASK_TIMEOUT_S)
-        except NoAnswerError as error:
-            raise UnavailableError(f"the root supervisor: {error}") from error
-        return {child.id: child for child in children}
+        children = tree(root, depth=2).children
+        return {node.id: node for child in children for node in (child, *child.children)}
 
 
-def _part(child: ChildSnapshot | None) -> Part:
-    if child is None:
-        return Part(ok=True)
-    if child.phase is ChildPhase.RUNNING:
+def _part(child: Node | None) -> Part:
+    if child is None or child.phase is Phase.UP:
         return Part(ok=True)
     return Part(ok=False, reason=f"{child.phase.value}; last exit: {child.last_exit or 'none'}")
 

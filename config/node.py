@@ -28,7 +28,8 @@ from gateway.nats.broker import EmbeddedBroker
 from protocol.errors import ConflictError, InvalidInputError, PlantaoError
 from protocol.subjects import ACCOUNT_PLATFORM
 from supervisor.actor import Link, ShutDown, tell
-from supervisor.reasons import Crash, ExitReason, Shutdown
+from supervisor.reasons import Crash, ExitReason, FailedToStartChild, Shutdown
+from supervisor.spec import Quarantine, Stagger
 
 NODE_FILE: Final = "node.json"
 
@@ -79,7 +80,8 @@ def _run(settings: Settings, json_ready: bool) -> int:
     parts = make(settings)
     news: SimpleQueue[_News] = SimpleQueue()
     with _signals(news):
-        root = tree.start(parts, Link(started=lambda: news.put(_Up()), exited=lambda reason: news.put(_Down(reason))))
+        link = Link(started=lambda _: news.put(_Up()), exited=lambda reason: news.put(_Down(reason)))
+        root = tree.start(parts, _supervision(settings), link)
         terminal = Terminal(parts, show_codes=not json_ready and sys.stdout.isatty())
         deadline: float | None = None
         try:
@@ -96,7 +98,7 @@ def _run(settings: Settings, json_ready: bool) -> int:
                         deadline = deadline or time.monotonic() + settings.shutdown.deadline_s
                         tell(root, ShutDown())
                     case _Down(reason):
-                        return _exit_code(reason)
+                        return _exit_code(reason, asked=deadline is not None)
         finally:
             (settings.data / NODE_FILE).unlink(missing_ok=True)
 
@@ -126,22 +128,39 @@ def _raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _exit_code(reason: ExitReason) -> int:
-    if reason == Shutdown():
+def _exit_code(reason: ExitReason, *, asked: bool) -> int:
+    if asked and reason == Shutdown():
         log.info("ended")
         return 0
-    if isinstance(reason, Crash):
-        cause = _cause(reason.error)
-        if isinstance(cause, PlantaoError):
-            raise cause
+    cause = _cause(reason)
+    if isinstance(cause, PlantaoError):
+        raise cause
     log.error("the node gave up", reason=str(reason))
     return 1
 
 
-def _cause(error: BaseException) -> BaseException:
+def _cause(reason: ExitReason) -> BaseException | None:
     """What a child that did not start raised, below the reports of its supervisors."""
-    inner = getattr(error, "reason", None)
-    return _cause(inner.error) if isinstance(inner, Crash) else error
+    match reason:
+        case Crash(error):
+            return error
+        case Shutdown(term=FailedToStartChild(reason=inner)):
+            return _cause(inner)
+        case _:
+            return None
+
+
+def _supervision(settings: Settings) -> tree.Supervision:
+    given = settings.supervision
+    return tree.Supervision(
+        hang_s=given.hang,
+        quarantine=Quarantine(
+            restarts=given.quarantine_restarts,
+            period_s=given.quarantine_period,
+            release_s=given.quarantine_release or None,
+        ),
+        stagger=Stagger(at_once=settings.boot.parallel, jitter_s=settings.boot.jitter_s),
+    )
 
 
 def _ready(settings: Settings, parts: Parts, json_ready: bool) -> None:

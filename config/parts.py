@@ -10,9 +10,9 @@ from actors.channel.outbox import OutboxPolicy
 from actors.channel.receiving import ReceivingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
-from actors.clinic import ClinicParts
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
+from actors.reconciler import ClinicParts
 from config.boot import StaggeredOpener
 from config.health import NodeHealth
 from config.sections import Settings

@@ -131,6 +131,20 @@ class Boot(Struct, frozen=True, kw_only=True):
     jitter_s: Seconds = 0.2
 
 
+class Supervision(Struct, frozen=True, kw_only=True):
+    """When actors are given up and parked.
+
+    One that is at a single message for ``hang`` seconds is replaced. A clinic or channel that had to be restarted more
+    than ``quarantine_restarts`` times within ``quarantine_period`` is quarantined, and released after
+    ``quarantine_release`` (0: by a person alone).
+    """
+
+    hang: Deadline = 30.0
+    quarantine_restarts: Count = 5
+    quarantine_period: Pause = 60.0
+    quarantine_release: Seconds = 600.0
+
+
 class Shutdown(Struct, frozen=True, kw_only=True):
     """After ``deadline_s`` what has not ended in an orderly way is ended by force."""
 
@@ -158,6 +172,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     limits: Limits = msgspec.field(default_factory=Limits)
     log: Log = msgspec.field(default_factory=Log)
     boot: Boot = msgspec.field(default_factory=Boot)
+    supervision: Supervision = msgspec.field(default_factory=Supervision)
     shutdown: Shutdown = msgspec.field(default_factory=Shutdown)
 
 

@@ -2,25 +2,39 @@
 
 ::
 
-    root                    one_for_one
-    ├── loop                the one asyncio loop
-    ├── store               SQLite
-    ├── broker              nats-server as an OS process (embedded only)
-    ├── bus                 NATS connections, one per clinic account
-    ├── nursery             the process from which ports are forked
-    ├── clinics             dynamic; restart with backoff
-    │   └── clinic <id>     see actors/clinic.py
-    ├── registrar           follows the registry: starts and stops clinics
-    └── admin               the HTTP endpoint
+    root                        rest_for_one; ends when the loop does
+    ├── loop                    the one asyncio loop
+    ├── processes               one_for_one; restarted with backoff for ever
+    │   ├── broker              nats-server as an OS process (embedded only)
+    │   └── nursery             the process from which ports are forked
+    ├── store                   SQLite
+    ├── bus                     NATS connections, one per clinic account
+    ├── clinics                 one_for_one, independent; restarted with backoff, then quarantined
+    │   └── clinic <id>         rest_for_one
+    │       ├── account         its NATS account and its database, held open
+    │       ├── channels        one_for_one, independent; restarted with backoff, then quarantined
+    │       │   └── channel <id>
+    │       │       └── port    the OS process with the neonize socket; only its channel reopens it
+    │       └── reconciler      starts and stops channels as the registry wants them
+    ├── registrar               follows the registry: starts and stops clinics
+    └── admin                   the HTTP endpoint
+
+``rest_for_one`` at the root: what began after the bus holds connections of the bus that ended.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pykka import ActorRef
 
+from actors import reconciler, registrar
+from actors.account import Account, reconciler_name
+from actors.channel.actor import Channel
+from actors.channel.surroundings import Surroundings
 from actors.loop import LoopOwner
-from actors.registrar import CLINICS, NAME, ClinicGone, Registrar
+from actors.reconciler import ClinicParts, Reconciler
+from actors.registrar import Registrar
 from actors.service import ServiceActor
 from config.health import ROOT
 from config.parts import Parts
@@ -28,52 +42,161 @@ from gateway.nats.broker import EmbeddedBroker
 from protocol.interfaces import Service
 from supervisor.actor import Link, tell
 from supervisor.backoff import Backoff
+from supervisor.names import Name, Names
 from supervisor.shell import Supervisor
-from supervisor.spec import ChildSpec, Intensity
+from supervisor.spec import (
+    AutoShutdown,
+    ChildSpec,
+    ChildType,
+    Flags,
+    Quarantine,
+    Restart,
+    Stagger,
+    Strategy,
+)
 
 PROCESS_BACKOFF: Final = Backoff(base_s=0.5, cap_s=10.0)
 """Broker and nursery: their ends are not ours, so they are restarted for ever and count towards no intensity."""
-INTENSITY: Final = Intensity(restarts=5, period_s=60.0)
+ACTOR_BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
+"""Clinics and channels: an actor that crashed is a fault of ours; it is back before anybody notices, if it can be."""
+ROOT_FLAGS: Final = Flags(
+    strategy=Strategy.REST_FOR_ONE, intensity=5, period_s=60.0, auto_shutdown=AutoShutdown.ANY_SIGNIFICANT
+)
+CLINIC_FLAGS: Final = Flags(strategy=Strategy.REST_FOR_ONE, intensity=5, period_s=60.0)
 SERVICE_SHUTDOWN_S: Final = 20.0
-CLINICS_SHUTDOWN_S: Final = 60.0
+CHANNEL_SHUTDOWN_S: Final = 15.0
+ACCOUNT_SHUTDOWN_S: Final = 20.0
 
 
-def children(parts: Parts) -> list[ChildSpec]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervision:
+    """What the settings say about supervision. ``hang_s``: an actor that is at one message for so long is given up."""
+
+    hang_s: float
+    quarantine: Quarantine
+    stagger: Stagger
+
+
+def root(parts: Parts, supervision: Supervision) -> list[ChildSpec]:
     """The root's children in start order; they are stopped in the reverse order."""
+    names = parts.names
     broker = parts.broker
+    processes = [
+        *([_service("broker", parts, broker, backoff=PROCESS_BACKOFF)] if isinstance(broker, EmbeddedBroker) else []),
+        _service("nursery", parts, parts.nursery, backoff=PROCESS_BACKOFF),
+    ]
+
+    def start_registrar(link: Link) -> ActorRef[Any]:
+        def clinic_spec(id: str) -> ChildSpec:
+            return clinic(id, parts.clinics, supervision)
+
+        return Registrar.start(link, parts.registry, parts.loop, parts.board, names, clinic_spec)
+
     return [
-        ChildSpec(id="loop", start=lambda link: LoopOwner.start(link, parts.loop), shutdown_s=SERVICE_SHUTDOWN_S),
-        _service("store", parts, parts.store),
-        *([_service("broker", parts, broker, PROCESS_BACKOFF)] if isinstance(broker, EmbeddedBroker) else []),
-        _service("bus", parts, parts.bus),
-        _service("nursery", parts, parts.nursery, PROCESS_BACKOFF),
-        ChildSpec(id=CLINICS, start=_clinics(parts), shutdown_s=CLINICS_SHUTDOWN_S),
         ChildSpec(
-            id=NAME,
-            start=lambda link: Registrar.start(link, parts.registry, parts.loop, parts.clinics),
+            id="loop",
+            start=lambda link: LoopOwner.start(link, parts.loop),
+            restart=Restart.TEMPORARY,
+            significant=True,
+            shutdown=SERVICE_SHUTDOWN_S,
         ),
-        _service("admin", parts, parts.admin),
+        _supervisor("processes", processes, Flags()),
+        _service("store", parts, parts.store, hang_s=supervision.hang_s),
+        _service("bus", parts, parts.bus, hang_s=supervision.hang_s),
+        clinics(names, supervision),
+        ChildSpec(id=registrar.NAME, start=start_registrar, hang_s=supervision.hang_s),
+        _service("admin", parts, parts.admin, hang_s=supervision.hang_s),
     ]
 
 
-def start(parts: Parts, link: Link) -> ActorRef[Any]:
-    """Start the tree; ``link`` hears when it is up and when it has ended."""
-    return Supervisor.start(link, ROOT, children(parts), INTENSITY, None, parts.names.name(ROOT))
+def clinics(names: Names, supervision: Supervision) -> ChildSpec:
+    """The supervisor of all clinics, which begins with none."""
+    flags = Flags(independent=True, stagger=supervision.stagger)
+    name = names.name(registrar.CLINICS)
+    return _supervisor(registrar.CLINICS, [], flags, name, _tell(names, registrar.NAME, registrar.Look()))
 
 
-def _service(id: str, parts: Parts, service: Service, backoff: Backoff | None = None) -> ChildSpec:
+def clinic(id: str, parts: ClinicParts, supervision: Supervision) -> ChildSpec:
+    """One clinic: whatever becomes of it, the others don't notice."""
+
+    def channel_spec(surroundings: Surroundings) -> ChildSpec:
+        return channel(surroundings, parts.names, supervision)
+
+    quarantined = _tell(parts.names, reconciler_name(id), reconciler.Look())
+    channels_name = parts.names.name(reconciler.channels_name(id))
+    children = [
+        ChildSpec(
+            id="account",
+            start=lambda link: Account.start(link, id, parts.bus, parts.store, parts.loop, parts.names),
+            shutdown=ACCOUNT_SHUTDOWN_S,
+            hang_s=supervision.hang_s,
+        ),
+        _supervisor("channels", [], Flags(independent=True), channels_name, quarantined),
+        ChildSpec(
+            id="reconciler",
+            start=lambda link: Reconciler.start(link, id, parts, channel_spec),
+            hang_s=supervision.hang_s,
+        ),
+    ]
     return ChildSpec(
         id=id,
-        start=lambda link: ServiceActor.start(link, id, parts.loop, service),
-        shutdown_s=SERVICE_SHUTDOWN_S,
-        backoff=backoff,
+        start=lambda link: Supervisor.start(link, f"clinic {id}", children, CLINIC_FLAGS),
+        type=ChildType.SUPERVISOR,
+        backoff=ACTOR_BACKOFF,
+        quarantine=supervision.quarantine,
     )
 
 
-def _clinics(parts: Parts) -> Callable[[Link], ActorRef[Any]]:
-    def removed(clinic: str) -> None:
-        registrar = parts.names.whereis(NAME)
-        if registrar is not None:
-            tell(registrar, ClinicGone(clinic))
+def channel(surroundings: Surroundings, names: Names, supervision: Supervision) -> ChildSpec:
+    """One channel. Its port is its own: the end of one counts towards nothing here."""
+    record = surroundings.record
+    name = names.name(reconciler.channel_name(record.clinic, record.id))
+    return ChildSpec(
+        id=record.id,
+        start=lambda link: Channel.start(link, surroundings, name),
+        shutdown=CHANNEL_SHUTDOWN_S,
+        backoff=ACTOR_BACKOFF,
+        quarantine=supervision.quarantine,
+        hang_s=supervision.hang_s,
+    )
 
-    return lambda link: Supervisor.start(link, CLINICS, (), INTENSITY, removed, parts.names.name(CLINICS))
+
+def start(parts: Parts, supervision: Supervision, link: Link) -> ActorRef[Any]:
+    """Start the tree; ``link`` hears when it is up and when it has ended."""
+    return Supervisor.start(link, ROOT, root(parts, supervision), ROOT_FLAGS, parts.names.name(ROOT))
+
+
+def _supervisor(
+    id: str,
+    children: list[ChildSpec],
+    flags: Flags,
+    name: Name | None = None,
+    on_quarantine: Callable[[str], None] = lambda _: None,
+) -> ChildSpec:
+    def start(link: Link) -> ActorRef[Any]:
+        return Supervisor.start(link, id, children, flags, name, on_quarantine=on_quarantine)
+
+    return ChildSpec(id=id, start=start, type=ChildType.SUPERVISOR)
+
+
+def _service(
+    id: str, parts: Parts, service: Service, *, backoff: Backoff | None = None, hang_s: float | None = None
+) -> ChildSpec:
+    return ChildSpec(
+        id=id,
+        start=lambda link: ServiceActor.start(link, id, parts.loop, service),
+        shutdown=SERVICE_SHUTDOWN_S,
+        backoff=backoff,
+        hang_s=hang_s,
+    )
+
+
+def _tell(names: Names, name: str, message: object) -> Callable[[str], None]:
+    """Tells whoever has ``name`` by then."""
+
+    def told(_id: str) -> None:
+        ref = names.whereis(name)
+        if ref is not None:
+            tell(ref, message)
+
+    return told

@@ -75,6 +75,19 @@ class ClinicSnapshot(Struct, frozen=True, kw_only=True):
     channels: dict[str, int]
     created_at: datetime
 
+    @classmethod
+    def of(cls, record: ClinicRecord, state: ClinicState, reason: str) -> "ClinicSnapshot":
+        """A clinic whose channels have not been counted."""
+        return cls(
+            id=record.id,
+            name=record.name,
+            timezone=record.timezone,
+            state=state,
+            reason=reason,
+            channels={},
+            created_at=record.created_at,
+        )
+
 
 class ChannelSnapshot(Struct, frozen=True, kw_only=True):
     """A channel as it is now (the shape of HTTP and rpc ``status``). ``phone`` is digits; ``queued`` counts commands

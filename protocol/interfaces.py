@@ -369,6 +369,9 @@ class Operations(Protocol):
     async def remove_clinic(self, clinic: str) -> None:
         """Stop it and its channels for good; its data stay until they are erased."""
 
+    async def release_clinic(self, clinic: str) -> ClinicSnapshot:
+        """Let a quarantined clinic out and start it. Raises ConflictError if it is not quarantined."""
+
     async def channels(self, clinic: str | None = None) -> Sequence[ChannelSnapshot]:
         """All, or a clinic's; by clinic and id."""
 
@@ -382,7 +385,7 @@ class Operations(Protocol):
         """Stop it for good and delete its session store."""
 
     async def connect(self, clinic: str, channel: str) -> ChannelSnapshot:
-        """Open a port now; on a live channel, replace it."""
+        """Open a port now; on a live channel, replace it; lets a quarantined one out."""
 
     async def disconnect(self, clinic: str, channel: str) -> ChannelSnapshot:
         """Close the port until ``connect``."""

@@ -101,7 +101,7 @@ class Actor(ThreadingActor):
         self._inbox.owner = self
         self._link = link
         self._own_name = name
-        self._leaving = False
+        self._exiting = False
         self._ending = threading.Lock()
         self._reason: ExitReason | None = None
         self._monitors: list[Callable[[ExitReason], None]] = []
@@ -153,14 +153,14 @@ class Actor(ThreadingActor):
 
     def ignore(self) -> None:
         """Instead of ``started``: this actor is not to be, which is no error. It ends."""
-        self._leaving = True
+        self._exiting = True
         self._end(Normal(), self._link.ignored)
 
     def exit(self, reason: ExitReason) -> None:
         """End after this message."""
-        if self._leaving:
+        if self._exiting:
             return
-        self._leaving = True
+        self._exiting = True
         self._inbox.cancel_all()
         try:
             self.cleanup(reason)
@@ -250,7 +250,7 @@ class Actor(ThreadingActor):
 
     def on_receive(self, message: Any) -> None:
         """Every message comes through here; nothing it raises goes further."""
-        if self._leaving or self._reason is not None:
+        if self._exiting or self._reason is not None:
             return
         self.busy_since = time.monotonic()
         try:

@@ -63,6 +63,15 @@ log = structlog.get_logger(__name__)
 Child = str | ActorRef[Any]
 
 
+Told = Callable[[Any], None]
+"""Takes an ``Answer``, or a NoAnswerError, in the supervisor's thread (or the caller's, if the supervisor has ended);
+must not block."""
+
+
+def unheard(_answer: Any) -> None:
+    """For who does not wait for an answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class _LaunchDue:
     """The pause before a staggered start is over."""
@@ -78,7 +87,8 @@ class _Look:
 class Supervisor(Actor):
     """A supervisor with OTP's semantics. Its inbox is unbounded and in order; it never blocks.
 
-    Specs that can't be end it with ``Crash`` of the SpecError before any child is started.
+    Specs that can't be end it with ``Crash`` of the SpecError before any child is started. ``on_quarantine`` is called,
+    in the supervisor's thread, with the id of each child that is parked.
     """
 
     inbox_in_order = True
@@ -91,12 +101,14 @@ class Supervisor(Actor):
         flags: Flags = Flags(),  # noqa: B008 - frozen
         registered: Name | None = None,
         clock: Callable[[], float] = time.monotonic,
+        on_quarantine: Callable[[str], None] = unheard,
     ) -> None:
         super().__init__(link, registered)
         self._name = name
         self._flags = flags
         self._specs = children
         self._clock = clock
+        self._on_quarantine = on_quarantine
         self._state = State(flags=flags)
         self._refs: dict[str, dict[int, ActorRef[Any]]] = {}
         self._random = random.Random()  # noqa: S311 - jitter
@@ -201,6 +213,7 @@ class Supervisor(Actor):
                 assert spec.quarantine is not None
                 release_s = spec.quarantine.release_s
                 log.error("child quarantined", supervisor=self._name, child=spec.id, release_in_s=release_s)
+                self._on_quarantine(spec.id)
                 if release_s is not None:
                     self.timer(f"restart-{spec.id}", release_s, RestartDue(spec.id, incarnation))
             case Reply(to, answer):
@@ -329,15 +342,6 @@ class Supervisor(Actor):
         return Process(None, 0, target.is_alive())
 
 
-Told = Callable[[Any], None]
-"""Takes an ``Answer``, or a NoAnswerError, in the supervisor's thread (or the caller's, if the supervisor has ended);
-must not block."""
-
-
-def unheard(_answer: Any) -> None:
-    """For who does not wait for an answer."""
-
-
 def start_child(supervisor: ActorRef[Any], spec: ChildSpec, told: Told = unheard) -> None:
     """Have ``supervisor`` start one more child; ``Done`` or ``Refused``. As all of these, callable from any thread."""
     _call(supervisor, StartChild(spec), told)
@@ -361,6 +365,11 @@ def restart_child(supervisor: ActorRef[Any], id: str, told: Told = unheard) -> N
 def delete_child(supervisor: ActorRef[Any], id: str, told: Told = unheard) -> None:
     """Have it forget a child that is down; ``Done`` or ``Refused``."""
     _call(supervisor, DeleteChild(id), told)
+
+
+def remove_child(supervisor: ActorRef[Any], id: str, told: Told = unheard) -> None:
+    """Have it stop a child and forget it: ``terminate_child``, then ``delete_child``, whose answer it is."""
+    terminate_child(supervisor, id, lambda _: delete_child(supervisor, id, told))
 
 
 def get_childspec(supervisor: ActorRef[Any], child: Child, told: Told) -> None:

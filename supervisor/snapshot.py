@@ -8,7 +8,7 @@ from pykka import ActorRef
 
 from supervisor.actor import of
 from supervisor.shell import Supervisor
-from supervisor.spec import ChildType
+from supervisor.spec import INFINITY, ChildType
 from supervisor.state import ChildView, Phase
 
 
@@ -32,15 +32,15 @@ class Node:
     children: tuple["Node", ...] = ()
 
 
-def tree(root: ActorRef[Any]) -> Node:
-    """The tree below ``root``. Callable from any thread; takes about 10 µs an actor, and waits for none."""
+def tree(root: ActorRef[Any], depth: int | None = None) -> Node:
+    """The tree below ``root``, at most ``depth`` levels of it. Callable from any thread; waits for no actor."""
     view = ChildView(
         id="root", type=ChildType.SUPERVISOR, phase=Phase.UP, incarnation=1, restarts=0, last_exit="", ref=root
     )
-    return _node(view)
+    return _node(view, INFINITY if depth is None else depth)
 
 
-def _node(view: ChildView) -> Node:
+def _node(view: ChildView, depth: float) -> Node:
     if view.ref is None:
         return Node(
             id=view.id,
@@ -65,5 +65,5 @@ def _node(view: ChildView) -> Node:
         handled=actor.handled,
         hung=supervisor.hung if supervisor else 0,
         facts=actor.facts(),
-        children=tuple(_node(child) for child in supervisor.children()) if supervisor else (),
+        children=tuple(_node(child, depth - 1) for child in supervisor.children()) if supervisor and depth else (),
     )

@@ -84,6 +84,8 @@ class _Leave:
 class Channel(Actor):
     """One WhatsApp number."""
 
+    inbox_limit = 1000
+
     def __init__(self, link: Link, surroundings: Surroundings, name: Name | None = None) -> None:
         super().__init__(link, name)
         record = surroundings.record
@@ -182,7 +184,7 @@ class Channel(Actor):
                 super().answer(request, reply)
         self._look()
 
-    def shut_down(self) -> None:
+    def shut_down(self, reason: ExitReason) -> None:
         """Finish what is in flight, close the port, publish what waits; then end."""
         self._leaving = True
         self._sending.close()
@@ -197,6 +199,19 @@ class Channel(Actor):
         self._pairing.refuse(f"the channel ended ({reason})")
         if self._port is not None:
             self._port.kill(f"its channel ended ({reason})")
+
+    def given_up(self) -> None:
+        """Kill the port, and leave what is in the queue to the channel that comes in this one's place."""
+        self._sending.close()
+        port = self._port
+        if port is not None:
+            port.kill("its channel hung")
+
+    def facts(self) -> dict[str, object]:
+        """Its state, and its port."""
+        port, life = self._port, self._life
+        facts: dict[str, object] = {"state": life.state.value}
+        return facts if port is None else facts | {"port": port.pid, "port_incarnation": port.incarnation}
 
     def dropped(self, message: Any) -> None:
         """What came too late: a port that nobody owns is killed."""

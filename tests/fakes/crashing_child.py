@@ -38,9 +38,9 @@ class CrashingChild(Actor):
         self._at("answer")
         reply("answered")
 
-    def shut_down(self) -> None:
+    def shut_down(self, reason: ExitReason) -> None:
         self._at("shut_down")
-        super().shut_down()
+        super().shut_down(reason)
 
     def cleanup(self, reason: ExitReason) -> None:
         self._at("cleanup")

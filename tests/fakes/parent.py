@@ -20,7 +20,7 @@ class Parent:
     def __init__(self) -> None:
         self.started = threading.Event()
         self.exits: SimpleQueue[ExitReason] = SimpleQueue()
-        self.link = Link(started=self.started.set, exited=self.exits.put)
+        self.link = Link(started=lambda _: self.started.set(), exited=self.exits.put)
 
     def wait_started(self) -> None:
         assert self.started.wait(PATIENCE_S), "the actor did not come up"

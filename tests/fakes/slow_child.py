@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from supervisor.actor import Actor
-from supervisor.reasons import Shutdown
+from supervisor.reasons import ExitReason, Shutdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +32,5 @@ class SlowChild(Actor):
             case _:
                 super().handle(message)
 
-    def shut_down(self) -> None:
+    def shut_down(self, reason: ExitReason) -> None:
         """It hears, and goes on until ``BeGone``."""

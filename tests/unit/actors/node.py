@@ -9,18 +9,21 @@ from typing import Any
 import pytest
 from pykka import ActorRef
 
-from actors import clinic as clinic_module
+from actors import account as account_module
+from actors import reconciler as reconciler_module
 from actors import registrar as registrar_module
 from actors.board import Board
-from actors.clinic import ClinicParts
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
-from actors.registrar import CLINICS, NAME, ClinicGone, Registrar
+from actors.reconciler import ClinicParts
+from actors.registrar import NAME, Registrar
+from config import tree
+from config.tree import Supervision
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
 from supervisor.actor import Link, ShutDown, tell
 from supervisor.names import Names
 from supervisor.shell import Supervisor
-from supervisor.spec import ChildSpec, Intensity
+from supervisor.spec import ChildSpec, Flags, Quarantine, Stagger
 from tests.fakes.bell import Bell
 from tests.fakes.memory_node import MemoryBus, MemoryStore
 from tests.fakes.memory_registry import MemoryRegistry
@@ -28,7 +31,11 @@ from tests.fakes.parent import Parent
 from tests.fakes.scripted_port import AT, ScriptedOpener
 from tests.unit.actors.channel.home import AT_ONCE, POLICY
 
-INTENSITY = Intensity(restarts=100, period_s=60.0)
+SUPERVISION = Supervision(
+    hang_s=5.0,
+    quarantine=Quarantine(restarts=3, period_s=60.0),
+    stagger=Stagger(at_once=4),
+)
 
 
 def clinic_record(id: str, name: str = "A clinic") -> ClinicRecord:
@@ -55,6 +62,7 @@ class Node:
         self.names = Names()
         self.runtime = runtime
         self.desk = Desk(self.board, self.names, self.registry, self.bus, most_channels=3)
+        self.supervision = SUPERVISION
         self.parent = Parent()
         self.root: ActorRef[Any] | None = None
 
@@ -70,19 +78,14 @@ class Node:
             runtime=self.runtime,
         )
 
-        def removed(clinic: str) -> None:
-            registrar = self.names.whereis(NAME)
-            if registrar is not None:
-                tell(registrar, ClinicGone(clinic))
-
-        def clinics(link: Link) -> ActorRef[Any]:
-            return Supervisor.start(link, CLINICS, (), INTENSITY, removed, self.names.name(CLINICS))
+        def clinic_spec(id: str) -> ChildSpec:
+            return tree.clinic(id, parts, self.supervision)
 
         def registrar(link: Link) -> ActorRef[Any]:
-            return Registrar.start(link, self.registry, self.loop, parts)
+            return Registrar.start(link, self.registry, self.loop, self.board, self.names, clinic_spec)
 
-        children = [ChildSpec(id=CLINICS, start=clinics), ChildSpec(id=NAME, start=registrar)]
-        self.root = Supervisor.start(self.parent.link, "root", children, INTENSITY)
+        children = [tree.clinics(self.names, self.supervision), ChildSpec(id=NAME, start=registrar)]
+        self.root = Supervisor.start(self.parent.link, "root", children, Flags(intensity=100, period_s=60.0))
         self.parent.wait_started()
         return self
 
@@ -131,8 +134,10 @@ class Node:
 def node(runtime: Path) -> Iterator[Node]:
     """A node that retries at once, and leaves nothing behind."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clinic_module, "_BACKOFF", AT_ONCE)
-        patch.setattr(clinic_module, "CLEAN_UP_PAUSE_S", 0.0)
+        patch.setattr(reconciler_module, "_BACKOFF", AT_ONCE)
+        patch.setattr(account_module, "_BACKOFF", AT_ONCE)
+        patch.setattr(tree, "ACTOR_BACKOFF", AT_ONCE)
+        patch.setattr(reconciler_module, "CLEAN_UP_PAUSE_S", 0.0)
         patch.setattr(registrar_module, "PAUSE_S", 0.0)
         place = Node(runtime)
         try:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from pykka import ActorRegistry
 
+from actors.account import reconciler_name
 from actors.channel.actor import Channel
-from actors.clinic import Reconciler, reconciler_name
+from actors.reconciler import Reconciler
 from actors.registrar import NAME
 from protocol.channel import ChannelState, ClinicState
 from tests.fakes.scripted_port import AT, UP

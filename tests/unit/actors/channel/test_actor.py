@@ -345,7 +345,7 @@ def test_a_shutdown_that_takes_too_long_kills_the_port(home: Home, monkeypatch: 
     port.deaf = True
     reason = home.end()
     assert isinstance(reason, Shutdown)
-    assert "did not end in time" in reason.term
+    assert "did not end in time" in str(reason.term)
     assert port.wait_ended().reason.startswith("its channel ended")
 
 

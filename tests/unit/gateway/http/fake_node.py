@@ -81,6 +81,10 @@ class FakeOperations:
         self._clinic(clinic)
         del self.names[clinic]
 
+    async def release_clinic(self, clinic: str) -> ClinicSnapshot:
+        await self._enter("release_clinic", clinic)
+        return self._clinic(clinic)
+
     async def channels(self, clinic: str | None = None) -> Sequence[ChannelSnapshot]:
         await self._enter("channels", str(clinic))
         if clinic is not None:

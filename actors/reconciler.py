@@ -1,41 +1,41 @@
-"""A clinic: its supervisor, and the reconciler that keeps its channels as the registry wants them.
-
-::
-
-    clinic <id>             one_for_one, own restart intensity
-    ├── reconciler          opens the clinic's NATS account and database, then starts and stops channels
-    ├── channel <id>
-    └── …
-"""
+"""A clinic's reconciler: keeps its channels as the registry wants them."""
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 import structlog
-from pykka import ActorRef
 
+from actors.account import (
+    OPEN_TIMEOUT_S,
+    AccountNotOpened,
+    AccountOpened,
+    TellAccount,
+    account_name,
+    reconciler_name,
+)
 from actors.board import Board
-from actors.channel.actor import Channel
+from actors.channel import views
+from actors.channel.context import Context
+from actors.channel.life import begin
 from actors.channel.surroundings import ChannelPolicy, Surroundings
-from protocol.channel import ChannelRecord, ClinicRecord, ClinicSnapshot, ClinicState
-from protocol.interfaces import Bus, ClinicBus, Failure, Ledger, Loop, PortOpener, Store
-from supervisor.actor import Actor, Call, Link, tell
+from protocol.channel import ChannelRecord, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
+from protocol.events import message_id
+from protocol.interfaces import Bus, ClinicBus, Failure, Loop, PortOpener, Publication, Store
+from protocol.subjects import EventKind
+from supervisor.actor import Actor, Link, tell
 from supervisor.backoff import Backoff
 from supervisor.names import Names
-from supervisor.reasons import Shutdown
-from supervisor.shell import Supervisor, WhichChildren, remove_child, start_child
-from supervisor.spec import ChildSpec, Intensity, Restart
+from supervisor.shell import remove_child, start_child, which_children
+from supervisor.spec import ChildSpec
+from supervisor.state import Children, ChildView, Phase
 
-OPEN_TIMEOUT_S: Final = 60.0
-CLOSE_TIMEOUT_S: Final = 10.0
 RECONCILE_S: Final = 30.0
 CLEAN_UP_PAUSE_S: Final = 5.0
-CHANNEL_SHUTDOWN_S: Final = 15.0
-INTENSITY: Final = Intensity(restarts=10, period_s=60.0)
 
 _BACKOFF: Final = Backoff(base_s=1.0, cap_s=30.0)
 
@@ -72,15 +72,15 @@ class ReconcilerUp:
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelGone:
-    """From the clinic's supervisor: the channel has ended and is forgotten."""
-
-    channel: str
+class Look:
+    """Look at the channels' supervisor: one of them was quarantined."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    outcome: tuple[ClinicBus, Ledger] | Failure
+class _ChannelGone:
+    """The channel has ended and is forgotten."""
+
+    channel: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,6 @@ class _Served:
 @dataclass(frozen=True, slots=True)
 class _Children:
     children: object
-
-
-@dataclass(frozen=True, slots=True)
-class _Closed:
-    outcome: Failure | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +112,9 @@ class _Reconcile:
     """Time to look again."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Retry:
-    """Time to try to open the clinic again."""
-
-
-def supervisor_name(clinic: str) -> str:
-    """The clinic's supervisor in ``Names``."""
-    return f"clinic/{clinic}"
-
-
-def reconciler_name(clinic: str) -> str:
-    """The clinic's reconciler in ``Names``."""
-    return f"clinic/{clinic}/reconciler"
+def channels_name(clinic: str) -> str:
+    """The supervisor of the clinic's channels in ``Names``."""
+    return f"clinic/{clinic}/channels"
 
 
 def channel_name(clinic: str, channel: str) -> str:
@@ -137,77 +122,56 @@ def channel_name(clinic: str, channel: str) -> str:
     return f"clinic/{clinic}/channel/{channel}"
 
 
-def clinic_spec(clinic: str, parts: ClinicParts) -> ChildSpec:
-    """The clinic as a child of ``clinics``: its end is not counted against the other clinics, only delayed."""
-
-    def start(link: Link) -> ActorRef[Any]:
-        def start_reconciler(inner: Link) -> ActorRef[Any]:
-            return Reconciler.start(inner, clinic, parts)
-
-        def removed(channel: str) -> None:
-            reconciler = parts.names.whereis(reconciler_name(clinic))
-            if reconciler is not None:
-                tell(reconciler, ChannelGone(channel))
-
-        children = [ChildSpec(id=RECONCILER, start=start_reconciler, shutdown_s=CLOSE_TIMEOUT_S * 2)]
-        name = parts.names.name(supervisor_name(clinic))
-        return Supervisor.start(link, f"clinic {clinic}", children, INTENSITY, removed, name)
-
-    return ChildSpec(id=clinic, start=start, shutdown_s=CHANNEL_SHUTDOWN_S + CLOSE_TIMEOUT_S * 2, backoff=_BACKOFF)
-
-
-RECONCILER: Final = "reconciler."
-"""The id of the reconciler among the clinic's children; no channel can have it, for its dot."""
-
-
 class Reconciler(Actor):
     """Keeps one clinic as it is wanted, on every change and periodically."""
 
-    def __init__(self, link: Link, clinic: str, parts: ClinicParts) -> None:
+    def __init__(
+        self, link: Link, clinic: str, parts: ClinicParts, channel_spec: Callable[[Surroundings], ChildSpec]
+    ) -> None:
         super().__init__(link, parts.names.name(reconciler_name(clinic)))
         self._clinic = clinic
         self._parts = parts
+        self._channel_spec = channel_spec
         self._wanted: ClinicWanted | None = None
-        self._open: tuple[ClinicBus, Ledger] | None = None
-        self._cancel_opening: Callable[[], None] = lambda: None
+        self._open: AccountOpened | None = None
         self._served: frozenset[str] | None = None
         self._serving = False
-        self._closing = False
         self._failures = 0
         self._running: dict[str, ChannelRecord | None] | None = None
+        self._removing: set[str] = set()
         self._cleaning: set[str] = set()
         self._random = Random()  # noqa: S311 - jitter
         self._log = log.bind(clinic=clinic)
 
     def initialize(self) -> bool:
-        """Ask what is wanted, and open the clinic's account and database."""
+        """Ask what is wanted, what there is to do it with, and what runs already."""
         registrar = self._parts.names.whereis("registrar")
         if registrar is not None:
             tell(registrar, ReconcilerUp(self._clinic))
-        supervisor = self._parts.names.whereis(supervisor_name(self._clinic))
-        if supervisor is not None:
-            tell(supervisor, Call(WhichChildren(), lambda answer: self.tell(_Children(answer))))
-        self._try_to_open()
+        account = self._parts.names.whereis(account_name(self._clinic))
+        if account is not None:
+            tell(account, TellAccount())
+        self._look()
         return True
 
     def handle(self, message: Any) -> None:
         """What is wanted, what was opened, what ended."""
-        if self._closing and not isinstance(message, _Closed):
-            return
         match message:
             case ClinicWanted():
                 self._wanted = message
                 self._show()
                 self._reconcile()
-            case _Opened(outcome):
-                self._on_opened(outcome)
-            case _Retry():
-                self._try_to_open()
+            case AccountOpened():
+                self._open = message
+                self._show()
+                self._reconcile()
+            case AccountNotOpened(reason):
+                self._show(ClinicState.ERROR, reason)
             case _Reconcile():
                 self._reconcile()
             case _Served(channels, outcome):
                 self._on_served(channels, outcome)
-            case ChannelGone(channel):
+            case _ChannelGone(channel):
                 self._on_gone(channel)
             case _CleanedUp(channel, Failure(error=error)):
                 self._log.warning(
@@ -219,40 +183,12 @@ class Reconciler(Actor):
                 self._reconcile()
             case _Children(children):
                 self._on_children(children)
+            case Look():
+                self._look()
             case _CleanUp(channel):
                 self._clean_up(channel)
-            case _Closed():
-                self.exit(Shutdown())
             case _:
                 super().handle(message)
-
-    def shut_down(self) -> None:
-        """Close the account and the database; the channels have ended before."""
-        self._closing = True
-        self._cancel_opening()
-        work = _close(self._parts.bus, self._parts.store, self._clinic)
-        self._parts.loop.spawn(work, lambda o: self.tell(_Closed(Failure.of(o))), timeout=CLOSE_TIMEOUT_S)
-
-    # -- opening --
-
-    def _try_to_open(self) -> None:
-        work = _open(self._parts.bus, self._parts.store, self._clinic)
-        loop = self._parts.loop
-        self._cancel_opening = loop.spawn(work, lambda o: self.tell(_Opened(o)), timeout=OPEN_TIMEOUT_S)
-
-    def _on_opened(self, outcome: tuple[ClinicBus, Ledger] | Failure) -> None:
-        if isinstance(outcome, Failure):
-            self._failures += 1
-            delay = _BACKOFF.delay(self._failures, self._random)
-            reason = str(outcome.error) or type(outcome.error).__name__
-            self._log.error("clinic not opened", error=reason, retry_in_s=round(delay, 2))
-            self._show(ClinicState.ERROR, reason)
-            self.timer("open", delay, _Retry())
-            return
-        self._failures = 0
-        self._open = outcome
-        self._show()
-        self._reconcile()
 
     # -- reconciling --
 
@@ -260,29 +196,67 @@ class Reconciler(Actor):
         self.timer("reconcile", RECONCILE_S, _Reconcile())
         if self._open is None or self._wanted is None or self._running is None:
             return
-        supervisor = self._parts.names.whereis(supervisor_name(self._clinic))
+        supervisor = self._parts.names.whereis(channels_name(self._clinic))
         if supervisor is None:
             return
         wanted = self._wanted.channels
         if self._served != frozenset(wanted):
-            self._serve(frozenset(wanted), self._open[0])
+            self._serve(frozenset(wanted), self._open.bus)
             return
         for channel, running in self._running.items():
-            if not _same(running, wanted.get(channel)):
-                remove_child(supervisor, channel)
+            if not _same(running, wanted.get(channel)) and channel not in self._removing:
+                self._removing.add(channel)
+                remove_child(supervisor, channel, partial(self._on_removed, channel))
         for shown in self._parts.board.channels(self._clinic):
             if shown.channel not in self._running.keys() | wanted.keys():
                 self._forget(shown.channel)
         for channel, record in wanted.items():
             if channel not in self._running and channel not in self._cleaning:
                 self._running[channel] = record
-                start_child(supervisor, self._channel_spec(record, *self._open))
+                start_child(supervisor, self._channel_spec(self._surroundings(record, self._open)))
 
-    def _on_children(self, children: object) -> None:
-        """What an earlier incarnation of this reconciler had started runs still."""
-        if isinstance(children, list):
-            self._running = {child.id: None for child in children if child.id != RECONCILER}
+    def _on_removed(self, channel: str, _answer: object) -> None:
+        self.tell(_ChannelGone(channel))
+
+    def _look(self) -> None:
+        supervisor = self._parts.names.whereis(channels_name(self._clinic))
+        if supervisor is not None:
+            which_children(supervisor, lambda answer: self.tell(_Children(answer)))
+
+    def _on_children(self, answer: object) -> None:
+        """What an earlier incarnation of this reconciler had started runs still; what is quarantined is shown so."""
+        if not isinstance(answer, Children):
+            return
+        if self._running is None:
+            self._running = {child.id: None for child in answer.children}
             self._reconcile()
+        for child in answer.children:
+            if child.phase is Phase.QUARANTINED:
+                self._show_quarantined(child)
+
+    def _show_quarantined(self, child: ChildView) -> None:
+        """Its actor is gone, so it falls to us to say what became of the channel."""
+        record = self._wanted.channels.get(child.id) if self._wanted is not None else None
+        shown = self._parts.board.channel(self._clinic, child.id)
+        reason = f"quarantined after {child.restarts} restarts: {child.last_exit}"
+        if record is None or self._open is None or (shown is not None and shown.reason == reason):
+            return
+        life = replace(begin(Context.now(), self._parts.policy.breaker), state=ChannelState.ERROR, reason=reason)
+        self._parts.board.put_channel(views.snapshot(record, life, queued=0, last_activity_at=None))
+        event = views.state_event(record, life, shown.state if shown is not None else ChannelState.INITIALIZING)
+        publication = Publication(
+            channel=child.id,
+            kind=EventKind.STATE,
+            event=event,
+            message_id=message_id(child.id, EventKind.STATE, life.state, life.since.isoformat()),
+            headers={},
+        )
+        work = self._open.bus.publish([publication])
+        self._parts.loop.spawn(work, self._on_quarantine_published, timeout=OPEN_TIMEOUT_S)
+
+    def _on_quarantine_published(self, outcome: object) -> None:
+        if isinstance(outcome, Failure):
+            self._log.warning("a channel's quarantine was not published", error=str(outcome.error))
 
     def _serve(self, channels: frozenset[str], bus: ClinicBus) -> None:
         """Have the account take commands for exactly these channels, before any is started or stopped."""
@@ -305,6 +279,7 @@ class Reconciler(Actor):
         self.timer("reconcile", delay, _Reconcile())
 
     def _on_gone(self, channel: str) -> None:
+        self._removing.discard(channel)
         was = self._running.pop(channel, None) if self._running is not None else None
         if self._wanted is not None and not _same(was, self._wanted.channels.get(channel)):
             self._forget(channel)
@@ -320,27 +295,22 @@ class Reconciler(Actor):
         """Remove the session store and the queue of a channel that is gone."""
         if self._open is None:
             return
-        work = _clean_up(self._open[0], channel, self._store_of(channel))
+        work = _clean_up(self._open.bus, channel, self._store_of(channel))
         loop = self._parts.loop
         loop.spawn(work, lambda o: self.tell(_CleanedUp(channel, Failure.of(o))), timeout=OPEN_TIMEOUT_S)
 
-    def _channel_spec(self, record: ChannelRecord, bus: ClinicBus, ledger: Ledger) -> ChildSpec:
+    def _surroundings(self, record: ChannelRecord, account: AccountOpened) -> Surroundings:
         parts = self._parts
-        surroundings = Surroundings(
+        return Surroundings(
             record=record,
             store=str(self._store_of(record.id)),
-            bus=bus,
-            ledger=ledger,
+            bus=account.bus,
+            ledger=account.ledger,
             loop=parts.loop,
             opener=parts.opener,
             board=parts.board,
             policy=parts.policy,
         )
-
-        def start(link: Link) -> ActorRef[Any]:
-            return Channel.start(link, surroundings, parts.names.name(channel_name(record.clinic, record.id)))
-
-        return ChildSpec(id=record.id, start=start, restart=Restart.PERMANENT, shutdown_s=CHANNEL_SHUTDOWN_S)
 
     def _store_of(self, channel: str) -> Path:
         return self._parts.runtime / "clinics" / self._clinic / f"{channel}.db"
@@ -353,35 +323,12 @@ class Reconciler(Actor):
             if shown is not None:
                 return
             state, reason = ClinicState.DEGRADED, "opening"
-        record = self._wanted.record
-        self._parts.board.put_clinic(
-            ClinicSnapshot(
-                id=record.id,
-                name=record.name,
-                timezone=record.timezone,
-                state=state,
-                reason=reason,
-                channels={},
-                created_at=record.created_at,
-            )
-        )
+        self._parts.board.put_clinic(ClinicSnapshot.of(self._wanted.record, state, reason))
 
 
 def _same(running: ChannelRecord | None, wanted: ChannelRecord | None) -> bool:
     """Whether what runs (None: its record is not known) is still wanted, and has not been removed and added again."""
     return wanted is not None and (running is None or running.created_at == wanted.created_at)
-
-
-async def _open(bus: Bus, store: Store, clinic: str) -> tuple[ClinicBus, Ledger]:
-    ledger = await store.open_clinic(clinic)
-    return await bus.open_clinic(clinic), ledger
-
-
-async def _close(bus: Bus, store: Store, clinic: str) -> None:
-    try:
-        await bus.close_clinic(clinic, forget=False)
-    finally:
-        await store.close_clinic(clinic)
 
 
 async def _clean_up(bus: ClinicBus, channel: str, store: Path) -> None:
