@@ -365,6 +365,8 @@ async def test_who_waits_for_a_code_hears_of_the_shutdown(home: Home) -> None:
     home.start()
     asking = asyncio.ensure_future(home.ask(Pair(None)))
     await asyncio.sleep(0)
+    with pytest.raises(NotFoundError):
+        await home.ask(ShowQr())  # which comes after the other; a shutdown would overtake both
     tell(home.ref, ShutDown())
     with pytest.raises(ConflictError, match="shutting down"):
         await asking
