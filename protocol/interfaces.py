@@ -59,7 +59,8 @@ class Service(Protocol):
     """
 
     async def start(self) -> None:
-        """Returns once it can be used; raises PlantaoError, leaving nothing behind, if it cannot be started."""
+        """Returns once it can be used; raises PlantaoError, leaving nothing behind, if it cannot be started. What is
+        left of an earlier run, whose actor crashed, is stopped first."""
 
     async def wait(self) -> str:
         """Returns only when it has ended without being asked to; the reason, fit for an operator."""

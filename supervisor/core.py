@@ -279,7 +279,7 @@ class _Step:
         if child.spec.restart is Restart.TEMPORARY or self.state.flags.strategy is Strategy.DYNAMIC:
             self.drop(child)
         else:
-            self.put(replace(child, phase=Phase.DOWN))
+            self.put(replace(child, phase=Phase.DOWN, attempt=0, recent=()))
 
     def launch(self, id: str) -> bool:
         child = self.state.children.get(id)

@@ -58,8 +58,8 @@ class AdminServer:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def start(self) -> None:
-        """Listen. Raises UnavailableError if the address cannot be had."""
-        assert self._running is None, "the admin endpoint runs already"
+        """Listen, after the end of an earlier run. Raises UnavailableError if the address cannot be had."""
+        await self.stop(timeout=0.0)
         running = _Running(self._limits)
         app = build(self._operations, self._key, self._health, self._limits, running.executor)
         try:

@@ -84,6 +84,15 @@ async def test_a_request_under_way_is_waited_for_and_cancelled_at_the_deadline()
         await request
 
 
+async def test_it_starts_again_in_place_of_a_run_whose_actor_crashed() -> None:
+    server = admin()
+    await server.start()
+    await server.start()
+    async with aiohttp.ClientSession() as session, session.get(f"{server.url}/health") as response:
+        assert response.status == 200
+    await server.stop(timeout=1.0)
+
+
 async def test_stopping_ends_idle_connections_at_once_and_leaves_no_thread() -> None:
     server = admin()
     await server.start()
