@@ -23,7 +23,9 @@ from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, Clini
 from supervisor.actor import Link, ShutDown, tell
 from supervisor.names import Names
 from supervisor.shell import Supervisor
+from supervisor.snapshot import tree as tree_of
 from supervisor.spec import ChildSpec, Flags, Quarantine, Stagger
+from supervisor.state import Phase
 from tests.fakes.bell import Bell
 from tests.fakes.memory_node import MemoryBus, MemoryStore
 from tests.fakes.memory_registry import MemoryRegistry
@@ -109,6 +111,11 @@ class Node:
             return found if found is not None and found.state is state else None
 
         return self.bell.wait(look, f"channel {clinic}/{channel} {state}")
+
+    def quarantined(self, clinic: str) -> bool:
+        assert self.root is not None
+        clinics = tree_of(self.root).children[0]
+        return any(node.id == clinic and node.phase is Phase.QUARANTINED for node in clinics.children)
 
     def crash(self, name: str) -> None:
         """Have the actor of this name end without having been told to, and come back."""

@@ -1,0 +1,149 @@
+"""What fails again and again is parked, shown and let out again; what hangs is replaced. Nobody else notices."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.account import Account
+from actors.channel.actor import Channel
+from actors.reconciler import channel_name
+from config.tree import Supervision
+from protocol.channel import ChannelState, ClinicState
+from protocol.errors import ConflictError, UnavailableError
+from protocol.events import StateEvent
+from supervisor.actor import Call, tell
+from supervisor.spec import Quarantine, Stagger
+from tests.fakes.scripted_port import UP
+from tests.unit.actors.node import Node
+from tests.unit.actors.node import node as make_node
+
+S, C = ChannelState, ClinicState
+
+
+class SickError(Exception):
+    """Why it fails at every start."""
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    with make_node(tmp_path) as place:
+        place.opener.first_words = [UP]
+        yield place
+
+
+@pytest.fixture
+def sick(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """The clinics and channels (``clinic/channel``) that fail at their start."""
+    names: set[str] = set()
+
+    def failing(initialize: Callable[[Any], bool], name: Callable[[Any], str]) -> Callable[[Any], bool]:
+        def begin(actor: Any) -> bool:
+            if name(actor) in names:
+                raise SickError("out of order")
+            return initialize(actor)
+
+        return begin
+
+    monkeypatch.setattr(Account, "initialize", failing(Account.initialize, lambda account: account._clinic))
+    monkeypatch.setattr(Channel, "initialize", failing(Channel.initialize, lambda channel: channel._name))
+    yield names
+    names.clear()
+
+
+def test_a_clinic_that_fails_at_every_start_is_quarantined_and_nobody_else_notices(node: Node, sick: set[str]) -> None:
+    sick.add("bad")
+    node.want("good", "a")
+    node.start()
+    before = node.wait_channel("good", "a", S.CONNECTED)
+    node.want("bad", "a")
+    shown = node.wait_clinic("bad", C.QUARANTINED)
+    assert "quarantined after" in shown.reason
+    assert "SickError: out of order" in shown.reason
+    assert node.board.channel("good", "a") == before
+    assert node.board.clinic("good") is not None
+    assert node.root is not None
+    assert node.root.is_alive()
+
+
+async def test_a_quarantined_clinic_is_released_by_an_operator(node: Node, sick: set[str]) -> None:
+    sick.add("bad")
+    node.want("bad", "a")
+    node.start()
+    node.wait_clinic("bad", C.QUARANTINED)
+    with pytest.raises(ConflictError, match="fails at its start"):
+        await node.desk.release_clinic("bad")
+    node.bell.wait(lambda: node.quarantined("bad"), "bad is parked again")
+    sick.clear()
+    await node.desk.release_clinic("bad")
+    node.wait_channel("bad", "a", S.CONNECTED)
+    node.wait_clinic("bad", C.RUNNING)
+    with pytest.raises(ConflictError, match="only a quarantined one"):
+        await node.desk.release_clinic("bad")
+
+
+def test_a_quarantined_clinic_is_released_by_time(node: Node, sick: set[str]) -> None:
+    node.supervision = Supervision(
+        hang_s=5.0, quarantine=Quarantine(restarts=2, period_s=60.0, release_s=0.05), stagger=Stagger(at_once=4)
+    )
+    sick.add("bad")
+    node.want("bad", "a")
+    node.start()
+    node.wait_clinic("bad", C.QUARANTINED)
+    sick.clear()
+    node.wait_channel("bad", "a", S.CONNECTED)
+
+
+async def test_a_channel_that_fails_at_every_start_is_in_error_and_is_let_out_by_connect(
+    node: Node, sick: set[str]
+) -> None:
+    sick.add("acme/bad")
+    node.want("acme", "bad", "good")
+    node.start()
+    before = node.wait_channel("acme", "good", S.CONNECTED)
+    shown = node.wait_channel("acme", "bad", S.ERROR)
+    assert "quarantined after" in shown.reason
+    node.bell.wait(lambda: _published(node, "bad", S.ERROR), "the state to be published")
+    assert node.board.channel("acme", "good") == before
+    sick.clear()
+    await node.desk.connect("acme", "bad")
+    node.wait_channel("acme", "bad", S.CONNECTED)
+
+
+async def test_a_quarantined_channel_can_be_removed(node: Node, sick: set[str]) -> None:
+    sick.add("acme/bad")
+    node.want("acme", "bad")
+    node.start()
+    node.wait_channel("acme", "bad", S.ERROR)
+    await node.desk.remove_channel("acme", "bad")
+    with pytest.raises(UnavailableError):
+        await node.desk._release("clinic/acme/channels", "bad", "channel acme/bad")
+
+
+def test_a_channel_that_hangs_is_replaced_and_its_port_killed(node: Node) -> None:
+    node.supervision = Supervision(
+        hang_s=0.1, quarantine=Quarantine(restarts=5, period_s=60.0), stagger=Stagger(at_once=4)
+    )
+    node.want("acme", "a", "b")
+    node.start()
+    node.wait_channel("acme", "a", S.CONNECTED)
+    before = node.wait_channel("acme", "b", S.CONNECTED)
+    hung = node.names.whereis(channel_name("acme", "a"))
+    assert hung is not None
+    port = next(port for port in node.opener.ports if port.spec.channel == "a")
+    let_go = threading.Event()
+    try:
+        tell(hung, Call("what it does not answer", lambda _: let_go.wait()))
+        assert port.wait_ended().reason == "its channel hung"
+        node.bell.wait(lambda: node.names.whereis(channel_name("acme", "a")) not in (None, hung), "another channel")
+        node.wait_channel("acme", "a", S.CONNECTED)
+        assert node.board.channel("acme", "b") == before
+    finally:
+        let_go.set()
+
+
+def _published(node: Node, channel: str, state: ChannelState) -> bool:
+    events = [publication.event for publication in node.bus.of("acme").published if publication.channel == channel]
+    return any(isinstance(event, StateEvent) and event.state is state for event in events)
