@@ -12,5 +12,8 @@ module          what it holds
 ``names``       who is running under which name (Erlang's ``register`` and ``whereis``)
 ``backoff``     exponential backoff with cap, full jitter and reset after stable time: pure
 ``breaker``     the circuit breaker: pure
+``process``     an OS process with the life of a child: ready, heard from, ended, reaped with its group
+``heartbeat``   when silence has lasted too long: pure
+``pidfd``       a handle on an OS process that can never come to mean another
 ==============  ======================================================================================
 """
