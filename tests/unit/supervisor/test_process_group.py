@@ -74,13 +74,20 @@ async def test_what_a_leader_leaves_that_ends_by_itself_is_gone() -> None:
 
 
 async def test_an_orphan_that_ended_before_its_leader_is_reaped_with_it() -> None:
-    spoken = Spoken(["sh", "-c", "(true & echo $!); exec sleep 60"])
+    spoken = Spoken(["sh", "-c", "(sleep 60 & echo $!); exec sleep 60"])
     orphan = int(await spoken.line())
-    while (fields := stat(orphan)) and fields[:2] != ["Z", str(os.getpid())]:  # noqa: ASYNC110 - nobody is told
-        await asyncio.sleep(0)
+    await until(orphan, parent=os.getpid(), state="S")
+    os.kill(orphan, signal.SIGKILL)
+    await until(orphan, parent=os.getpid(), state="Z")
     await spoken.close()
-    assert fields is not None
     assert stat(orphan) is None
+
+
+async def until(pid: int, *, parent: int, state: str) -> None:
+    """Wait for a process that tells nobody."""
+    async with asyncio.timeout(WAIT):
+        while (fields := stat(pid)) is not None and fields[:2] != [state, str(parent)]:  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 async def test_who_has_left_the_group_goes_on() -> None:

@@ -29,7 +29,7 @@ async def start(script: str, *, timeout: float = WAIT, heartbeat: Heartbeat = PA
 
 
 async def test_its_last_words_are_told() -> None:
-    nursery = await start("ready(); control.recv(1); sys.exit('no more ports')")
+    nursery = await start("ready()\nwhile not any(control.recv(8)): pass\nsys.exit('no more ports')")
     assert nursery.exit is None
     with pytest.raises(PortStartError, match="away: it ended with status 1; it said: no more ports"):
         await asyncio.wait_for(_fork(nursery), WAIT)
