@@ -216,6 +216,8 @@ async def test_a_server_that_is_busy_reloading_answers(tmp_path: Path) -> None:
     await asyncio.wait({ended}, timeout=1.5)
     assert not ended.done()
     await broker.stop(timeout=5)
+    await asyncio.wait({ended}, timeout=0.05)
+    assert not ended.done(), "an end that was asked for is no news"
     ended.cancel()
     await asyncio.wait({ended})
 

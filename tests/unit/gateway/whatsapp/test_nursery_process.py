@@ -10,7 +10,7 @@ import pytest
 from gateway.whatsapp.nursery_process import NurseryProcess
 from protocol.errors import PortStartError
 from supervisor.heartbeat import Heartbeat
-from tests.unit.supervisor.processes import descriptors
+from tests.unit.supervisor.processes import descriptors, stat
 
 WAIT = 20.0
 PATIENT = Heartbeat(every=60, silence=60)
@@ -67,6 +67,25 @@ async def test_one_that_takes_no_questions_for_a_while_is_not_waited_for() -> No
     await asyncio.sleep(0)
     nursery.kill("enough")
     assert str(await asyncio.wait_for(nursery.ended(), WAIT)) == "was killed: enough"
+
+
+async def test_a_port_that_nobody_waits_for_any_more_is_killed_and_reaped() -> None:
+    port = sleeper()
+    answer = f"struct.pack('!q', {port} if any(asked) else 1)"
+    nursery = await start(f"ready()\nwhile (asked := control.recv(8)): control.send(asked + {answer})")
+    opening = asyncio.create_task(_fork(nursery))
+    await asyncio.sleep(0)
+    opening.cancel()
+    async with asyncio.timeout(WAIT):
+        while stat(port) is not None:  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0)
+    await nursery.stop(timeout=WAIT)
+    assert opening.cancelled()
+
+
+def sleeper() -> int:
+    """A child of ours that nobody looks after."""
+    return os.posix_spawn("/bin/sleep", ["sleep", "60"], os.environ)
 
 
 async def _fork(nursery: NurseryProcess) -> int:
