@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -114,11 +114,9 @@ def _next(news: "SimpleQueue[_News]", deadline: float | None) -> _News | None:
 def _give_up(parts: Parts, deadline_s: float) -> int:
     """End what is left by force. Ports end by themselves when they find that main is gone."""
     log.error("not ended in time: ending by force", deadline_s=deadline_s)
-    pids = (parts.nursery.pid, parts.broker.pid if isinstance(parts.broker, EmbeddedBroker) else None)
-    for pid in pids:
-        if pid is not None:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    parts.nursery.kill("the node gave up")
+    if isinstance(parts.broker, EmbeddedBroker):
+        parts.broker.kill("the node gave up")
     return 1
 
 

@@ -6,10 +6,8 @@ and JetStream's own ``jetstream``.
 """
 
 import asyncio
-import fcntl
 import json
 import math
-import os
 import shutil
 import signal
 from contextlib import suppress
@@ -24,9 +22,11 @@ from gateway.nats.client import PatientClient
 from gateway.nats.files import write_private
 from gateway.nats.link import Login
 from gateway.nats.probe import usable
-from gateway.nats.server_process import BrokerError, end, end_left_over, find_program, last_line
+from gateway.nats.server_process import BrokerError, end_left_over, find_program, last_words, launch, watch
 from gateway.nats.translate import translating
 from protocol import subjects
+from supervisor.heartbeat import Heartbeat
+from supervisor.process import ChildProcess, ProcessError, ProcessStuckError
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +35,8 @@ DEFAULT_CLINIC_BYTES: Final = 2 << 30
 _START_TIMEOUT: Final = 30.0
 _RELOAD_TIMEOUT: Final = 15.0
 _LEFT_OVER_TIMEOUT: Final = 5.0
+_HEARTBEAT: Final = Heartbeat(every=2.0, silence=20.0)
+"""A server that is busy, full and synced to disk answers in far less; to kill one costs everybody a reconnect."""
 _PROBE_TIMEOUT: Final = 1.0
 _POLL: Final = 0.01
 _RELOAD_PAUSE: Final = 0.1
@@ -46,11 +48,20 @@ class EmbeddedBroker:
 
     ``port`` -1 lets the system choose at the first start; that port is kept from then on, so that clients find the
     server again, and given up only if somebody else has taken it. ``clinic_bytes`` limits what a clinic's account
-    stores. The caller guarantees that no other node uses ``directory``. All methods belong to the loop's thread.
+    stores. A server that gives no answer for as long as ``heartbeat`` allows is killed, and ``wait`` returns. The
+    caller guarantees that no other node uses ``directory``. All methods belong to the loop's thread.
     """
 
-    def __init__(self, directory: Path, *, port: int = ANY_PORT, clinic_bytes: int = DEFAULT_CLINIC_BYTES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int = ANY_PORT,
+        clinic_bytes: int = DEFAULT_CLINIC_BYTES,
+        heartbeat: Heartbeat = _HEARTBEAT,
+    ) -> None:
         self._directory = directory.absolute()
+        self._heartbeat = heartbeat
         self._asked_port = port
         self._clinic_bytes = clinic_bytes
         self._config = self._directory / "server.conf"
@@ -60,8 +71,7 @@ class EmbeddedBroker:
         self._effective: frozenset[str] = frozenset()
         self._reloading = asyncio.Lock()
         self._settled_at = -math.inf
-        self._process: asyncio.subprocess.Process | None = None
-        self._stopping = False
+        self._process: ChildProcess | None = None
 
     # -- Service --
 
@@ -74,7 +84,6 @@ class EmbeddedBroker:
         """
         if self._process is not None:
             await self.stop(timeout=_LEFT_OVER_TIMEOUT)
-        self._stopping = False
         program = find_program()
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -94,27 +103,38 @@ class EmbeddedBroker:
         process = self._process
         if process is None:
             return "nats-server is not running"
-        code = await process.wait()
-        if self._stopping:
+        how = await process.ended()
+        if self._process is not process:
             await asyncio.get_running_loop().create_future()
-        how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
-        return f"nats-server ended ({how}): {self._last_words()}"
+        return f"nats-server {how}"
 
     async def stop(self, *, timeout: float) -> None:
-        """SIGTERM, then SIGKILL after ``timeout`` seconds; returns when the process is gone."""
-        self._stopping = True
+        """SIGTERM, then SIGKILL after ``timeout`` seconds; returns when the process is gone.
+
+        Raises:
+            BrokerError: it does not end, even so.
+        """
         process, self._process = self._process, None
-        if process is not None:
-            await end(process, timeout=timeout)
-            (self._directory / "server.pid").unlink(missing_ok=True)
-            self._clear_ports()
+        if process is None:
+            return
+        try:
+            await process.end(timeout=timeout)
+        except ProcessStuckError as error:
+            raise BrokerError(f"nats-server does not end: {error}") from error
+        (self._directory / "server.pid").unlink(missing_ok=True)
+        self._clear_ports()
+
+    def kill(self, reason: str) -> None:
+        """SIGKILL the server, if it runs. Callable from any thread."""
+        if self._process is not None:
+            self._process.kill(reason)
 
     # -- Broker --
 
     @property
     def pid(self) -> int | None:
         """Of the server's process, while there is one."""
-        return self._process.pid if self._process is not None and self._process.returncode is None else None
+        return self._process.pid if self._process is not None and self._process.exit is None else None
 
     @property
     def server(self) -> str:
@@ -195,65 +215,45 @@ class EmbeddedBroker:
         self._effective, self._announced = await self._write(port), frozenset()
         with suppress(FileNotFoundError):
             (self._directory / "server.log").replace(self._directory / "server.log.previous")
-        lock = self._lock()
+        process = self._process = launch(program, self._directory, self._config)
         try:
-            with (self._directory / "server.err").open("wb") as errors:
-                # The lock goes with the process: it is held for as long as this very server lives, whoever killed us.
-                self._process = await asyncio.create_subprocess_exec(
-                    program,
-                    "-c",
-                    self._config,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=errors,
-                    stderr=errors,
-                    start_new_session=True,
-                    pass_fds=(lock,),
-                )
-        finally:
-            os.close(lock)
-        try:
-            async with asyncio.timeout(_START_TIMEOUT):
-                self._port = await self._until_listening(self._process)
-                await self._write(self._port)
-                await self._until(subjects.ACCOUNT_NODE, present=True)
+            self._port = await process.until_ready(self._until_usable(process.pid), timeout=_START_TIMEOUT)
         except BaseException as error:
-            await self.stop(timeout=1)
-            if isinstance(error, TimeoutError):
-                raise BrokerError(
-                    f"nats-server is not ready after {_START_TIMEOUT:g} s: {self._last_words()}"
-                ) from error
+            await self.stop(timeout=0)
+            if isinstance(error, ProcessError):
+                raise self._not_started(error) from error
             raise
-        log.info("broker_started", pid=self._process.pid, port=self._port)
+        watch(process, self.login(subjects.ACCOUNT_NODE), self._heartbeat)
+        log.info("broker_started", pid=process.pid, port=self._port)
 
-    def _lock(self) -> int:
-        handle = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(handle)
-            raise BrokerError(f"{self._directory} is used by another nats-server: end that one first") from error
-        return handle
+    async def _until_usable(self, pid: int) -> int:
+        """The port, once the server has said on which it listens and JetStream answers there."""
+        self._port = await self._until_listening(pid)
+        await self._write(self._port)
+        await self._until(subjects.ACCOUNT_NODE, present=True)
+        return self._port
 
-    async def _until_listening(self, process: asyncio.subprocess.Process) -> int:
+    async def _until_listening(self, pid: int) -> int:
         """The port, as soon as the server has said on which it listens. It writes the file once it is ready."""
-        path = self._directory / "ports" / f"nats-server_{process.pid}.ports"
-        while process.returncode is None:
+        path = self._directory / "ports" / f"nats-server_{pid}.ports"
+        while True:
             with suppress(OSError, ValueError, LookupError):
                 return int(json.loads(path.read_bytes())["nats"][0].rpartition(":")[2])
             await asyncio.sleep(_POLL)
-        words = self._last_words()
+
+    def _not_started(self, error: ProcessError) -> BrokerError:
         if self._port_was_taken():
-            raise BrokerError(
+            return BrokerError(
                 f"port {self._asked_port} on 127.0.0.1 is taken by another program: "
                 "set nats.port to a free one, or to -1 for any"
             )
-        raise BrokerError(f"nats-server ended at start (exit status {process.returncode}): {words}")
+        return BrokerError(f"nats-server ended at start: {error}")
 
     def _port_was_taken(self) -> bool:
         return "address already in use" in self._last_words()
 
     def _last_words(self) -> str:
-        return last_line(self._directory / "server.err", self._directory / "server.log") or "it said nothing"
+        return last_words(self._directory) or "it said nothing"
 
     def _remembered_port(self) -> int:
         try:
@@ -288,10 +288,11 @@ class EmbeddedBroker:
     async def _reload(self) -> None:
         clock = asyncio.get_running_loop().time
         await asyncio.sleep(self._settled_at + _RELOAD_PAUSE - clock())
-        if self.pid is None or self._port is None:
+        process = self._process
+        if process is None or process.exit is not None or self._port is None:
             raise BrokerError("nats-server is not running")
         written = await self._write(self._port)
-        os.kill(self.pid, signal.SIGHUP)
+        process.send(signal.SIGHUP)
         self._effective &= written
         self._announced = written - self._effective
 

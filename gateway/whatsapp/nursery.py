@@ -3,8 +3,9 @@ and shares its memory; it has never loaded the Go library, which does not surviv
 
 ``python -m gateway.whatsapp.nursery --control-fd N``: on the inherited SOCK_SEQPACKET socket N comes one request per
 port, a sequence number with two descriptors (the port's socket and its log); the reply is that number and the port's
-pid. Forking twice hands the port over to main, which is a child subreaper: main sees how it ends, also if the nursery
-has died before. When the control socket closes, the nursery ends.
+pid. A request without descriptors asks whether the one thread still answers. Forking twice hands the port over to
+main, which is a child subreaper: main sees how it ends, also if the nursery has died before. When the control socket
+closes, the nursery ends.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
 from gateway.whatsapp import library, port
-from gateway.whatsapp.control import DESCRIPTORS, REPLY, REQUEST
+from gateway.whatsapp.control import ALIVE, DESCRIPTORS, REPLY, REQUEST
 
 FAILURE_STATUS: Final = 1
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None, in_child: Callable[[], None] | None 
     with socket.socket(fileno=options.control_fd) as control:
         gc.collect()
         gc.freeze()
-        control.send(REPLY.pack(0, os.getpid()))
+        control.send(REPLY.pack(ALIVE, os.getpid()))
         _serve(control, in_child)
     return 0
 
@@ -53,20 +54,21 @@ def _serve(control: socket.socket, in_child: Callable[[], None] | None) -> None:
             return
         if not data:
             return
+        (number,) = REQUEST.unpack(data)
         try:
-            sock, log = descriptors
-            pid = _fork_port(sock, log, in_child)
+            pid = os.getpid() if number == ALIVE else _fork_port(descriptors, in_child)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
         try:
-            control.send(REPLY.pack(*REQUEST.unpack(data), pid))
+            control.send(REPLY.pack(number, pid))
         except OSError:
             return
 
 
-def _fork_port(sock: int, log: int, in_child: Callable[[], None] | None) -> int:
+def _fork_port(descriptors: Sequence[int], in_child: Callable[[], None] | None) -> int:
     """The port's pid; 0 if the machine gives no process."""
+    sock, log = descriptors
     reader, writer = os.pipe()
     try:
         middle = os.fork()

@@ -1,20 +1,17 @@
 """One nursery process as main sees it: asked to fork, watched, ended and reaped. On the loop's thread."""
 
 import asyncio
-import contextlib
 import os
-import signal
 import socket
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final, Self
 
-from gateway.whatsapp.control import REPLY, REQUEST
+from gateway.whatsapp import exits
+from gateway.whatsapp.control import ALIVE, REPLY, REQUEST
 from protocol.errors import PortStartError
-
-_AGAIN_S: Final = 0.01
-_SAID: Final = 400
+from supervisor.heartbeat import Heartbeat
+from supervisor.process import ChildProcess, ProcessError, ProcessExit
 
 _ENVIRONMENT: Final = {
     "NEONIZE_BOT_TAG": "off",  # else neonize marks messages to phone numbers as written by a bot
@@ -24,60 +21,76 @@ _ENVIRONMENT: Final = {
 
 
 class NurseryProcess:
-    """Made by ``start``; over when ``ended`` is done, and then reaped, with all that had not become a port of its own
+    """Made by ``start``; over when ``ended`` returns, and then reaped, with all that had not become a port of its own
     yet."""
 
-    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
+    def __init__(self, process: ChildProcess, control: socket.socket, log: int) -> None:
+        """``control`` and ``log``, which takes its stderr, are this object's from now on."""
         self._loop = asyncio.get_running_loop()
         self._process = process
         self._control = control
+        self._log = log
         self._forks: dict[int, asyncio.Future[int]] = {}
         self._last_fork = 0
         self._ready = self._loop.create_future()
-        self.ended: asyncio.Future[str] = self._loop.create_future()
-        self._pidfd = os.pidfd_open(process.pid)
-        self._loop.add_reader(self._pidfd, self._on_exit)
         self._loop.add_reader(control, self._on_reply)
+        process.when_ended(self._on_end)
 
     @classmethod
-    async def start(cls, command: Sequence[str], env: Mapping[str, str] | None, *, timeout: float) -> Self:
+    async def start(
+        cls, command: Sequence[str], env: Mapping[str, str] | None, *, timeout: float, heartbeat: Heartbeat
+    ) -> Self:
         """Start it and wait until it can fork.
 
         Raises:
             PortStartError: it ended, or was not ready in time; the text has what it said.
         """
+        try:
+            self = cls._launch(command, env)
+        except OSError as error:
+            raise PortStartError(f"the nursery cannot be started: {error}") from error
+        try:
+            await self._process.until_ready(self._ready, timeout=timeout)
+        except ProcessError as error:
+            raise PortStartError(f"the nursery did not become ready: {error}") from error
+        self._process.beat(self._ask, heartbeat)
+        return self
+
+    @classmethod
+    def _launch(cls, command: Sequence[str], env: Mapping[str, str] | None) -> Self:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        with tempfile.TemporaryFile() as said, theirs:
-            try:
-                process = subprocess.Popen(  # noqa: ASYNC220 - asyncio's own would take a thread to wait for it
+        log = -1
+        try:
+            with theirs:
+                log = exits.open_log()
+                process = ChildProcess.start(
                     [*command, "--control-fd", str(theirs.fileno())],
-                    pass_fds=[theirs.fileno()],
                     env={**_inherited(), **_ENVIRONMENT, **(env or {})},
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=said,
-                    start_new_session=True,
+                    pass_fds=[theirs.fileno()],
+                    stderr=log,
+                    said=lambda: exits.tail(log),
                 )
-            except OSError as error:
-                ours.close()
-                raise PortStartError(f"the nursery cannot be started: {error}") from error
-            theirs.close()
-            self = cls(process, ours)
-            try:
-                await asyncio.wait({self._ready, self.ended}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                if not self._ready.done():
-                    await self.stop(timeout=0.0)
-            if not self._ready.done():
-                said.seek(0)
-                raise PortStartError(f"the nursery did not become ready: {_tail(said.read()) or self.ended.result()}")
-        return self
+        except BaseException:
+            ours.close()
+            if log >= 0:
+                os.close(log)
+            raise
+        return cls(process, ours, log)
 
     @property
     def pid(self) -> int:
         """Of the nursery, and of its process group."""
         return self._process.pid
+
+    @property
+    def exit(self) -> ProcessExit | None:
+        """How it ended; None while it runs."""
+        return self._process.exit
+
+    async def ended(self) -> ProcessExit:
+        """Returns how it ended, when it is reaped."""
+        return await self._process.ended()
 
     async def fork(self, sock: socket.socket, log: int) -> int:
         """Have a port forked that gets ``sock`` and ``log`` (the caller closes its own copies); its pid. The port is
@@ -86,8 +99,8 @@ class NurseryProcess:
         Raises:
             PortStartError: the nursery is gone, or the machine gives no process.
         """
-        if self.ended.done():
-            raise PortStartError(f"the nursery is away: it {self.ended.result()}")
+        if self.exit is not None:
+            raise PortStartError(f"the nursery is away: it {self.exit}")
         self._last_fork += 1
         number = self._last_fork
         reply = self._forks[number] = self._loop.create_future()
@@ -103,17 +116,15 @@ class NurseryProcess:
 
     async def stop(self, *, timeout: float) -> None:
         """Close the control socket, at which it ends, and kill it after ``timeout`` seconds; until it is reaped."""
-        self._close_control()
-        try:
-            await asyncio.wait_for(asyncio.shield(self.ended), timeout)
-        except TimeoutError:
-            self.kill()
-            await asyncio.shield(self.ended)
+        await self._process.end(timeout=timeout, ask=self._close_control)
 
-    def kill(self) -> None:
-        """SIGKILL it; harmless if it is gone."""
-        if self._pidfd >= 0:
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+    def kill(self, reason: str) -> None:
+        """SIGKILL it. Callable from any thread; harmless if it is gone."""
+        self._process.kill(reason)
+
+    def _ask(self) -> None:
+        with suppress(OSError):  # it has not read the last ones yet, or is ending
+            self._control.send(REQUEST.pack(ALIVE))
 
     def _close_control(self) -> None:
         if self._control.fileno() >= 0:
@@ -130,65 +141,30 @@ class NurseryProcess:
         if not data:
             self._close_control()
             return
+        self._process.heard()
         number, pid = REPLY.unpack(data)
-        if number == 0:
+        if number != ALIVE:
+            self._on_fork(number, pid)
+        elif not self._ready.done():
             self._ready.set_result(None)
-            return
+
+    def _on_fork(self, number: int, pid: int) -> None:
         reply = self._forks.pop(number)
         if not reply.done():
             reply.set_result(pid)
         elif pid > 0:
-            _reap_when_dead(self._loop, pid)  # whoever asked has gone, and closed the socket, at which the port ends
+            with suppress(OSError):
+                ChildProcess(pid).kill("nobody waits for it any more")
 
-    def _on_exit(self) -> None:
-        self._loop.remove_reader(self._pidfd)
-        os.close(self._pidfd)
-        self._pidfd = -1
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
+    def _on_end(self, how: ProcessExit) -> None:
         self._close_control()
-        self._reap_group()
-
-    def _reap_group(self) -> None:
-        """Children of the nursery that were not ports yet are ours now; they were killed with it."""
-        try:
-            while os.waitid(os.P_PGID, self.pid, os.WEXITED | os.WNOHANG):
-                pass
-        except ChildProcessError:
-            self._over()
-        else:
-            self._loop.call_later(_AGAIN_S, self._reap_group)
-
-    def _over(self) -> None:
-        code = self._process.returncode
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
-        self.ended.set_result(how)
+        os.close(self._log)
         for reply in self._forks.values():
             if not reply.done():
                 reply.set_exception(PortStartError(f"the nursery is away: it {how}"))
         self._forks.clear()
 
 
-def _reap_when_dead(loop: asyncio.AbstractEventLoop, pid: int) -> None:
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-
-    def reap() -> None:
-        loop.remove_reader(pidfd)
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
-        os.close(pidfd)
-
-    loop.add_reader(pidfd, reap)
-
-
 def _inherited() -> dict[str, str]:
     """Our environment without our own settings: no port needs them, and some are secrets."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PLANTAO_")}
-
-
-def _tail(said: bytes) -> str:
-    return said.decode(errors="replace").strip()[-_SAID:]

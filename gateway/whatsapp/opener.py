@@ -12,26 +12,23 @@ before the next one can be opened. To use it in a plain program::
 """
 
 import asyncio
-import ctypes
-import fcntl
 import os
-import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from gateway.whatsapp import lock
+from gateway.whatsapp import exits, lock
 from gateway.whatsapp.frames import Holder, NotReady, Open
 from gateway.whatsapp.nursery_process import NurseryProcess
 from gateway.whatsapp.port_process import PortProcess, Timings
 from protocol.errors import PortStartError
 from protocol.interfaces import INBOUND_CREDIT
 from protocol.port import PortEvent, PortSpec
+from supervisor.pidfd import Pidfd
+from supervisor.process import ProcessError
 
-_PR_SET_CHILD_SUBREAPER: Final = 36
-_LOG_SIZE: Final = 1 << 16
-_KILLED_S: Final = 5.0
 _DEFAULT_TIMINGS: Final = Timings()
 
 
@@ -50,32 +47,38 @@ class Nursery:
     @property
     def pid(self) -> int | None:
         """Of the nursery process; None while it does not run."""
-        return None if self._process is None or self._process.ended.done() else self._process.pid
+        return None if self._process is None or self._process.exit is not None else self._process.pid
 
     # -- Service --
 
     async def start(self) -> None:
-        """Start the nursery process, and make this process the one that its orphans are given to.
+        """Start the nursery process. Its orphans, the ports, are given to this process.
 
         Raises:
             PortStartError: it did not become ready; with what it said.
         """
         if self.pid is not None:
             return
-        if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
-            raise PortStartError(f"cannot own ports: prctl: {os.strerror(ctypes.get_errno())}")
-        self._process = await NurseryProcess.start(self._command, self._env, timeout=self._timings.start)
+        timings = self._timings
+        self._process = await NurseryProcess.start(
+            self._command, self._env, timeout=timings.start, heartbeat=timings.heartbeat
+        )
 
     async def wait(self) -> str:
         """Returns when the nursery has ended; how."""
         if self._process is None:
             return "was not started"
-        return await asyncio.shield(self._process.ended)
+        return str(await self._process.ended())
 
     async def stop(self, *, timeout: float) -> None:
         """End the nursery; the ports go on."""
         if self._process is not None:
             await self._process.stop(timeout=timeout)
+
+    def kill(self, reason: str) -> None:
+        """SIGKILL the nursery process, if it runs. Callable from any thread."""
+        if self._process is not None:
+            self._process.kill(reason)
 
     # -- PortOpener --
 
@@ -98,44 +101,48 @@ class Nursery:
 
     async def _attempt(self, spec: PortSpec, deliver: Callable[[PortEvent], None]) -> PortProcess | NotReady:
         port = await self._fork(spec, deliver)
-        ready = False
         try:
-            said = await asyncio.wait_for(asyncio.shield(port.readiness), self._timings.start)
-            ready = not isinstance(said, NotReady)
-        except TimeoutError:
-            raise PortStartError(f"the port was not ready within {self._timings.start:g} s") from None
-        finally:
-            if not ready:
-                port.mute()
-                port.kill("was not ready")
-        if isinstance(said, NotReady):
-            await port.closed()
-            return said
-        return port
+            said = await port.until_ready(self._timings.start)
+        except BaseException as error:
+            port.mute()
+            if isinstance(error, ProcessError):
+                raise PortStartError(f"the port could not start: {error}") from error
+            raise
+        if not isinstance(said, NotReady):
+            return port
+        port.kill("was not ready")
+        await port.closed()
+        return said
 
     async def _fork(self, spec: PortSpec, deliver: Callable[[PortEvent], None]) -> PortProcess:
-        nursery = self._process
-        if nursery is None:
-            raise PortStartError("the nursery is not started")
-        ours, theirs = socket.socketpair()
-        log = _bounded_log()
         try:
-            with theirs:
-                pid = await asyncio.wait_for(nursery.fork(theirs, log), self._timings.start)
-        except BaseException as error:
-            ours.close()
-            os.close(log)
-            if isinstance(error, TimeoutError):
-                nursery.kill()  # it hangs; whoever owns it starts another
-                raise PortStartError(f"the nursery did not answer within {self._timings.start:g} s") from error
-            raise
-        port = PortProcess(pid, spec.incarnation, log, self._timings, deliver)
+            with ExitStack() as undo:
+                ours, theirs = (undo.enter_context(end) for end in socket.socketpair())
+                log = exits.open_log()
+                undo.callback(os.close, log)
+                pid = await self._ask_for_port(theirs, log)
+                port = PortProcess(pid, spec.incarnation, log, self._timings, deliver)
+                undo.pop_all()
+        except OSError as error:
+            raise PortStartError(f"a port cannot be opened: {error}") from error
+        theirs.close()
         try:
             await port.attach(ours, self._opening(spec))
         except BaseException:
             port.kill("was given up")
             raise
         return port
+
+    async def _ask_for_port(self, sock: socket.socket, log: int) -> int:
+        nursery = self._process
+        if nursery is None:
+            raise PortStartError("the nursery is not started")
+        try:
+            return await asyncio.wait_for(nursery.fork(sock, log), self._timings.start)
+        except TimeoutError as error:
+            missed = f"did not answer within {self._timings.start:g} s"
+            nursery.kill(missed)  # it hangs; whoever owns it starts another
+            raise PortStartError(f"the nursery {missed}") from error
 
     def _opening(self, spec: PortSpec) -> Open:
         return Open(
@@ -150,35 +157,12 @@ class Nursery:
     async def _evict(self, holder: Holder, store: str) -> None:
         """Wait for the end of a port whose main is gone; kill it if need be."""
         try:
-            pidfd = os.pidfd_open(holder.pid)
+            process = Pidfd(holder.pid)
         except ProcessLookupError:
             return
-        try:
-            if not lock.holds(holder.pid, store) or await _exited(pidfd, self._timings.orphan_grace):
+        with process:
+            # Looked at after the handle was taken: from here on the number cannot come to mean another process.
+            if not lock.holds(holder.pid, store):
                 return
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            if not await _exited(pidfd, _KILLED_S):
+            if not await process.end(ask=None, patience=self._timings.orphan_grace):
                 raise PortStartError(f"the session store is held by process {holder.pid}, which cannot be killed")
-        finally:
-            os.close(pidfd)
-
-
-async def _exited(pidfd: int, timeout: float) -> bool:
-    loop = asyncio.get_running_loop()
-    gone = asyncio.Event()
-    loop.add_reader(pidfd, gone.set)
-    try:
-        await asyncio.wait_for(gone.wait(), timeout)
-    except TimeoutError:
-        return False
-    finally:
-        loop.remove_reader(pidfd)
-    return True
-
-
-def _bounded_log() -> int:
-    """A file in memory that cannot grow: what Go writes when it dies, and no more."""
-    log = os.memfd_create("port-log", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(log, _LOG_SIZE)
-    fcntl.fcntl(log, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW)
-    return log

@@ -2,16 +2,12 @@
 
 A port may hang, die or go mute at any moment, so nothing waits for it without a limit: calls have deadlines, beats have
 a silence that is too long, an exit has a time in which it must happen. Whatever limit is missed, the process is killed,
-and its end, seen through a pidfd, is the one way in which a port's life ends here: ``PortExited``, once, as the last
-event.
+and its end is the one way in which a port's life ends here: ``PortExited``, once, as the last event.
 """
 
 import asyncio
-import contextlib
 import os
-import signal
 import socket
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -46,6 +42,8 @@ from protocol.port import (
     SendReaction,
     SendText,
 )
+from supervisor.heartbeat import Heartbeat
+from supervisor.process import ChildProcess, ProcessExit, ProcessStartError
 
 _AFTER_EOF_S: Final = 10.0
 """A port that has closed its socket is ending: at most 5 s for the send in flight, and some more."""
@@ -63,6 +61,11 @@ class Timings:
     beat: float = 5.0
     silence: float = 20.0
     orphan_grace: float = 6.0
+
+    @property
+    def heartbeat(self) -> Heartbeat:
+        """Of a port and of the nursery, as main watches them."""
+        return Heartbeat(every=self.beat, silence=self.silence)
 
 
 @dataclass(eq=False, slots=True)
@@ -84,8 +87,9 @@ class PortProcess(asyncio.Protocol):
     def __init__(
         self, pid: int, incarnation: int, log: int, timings: Timings, deliver: Callable[[PortEvent], None]
     ) -> None:
+        """Raises OSError: ``pid`` cannot be watched; then ``log``, else this object's from now on, is the caller's."""
         self._loop = asyncio.get_running_loop()
-        self._pid = pid
+        self._process = ChildProcess(pid)
         self._incarnation = incarnation
         self._log = log
         self._timings = timings
@@ -96,23 +100,30 @@ class PortProcess(asyncio.Protocol):
         self._pending: dict[int, _Pending] = {}
         self._last_call = 0
         self._last_send_answer = 0.0
-        self._heard = self._loop.time()
         self._expected = False
         self._said: str | None = None
-        self._killed_for: str | None = None
-        self._pidfd = os.pidfd_open(pid)
-        self._pidfd_lock = threading.Lock()
         self._dead: str | None = None
-        self._timers: set[asyncio.TimerHandle] = set()
         self._closed = self._loop.create_future()
         self.readiness: asyncio.Future[Ready | NotReady] = self._loop.create_future()
-        self._loop.add_reader(self._pidfd, self._on_exit)
+        self._process.when_ended(self._on_end)
 
     async def attach(self, sock: socket.socket, opening: Frame) -> None:
         """Begin the conversation over ``sock``, which is this object's from now on, with ``opening``."""
         await self._loop.create_unix_connection(lambda: self, sock=sock)
         self._write(opening)
-        self._beat(self._loop.time())
+        self._process.beat(lambda: self._write(Beat()), self._timings.heartbeat)
+
+    async def until_ready(self, timeout: float) -> Ready | NotReady:
+        """What it says to its opening; if that does not come within ``timeout`` seconds it is killed, and not ready.
+
+        Raises:
+            ProcessStuckError: it was killed and does not end.
+        """
+        try:
+            return await self._process.until_ready(asyncio.shield(self.readiness), timeout=timeout)
+        except ProcessStartError:
+            await self.closed()  # what it had said before it ended is read by then
+            return await self.readiness
 
     def mute(self) -> None:
         """Deliver nothing any more: whoever asked for the port was told that it did not come up."""
@@ -123,7 +134,7 @@ class PortProcess(asyncio.Protocol):
     @property
     def pid(self) -> int:
         """Of the OS process."""
-        return self._pid
+        return self._process.pid
 
     @property
     def incarnation(self) -> int:
@@ -154,23 +165,12 @@ class PortProcess(asyncio.Protocol):
     async def stop(self, *, timeout: float) -> None:
         """See ``protocol.interfaces.Port``."""
         self._expected = True
-        self._write(Stop())
-        try:
-            await asyncio.wait_for(asyncio.shield(self._closed), timeout)
-        except TimeoutError:
-            self.kill(f"did not stop within {timeout:g} s")
-            await asyncio.shield(self._closed)
+        await self._process.end(timeout=timeout, ask=lambda: self._write(Stop()))
+        await self.closed()
 
     def kill(self, reason: str) -> None:
         """SIGKILL it; ``PortExited`` follows. Callable from any thread; harmless if it is gone."""
-        with self._pidfd_lock:
-            if self._pidfd < 0:
-                return
-            self._killed_for = self._killed_for or reason
-            try:
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-            except ProcessLookupError:
-                return
+        self._process.kill(reason)
 
     # -- the conversation --
 
@@ -181,7 +181,7 @@ class PortProcess(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """asyncio: the port says something."""
-        self._heard = self._loop.time()
+        self._process.heard()
         try:
             for frame in self._decoder.feed(data):
                 self._take(frame)
@@ -194,7 +194,7 @@ class PortProcess(asyncio.Protocol):
         if self._dead:
             self._finish()
         else:
-            self._later(_AFTER_EOF_S, lambda: self.kill("closed its socket and did not end"))
+            self._process.must_end(_AFTER_EOF_S, "closed its socket and did not end")
 
     def _take(self, frame: FromPort) -> None:
         match frame:
@@ -208,7 +208,7 @@ class PortProcess(asyncio.Protocol):
                     self.readiness.set_result(frame)
             case Ended():
                 self._said = frame.reason
-                self._later(_AFTER_EOF_S, lambda: self.kill(f"{frame.reason}, and did not end"))
+                self._process.must_end(_AFTER_EOF_S, f"{frame.reason}, and did not end")
             case Beat():
                 pass
 
@@ -250,48 +250,17 @@ class PortProcess(asyncio.Protocol):
         pending.answer.set_exception(CallTimeoutError(f"the port {text}"))
         self.kill(text)
 
-    def _beat(self, due: float) -> None:
-        """Send a beat and look for the port's. If this comes late, it is the loop that was busy, and what the port said
-        meanwhile may not have been read yet: look again next time."""
-        now = self._loop.time()
-        late = now - due > self._timings.beat
-        if not late and now - self._heard > self._timings.silence:
-            self.kill(f"no heartbeat for {now - self._heard:.0f} s")
-            return
-        self._write(Beat())
-        self._later(self._timings.beat, lambda: self._beat(now + self._timings.beat))
-
-    def _later(self, delay: float, run: Callable[[], None]) -> None:
-        def fire() -> None:
-            self._timers.discard(handle)
-            if not self._closed.done():
-                run()
-
-        handle = self._loop.call_later(delay, fire)
-        self._timers.add(handle)
-
     # -- the end --
 
-    def _on_exit(self) -> None:
-        """The pidfd is readable: the process has ended, and is ours to reap. Its group goes first, while the pid still
-        names it."""
-        self._loop.remove_reader(self._pidfd)
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody else in it, or it never got to have one
-            os.killpg(self._pid, signal.SIGKILL)
-        with self._pidfd_lock:
-            try:
-                status = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
-            except ChildProcessError:
-                status = None
-            os.close(self._pidfd)
-            self._pidfd = -1
-        how = exits.reason(status, exits.read_log(self._log))
+    def _on_end(self, how: ProcessExit) -> None:
+        """It is gone and reaped; what it had said may not have been read yet."""
+        written = exits.read_log(self._log)
         os.close(self._log)
-        self._dead = self._killed_for or self._said or how
+        self._dead = how.killed_for or self._said or exits.reason(how, written)
         if self._transport is None:
             self._finish()
         else:
-            self._later(_AFTER_EXIT_S, self._finish)
+            self._loop.call_later(_AFTER_EXIT_S, self._finish)
 
     def _finish(self) -> None:
         """Once: the process is reaped, and all that it had said is delivered."""
@@ -303,9 +272,6 @@ class PortProcess(asyncio.Protocol):
         for pending in self._pending.values():
             if not pending.answer.done():
                 pending.answer.set_exception(PortGoneError(f"the port is gone: {reason}"))
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
         if self._transport is not None:
             self._transport.abort()
         self._tell(PortExited(reason=reason, expected=self._expected))

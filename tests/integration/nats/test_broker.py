@@ -1,11 +1,13 @@
 """The embedded broker: starting, being killed, and never two on one directory."""
 
 import asyncio
+import errno
 import os
 import signal
 import socket
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import nats
@@ -13,14 +15,34 @@ import pytest
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
+from gateway.nats import probe
 from gateway.nats.accounts import Role
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.external import ExternalBroker
+from gateway.nats.link import Login
 from gateway.nats.server_process import BrokerError, find_program
 from protocol import subjects
 from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError
+from supervisor.heartbeat import Heartbeat
 from tests.integration.nats.conftest import SMALL, Connect, crash
+
+WAIT = 20.0
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+NODE = """
+import asyncio, pathlib, sys
+from gateway.nats.broker import EmbeddedBroker
+
+async def main():
+    broker = EmbeddedBroker(pathlib.Path(sys.argv[1]))
+    await broker.start()
+    print("up", broker.pid, flush=True)
+    await broker.wait()
+
+asyncio.run(main())
+"""
+"""A node of its own, to be killed: starts a broker in the directory that it is given, and says its pid."""
 
 
 async def test_a_killed_broker_starts_again_with_its_data_its_credentials_and_its_port(
@@ -63,6 +85,7 @@ async def test_a_remembered_port_that_is_taken_meanwhile_is_given_up(tmp_path: P
         taken.listen()
         await broker.start()
     assert broker.server != old
+    await crash(broker)
     await broker.stop(timeout=5)
 
 
@@ -77,6 +100,29 @@ async def test_a_broker_left_over_from_a_killed_node_is_ended_first(tmp_path: Pa
     await ended
     assert successor.pid != left_over
     assert successor.server == killed.server
+    await successor.stop(timeout=5)
+
+
+async def test_a_broker_left_over_from_a_killed_node_is_ended_first_even_if_it_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.nats.broker._LEFT_OVER_TIMEOUT", 0.2)
+    node = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", NODE, str(tmp_path / "nats")), cwd=REPOSITORY, stdout=asyncio.subprocess.PIPE
+    )
+    assert node.stdout is not None
+    await asyncio.wait_for(node.stdout.readuntil(b"up "), WAIT)
+    left_over = int(await asyncio.wait_for(node.stdout.readline(), WAIT))
+    os.kill(left_over, signal.SIGSTOP)
+    node.kill()
+    await node.wait()
+    successor = EmbeddedBroker(tmp_path / "nats")
+    await successor.start()
+    with suppress(ChildProcessError):  # it is ours if an earlier test has made us the owner of orphans
+        await asyncio.to_thread(os.waitpid, left_over, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(left_over, 0)
+    assert successor.pid is not None
     await successor.stop(timeout=5)
 
 
@@ -147,6 +193,51 @@ async def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     os.kill(broker.pid, signal.SIGSTOP)
     await broker.stop(timeout=0.1)
     assert broker.pid is None
+
+
+async def test_a_server_that_gives_no_answer_is_killed(tmp_path: Path) -> None:
+    broker = EmbeddedBroker(tmp_path / "nats", heartbeat=Heartbeat(every=0.1, silence=1.0))
+    await broker.start()
+    assert broker.pid is not None
+    os.kill(broker.pid, signal.SIGSTOP)
+    reason = await asyncio.wait_for(broker.wait(), WAIT)
+    assert reason.startswith("nats-server was killed: no heartbeat for 1 s; it said: ")
+    await broker.start()
+    await broker.ensure_account("acme")
+    await broker.stop(timeout=5)
+
+
+async def test_a_server_that_is_busy_reloading_answers(tmp_path: Path) -> None:
+    broker = EmbeddedBroker(tmp_path / "nats", heartbeat=Heartbeat(every=0.02, silence=1.0))
+    await broker.start()
+    ended = asyncio.create_task(broker.wait())
+    for number in range(10):
+        await broker.ensure_account(f"clinic{number}")
+    await asyncio.wait({ended}, timeout=1.5)
+    assert not ended.done()
+    await broker.stop(timeout=5)
+    await asyncio.wait({ended}, timeout=0.05)
+    assert not ended.done(), "an end that was asked for is no news"
+    ended.cancel()
+    await asyncio.wait({ended})
+
+
+async def test_a_probe_tells_a_server_that_refuses_from_one_that_is_away(broker: EmbeddedBroker) -> None:
+    stranger = Login(broker.server, "nobody", "wrong")
+    assert not await probe.usable(stranger, timeout=WAIT)
+    assert await probe.alive(stranger, timeout=WAIT)
+    await broker.stop(timeout=5)
+    assert not await probe.alive(stranger, timeout=WAIT)
+
+
+async def test_a_server_is_not_taken_for_hung_because_we_have_no_descriptors(
+    broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(asyncio, "open_connection", full)
+    assert await probe.alive(broker.login("plantao"), timeout=WAIT)
 
 
 async def test_files_that_hold_credentials_are_their_owners_alone(broker: EmbeddedBroker, tmp_path: Path) -> None:

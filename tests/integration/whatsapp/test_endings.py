@@ -241,7 +241,24 @@ async def test_a_nursery_that_hangs_is_killed_by_who_asks_it(account: MakeAccoun
     os.kill(nursery.pid, signal.SIGSTOP)
     with pytest.raises(PortStartError, match="did not answer within 1 s"):
         await account(nursery=nursery).open()
-    assert await asyncio.wait_for(nursery.wait(), WAIT) == "was killed by signal 9"
+    assert await asyncio.wait_for(nursery.wait(), WAIT) == "was killed: did not answer within 1 s"
+
+
+async def test_a_nursery_that_hangs_is_found_out_while_nobody_asks_it(new_nursery: MakeNursery) -> None:
+    nursery = new_nursery(Timings(beat=0.1, silence=1.0))
+    await nursery.start()
+    assert nursery.pid is not None
+    os.kill(nursery.pid, signal.SIGSTOP)
+    assert (await asyncio.wait_for(nursery.wait(), WAIT)).startswith("was killed: no heartbeat for 1")
+    await nursery.start()
+
+
+async def test_a_nursery_that_nobody_asks_lives(account: MakeAccount, new_nursery: MakeNursery) -> None:
+    nursery = new_nursery(Timings(beat=0.05, silence=0.5))
+    await nursery.start()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(nursery.wait(), 1.5)
+    await account(nursery=nursery).paired()
 
 
 async def test_our_own_settings_do_not_reach_the_ports(

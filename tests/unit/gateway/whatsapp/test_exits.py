@@ -5,6 +5,7 @@ import os
 import pytest
 
 from gateway.whatsapp import exits
+from supervisor.process import ProcessExit
 
 
 def ended(action: str) -> os.waitid_result:
@@ -36,8 +37,8 @@ def ended(action: str) -> os.waitid_result:
     ],
 )
 def test_an_end_has_its_reason(action: str, log: bytes, reason: str) -> None:
-    assert exits.reason(ended(action), log) == reason
+    assert exits.reason(ProcessExit.of(ended(action)), log) == reason
 
 
 def test_an_end_whose_status_is_lost_has_a_reason_too() -> None:
-    assert "not known" in exits.reason(None, b"")
+    assert "not known" in exits.reason(ProcessExit(), b"")

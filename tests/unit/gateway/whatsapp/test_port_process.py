@@ -248,3 +248,20 @@ async def test_a_port_that_was_never_ready_is_not_heard(play: Play) -> None:
     await port.main.closed()
     assert await port.main.readiness == NotReady(reason="no")
     assert port.events == []
+
+
+async def test_a_port_that_says_nothing_is_killed_and_not_ready(play: Play) -> None:
+    port = play()
+    await port.main.attach(port._theirs, Beat())
+    assert await port.main.until_ready(0.05) == NotReady(reason="not ready within 0.05 s")
+    await port.main.closed()
+    assert port.events == []
+
+
+async def test_what_a_port_says_in_its_last_moment_is_why_it_is_not_ready(play: Play) -> None:
+    port = play()
+    await port.main.attach(port._theirs, Beat())
+    os.kill(port.pid, 9)
+    port.say(NotReady(reason="the store is held"))
+    port.hang_up()
+    assert await port.main.until_ready(WAIT) == NotReady(reason="the store is held")
