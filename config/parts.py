@@ -27,7 +27,7 @@ from gateway.store.store import SqliteStore
 from gateway.whatsapp.opener import Nursery
 from protocol.errors import InvalidInputError
 from supervisor.backoff import Backoff
-from supervisor.breaker import Breaker
+from supervisor.breaker import Breaker, Consecutive
 from supervisor.names import Names
 
 
@@ -111,7 +111,7 @@ def channel_policy(settings: Settings) -> ChannelPolicy:
             max_attempts=reconnect.max_attempts,
             backoff=Backoff(base_s=reconnect.base, factor=reconnect.factor, cap_s=reconnect.cap),
         ),
-        breaker=Breaker(limit=reconnect.breaker_failures, pause_s=reconnect.breaker_pause_s),
+        breaker=Breaker(trip=Consecutive(reconnect.breaker_failures), pause_s=reconnect.breaker_pause_s),
         sending=SendingPolicy(
             outbox=OutboxPolicy(
                 window=outbox.window,

@@ -113,7 +113,7 @@ class _Step:
         self.move(machine.OpenRequested(), reason)
         self.close(orderly=True, reason="replaced by request")
         self.effects += [CancelTimer(RetryDue()), CancelTimer(PatienceOver())]
-        self.life = replace(self.life, next_retry_at=None, failures=0, breaker=self.life.breaker.success())
+        self.life = replace(self.life, next_retry_at=None, failures=0, breaker=self.life.breaker.reset())
 
     def rest(self, event: machine.MachineEvent, reason: str) -> None:
         self.move(event, reason)
@@ -264,7 +264,7 @@ class _Step:
         self.move(machine.CameUp(), "")
         self.life = replace(
             self.life,
-            breaker=self.life.breaker.success(),
+            breaker=self.life.breaker.success(self.now.mono),
             connected_since=self.life.connected_since if self.life.connected_since is not None else self.now.mono,
             last_connected_at=self.now.wall,
             jid=said.jid,
