@@ -80,7 +80,9 @@ class Outbox(Struct, frozen=True, kw_only=True):
 
     It owns at most ``window`` commands and hands at most ``in_flight`` to its port at once. A command is tried
     ``attempts`` times, after pauses from ``backoff_base`` doubling to ``backoff_cap``. ``on_uncertain`` says what
-    becomes of one that may have been sent already.
+    becomes of one that may have been sent already. If of at least ``breaker_minimum`` attempts in the last
+    ``breaker_window`` the part ``breaker_rate`` failed, the circuit breaker lets nothing through for ``breaker_pause``,
+    and then one command that probes.
     """
 
     window: Count = 64
@@ -89,6 +91,10 @@ class Outbox(Struct, frozen=True, kw_only=True):
     backoff_base: Pause = 1.0
     backoff_cap: Pause = 60.0
     on_uncertain: Literal["resend", "hold"] = "resend"
+    breaker_rate: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    breaker_window: Pause = 60.0
+    breaker_minimum: Count = 10
+    breaker_pause: Seconds = 30.0
 
 
 class Calls(Struct, frozen=True, kw_only=True):

@@ -35,7 +35,7 @@ class ClinicState(StrEnum):
 
 
 class Breaker(StrEnum):
-    """The state of the circuit breaker around connecting."""
+    """The state of a circuit breaker: all is let through, nothing, or one probe is under way."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -78,7 +78,7 @@ class ClinicSnapshot(Struct, frozen=True, kw_only=True):
 
 class ChannelSnapshot(Struct, frozen=True, kw_only=True):
     """A channel as it is now (the shape of HTTP and rpc ``status``). ``phone`` is digits; ``queued`` counts commands
-    that this channel has taken and not finished."""
+    that this channel has taken and not finished; ``breaker`` is the one around connecting."""
 
     clinic: str
     channel: str
@@ -92,6 +92,7 @@ class ChannelSnapshot(Struct, frozen=True, kw_only=True):
     attempt: int
     next_retry_at: datetime | None
     breaker: Breaker
+    sending_breaker: Breaker
     queued: int
     created_at: datetime
     last_connected_at: datetime | None

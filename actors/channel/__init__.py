@@ -6,6 +6,7 @@ Pure, tested without a thread:
 ``machine``       the nine states and the literal table of what follows what
 ``lifecycle``     the session's life: one port at a time, one owner of reconnection (its words are in ``life``)
 ``outbox``        which command is sent next, and what follows from each answer
+``gate``          the circuit breaker around sending: how much may go now
 ``inbox``         what is published next, and in which order
 ``views``         how a channel's life looks from outside
 ================  =====================================================================================

@@ -46,6 +46,7 @@ from protocol.interfaces import Failure, Port
 from protocol.port import Done, Failed, Inbound, LogOut, PortAnswer, PortEvent, PortSpec, Probe
 from protocol.subjects import EventKind
 from supervisor.actor import Actor, Link
+from supervisor.breaker import BreakerState
 from supervisor.names import Name
 from supervisor.reasons import ExitReason, Shutdown
 
@@ -110,7 +111,7 @@ class Channel(Actor):
         self._port: Port | None = None
         self._early: list[Inbound] = []
         self._last_activity: datetime | None = None
-        self._shown: tuple[Life, int, datetime | None] | None = None
+        self._shown: tuple[Life, BreakerState, int, datetime | None] | None = None
         self._leaving = False
         self._handlers: dict[type, Callable[[Any], None]] = {
             sending.Recovered: self._sending.on_recovered,
@@ -335,7 +336,13 @@ class Channel(Actor):
 
     def snapshot(self) -> ChannelSnapshot:
         """As it is now."""
-        return views.snapshot(self._record, self._life, queued=len(self._sending), last_activity_at=self._last_activity)
+        return views.snapshot(
+            self._record,
+            self._life,
+            sending_breaker=self._sending.breaker.state,
+            queued=len(self._sending),
+            last_activity_at=self._last_activity,
+        )
 
     def _announce(self, previous: ChannelState) -> None:
         life = self._life
@@ -346,7 +353,7 @@ class Channel(Actor):
 
     def _look(self) -> None:
         """After every message: show what changed, answer who waits, and leave when all is done."""
-        showing = (self._life, len(self._sending), self._last_activity)
+        showing = (self._life, self._sending.breaker.state, len(self._sending), self._last_activity)
         if showing != self._shown:
             self._shown = showing
             self._with.board.put_channel(self.snapshot())

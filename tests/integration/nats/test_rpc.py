@@ -58,6 +58,7 @@ class RememberingOperations:
             attempt=0,
             next_retry_at=None,
             breaker=Breaker.CLOSED,
+            sending_breaker=Breaker.CLOSED,
             queued=0,
             created_at=NOW,
             last_connected_at=None,

@@ -26,6 +26,7 @@ def channel(clinic: str, id: str) -> ChannelSnapshot:
         attempt=0,
         next_retry_at=None,
         breaker=Breaker.CLOSED,
+        sending_breaker=Breaker.CLOSED,
         queued=0,
         created_at=AT,
         last_connected_at=None,

@@ -31,8 +31,9 @@ def channel_snapshot(clinic: str, channel: str, **changes: Any) -> ChannelSnapsh
     """A channel that was just registered, with ``changes``."""
     fresh = ChannelSnapshot(
         clinic=clinic, channel=channel, name=channel, state=ChannelState.INITIALIZING, reason="", since=NOW, phone=None,
-        jid=None, profile_name=None, attempt=0, next_retry_at=None, breaker=Breaker.CLOSED, queued=0, created_at=NOW,
-        last_connected_at=None, last_activity_at=None, config={},
+        jid=None, profile_name=None, attempt=0, next_retry_at=None, breaker=Breaker.CLOSED,
+        sending_breaker=Breaker.CLOSED, queued=0, created_at=NOW, last_connected_at=None,
+        last_activity_at=None, config={},
     )  # fmt: skip
     return msgspec.structs.replace(fresh, **changes)
 
