@@ -24,6 +24,14 @@ class ChannelState(StrEnum):
     ERROR = "error"
 
 
+class WantedState(StrEnum):
+    """What an operator last asked of a channel; it holds over restarts."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    SUSPENDED = "suspended"
+
+
 class ClinicState(StrEnum):
     """The wire names of a clinic's states."""
 
@@ -55,12 +63,13 @@ class ClinicRecord(Struct, frozen=True, kw_only=True):
 
 
 class ChannelRecord(Struct, frozen=True, kw_only=True):
-    """A wanted channel, as it stands in the registry bucket."""
+    """A wanted channel, as it stands in the registry bucket. ``wanted``: as it is when it is started."""
 
     clinic: ClinicId
     id: ChannelId
     name: DisplayName
     created_at: datetime
+    wanted: WantedState = WantedState.CONNECTED
     config: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
@@ -83,6 +92,7 @@ class ChannelSnapshot(Struct, frozen=True, kw_only=True):
     clinic: str
     channel: str
     name: str
+    wanted: WantedState
     state: ChannelState
     reason: str
     since: datetime

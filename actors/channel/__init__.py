@@ -13,6 +13,6 @@ Pure, tested without a thread:
 
 Errands on the loop: ``intake`` (from a body to a command that the ledger owns), ``attempt`` (one send), ``flights``
 (which sends are under way). Shells in the actor's thread: ``actor``, made of the parts ``sending``, ``receiving``,
-``publishing`` and ``pairing``, which share a ``context``. ``requests`` is what a channel can be asked, ``surroundings``
-what it needs of the world.
+``publishing``, ``pairing`` and ``unlinking``, which share a ``context``. ``requests`` is what a channel can be asked,
+``surroundings`` what it needs of the world.
 """

@@ -132,6 +132,12 @@ class Sending:
         """The circuit breaker around sending."""
         return self._gate.breaker
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a command could be given to a port now, if there were one."""
+        now = self._context.now().mono
+        return not self._closing and self._gate.room(now) > 0 and self._outbox.due(now)
+
     # -- taking in --
 
     def recover(self) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from actors.channel.life import Life
-from protocol.channel import Breaker, ChannelRecord, ChannelSnapshot, ChannelState, QrCode
+from protocol.channel import Breaker, ChannelRecord, ChannelSnapshot, ChannelState, QrCode, WantedState
 from protocol.events import QrEvent, StateEvent
 from supervisor.breaker import BreakerState
 
@@ -12,6 +12,7 @@ def snapshot(
     record: ChannelRecord,
     life: Life,
     *,
+    wanted: WantedState,
     sending_breaker: BreakerState,
     queued: int,
     last_activity_at: datetime | None,
@@ -21,6 +22,7 @@ def snapshot(
         clinic=record.clinic,
         channel=record.id,
         name=record.name,
+        wanted=wanted,
         state=life.state,
         reason=life.reason,
         since=life.since,

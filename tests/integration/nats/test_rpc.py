@@ -16,7 +16,7 @@ from gateway.nats import rpc
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from protocol import subjects
-from protocol.channel import Breaker, ChannelSnapshot, ChannelState, PairingCode, QrCode
+from protocol.channel import Breaker, ChannelSnapshot, ChannelState, PairingCode, QrCode, WantedState
 from protocol.errors import BusUnavailableError, ConflictError, NotFoundError
 from protocol.interfaces import Operations
 from protocol.subjects import Verb
@@ -49,6 +49,7 @@ class RememberingOperations:
             clinic=clinic,
             channel=channel,
             name="Front",
+            wanted=WantedState.CONNECTED,
             state=ChannelState.CONNECTED,
             reason="",
             since=NOW,

@@ -18,6 +18,7 @@ from protocol.channel import (
     ClinicState,
     PairingCode,
     QrCode,
+    WantedState,
 )
 from protocol.commands import parse
 from protocol.errors import AlreadyExistsError, NotFoundError
@@ -30,7 +31,8 @@ QR = QrCode(code="2@AbCdEf,GhIjKl,MnOpQr", expires_at=NOW)
 def channel_snapshot(clinic: str, channel: str, **changes: Any) -> ChannelSnapshot:
     """A channel that was just registered, with ``changes``."""
     fresh = ChannelSnapshot(
-        clinic=clinic, channel=channel, name=channel, state=ChannelState.INITIALIZING, reason="", since=NOW, phone=None,
+        clinic=clinic, channel=channel, name=channel, wanted=WantedState.CONNECTED,
+        state=ChannelState.INITIALIZING, reason="", since=NOW, phone=None,
         jid=None, profile_name=None, attempt=0, next_retry_at=None, breaker=Breaker.CLOSED,
         sending_breaker=Breaker.CLOSED, queued=0, created_at=NOW, last_connected_at=None,
         last_activity_at=None, config={},
