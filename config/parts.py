@@ -111,6 +111,8 @@ def channel_policy(settings: Settings) -> ChannelPolicy:
             max_codes=settings.pairing.max_codes,
             max_attempts=reconnect.max_attempts,
             backoff=Backoff(base_s=reconnect.base, factor=reconnect.factor, cap_s=reconnect.cap),
+            lazy=settings.channel.start == "lazy",
+            idle_after_s=settings.channel.idle_after,
         ),
         breaker=Breaker(trip=Consecutive(reconnect.breaker_failures), pause_s=reconnect.breaker_pause_s),
         sending=SendingPolicy(

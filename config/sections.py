@@ -75,6 +75,18 @@ class Pairing(Struct, frozen=True, kw_only=True):
     connect_patience: Seconds = 10.0
 
 
+class Channel(Struct, frozen=True, kw_only=True):
+    """When a channel holds a connection. A suspended one receives nothing: WhatsApp keeps it until the next connection.
+
+    ``start``: ``eager`` connects every channel when the node starts; ``lazy`` leaves it suspended until there is
+    something to send, or an operator connects it. A channel without messages, receipts or commands for ``idle_after``
+    is suspended in the same way (0: never). Whatever an operator suspends or disconnects stays so.
+    """
+
+    start: Literal["eager", "lazy"] = "eager"
+    idle_after: Seconds = 0.0
+
+
 class Outbox(Struct, frozen=True, kw_only=True):
     """How a channel works off its commands.
 
@@ -158,6 +170,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     whatsapp: WhatsApp = msgspec.field(default_factory=WhatsApp)
     reconnect: Reconnect = msgspec.field(default_factory=Reconnect)
     pairing: Pairing = msgspec.field(default_factory=Pairing)
+    channel: Channel = msgspec.field(default_factory=Channel)
     outbox: Outbox = msgspec.field(default_factory=Outbox)
     calls: Calls = msgspec.field(default_factory=Calls)
     events: Events = msgspec.field(default_factory=Events)

@@ -115,6 +115,14 @@ class FakeOperations:
         await self._enter("disconnect", clinic, channel)
         return self._move(clinic, channel, ChannelState.DISCONNECTED)
 
+    async def suspend(self, clinic: str, channel: str) -> ChannelSnapshot:
+        await self._enter("suspend", clinic, channel)
+        return self._move(clinic, channel, ChannelState.SUSPENDED)
+
+    async def resume(self, clinic: str, channel: str) -> ChannelSnapshot:
+        await self._enter("resume", clinic, channel)
+        return self._move(clinic, channel, ChannelState.INITIALIZING)
+
     async def logout(self, clinic: str, channel: str) -> ChannelSnapshot:
         await self._enter("logout", clinic, channel)
         return self._move(clinic, channel, ChannelState.LOGGED_OUT)
