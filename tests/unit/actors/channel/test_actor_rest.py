@@ -99,6 +99,7 @@ def test_what_comes_in_is_activity_too(home: Home) -> None:
     port.say(message("A"))
     first = home.bell.wait(lambda: home.snapshot.last_activity_at, "activity")
     home.send("1")
+    home.bus.wait_result("1")
     home.bell.wait(lambda: (home.snapshot.last_activity_at or first) > first, "more activity")
 
 
