@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 import msgspec
 
 from actors.board import Board
-from actors.channel.requests import Connect, Disconnect, Logout, Pair, ShowQr
+from actors.channel.requests import Connect, Disconnect, Logout, Pair, Resume, ShowQr, Suspend
 from actors.reconciler import channel_name, channels_name
 from actors.registrar import CLINICS
 from protocol.channel import (
@@ -24,9 +24,17 @@ from protocol.channel import (
     ClinicState,
     PairingCode,
     QrCode,
+    WantedState,
 )
 from protocol.commands import parse, unsupported, utc_now
-from protocol.errors import ConflictError, InvalidAddressError, InvalidInputError, NotFoundError, UnavailableError
+from protocol.errors import (
+    BusUnavailableError,
+    ConflictError,
+    InvalidAddressError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
 from protocol.ids import Address, check_name
 from protocol.interfaces import Bus, Registry
 from protocol.subjects import Priority
@@ -150,11 +158,19 @@ class Desk:
         if self._names.whereis(channel_name(clinic, channel)) is None:
             await self._release(channels_name(clinic), channel, f"channel {clinic}/{channel}")
             return snapshot
-        return cast(ChannelSnapshot, await self._ask(clinic, channel, Connect()))
+        return await self._have(clinic, channel, Connect(), WantedState.CONNECTED)
 
     async def disconnect(self, clinic: str, channel: str) -> ChannelSnapshot:
         """Close the port."""
-        return cast(ChannelSnapshot, await self._ask(clinic, channel, Disconnect()))
+        return await self._have(clinic, channel, Disconnect(), WantedState.DISCONNECTED)
+
+    async def suspend(self, clinic: str, channel: str) -> ChannelSnapshot:
+        """Close the port; no command opens it."""
+        return await self._have(clinic, channel, Suspend(), WantedState.SUSPENDED)
+
+    async def resume(self, clinic: str, channel: str) -> ChannelSnapshot:
+        """Open a port if it is suspended."""
+        return await self._have(clinic, channel, Resume(), WantedState.CONNECTED)
 
     async def logout(self, clinic: str, channel: str) -> ChannelSnapshot:
         """Unlink the device."""
@@ -167,7 +183,9 @@ class Desk:
             if address.server != "s.whatsapp.net":
                 raise InvalidAddressError(phone, "phone")
             phone = address.user
-        return cast(PairingCode | QrCode, await self._ask(clinic, channel, Pair(phone), PAIR_TIMEOUT_S))
+        code = cast(PairingCode | QrCode, await self._ask(clinic, channel, Pair(phone), PAIR_TIMEOUT_S))
+        await self._remember(clinic, channel, WantedState.CONNECTED)
+        return code
 
     async def qr(self, clinic: str, channel: str) -> QrCode:
         """The code to show now."""
@@ -183,6 +201,19 @@ class Desk:
         bus = await self._bus.open_clinic(clinic)
         await bus.enqueue(channel, priority, body, {})
         return command.id
+
+    async def _have(self, clinic: str, channel: str, request: Any, wanted: WantedState) -> ChannelSnapshot:
+        """Done first and remembered then: an operator can stop a channel also while NATS is away."""
+        snapshot = cast(ChannelSnapshot, await self._ask(clinic, channel, request))
+        await self._remember(clinic, channel, wanted)
+        return snapshot
+
+    async def _remember(self, clinic: str, channel: str, wanted: WantedState) -> None:
+        try:
+            await self._registry.want_channel(clinic, channel, wanted)
+        except BusUnavailableError as error:
+            message = f"done, but a restart of the node would not have channel {clinic}/{channel} {wanted}: {error}"
+            raise UnavailableError(message) from error
 
     async def _ask(self, clinic: str, channel: str, request: Any, timeout: float = ASK_TIMEOUT_S) -> Any:
         await self.channel(clinic, channel)

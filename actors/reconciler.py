@@ -29,6 +29,7 @@ from protocol.interfaces import Bus, ClinicBus, Failure, Loop, PortOpener, Publi
 from protocol.subjects import EventKind
 from supervisor.actor import Actor, Link, tell
 from supervisor.backoff import Backoff
+from supervisor.breaker import BreakerState
 from supervisor.names import Names
 from supervisor.shell import remove_child, start_child, which_children
 from supervisor.spec import ChildSpec
@@ -242,7 +243,16 @@ class Reconciler(Actor):
         if record is None or self._open is None or (shown is not None and shown.reason == reason):
             return
         life = replace(begin(Context.now(), self._parts.policy.breaker), state=ChannelState.ERROR, reason=reason)
-        self._parts.board.put_channel(views.snapshot(record, life, queued=0, last_activity_at=None))
+        self._parts.board.put_channel(
+            views.snapshot(
+                record,
+                life,
+                wanted=record.wanted,
+                sending_breaker=BreakerState.CLOSED,
+                queued=0,
+                last_activity_at=None,
+            )
+        )
         event = views.state_event(record, life, shown.state if shown is not None else ChannelState.INITIALIZING)
         publication = Publication(
             channel=child.id,

@@ -27,8 +27,9 @@ from gateway.store.store import SqliteStore
 from gateway.whatsapp.opener import Nursery
 from protocol.errors import InvalidInputError
 from supervisor.backoff import Backoff
-from supervisor.breaker import Breaker
+from supervisor.breaker import Breaker, Consecutive, FailureRate
 from supervisor.names import Names
+from supervisor.window import Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +111,10 @@ def channel_policy(settings: Settings) -> ChannelPolicy:
             max_codes=settings.pairing.max_codes,
             max_attempts=reconnect.max_attempts,
             backoff=Backoff(base_s=reconnect.base, factor=reconnect.factor, cap_s=reconnect.cap),
+            lazy=settings.channel.start == "lazy",
+            idle_after_s=settings.channel.idle_after,
         ),
-        breaker=Breaker(limit=reconnect.breaker_failures, pause_s=reconnect.breaker_pause_s),
+        breaker=Breaker(trip=Consecutive(reconnect.breaker_failures), pause_s=reconnect.breaker_pause_s),
         sending=SendingPolicy(
             outbox=OutboxPolicy(
                 window=outbox.window,
@@ -119,6 +122,11 @@ def channel_policy(settings: Settings) -> ChannelPolicy:
                 attempts=outbox.attempts,
                 on_uncertain=outbox.on_uncertain,
                 backoff=Backoff(base_s=outbox.backoff_base, cap_s=outbox.backoff_cap),
+            ),
+            breaker=Breaker(
+                trip=FailureRate(threshold=outbox.breaker_rate, minimum=outbox.breaker_minimum),
+                pause_s=outbox.breaker_pause,
+                window=Window(span_s=outbox.breaker_window),
             ),
             deadline_s=calls.send_deadline,
             media_limit=settings.limits.media_bytes,

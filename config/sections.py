@@ -75,12 +75,26 @@ class Pairing(Struct, frozen=True, kw_only=True):
     connect_patience: Seconds = 10.0
 
 
+class Channel(Struct, frozen=True, kw_only=True):
+    """When a channel holds a connection. A suspended one receives nothing: WhatsApp keeps it until the next connection.
+
+    ``start``: ``eager`` connects every channel when the node starts; ``lazy`` leaves it suspended until there is
+    something to send, or an operator connects it. A channel without messages, receipts or commands for ``idle_after``
+    is suspended in the same way (0: never). Whatever an operator suspends or disconnects stays so.
+    """
+
+    start: Literal["eager", "lazy"] = "eager"
+    idle_after: Seconds = 0.0
+
+
 class Outbox(Struct, frozen=True, kw_only=True):
     """How a channel works off its commands.
 
     It owns at most ``window`` commands and hands at most ``in_flight`` to its port at once. A command is tried
     ``attempts`` times, after pauses from ``backoff_base`` doubling to ``backoff_cap``. ``on_uncertain`` says what
-    becomes of one that may have been sent already.
+    becomes of one that may have been sent already. If of at least ``breaker_minimum`` attempts in the last
+    ``breaker_window`` the part ``breaker_rate`` failed, the circuit breaker lets nothing through for ``breaker_pause``,
+    and then one command that probes.
     """
 
     window: Count = 64
@@ -89,6 +103,10 @@ class Outbox(Struct, frozen=True, kw_only=True):
     backoff_base: Pause = 1.0
     backoff_cap: Pause = 60.0
     on_uncertain: Literal["resend", "hold"] = "resend"
+    breaker_rate: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    breaker_window: Pause = 60.0
+    breaker_minimum: Count = 10
+    breaker_pause: Seconds = 30.0
 
 
 class Calls(Struct, frozen=True, kw_only=True):
@@ -166,6 +184,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     whatsapp: WhatsApp = msgspec.field(default_factory=WhatsApp)
     reconnect: Reconnect = msgspec.field(default_factory=Reconnect)
     pairing: Pairing = msgspec.field(default_factory=Pairing)
+    channel: Channel = msgspec.field(default_factory=Channel)
     outbox: Outbox = msgspec.field(default_factory=Outbox)
     calls: Calls = msgspec.field(default_factory=Calls)
     events: Events = msgspec.field(default_factory=Events)

@@ -24,6 +24,14 @@ class ChannelState(StrEnum):
     ERROR = "error"
 
 
+class WantedState(StrEnum):
+    """What an operator last asked of a channel; it holds over restarts."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    SUSPENDED = "suspended"
+
+
 class ClinicState(StrEnum):
     """The wire names of a clinic's states."""
 
@@ -35,7 +43,7 @@ class ClinicState(StrEnum):
 
 
 class Breaker(StrEnum):
-    """The state of the circuit breaker around connecting."""
+    """The state of a circuit breaker: all is let through, nothing, or one probe is under way."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -55,12 +63,13 @@ class ClinicRecord(Struct, frozen=True, kw_only=True):
 
 
 class ChannelRecord(Struct, frozen=True, kw_only=True):
-    """A wanted channel, as it stands in the registry bucket."""
+    """A wanted channel, as it stands in the registry bucket. ``wanted``: as it is when it is started."""
 
     clinic: ClinicId
     id: ChannelId
     name: DisplayName
     created_at: datetime
+    wanted: WantedState = WantedState.CONNECTED
     config: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
@@ -91,11 +100,12 @@ class ClinicSnapshot(Struct, frozen=True, kw_only=True):
 
 class ChannelSnapshot(Struct, frozen=True, kw_only=True):
     """A channel as it is now (the shape of HTTP and rpc ``status``). ``phone`` is digits; ``queued`` counts commands
-    that this channel has taken and not finished."""
+    that this channel has taken and not finished; ``breaker`` is the one around connecting."""
 
     clinic: str
     channel: str
     name: str
+    wanted: WantedState
     state: ChannelState
     reason: str
     since: datetime
@@ -105,6 +115,7 @@ class ChannelSnapshot(Struct, frozen=True, kw_only=True):
     attempt: int
     next_retry_at: datetime | None
     breaker: Breaker
+    sending_breaker: Breaker
     queued: int
     created_at: datetime
     last_connected_at: datetime | None

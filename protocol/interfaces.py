@@ -17,6 +17,7 @@ from protocol.channel import (
     ClinicSnapshot,
     PairingCode,
     QrCode,
+    WantedState,
 )
 from protocol.commands import SendCommand
 from protocol.events import Event, ResultEvent
@@ -236,6 +237,9 @@ class Registry(Protocol):
     async def create_channel(self, record: ChannelRecord) -> None:
         """Raises AlreadyExistsError, NotFoundError (its clinic), BusUnavailableError."""
 
+    async def want_channel(self, clinic: str, channel: str, wanted: WantedState) -> None:
+        """Change what is wanted of a channel. Raises NotFoundError, BusUnavailableError."""
+
     async def delete_clinic(self, clinic: str) -> None:
         """With its channels. Raises NotFoundError, BusUnavailableError."""
 
@@ -389,7 +393,13 @@ class Operations(Protocol):
         """Open a port now; on a live channel, replace it; lets a quarantined one out."""
 
     async def disconnect(self, clinic: str, channel: str) -> ChannelSnapshot:
-        """Close the port until ``connect``."""
+        """Close the port until ``connect``, also over a restart of the node."""
+
+    async def suspend(self, clinic: str, channel: str) -> ChannelSnapshot:
+        """Close the port until ``resume`` or ``connect``, also over a restart of the node; commands wait meanwhile."""
+
+    async def resume(self, clinic: str, channel: str) -> ChannelSnapshot:
+        """Open a port if it is suspended. Raises ConflictError if it is at rest for another reason."""
 
     async def logout(self, clinic: str, channel: str) -> ChannelSnapshot:
         """Unlink the device. Raises ConflictError if it is not paired."""

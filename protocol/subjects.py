@@ -46,6 +46,8 @@ class Verb(StrEnum):
     STATUS = "status"
     CONNECT = "connect"
     DISCONNECT = "disconnect"
+    SUSPEND = "suspend"
+    RESUME = "resume"
     LOGOUT = "logout"
     PAIR = "pair"
     QR = "qr"

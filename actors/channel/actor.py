@@ -3,15 +3,15 @@
 Everything here runs in the actor's thread. The port's events and the outcomes of errands come as messages.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from random import Random
 from typing import Any, Final, assert_never
 
 import structlog
 
-from actors.channel import lifecycle, publishing, receiving, sending, views
+from actors.channel import lifecycle, publishing, receiving, sending, unlinking, views
 from actors.channel.context import Context
 from actors.channel.flights import Flights
 from actors.channel.life import (
@@ -19,11 +19,14 @@ from actors.channel.life import (
     CancelTimer,
     Close,
     ClosePort,
+    CommandWaits,
     Effect,
     FromPort,
-    Life,
+    IdleCheckDue,
+    IdleChecked,
     LifeEvent,
     LoggedOutByUs,
+    Now,
     Open,
     OpenPort,
     PatienceOver,
@@ -33,17 +36,19 @@ from actors.channel.life import (
     ProbePort,
     RetryDue,
     SetTimer,
+    Sleep,
+    SuspendedBy,
     begin,
 )
 from actors.channel.machine import WANTS_PORT
 from actors.channel.pairing import CodeAnswered, Pairing
-from actors.channel.requests import Connect, Disconnect, Logout, Pair, ShowQr
+from actors.channel.requests import Connect, Disconnect, Logout, Pair, Resume, ShowQr, Suspend
 from actors.channel.surroundings import Surroundings
 from protocol import port as port_protocol
-from protocol.channel import ChannelSnapshot, ChannelState
+from protocol.channel import ChannelSnapshot, ChannelState, WantedState
 from protocol.errors import ConflictError, NotFoundError, PortError, UnavailableError
 from protocol.interfaces import Failure, Port
-from protocol.port import Done, Failed, Inbound, LogOut, PortAnswer, PortEvent, PortSpec, Probe
+from protocol.port import Inbound, PortAnswer, PortEvent, PortSpec, Probe
 from protocol.subjects import EventKind
 from supervisor.actor import Actor, Link
 from supervisor.names import Name
@@ -52,7 +57,6 @@ from supervisor.reasons import ExitReason, Shutdown
 STOP_PORT_S: Final = 8.0
 OPEN_TIMEOUT_S: Final = 60.0
 PROBE_DEADLINE_S: Final = 10.0
-LOGOUT_DEADLINE_S: Final = 20.0
 GONE_TIMEOUT_S: Final = 12.0
 
 
@@ -63,12 +67,6 @@ GONE_TIMEOUT_S: Final = 12.0
 class _Opened:
     incarnation: int
     outcome: Port | Failure
-
-
-@dataclass(frozen=True, slots=True)
-class _LogoutAnswered:
-    outcome: PortAnswer | Failure
-    reply: Callable[[Any], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +101,9 @@ class Channel(Actor):
             random=Random(),  # noqa: S311 - jitter
             log=structlog.get_logger(__name__).bind(clinic=record.clinic, channel=record.id),
         )
+        # What an operator asked of an earlier incarnation of this actor stands on the board.
+        shown = surroundings.board.channel(record.clinic, record.id)
+        self._wanted = shown.wanted if shown is not None else record.wanted
         policy = surroundings.policy
         self._life = begin(self._context.now(), policy.breaker)
         self._publishing = publishing.Publishing(self._context)
@@ -111,8 +112,8 @@ class Channel(Actor):
         self._pairing = Pairing(self._context)
         self._port: Port | None = None
         self._early: list[Inbound] = []
-        self._last_activity: datetime | None = None
-        self._shown: tuple[Life, int, datetime | None] | None = None
+        self._last_activity: Now | None = None
+        self._shown: object = None
         self._leaving = False
         self._handlers: dict[type, Callable[[Any], None]] = {
             sending.Recovered: self._sending.on_recovered,
@@ -134,9 +135,9 @@ class Channel(Actor):
     # -- the actor's hooks --
 
     def initialize(self) -> bool:
-        """Take up what the ledger owns, and open the first port."""
+        """Take up what the ledger owns, and be as wanted."""
         self._sending.recover()
-        self._step(Began())
+        self._step(Began(self._wanted))
         self._look()
         return True
 
@@ -149,13 +150,17 @@ class Channel(Actor):
                 self._opened(incarnation, outcome)
             case RetryDue() | PatienceOver():
                 self._step(message)
-            case _LogoutAnswered(outcome, reply):
+            case IdleCheckDue():
+                self._step(self._idleness())
+            case unlinking.LogoutAnswered(outcome, reply):
                 self._logged_out(outcome, reply)
             case _Ignored():
                 pass
             case _Leave():
                 self.exit(Shutdown("port or publication did not end in time"))
             case _ if type(message) in self._handlers:
+                if isinstance(message, sending.IntakeEnded | sending.Answered):
+                    self._last_activity = self._context.now()
                 self._handlers[type(message)](message)
             case _:
                 super().handle(message)
@@ -167,11 +172,13 @@ class Channel(Actor):
             raise UnavailableError(f"channel {self._name} is shutting down; try again later")
         match request:
             case Connect():
-                self._step(Open())
-                reply(self.snapshot())
+                self._want(WantedState.CONNECTED, Open(), reply)
             case Disconnect():
-                self._step(Close())
-                reply(self.snapshot())
+                self._want(WantedState.DISCONNECTED, Close(), reply)
+            case Suspend():
+                self._want(WantedState.SUSPENDED, Sleep(), reply)
+            case Resume():
+                self._resume(reply)
             case Logout():
                 self._log_out(reply)
             case Pair(phone):
@@ -311,46 +318,63 @@ class Channel(Actor):
         self._step(message)
 
     def _receive(self, event: Inbound) -> None:
-        self._last_activity = self._context.now().wall
+        self._last_activity = self._context.now()
         if self._port is None:
             self._early.append(event)
         else:
             self._receiving.take(event, self._port)
 
+    def _idleness(self) -> IdleChecked:
+        last = self._last_activity
+        quiet_s = self._context.now().mono - last.mono if last is not None else math.inf
+        return IdleChecked(quiet_s, busy=len(self._sending) > 0 or not self._receiving.idle)
+
     # -- requests --
+
+    def _want(self, wanted: WantedState, event: LifeEvent, reply: Callable[[Any], None]) -> None:
+        self._wanted = wanted
+        self._step(event)
+        reply(self.snapshot())
+
+    def _resume(self, reply: Callable[[Any], None]) -> None:
+        if self._life.state is ChannelState.SUSPENDED:
+            self._want(WantedState.CONNECTED, Open("resumed"), reply)
+        elif self._life.state in WANTS_PORT:
+            reply(self.snapshot())
+        else:
+            raise ConflictError(f"channel {self._name} is {self._life.state}, not suspended; connect it instead")
 
     def _pair(self, phone: str | None, reply: Callable[[Any], None]) -> None:
         if self._life.state in (ChannelState.CONNECTED, ChannelState.PAIRING):
             raise ConflictError(f"channel {self._name} is {self._life.state}: it is paired already; log it out first")
         self._pairing.ask(phone, reply)
         if self._life.state not in WANTS_PORT:
+            self._wanted = WantedState.CONNECTED
             self._step(Open("pairing requested"))
 
     def _log_out(self, reply: Callable[[Any], None]) -> None:
         if not self._life.connected or self._port is None:
             raise ConflictError(f"channel {self._name} is {self._life.state}: only a connected one can log out")
-        work = self._port.call(LogOut(), deadline=LOGOUT_DEADLINE_S)
-        timeout = LOGOUT_DEADLINE_S * 2
-        self._context.errand(work, lambda outcome: _LogoutAnswered(outcome, reply), timeout=timeout)
+        unlinking.log_out(self._context, self._port, reply)
 
     def _logged_out(self, outcome: PortAnswer | Failure, reply: Callable[[Any], None]) -> None:
-        match outcome:
-            case Done():
-                if self._life.state in WANTS_PORT:
-                    self._step(LoggedOutByUs())
-                reply(self.snapshot())
-            case Failed(message=why):
-                reply(ConflictError(f"WhatsApp did not log channel {self._name} out: {why}"))
-            case Failure(error=error):
-                reply(ConflictError(f"WhatsApp did not log channel {self._name} out: {error}"))
-            case _:
-                reply(ConflictError(f"the port of channel {self._name} answered something else"))
+        refused = unlinking.refusal(outcome, self._name)
+        if refused is None and self._life.state in WANTS_PORT:
+            self._step(LoggedOutByUs())
+        reply(refused or self.snapshot())
 
     # -- what others see --
 
     def snapshot(self) -> ChannelSnapshot:
         """As it is now."""
-        return views.snapshot(self._record, self._life, queued=len(self._sending), last_activity_at=self._last_activity)
+        return views.snapshot(
+            self._record,
+            self._life,
+            wanted=self._wanted,
+            sending_breaker=self._sending.breaker.state,
+            queued=len(self._sending),
+            last_activity_at=self._last_activity.wall if self._last_activity is not None else None,
+        )
 
     def _announce(self, previous: ChannelState) -> None:
         life = self._life
@@ -360,8 +384,10 @@ class Channel(Actor):
         self._publishing.event(EventKind.STATE, event, life.state, self._context.now().wall.isoformat())
 
     def _look(self) -> None:
-        """After every message: show what changed, answer who waits, and leave when all is done."""
-        showing = (self._life, len(self._sending), self._last_activity)
+        """After every message: wake for a command, show what changed, answer who waits, and leave when all is done."""
+        if self._life.suspended_by is SuspendedBy.POLICY and self._sending.waiting:
+            self._step(CommandWaits())
+        showing = (self._life, self._wanted, self._sending.breaker.state, len(self._sending), self._last_activity)
         if showing != self._shown:
             self._shown = showing
             self._with.board.put_channel(self.snapshot())

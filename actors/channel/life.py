@@ -6,14 +6,15 @@ from enum import Enum
 
 from protocol import port
 from protocol.channel import ChannelState as S
-from protocol.channel import QrCode
+from protocol.channel import QrCode, WantedState
 from supervisor.backoff import Backoff
 from supervisor.breaker import Breaker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Times in seconds. ``max_attempts`` 0 is: never give up."""
+    """Times in seconds. ``max_attempts`` 0 is: never give up. ``lazy``: the first port is opened when it is needed;
+    ``idle_after_s``: without traffic for so long the port is given up until it is needed (0: never)."""
 
     patience_s: float = 10.0
     open_s: float = 60.0
@@ -21,6 +22,8 @@ class Policy:
     max_codes: int = 6
     max_attempts: int = 0
     backoff: Backoff = field(default_factory=Backoff)
+    lazy: bool = False
+    idle_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,19 @@ class PortPhase(Enum):
     CLOSING = "closing"
 
 
+class SuspendedBy(Enum):
+    """Who put the channel to rest, which decides who may wake it."""
+
+    POLICY = "policy"
+    """It is lazy or was idle: a send wakes it, and so does an operator."""
+    OPERATOR = "operator"
+    """Only an operator wakes it; commands wait."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """``failures`` counts ports lost since the channel was last stable; ``codes`` the QR codes this port has shown."""
+    """``failures`` counts ports lost since the channel was last stable; ``codes`` the QR codes this port has shown;
+    ``suspended_by`` is None unless it is suspended."""
 
     state: S
     reason: str
@@ -60,6 +73,7 @@ class Life:
     last_connected_at: datetime | None = None
     codes: int = 0
     qr: QrCode | None = None
+    suspended_by: SuspendedBy | None = None
     jid: str | None = None
     phone: str | None = None
     profile_name: str | None = None
@@ -80,9 +94,9 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The channel's actor is up; ``open``: the channel is to be connected."""
+    """The channel's actor is up, and the channel is to be so."""
 
-    open: bool = True
+    wanted: WantedState = WantedState.CONNECTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +147,47 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class Sleep:
+    """``suspend``: close the port until an operator wants one again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandWaits:
+    """There is a command that could be sent now."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdleCheckDue:
+    """Time to look whether there is still traffic; answered by ``IdleChecked``."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdleChecked:
+    """No message, receipt or command for ``quiet_s`` seconds; ``busy``: something is queued or under way."""
+
+    quiet_s: float
+    busy: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LoggedOutByUs:
     """``logout`` succeeded."""
 
 
-LifeEvent = Began | PortOpened | PortNotOpened | FromPort | RetryDue | PatienceOver | Open | Close | LoggedOutByUs
+LifeEvent = (
+    Began
+    | PortOpened
+    | PortNotOpened
+    | FromPort
+    | RetryDue
+    | PatienceOver
+    | Open
+    | Close
+    | Sleep
+    | CommandWaits
+    | IdleChecked
+    | LoggedOutByUs
+)
 
 
 # -- effects --
@@ -170,7 +220,7 @@ class ProbePort:
 class SetTimer:
     """Say ``event`` in ``seconds``; replaces the timer for the same kind of event."""
 
-    event: RetryDue | PatienceOver
+    event: RetryDue | PatienceOver | IdleCheckDue
     seconds: float
 
 
@@ -178,7 +228,7 @@ class SetTimer:
 class CancelTimer:
     """Forget the timer for this kind of event."""
 
-    event: RetryDue | PatienceOver
+    event: RetryDue | PatienceOver | IdleCheckDue
 
 
 Effect = OpenPort | ClosePort | ProbePort | SetTimer | CancelTimer

@@ -5,7 +5,8 @@ The state comes first and is moved by ``machine.TRANSITIONS`` alone; the rest ar
 - at most one port at a time: a new one is opened only when the one before it is known to be gone;
 - one owner of reconnection: whatsmeow may redial for ``patience_s``; after that the port is killed and only the
   backoff and the breaker here say when the next one is opened;
-- what an old incarnation says is dropped.
+- what an old incarnation says is dropped;
+- a send wakes what the policy suspended, and never what an operator did.
 """
 
 from dataclasses import replace
@@ -18,8 +19,11 @@ from actors.channel.life import (
     CancelTimer,
     Close,
     ClosePort,
+    CommandWaits,
     Effect,
     FromPort,
+    IdleCheckDue,
+    IdleChecked,
     Life,
     LifeEvent,
     LoggedOutByUs,
@@ -34,11 +38,13 @@ from actors.channel.life import (
     ProbePort,
     RetryDue,
     SetTimer,
+    Sleep,
+    SuspendedBy,
 )
 from actors.channel.machine import WANTS_PORT, next_state
 from protocol import port
 from protocol.channel import ChannelState as S
-from protocol.channel import QrCode
+from protocol.channel import QrCode, WantedState
 
 
 def step(life: Life, event: LifeEvent, now: Now, policy: Policy, random: Random) -> tuple[Life, list[Effect]]:
@@ -62,15 +68,21 @@ class _Step:
         self.effects: list[Effect] = []
 
     def take(self, event: LifeEvent) -> tuple[Life, list[Effect]]:
+        before = self.life.state
         match event:
             case Began(wanted):
-                if not wanted:
-                    self.move(machine.CloseRequested(), "not started")
+                self.begin(wanted)
             case Open(reason):
                 self.open(reason)
             case Close(reason):
-                # Why it is logged out stays true, and has to be known to whoever looks later.
-                self.rest(machine.CloseRequested(), self.life.reason if self.life.state is S.LOGGED_OUT else reason)
+                self.retire(machine.CloseRequested(), reason)
+            case Sleep():
+                self.suspend(SuspendedBy.OPERATOR, "requested")
+            case CommandWaits():
+                if self.life.suspended_by is SuspendedBy.POLICY:
+                    self.open("a command waits")
+            case IdleChecked(quiet_s, busy):
+                self.idle_checked(quiet_s, busy)
             case LoggedOutByUs():
                 self.rest(machine.SessionEnded(), "logout")
             case RetryDue():
@@ -86,6 +98,7 @@ class _Step:
             case _:
                 assert_never(event)
         self.reconcile()
+        self.look_for_idleness(before)
         return self.life, self.effects
 
     # -- moving --
@@ -97,6 +110,8 @@ class _Step:
             self.life = replace(self.life, state=state, reason=reason, since=since)
         if state is not S.QR_REQUIRED:
             self.life = replace(self.life, qr=None)
+        if state is not S.SUSPENDED:
+            self.life = replace(self.life, suspended_by=None)
 
     def reconcile(self) -> None:
         """Open the port that the state wants, close the one it doesn't."""
@@ -109,16 +124,54 @@ class _Step:
         elif not wanted:
             self.close(orderly=True, reason=life.reason)
 
+    def begin(self, wanted: WantedState) -> None:
+        match wanted:
+            case WantedState.CONNECTED:
+                if self.policy.lazy:
+                    self.suspend(SuspendedBy.POLICY, "lazy: waits for a send or connect")
+            case WantedState.DISCONNECTED:
+                self.retire(machine.CloseRequested(), "requested before a restart")
+            case WantedState.SUSPENDED:
+                self.suspend(SuspendedBy.OPERATOR, "requested before a restart")
+            case _:
+                assert_never(wanted)
+
     def open(self, reason: str) -> None:
         self.move(machine.OpenRequested(), reason)
         self.close(orderly=True, reason="replaced by request")
         self.effects += [CancelTimer(RetryDue()), CancelTimer(PatienceOver())]
-        self.life = replace(self.life, next_retry_at=None, failures=0, breaker=self.life.breaker.success())
+        self.life = replace(self.life, next_retry_at=None, failures=0, breaker=self.life.breaker.reset())
 
     def rest(self, event: machine.MachineEvent, reason: str) -> None:
         self.move(event, reason)
         self.effects += [CancelTimer(RetryDue()), CancelTimer(PatienceOver())]
         self.life = replace(self.life, next_retry_at=None)
+
+    def retire(self, event: machine.CloseRequested | machine.SuspendRequested, reason: str) -> None:
+        """Put to rest; why it is logged out stays true, and has to be known to whoever looks later."""
+        self.rest(event, self.life.reason if self.life.state is S.LOGGED_OUT else reason)
+
+    # -- suspension --
+
+    def suspend(self, by: SuspendedBy, reason: str) -> None:
+        self.retire(machine.SuspendRequested(), reason)
+        if self.life.state is S.SUSPENDED:
+            self.life = replace(self.life, suspended_by=by)
+
+    def look_for_idleness(self, before: S) -> None:
+        idle_after_s, connected = self.policy.idle_after_s, self.life.state is S.CONNECTED
+        if idle_after_s and connected != (before is S.CONNECTED):
+            timer = SetTimer(IdleCheckDue(), idle_after_s) if connected else CancelTimer(IdleCheckDue())
+            self.effects.append(timer)
+
+    def idle_checked(self, quiet_s: float, busy: bool) -> None:
+        idle_after_s = self.policy.idle_after_s
+        if self.life.state is not S.CONNECTED:
+            return
+        if busy or quiet_s < idle_after_s:
+            self.effects.append(SetTimer(IdleCheckDue(), idle_after_s if busy else idle_after_s - quiet_s))
+        else:
+            self.suspend(SuspendedBy.POLICY, f"idle for {idle_after_s:g} s: waits for a send or connect")
 
     # -- the port --
 
@@ -264,7 +317,7 @@ class _Step:
         self.move(machine.CameUp(), "")
         self.life = replace(
             self.life,
-            breaker=self.life.breaker.success(),
+            breaker=self.life.breaker.success(self.now.mono),
             connected_since=self.life.connected_since if self.life.connected_since is not None else self.now.mono,
             last_connected_at=self.now.wall,
             jid=said.jid,

@@ -127,14 +127,20 @@ class Outbox:
             self._tidy(key)
         return ended
 
-    def take(self, now: float) -> list[Accepted]:
-        """What is to be given to the port now, in this order; each stays in flight until ``settle``."""
+    def due(self, now: float) -> bool:
+        """Whether there is something to give to the port."""
+        return any(lane.waiting and lane.not_before <= now for lane in self._lanes.values())
+
+    def take(self, now: float, most: int) -> list[Accepted]:
+        """What is to be given to the port now, in this order, but at most ``most``; each stays in flight until
+        ``settle``."""
         taken: list[Accepted] = []
-        if len(self._flying) >= self._policy.in_flight:
+        limit = min(self._policy.in_flight, len(self._flying) + most)
+        if len(self._flying) >= limit:
             return taken
         for priority in _ORDER:
             for key in [key for key in self._lanes if key[1] is priority]:
-                if len(self._flying) >= self._policy.in_flight:
+                if len(self._flying) >= limit:
                     return taken
                 lane = self._lanes[key]
                 if key[0] in self._busy or lane.not_before > now:

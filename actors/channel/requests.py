@@ -14,6 +14,16 @@ class Disconnect:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspend:
+    """Close the port until ``Resume`` or ``Connect``; commands wait. Answered with a ``ChannelSnapshot``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Open a port if the channel is suspended. Answered with a ``ChannelSnapshot``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Logout:
     """Unlink the device. Answered with a ``ChannelSnapshot`` once it is done."""
 

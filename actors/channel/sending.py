@@ -1,11 +1,12 @@
 """The part of a channel that sends: takes commands from the queue, gives them to the port, settles the answers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, assert_never
 
 from actors.channel.attempt import attempt, mark
 from actors.channel.context import Context
+from actors.channel.gate import Gate
 from actors.channel.intake import Intake, take_in
 from actors.channel.outbox import Again, Ended, Outbox, OutboxPolicy
 from actors.channel.publishing import Publishing
@@ -17,6 +18,7 @@ from protocol.interfaces import Accepted, Failure, Fetched, Ledger, Port
 from protocol.port import Failed, Sent
 from protocol.subjects import HEADER_CORRELATION
 from supervisor.backoff import Backoff
+from supervisor.breaker import Breaker, FailureRate
 
 FETCH_TIMEOUT_S: Final = 300.0
 STORE_TIMEOUT_S: Final = 30.0
@@ -29,9 +31,11 @@ _BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendingPolicy:
-    """``deadline_s``: of a send call into the port; ``media_limit``: bytes of outgoing media."""
+    """``deadline_s``: of a send call into the port; ``media_limit``: bytes of outgoing media; ``breaker``: while it is
+    open the port is given no command."""
 
     outbox: OutboxPolicy
+    breaker: Breaker = field(default_factory=lambda: Breaker(trip=FailureRate(), pause_s=30.0))
     deadline_s: float = 80.0
     media_limit: int = 16 * 1024 * 1024
 
@@ -107,6 +111,7 @@ class Sending:
         self._policy = policy
         self._publishing = publishing
         self._outbox = Outbox(policy.outbox)
+        self._gate = Gate(policy.breaker, policy.outbox.in_flight)
         self._port: Port | None = None
         self._cancel_fetch: Callable[[], None] | None = None
         self._fetched: Sequence[Fetched] = ()
@@ -121,6 +126,17 @@ class Sending:
     def flying(self) -> int:
         """Commands with the port."""
         return self._outbox.flying
+
+    @property
+    def breaker(self) -> Breaker:
+        """The circuit breaker around sending."""
+        return self._gate.breaker
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a command could be given to a port now, if there were one."""
+        now = self._context.now().mono
+        return not self._closing and self._gate.room(now) > 0 and self._outbox.due(now)
 
     # -- taking in --
 
@@ -225,20 +241,21 @@ class Sending:
 
     def pump(self) -> None:
         """Give the port what it may have, and end what has expired."""
-        context = self._context
-        self._end(self._outbox.expire(context.now().wall))
+        context, now = self._context, self._context.now()
+        self._end(self._outbox.expire(now.wall))
         if self._port is not None and not self._closing:
-            batch = self._outbox.take(context.now().mono)
+            batch = self._outbox.take(now.mono, self._gate.room(now.mono))
             if batch:
                 port = self._port
+                self._gate.let_through(accepted.command.id for accepted in batch)
                 context.errand(
                     mark(context.ledger, context.channel, batch),
                     lambda outcome: Marked(batch, port, outcome),
                     timeout=STORE_TIMEOUT_S,
                 )
         if len(self._outbox) > self._outbox.flying:
-            wait = self._outbox.wait(context.now().mono)
-            context.timer("outbox", min(EXPIRY_CHECK_S, wait or EXPIRY_CHECK_S), OutboxDue())
+            waits = (self._outbox.wait(now.mono), self._gate.wait(now.mono), EXPIRY_CHECK_S)
+            context.timer("outbox", min(wait for wait in waits if wait), OutboxDue())
 
     def on_marked(self, message: Marked) -> None:
         """The attempts may begin."""
@@ -261,7 +278,10 @@ class Sending:
         if isinstance(answer, Failure):
             self._context.log.error("attempt failed in an unknown way", id=message.id, error=repr(answer.error))
             answer = Failed(code=ErrorCode.INTERNAL.value, message=type(answer.error).__name__)
-        settled = self._outbox.settle(message.id, answer, self._context.now().mono, self._context.random)
+        now = self._context.now().mono
+        if self._gate.settle(message.id, answer, now):
+            self._context.log.warning("circuit breaker around sending", **asdict(self.breaker.snapshot(now)))
+        settled = self._outbox.settle(message.id, answer, now, self._context.random)
         match settled:
             case None:
                 pass

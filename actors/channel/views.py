@@ -3,16 +3,26 @@
 from datetime import datetime
 
 from actors.channel.life import Life
-from protocol.channel import Breaker, ChannelRecord, ChannelSnapshot, ChannelState, QrCode
+from protocol.channel import Breaker, ChannelRecord, ChannelSnapshot, ChannelState, QrCode, WantedState
 from protocol.events import QrEvent, StateEvent
+from supervisor.breaker import BreakerState
 
 
-def snapshot(record: ChannelRecord, life: Life, *, queued: int, last_activity_at: datetime | None) -> ChannelSnapshot:
+def snapshot(
+    record: ChannelRecord,
+    life: Life,
+    *,
+    wanted: WantedState,
+    sending_breaker: BreakerState,
+    queued: int,
+    last_activity_at: datetime | None,
+) -> ChannelSnapshot:
     """The shape of ``status``."""
     return ChannelSnapshot(
         clinic=record.clinic,
         channel=record.id,
         name=record.name,
+        wanted=wanted,
         state=life.state,
         reason=life.reason,
         since=life.since,
@@ -22,6 +32,7 @@ def snapshot(record: ChannelRecord, life: Life, *, queued: int, last_activity_at
         attempt=life.attempt,
         next_retry_at=life.next_retry_at,
         breaker=Breaker(life.breaker.state.value),
+        sending_breaker=Breaker(sending_breaker.value),
         queued=queued,
         created_at=record.created_at,
         last_connected_at=life.last_connected_at,

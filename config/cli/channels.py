@@ -78,6 +78,18 @@ def disconnect(asking: Asking, clinic: ClinicArgument, channel: ChannelArgument)
     _act(asking, clinic, channel, "disconnect")
 
 
+@command(group, "suspend")
+def suspend(asking: Asking, clinic: ClinicArgument, channel: ChannelArgument) -> None:
+    """Disconnect until `resume`; send commands wait, and are not sent once they have expired."""
+    _act(asking, clinic, channel, "suspend")
+
+
+@command(group, "resume")
+def resume(asking: Asking, clinic: ClinicArgument, channel: ChannelArgument) -> None:
+    """Connect a channel that is suspended, and send what waits."""
+    _act(asking, clinic, channel, "resume")
+
+
 @command(group, "logout")
 def logout(asking: Asking, clinic: ClinicArgument, channel: ChannelArgument, yes: YesOption = False) -> None:
     """Unlink the device from its WhatsApp account; a new pairing is then needed."""

@@ -80,6 +80,8 @@ def build(
         (web.delete, one, channels.remove),
         (web.post, f"{one}/connect", channels.connect),
         (web.post, f"{one}/disconnect", channels.disconnect),
+        (web.post, f"{one}/suspend", channels.suspend),
+        (web.post, f"{one}/resume", channels.resume),
         (web.post, f"{one}/logout", channels.logout),
         (web.post, f"{one}/pair", channels.pair),
         (web.post, f"{one}/send", channels.send),

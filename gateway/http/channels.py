@@ -82,6 +82,14 @@ class ChannelRoutes:
         """Close the port until ``connect``."""
         return await self._act(self._operations.disconnect, request)
 
+    async def suspend(self, request: web.Request) -> web.Response:
+        """Close the port until ``resume`` or ``connect``; commands wait."""
+        return await self._act(self._operations.suspend, request)
+
+    async def resume(self, request: web.Request) -> web.Response:
+        """Open a port if it is suspended."""
+        return await self._act(self._operations.resume, request)
+
     async def logout(self, request: web.Request) -> web.Response:
         """Unlink the device."""
         return await self._act(self._operations.logout, request)

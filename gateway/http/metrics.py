@@ -1,6 +1,6 @@
 """Prometheus text, computed for each scrape from one view of the node: nothing is counted here.
 
-Labels are bounded by what is registered: clinic, channel and the nine states.
+Labels are bounded by what is registered: clinic, channel, the nine states, and the two breakers with their three.
 """
 
 from collections import Counter
@@ -79,8 +79,16 @@ def _of_channels(channels: Sequence[ChannelSnapshot]) -> Iterator[Metric]:
     queued = GaugeMetricFamily(
         "plantao_queued_commands", "Commands a channel has taken and not finished", labels=["clinic", "channel"]
     )
+    breakers = GaugeMetricFamily(
+        "plantao_breaker_state",
+        "1 for the state a circuit breaker is in",
+        labels=["clinic", "channel", "breaker", "state"],
+    )
     for snapshot in channels:
         states.add_metric([snapshot.clinic, snapshot.channel, snapshot.state], 1)
+        breakers.add_metric([snapshot.clinic, snapshot.channel, "connect", snapshot.breaker], 1)
+        breakers.add_metric([snapshot.clinic, snapshot.channel, "send", snapshot.sending_breaker], 1)
         queued.add_metric([snapshot.clinic, snapshot.channel], snapshot.queued)
     yield states
+    yield breakers
     yield queued

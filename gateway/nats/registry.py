@@ -5,6 +5,7 @@ Keys are ``clinic.<c>`` and ``channel.<c>.<ch>``, values JSON, so that ``nats kv
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -21,7 +22,7 @@ from gateway.nats.link import Connection
 from gateway.nats.streams import REGISTRY_STREAM
 from gateway.nats.translate import translating
 from protocol import subjects
-from protocol.channel import ChannelRecord, ClinicRecord
+from protocol.channel import ChannelRecord, ClinicRecord, WantedState
 from protocol.errors import AlreadyExistsError, NotFoundError, UnavailableError
 from protocol.ids import check_name
 from protocol.interfaces import Wanted
@@ -69,6 +70,12 @@ class NatsRegistry:
         await self._require(subjects.registry_clinic(check_name("clinic", record.clinic)), f"clinic {record.clinic}")
         key = subjects.registry_channel(record.clinic, check_name("channel", record.id))
         await self._create(key, record, f"channel {record.id} of clinic {record.clinic}")
+
+    async def want_channel(self, clinic: str, channel: str, wanted: WantedState) -> None:
+        """Writes nothing if it is wanted so already. Raises NotFoundError, BusUnavailableError, InvalidIdError."""
+        key = subjects.registry_channel(check_name("clinic", clinic), check_name("channel", channel))
+        what = f"channel {channel} of clinic {clinic}"
+        await self._with_bucket(lambda bucket: _want(bucket, key, wanted, what), f"changing {what}")
 
     async def delete_clinic(self, clinic: str) -> None:
         """With its channels, which go first: what is interrupted can be asked for again.
@@ -146,6 +153,22 @@ class NatsRegistry:
             _apply(records, msg)
             if not msg.metadata.num_pending:
                 deliver(_wanted(records))
+
+
+async def _want(bucket: KeyValue, key: str, wanted: WantedState, what: str) -> None:
+    """Change the record as it is at this moment: whoever else changes it meanwhile is not overwritten."""
+    while True:
+        try:
+            entry = await bucket.get(key)
+        except KeyNotFoundError as error:
+            raise NotFoundError(what) from error
+        record = msgspec.json.decode(entry.value or b"", type=ChannelRecord)
+        if record.wanted is wanted:
+            return
+        changed = msgspec.json.encode(msgspec.structs.replace(record, wanted=wanted))
+        with suppress(KeyWrongLastSequenceError):
+            await bucket.update(key, changed, last=entry.revision)
+            return
 
 
 def _apply(records: dict[str, Struct], msg: Msg) -> None:

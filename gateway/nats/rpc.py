@@ -100,6 +100,8 @@ class ClinicRpc:
             Verb.STATUS: lambda channel, _: operations.channel(clinic, channel),
             Verb.CONNECT: lambda channel, _: operations.connect(clinic, channel),
             Verb.DISCONNECT: lambda channel, _: operations.disconnect(clinic, channel),
+            Verb.SUSPEND: lambda channel, _: operations.suspend(clinic, channel),
+            Verb.RESUME: lambda channel, _: operations.resume(clinic, channel),
             Verb.LOGOUT: lambda channel, _: operations.logout(clinic, channel),
             Verb.PAIR: lambda channel, request: operations.pair(clinic, channel, request.phone),
             Verb.QR: lambda channel, _: operations.qr(clinic, channel),

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-from protocol.channel import ChannelRecord, ClinicRecord
+import msgspec
+
+from protocol.channel import ChannelRecord, ClinicRecord, WantedState
 from protocol.errors import AlreadyExistsError, BusUnavailableError, NotFoundError
 from protocol.interfaces import Wanted
 from tests.fakes.bell import Bell
@@ -65,6 +67,14 @@ class MemoryRegistry:
         if (record.clinic, record.id) in self.channels:
             raise AlreadyExistsError(f"channel {record.clinic}/{record.id}")
         self.channels[record.clinic, record.id] = record
+        self.tell()
+
+    async def want_channel(self, clinic: str, channel: str, wanted: WantedState) -> None:
+        self._check()
+        if (clinic, channel) not in self.channels:
+            raise NotFoundError(f"channel {clinic}/{channel}")
+        record = self.channels[clinic, channel]
+        self.channels[clinic, channel] = msgspec.structs.replace(record, wanted=wanted)
         self.tell()
 
     async def delete_clinic(self, clinic: str) -> None:

@@ -82,8 +82,16 @@ async def test_everything_answers_in_json_when_asked(plantao: Plantao) -> None:
     assert said(await plantao("channel", "remove", "bela", "x", "--yes", "--json")) == {"removed": "bela/x"}
 
 
-@pytest.mark.parametrize(("verb", "state"), [("connect", "initializing"), ("disconnect", "disconnected")])
-async def test_a_channel_can_be_connected_and_disconnected(plantao: Plantao, verb: str, state: str) -> None:
+@pytest.mark.parametrize(
+    ("verb", "state"),
+    [
+        ("connect", "initializing"),
+        ("disconnect", "disconnected"),
+        ("suspend", "suspended"),
+        ("resume", "initializing"),
+    ],
+)
+async def test_a_channel_can_be_connected_and_put_to_rest(plantao: Plantao, verb: str, state: str) -> None:
     assert said(await plantao("channel", verb, "acme", "front", "--json"))["state"] == state
     assert state in (await plantao("channel", verb, "acme", "front")).stdout
 

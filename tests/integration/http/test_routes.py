@@ -47,6 +47,7 @@ async def test_channels_are_added_listed_looked_at_and_removed(operator: aiohttp
     assert set(added) == {
         "clinic", "channel", "name", "state", "reason", "since", "phone", "jid", "profile_name", "attempt",
         "next_retry_at", "breaker", "queued", "created_at", "last_connected_at", "last_activity_at", "config",
+        "wanted", "sending_breaker",
     }  # fmt: skip
 
     listed = (await ask(operator, "GET", f"{API}/clinics/bela/channels"))[1]
@@ -75,7 +76,14 @@ async def test_channels_of_all_clinics_can_be_filtered(
 
 
 @pytest.mark.parametrize(
-    ("verb", "state"), [("connect", "initializing"), ("disconnect", "disconnected"), ("logout", "logged_out")]
+    ("verb", "state"),
+    [
+        ("connect", "initializing"),
+        ("disconnect", "disconnected"),
+        ("suspend", "suspended"),
+        ("resume", "initializing"),
+        ("logout", "logged_out"),
+    ],
 )
 async def test_a_verb_answers_with_the_channel(operator: aiohttp.ClientSession, verb: str, state: str) -> None:
     status, channel = await ask(operator, "POST", f"{FRONT}/{verb}")

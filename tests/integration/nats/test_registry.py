@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.registry import NatsRegistry
-from protocol.channel import ChannelRecord, ClinicRecord
+from protocol.channel import ChannelRecord, ClinicRecord, WantedState
 from protocol.errors import AlreadyExistsError, BusUnavailableError, InvalidIdError, NotFoundError
 from protocol.interfaces import Wanted
 from tests.integration.nats.conftest import crash
@@ -108,6 +108,24 @@ async def test_creating_twice_and_what_is_missing_are_refused(registry: NatsRegi
         await registry.delete_clinic("other")
     with pytest.raises(InvalidIdError):
         await registry.delete_clinic("a.*")
+
+
+async def test_what_is_wanted_of_a_channel_can_be_changed(registry: NatsRegistry, watcher: Watcher) -> None:
+    with pytest.raises(NotFoundError, match="channel front of clinic acme"):
+        await registry.want_channel("acme", "front", WantedState.SUSPENDED)
+    await registry.create_clinic(clinic("acme"))
+    await registry.create_channel(channel("acme", "front"))
+    await watcher.until({"acme"}, {("acme", "front")})
+    before = watcher.deliveries
+    await registry.want_channel("acme", "front", WantedState.CONNECTED)
+    await asyncio.gather(*(registry.want_channel("acme", "front", wanted) for wanted in WantedState))
+    await registry.want_channel("acme", "front", WantedState.SUSPENDED)
+    await registry.create_channel(channel("acme", "back"))
+    await watcher.until({"acme"}, {("acme", "front"), ("acme", "back")})
+    assert watcher.latest is not None
+    changed = msgspec.structs.replace(channel("acme", "front"), wanted=WantedState.SUSPENDED)
+    assert watcher.latest.channels["acme", "front"] == changed
+    assert watcher.deliveries > before
 
 
 async def test_a_clinic_is_deleted_with_its_channels_and_can_be_created_again(

@@ -16,7 +16,7 @@ from gateway.nats import rpc
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from protocol import subjects
-from protocol.channel import Breaker, ChannelSnapshot, ChannelState, PairingCode, QrCode
+from protocol.channel import Breaker, ChannelSnapshot, ChannelState, PairingCode, QrCode, WantedState
 from protocol.errors import BusUnavailableError, ConflictError, NotFoundError
 from protocol.interfaces import Operations
 from protocol.subjects import Verb
@@ -49,6 +49,7 @@ class RememberingOperations:
             clinic=clinic,
             channel=channel,
             name="Front",
+            wanted=WantedState.CONNECTED,
             state=ChannelState.CONNECTED,
             reason="",
             since=NOW,
@@ -58,6 +59,7 @@ class RememberingOperations:
             attempt=0,
             next_retry_at=None,
             breaker=Breaker.CLOSED,
+            sending_breaker=Breaker.CLOSED,
             queued=0,
             created_at=NOW,
             last_connected_at=None,
@@ -73,6 +75,12 @@ class RememberingOperations:
 
     async def disconnect(self, clinic: str, channel: str) -> ChannelSnapshot:
         return await self._snapshot("disconnect", clinic, channel)
+
+    async def suspend(self, clinic: str, channel: str) -> ChannelSnapshot:
+        return await self._snapshot("suspend", clinic, channel)
+
+    async def resume(self, clinic: str, channel: str) -> ChannelSnapshot:
+        return await self._snapshot("resume", clinic, channel)
 
     async def logout(self, clinic: str, channel: str) -> ChannelSnapshot:
         raise ConflictError("the channel is not paired")
@@ -121,13 +129,14 @@ async def test_every_verb_is_answered_for_its_own_clinic(
     serving: NatsBus, operations: RememberingOperations, connect: Connect
 ) -> None:
     nc = await connect("clinic-other")
-    for verb in (Verb.STATUS, Verb.CONNECT, Verb.DISCONNECT):
+    verbs = (Verb.STATUS, Verb.CONNECT, Verb.DISCONNECT, Verb.SUSPEND, Verb.RESUME)
+    for verb in verbs:
         reply = await ask(nc, verb, clinic="other")
         body = json.loads(reply.data)
         assert (body["v"], body["clinic"], body["channel"], body["state"]) == (1, "other", "front", "connected")
         assert body["since"] == "2026-11-20T12:00:00Z"
         assert (reply.headers or {})["Content-Type"] == "application/json"
-    assert operations.asked == [(verb, "other", "front") for verb in ("status", "connect", "disconnect")]
+    assert operations.asked == [(verb.value, "other", "front") for verb in verbs]
     assert json.loads((await ask(nc, Verb.QR, clinic="other")).data)["code"] == "qr"
 
 

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
 from actors.board import Board
-from protocol.channel import Breaker, ChannelSnapshot, ChannelState, ClinicSnapshot, ClinicState
+from protocol.channel import Breaker, ChannelSnapshot, ChannelState, ClinicSnapshot, ClinicState, WantedState
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -17,6 +17,7 @@ def channel(clinic: str, id: str) -> ChannelSnapshot:
         clinic=clinic,
         channel=id,
         name=id,
+        wanted=WantedState.CONNECTED,
         state=ChannelState.CONNECTED,
         reason="",
         since=AT,
@@ -26,6 +27,7 @@ def channel(clinic: str, id: str) -> ChannelSnapshot:
         attempt=0,
         next_retry_at=None,
         breaker=Breaker.CLOSED,
+        sending_breaker=Breaker.CLOSED,
         queued=0,
         created_at=AT,
         last_connected_at=None,

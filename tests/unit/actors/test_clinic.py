@@ -1,17 +1,19 @@
 """Registrar, clinics and reconcilers: what the registry wants is what runs."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from pykka import ActorRegistry
 
 from actors.account import reconciler_name
 from actors.channel.actor import Channel
-from actors.reconciler import Reconciler
+from actors.reconciler import Reconciler, channel_name
 from actors.registrar import NAME
-from protocol.channel import ChannelState, ClinicState
+from protocol.channel import ChannelState, ClinicState, WantedState
 from tests.fakes.scripted_port import AT, UP
 from tests.unit.actors.node import Node, channel_record, clinic_record
 from tests.unit.actors.node import node as make_node
@@ -272,3 +274,23 @@ def test_the_end_of_the_node_closes_everything(node: Node) -> None:
     assert not ActorRegistry.get_by_class(Channel)
     assert not ActorRegistry.get_by_class(Reconciler)
     assert all(port.told_to_stop and port.killed is None for port in node.opener.ports)
+
+
+@pytest.mark.parametrize("wanted", [WantedState.DISCONNECTED, WantedState.SUSPENDED])
+def test_a_channel_starts_as_it_is_wanted(node: Node, wanted: WantedState) -> None:
+    node.want("acme")
+    record = msgspec.structs.replace(channel_record("acme", "a"), wanted=wanted)
+    node.registry.channels["acme", "a"] = record
+    node.start()
+    shown = node.wait_channel("acme", "a", S(wanted.value))
+    assert (shown.wanted, shown.reason, node.opener.asked) == (wanted, "requested before a restart", [])
+
+
+async def test_what_an_operator_asked_for_holds_over_a_crash_of_the_channel(node: Node) -> None:
+    node.want("acme", "a")
+    node.start()
+    await asyncio.to_thread(node.wait_channel, "acme", "a", S.CONNECTED)
+    await node.desk.suspend("acme", "a")
+    await asyncio.to_thread(node.crash, channel_name("acme", "a"))
+    shown = await asyncio.to_thread(node.wait_channel, "acme", "a", S.SUSPENDED)
+    assert (shown.wanted, len(node.opener.asked)) == (WantedState.SUSPENDED, 1)

@@ -8,7 +8,7 @@ import pytest
 
 from actors import desk as desk_module
 from protocol import port as p
-from protocol.channel import ChannelState, ClinicState, PairingCode, QrCode
+from protocol.channel import ChannelState, ClinicState, PairingCode, QrCode, WantedState
 from protocol.errors import (
     AlreadyExistsError,
     BusUnavailableError,
@@ -184,13 +184,43 @@ async def test_requests_reach_the_channel(paired: Node) -> None:
     assert code.phone == "5511988887777"
 
 
-@pytest.mark.parametrize("verb", ["connect", "disconnect", "logout", "qr"])
+@pytest.mark.parametrize("verb", ["connect", "disconnect", "suspend", "resume", "logout", "qr"])
 async def test_a_request_to_an_unknown_channel_is_not_found(paired: Node, verb: str) -> None:
     for clinic, channel in (("acme", "b"), ("beta", "a")):
         with pytest.raises(NotFoundError, match=f"channel {clinic}/{channel}"):
             await getattr(paired.desk, verb)(clinic, channel)
         with pytest.raises(NotFoundError):
             await paired.desk.pair(clinic, channel, None)
+
+
+async def test_what_an_operator_asks_for_is_remembered_in_the_registry(paired: Node) -> None:
+    desk, key = paired.desk, ("acme", "a")
+    for ask, wanted, state in (
+        (desk.suspend, WantedState.SUSPENDED, S.SUSPENDED),
+        (desk.resume, WantedState.CONNECTED, S.INITIALIZING),
+        (desk.disconnect, WantedState.DISCONNECTED, S.DISCONNECTED),
+        (desk.connect, WantedState.CONNECTED, S.INITIALIZING),
+    ):
+        shown = await ask(*key)
+        assert (shown.state, shown.wanted, paired.registry.channels[key].wanted) == (state, wanted, wanted)
+    await desk.disconnect(*key)
+    paired.opener.first_words = [CODE]
+    await desk.pair(*key, None)
+    assert paired.registry.channels[key].wanted is WantedState.CONNECTED
+
+
+async def test_a_channel_at_rest_for_another_reason_cannot_be_resumed(paired: Node) -> None:
+    await paired.desk.disconnect("acme", "a")
+    with pytest.raises(ConflictError, match="is disconnected, not suspended; connect it instead"):
+        await paired.desk.resume("acme", "a")
+    assert paired.registry.channels["acme", "a"].wanted is WantedState.DISCONNECTED
+
+
+async def test_while_nats_is_away_a_channel_can_be_stopped_but_not_remembered(paired: Node) -> None:
+    paired.registry.away = True
+    with pytest.raises(UnavailableError, match="done, but a restart of the node would not have channel acme/a susp"):
+        await paired.desk.suspend("acme", "a")
+    paired.wait_channel("acme", "a", S.SUSPENDED)
 
 
 async def test_there_is_no_code_where_none_is_shown(paired: Node) -> None:

@@ -134,8 +134,12 @@ def test_a_channel_that_hangs_is_replaced_and_its_port_killed(node: Node) -> Non
     assert hung is not None
     port = next(port for port in node.opener.ports if port.spec.channel == "a")
     let_go = threading.Event()
+
+    def hang(_answer: object) -> None:
+        let_go.wait()
+
     try:
-        tell(hung, Call("what it does not answer", lambda _: let_go.wait()))
+        tell(hung, Call("what it does not answer", hang))
         assert port.wait_ended().reason == "its channel hung"
         node.bell.wait(lambda: node.names.whereis(channel_name("acme", "a")) not in (None, hung), "another channel")
         node.wait_channel("acme", "a", S.CONNECTED)

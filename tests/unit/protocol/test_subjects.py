@@ -40,6 +40,8 @@ def test_the_subjects_are_those_of_the_contract() -> None:
         "clinic.acme.channel.recepcao.rpc.status",
         "clinic.acme.channel.recepcao.rpc.connect",
         "clinic.acme.channel.recepcao.rpc.disconnect",
+        "clinic.acme.channel.recepcao.rpc.suspend",
+        "clinic.acme.channel.recepcao.rpc.resume",
         "clinic.acme.channel.recepcao.rpc.logout",
         "clinic.acme.channel.recepcao.rpc.pair",
         "clinic.acme.channel.recepcao.rpc.qr",

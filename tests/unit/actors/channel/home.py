@@ -16,7 +16,7 @@ from actors.loop import AsyncioLoop
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState
 from supervisor.actor import ShutDown, ask, tell
 from supervisor.backoff import Backoff
-from supervisor.breaker import Breaker
+from supervisor.breaker import Breaker, Consecutive
 from supervisor.reasons import ExitReason
 from tests.fakes.bell import PATIENCE_S, Bell
 from tests.fakes.memory_bus import MemoryClinicBus, body_of
@@ -28,7 +28,7 @@ from tests.unit.actors.channel.bench import CHANNEL, CLINIC
 AT_ONCE = Backoff(base_s=0.0)
 POLICY = ChannelPolicy(
     life=Policy(patience_s=30.0, open_s=30.0, pairing_s=30.0, backoff=AT_ONCE),
-    breaker=Breaker(limit=1000),
+    breaker=Breaker(trip=Consecutive(1000)),
     sending=SendingPolicy(outbox=OutboxPolicy(backoff=AT_ONCE)),
 )
 RECORD = ChannelRecord(clinic=CLINIC, id=CHANNEL, name="Reception", created_at=AT, config={"note": 1})

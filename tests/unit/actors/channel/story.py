@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from actors.channel import life as words
-from actors.channel.life import Life, LifeEvent, Now, PatienceOver, Policy, RetryDue, begin
+from actors.channel.life import IdleCheckDue, Life, LifeEvent, Now, PatienceOver, Policy, RetryDue, begin
 from actors.channel.lifecycle import step
 from protocol import port
-from protocol.channel import ChannelState
+from protocol.channel import ChannelState, WantedState
 from supervisor.backoff import Backoff
 from supervisor.breaker import Breaker, BreakerState
 
@@ -99,15 +99,21 @@ class Story:
         self.do(timer())
         return self
 
-    def wait_s(self, timer: type[RetryDue | PatienceOver]) -> float:
+    def idle_check(self, quiet_s: float, *, busy: bool = False) -> "Story":
+        """Time passes until the channel looks whether it is idle, and this is what it sees."""
+        self.seconds = max(self.seconds, self.timers.pop(IdleCheckDue))
+        self.do(words.IdleChecked(quiet_s, busy))
+        return self
+
+    def wait_s(self, timer: type[RetryDue | PatienceOver | IdleCheckDue]) -> float:
         """Seconds until this timer is due."""
         return self.timers[timer] - self.seconds
 
     # -- where stories begin --
 
-    def begun(self) -> "Story":
-        """The first port is being opened."""
-        self.do(words.Began())
+    def begun(self, wanted: WantedState = WantedState.CONNECTED) -> "Story":
+        """The first port is being opened, if one is wanted."""
+        self.do(words.Began(wanted))
         return self
 
     def opening_done(self) -> "Story":

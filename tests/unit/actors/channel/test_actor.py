@@ -9,7 +9,7 @@ import pytest
 
 from actors.channel import actor as actor_module
 from actors.channel.machine import IllegalTransitionError
-from actors.channel.requests import Connect, Disconnect, Logout, Pair, ShowQr
+from actors.channel.requests import Connect, Disconnect, Logout, Pair, Resume, ShowQr, Suspend
 from protocol import port as p
 from protocol.channel import Breaker, ChannelState, PairingCode, QrCode
 from protocol.errors import ConflictError, NotFoundError, PortStartError, UnavailableError
@@ -25,6 +25,7 @@ from tests.unit.actors.channel.home import home as make_home
 
 S = ChannelState
 CODE = p.QrShown(code="code-1", valid_s=60.0)
+REQUESTS = [Connect(), Pair(None), Disconnect(), Suspend(), Resume(), Logout(), ShowQr()]
 
 
 @pytest.fixture
@@ -349,7 +350,7 @@ def test_a_shutdown_that_takes_too_long_kills_the_port(home: Home, monkeypatch: 
     assert port.wait_ended().reason.startswith("its channel ended")
 
 
-@pytest.mark.parametrize("request_", [Connect(), Pair(None), Disconnect(), Logout(), ShowQr()], ids=repr)
+@pytest.mark.parametrize("request_", REQUESTS, ids=repr)
 async def test_nothing_is_asked_of_a_channel_that_is_shutting_down(home: Home, request_: object) -> None:
     port = home.connected()
     port.deaf = True

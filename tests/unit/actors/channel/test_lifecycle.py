@@ -6,7 +6,7 @@ from actors.channel import life as words
 from actors.channel.life import ClosePort, PatienceOver, PortPhase, RetryDue
 from protocol import port
 from protocol.channel import ChannelState as S
-from protocol.channel import QrCode
+from protocol.channel import QrCode, WantedState
 from supervisor.breaker import Breaker, BreakerState
 from tests.unit.actors.channel.story import PAIRED, POLICY, UP, Story, exited, qr
 
@@ -36,7 +36,7 @@ def test_a_channel_that_begins_opens_a_port_and_gives_it_time(story: Story) -> N
 
 
 def test_a_channel_that_is_not_to_be_connected_opens_none(story: Story) -> None:
-    story.do(words.Began(open=False))
+    story.do(words.Began(WantedState.DISCONNECTED))
     assert (story.state, story.opened, story.timers) == (S.DISCONNECTED, [], {})
 
 

@@ -8,10 +8,11 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.channel import life as words
-from actors.channel.life import PatienceOver, PortPhase, RetryDue
+from actors.channel.life import IdleCheckDue, PatienceOver, PortPhase, RetryDue, SuspendedBy
 from actors.channel.machine import WANTS_PORT
 from protocol import port
 from protocol.channel import ChannelState as S
+from protocol.channel import WantedState
 from tests.unit.actors.channel.story import PAIRED, POLICY, UP, Story, exited, qr
 
 
@@ -49,16 +50,29 @@ RARELY = st.sampled_from([True, False, False, False, False, False])
 
 class Lifecycle(RuleBasedStateMachine):
     """``paired``: whether the session store holds credentials; ``model``: the port that is there or being opened;
-    ``ghosts``: ports that ended before the channel was told that they had opened.
+    ``ghosts``: ports that ended before the channel was told that they had opened; ``sleeper``: who has suspended it.
     """
 
-    @initialize(paired=st.booleans(), max_attempts=st.sampled_from([0, 3]), wanted=st.booleans())
-    def begin(self, paired: bool, max_attempts: int, wanted: bool) -> None:
-        self.story = Story(policy=replace(POLICY, max_attempts=max_attempts))
+    @initialize(
+        paired=st.booleans(),
+        max_attempts=st.sampled_from([0, 3]),
+        lazy=st.booleans(),
+        idle_after_s=st.sampled_from([0.0, 300.0]),
+        wanted=st.sampled_from(WantedState),
+    )
+    def begin(self, paired: bool, max_attempts: int, lazy: bool, idle_after_s: float, wanted: WantedState) -> None:
+        policy = replace(POLICY, max_attempts=max_attempts, lazy=lazy, idle_after_s=idle_after_s)
+        self.story = Story(policy=policy)
         self.paired = paired
         self.model: ModelPort | None = None
         self.ghosts: set[int] = set()
-        self.do(words.Began(open=wanted))
+        self.sleeper: SuspendedBy | None = None
+        if wanted is WantedState.SUSPENDED:
+            self.sleeper = SuspendedBy.OPERATOR
+        elif wanted is WantedState.CONNECTED and lazy:
+            self.sleeper = SuspendedBy.POLICY
+        self.do(words.Began(wanted))
+        assert (self.story.state is S.INITIALIZING) == (wanted is WantedState.CONNECTED and not lazy)
 
     def do(self, event: words.LifeEvent) -> None:
         for effect in self.story.do(event):
@@ -204,13 +218,28 @@ class Lifecycle(RuleBasedStateMachine):
     @rule(now=RARELY)
     def somebody_asks_to_connect(self, now: bool) -> None:
         if now or self.story.state not in WANTS_PORT:
+            self.sleeper = None
             self.do(words.Open())
             assert self.story.state is S.INITIALIZING
 
     @rule(now=RARELY)
     def somebody_asks_to_disconnect(self, now: bool) -> None:
         if now:
+            self.sleeper = None
             self.do(words.Close())
+
+    @rule(now=RARELY)
+    def somebody_suspends_it(self, now: bool) -> None:
+        if now:
+            self.sleeper = SuspendedBy.OPERATOR if self.story.state is not S.LOGGED_OUT else None
+            self.do(words.Sleep())
+
+    @rule()
+    def a_command_waits(self) -> None:
+        before, asleep = self.story.life, self.sleeper is SuspendedBy.POLICY
+        self.sleeper = None if asleep else self.sleeper
+        self.do(words.CommandWaits())
+        assert self.story.state is S.INITIALIZING if asleep else self.story.life == before
 
     @precondition(lambda self: self.story.state in WANTS_PORT)
     @rule(now=RARELY)
@@ -221,12 +250,17 @@ class Lifecycle(RuleBasedStateMachine):
             assert self.story.state is S.LOGGED_OUT
 
     @precondition(lambda self: self.story.timers)
-    @rule()
-    def the_next_timer_is_due(self) -> None:
+    @rule(quiet_s=st.sampled_from([0.0, 299.0, 300.0, float("inf")]), busy=st.booleans())
+    def the_next_timer_is_due(self, quiet_s: float, busy: bool) -> None:
         timers = self.story.timers
         kind = min(timers, key=lambda kind: timers[kind])
         self.story.seconds = max(self.story.seconds, timers.pop(kind))
-        self.do(kind())
+        if kind is not IdleCheckDue:
+            self.do(kind())
+            return
+        if not busy and quiet_s >= 300.0:
+            self.sleeper = SuspendedBy.POLICY
+        self.do(words.IdleChecked(quiet_s, busy))
 
     @rule(seconds=st.floats(0.0, 60.0))
     def time_passes(self, seconds: float) -> None:
@@ -257,10 +291,16 @@ class Lifecycle(RuleBasedStateMachine):
             return
         assert life.phase is not PortPhase.ABSENT or RetryDue in timers
         assert (RetryDue in timers) == (life.next_retry_at is not None)
+        assert (IdleCheckDue in timers) == (life.state is S.CONNECTED and self.story.policy.idle_after_s > 0)
         if life.phase in (PortPhase.OPENING, PortPhase.UP):
             assert (PatienceOver in timers) == (life.state is not S.CONNECTED), "nobody waits for ever"
         else:
             assert PatienceOver not in timers
+
+    @invariant()
+    def it_is_suspended_by_whoever_suspended_it(self) -> None:
+        assert self.story.life.suspended_by is self.sleeper
+        assert (self.story.state is S.SUSPENDED) == (self.sleeper is not None)
 
     @invariant()
     def a_code_is_shown_only_while_one_is_wanted(self) -> None:

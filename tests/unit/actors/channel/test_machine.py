@@ -68,3 +68,8 @@ def test_only_a_code_to_scan_leads_to_qr_required(state: S) -> None:
 @pytest.mark.parametrize("state", sorted(WANTS_PORT))
 def test_only_coming_up_leads_to_connected(state: S) -> None:
     assert {event for event, after in TRANSITIONS[state].items() if after is S.CONNECTED} == {machine.CameUp}
+
+
+@pytest.mark.parametrize("state", S)
+def test_only_an_operator_or_the_policy_leads_to_suspended(state: S) -> None:
+    assert {event for event, after in TRANSITIONS[state].items() if after is S.SUSPENDED} <= {machine.SuspendRequested}

@@ -65,12 +65,12 @@ class OutboxModel(RuleBasedStateMachine):
             self.box.add([accepted(known.id, to, priority=priority, on_uncertain=on_uncertain, expires_at=at)])
             self.lanes[known.lane].append(known)
 
-    @rule()
-    def commands_go(self) -> None:
+    @rule(most=st.sampled_from([0, 1, 1000]))
+    def commands_go(self, most: int) -> None:
         """As the channel does: first what has expired is taken out."""
         self.expire()
         free = self.policy.in_flight - len(self.out)
-        for taken in self.box.take(self.now):
+        for taken in self.box.take(self.now, most):
             known = self.lanes[taken.command.to, taken.priority].pop(0)
             assert known.id == taken.command.id, "in order"
             assert known.not_before <= self.now, "not before its time"
@@ -79,8 +79,8 @@ class OutboxModel(RuleBasedStateMachine):
             assert taken.attempts == known.spent + 1 <= self.policy.attempts
             self.out[known.id] = known
         taken_now = free - (self.policy.in_flight - len(self.out))
-        assert 0 <= taken_now <= free
-        if len(self.out) < self.policy.in_flight:
+        assert 0 <= taken_now <= min(free, most)
+        if len(self.out) < self.policy.in_flight and taken_now < most:
             busy = {known.lane[0] for known in self.out.values()}
             for (chat, _), waiting in self.lanes.items():
                 assert chat in busy or not waiting or waiting[0].not_before > self.now, "nobody is held up by others"
@@ -157,7 +157,7 @@ class OutboxModel(RuleBasedStateMachine):
             return
         for _ in range(10 * self.count + 10):
             self.now += 100.0
-            self.commands_go()
+            self.commands_go(most=1000)
             for key in sorted(self.out):
                 ended = self.box.settle(key, Sent(wa_id="WA", at=AT), self.now, self.random)
                 assert isinstance(ended, Ended)

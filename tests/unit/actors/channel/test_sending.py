@@ -1,98 +1,29 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from actors.channel import context as context_module
-from actors.channel import publishing, sending
-from actors.channel.outbox import OutboxPolicy
-from actors.channel.publishing import Publishing
-from actors.channel.sending import Sending, SendingPolicy
+from actors.channel import sending
 from protocol.codec import decode
 from protocol.commands import SendCommand
 from protocol.events import ResultEvent
-from protocol.port import Failed, PortAnswer, PortRequest, SendText
-from supervisor.backoff import Backoff
+from protocol.port import Failed, PortAnswer, PortRequest
 from tests.fakes.memory_bus import body_of
 from tests.fakes.memory_ledger import Entry
 from tests.fakes.scripted_port import ScriptedPort, obliging, silent
-from tests.unit.actors.channel.bench import CHANNEL, CLINIC, Bench
-from tests.unit.actors.channel.commands import AT, SENT, accepted, failed
+from tests.unit.actors.channel.bench import CHANNEL, CLINIC
+from tests.unit.actors.channel.commands import SENT, accepted, failed
+from tests.unit.actors.channel.mouth import Clock, Mouth
 from tests.unit.actors.channel.test_attempt import SPEC, answering, raising
 
 A, B = "5511900000001", "5511900000002"
 
 
-class Mouth(Bench):
-    """The sending part with its publishing part, and a port to send through."""
-
-    def __init__(self, before: Bench | None = None, **outbox: object) -> None:
-        super().__init__(before)
-        settings = {"backoff": Backoff(base_s=0.0)} | outbox
-        policy = SendingPolicy(outbox=OutboxPolicy(**settings))  # type: ignore[arg-type]  # a test's settings
-        self.publishing = Publishing(self.context)
-        self.part = Sending(self.context, policy, self.publishing)
-        self.port = ScriptedPort(SPEC, lambda _: None, self.bus.bell, obliging)
-        part, out = self.part, self.publishing
-        self.handlers = {
-            sending.Recovered: part.on_recovered,
-            sending.FetchEnded: part.on_fetched,
-            sending.IntakeEnded: part.on_intake,
-            sending.FetchDue: lambda _: part.on_fetch_due(),
-            sending.Marked: part.on_marked,
-            sending.Answered: part.on_answered,
-            sending.RetryMarked: part.on_retry_marked,
-            sending.OutboxDue: lambda _: part.pump(),
-            publishing.Flushed: out.flushed,
-            publishing.FlushDue: lambda _: out.due(),
-            publishing.Recorded: out.recorded,
-        }
-
-    async def start(self, *, connected: bool = True) -> "Mouth":
-        self.part.recover()
-        if connected:
-            self.part.use(self.port)
-        await self.run()
-        return self
-
-    async def send(self, *bodies: bytes) -> None:
-        for body in bodies:
-            self.bus.put(CHANNEL, body)
-        await self.run()
-
-    @property
-    def sent(self) -> list[str]:
-        return [call.text for call in self.port.calls if isinstance(call, SendText)]
-
-    @property
-    def results(self) -> list[tuple[str, str]]:
-        return [(result.id, result.status) for result in self.bus.results()]
-
-    def own(self, *entries: Entry) -> None:
-        """The ledger knows these from an earlier life."""
-        for entry in entries:
-            self.ledger.entries[CHANNEL, entry.accepted.command.id] = entry
-
-    def state(self, id: str) -> str:
-        return self.ledger.entry(CHANNEL, id).state
-
-
-class Clock:
-    """Stands until a test moves it."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def utc_now(self) -> datetime:
-        return AT + timedelta(seconds=self.seconds)
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(context_module, "monotonic", lambda: clock.seconds)
-    monkeypatch.setattr(context_module, "utc_now", clock.utc_now)
+    clock.rule(monkeypatch)
     return clock
 
 

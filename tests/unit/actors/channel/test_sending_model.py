@@ -8,15 +8,16 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from actors.channel import context as context_module
 from protocol.codes import ErrorCode
 from protocol.port import Failed, PortAnswer, PortRequest, SendText
+from supervisor.breaker import Breaker, FailureRate
 from tests.fakes.memory_bus import body_of
 from tests.fakes.scripted_port import obliging
 from tests.unit.actors.channel.bench import CHANNEL
-from tests.unit.actors.channel.test_sending import Clock, Mouth
+from tests.unit.actors.channel.mouth import Clock, Mouth
 
 CHATS = ["5511900000001", "5511900000002"]
+BREAKER = Breaker(trip=FailureRate(threshold=0.5, minimum=3), pause_s=5.0)
 CODES = [
     ErrorCode.SERVER_ERROR,
     ErrorCode.NOT_CONNECTED,
@@ -33,8 +34,7 @@ class SendingModel(RuleBasedStateMachine):
     def begin(self) -> None:
         self.patch = pytest.MonkeyPatch()
         self.clock = Clock()
-        self.patch.setattr(context_module, "monotonic", lambda: self.clock.seconds)
-        self.patch.setattr(context_module, "utc_now", self.clock.utc_now)
+        self.clock.rule(self.patch)
         self.runner = asyncio.Runner()
         self.count = 0
         self.uncertain: set[str] = set()
@@ -43,7 +43,7 @@ class SendingModel(RuleBasedStateMachine):
         self.runner.run(self.born(None))
 
     async def born(self, before: Mouth | None) -> None:
-        self.mouth = Mouth(before, window=8, in_flight=2, attempts=3)
+        self.mouth = Mouth(before, BREAKER, window=8, in_flight=2, attempts=3)
         self.mouth.port.answer = self.answer
         await self.mouth.start()
 

@@ -18,6 +18,7 @@ from protocol.channel import (
     ClinicState,
     PairingCode,
     QrCode,
+    WantedState,
 )
 from protocol.commands import parse
 from protocol.errors import AlreadyExistsError, NotFoundError
@@ -30,9 +31,11 @@ QR = QrCode(code="2@AbCdEf,GhIjKl,MnOpQr", expires_at=NOW)
 def channel_snapshot(clinic: str, channel: str, **changes: Any) -> ChannelSnapshot:
     """A channel that was just registered, with ``changes``."""
     fresh = ChannelSnapshot(
-        clinic=clinic, channel=channel, name=channel, state=ChannelState.INITIALIZING, reason="", since=NOW, phone=None,
-        jid=None, profile_name=None, attempt=0, next_retry_at=None, breaker=Breaker.CLOSED, queued=0, created_at=NOW,
-        last_connected_at=None, last_activity_at=None, config={},
+        clinic=clinic, channel=channel, name=channel, wanted=WantedState.CONNECTED,
+        state=ChannelState.INITIALIZING, reason="", since=NOW, phone=None,
+        jid=None, profile_name=None, attempt=0, next_retry_at=None, breaker=Breaker.CLOSED,
+        sending_breaker=Breaker.CLOSED, queued=0, created_at=NOW, last_connected_at=None,
+        last_activity_at=None, config={},
     )  # fmt: skip
     return msgspec.structs.replace(fresh, **changes)
 
@@ -115,6 +118,14 @@ class FakeOperations:
     async def disconnect(self, clinic: str, channel: str) -> ChannelSnapshot:
         await self._enter("disconnect", clinic, channel)
         return self._move(clinic, channel, ChannelState.DISCONNECTED)
+
+    async def suspend(self, clinic: str, channel: str) -> ChannelSnapshot:
+        await self._enter("suspend", clinic, channel)
+        return self._move(clinic, channel, ChannelState.SUSPENDED)
+
+    async def resume(self, clinic: str, channel: str) -> ChannelSnapshot:
+        await self._enter("resume", clinic, channel)
+        return self._move(clinic, channel, ChannelState.INITIALIZING)
 
     async def logout(self, clinic: str, channel: str) -> ChannelSnapshot:
         await self._enter("logout", clinic, channel)

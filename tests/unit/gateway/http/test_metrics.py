@@ -4,14 +4,14 @@ import time
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.http.metrics import View, render
-from protocol.channel import ChannelState
+from protocol.channel import Breaker, ChannelState
 from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations, channel_snapshot
 
 
 def view() -> View:
     operations = FakeOperations()
     operations.set("acme", "front", state=ChannelState.CONNECTED, queued=3)
-    operations.set("acme", 'od"d', state=ChannelState.ERROR)
+    operations.set("acme", 'od"d', state=ChannelState.ERROR, sending_breaker=Breaker.OPEN)
     operations.set("bela", "front", state=ChannelState.CONNECTED)
 
     async def ask() -> View:
@@ -46,6 +46,17 @@ def test_each_channel_has_its_state_and_queue() -> None:
     assert found["plantao_channel_state", (("channel", 'od"d'), ("clinic", "acme"), ("state", "error"))] == 1
     assert found["plantao_queued_commands", (("channel", "front"), ("clinic", "acme"))] == 3
     assert len([name for name, _ in found if name == "plantao_channel_state"]) == 3
+
+
+def test_each_channel_has_the_state_of_both_its_breakers() -> None:
+    found = samples(render(view()))
+    of_one = {
+        (labels[0][1], labels[3][1]): value
+        for (name, labels), value in found.items()
+        if name == "plantao_breaker_state" and dict(labels)["channel"] == 'od"d'
+    }
+
+    assert of_one == {("connect", "closed"): 1, ("send", "open"): 1}
 
 
 def test_the_node_and_its_process_are_described() -> None:

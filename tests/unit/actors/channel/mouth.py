@@ -1,0 +1,90 @@
+"""The sending part of a channel on the bench, and a clock."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from actors.channel import context as context_module
+from actors.channel import publishing, sending
+from actors.channel.outbox import OutboxPolicy
+from actors.channel.publishing import Publishing
+from actors.channel.sending import Sending, SendingPolicy
+from protocol.port import SendText
+from supervisor.backoff import Backoff
+from supervisor.breaker import Breaker, Consecutive
+from tests.fakes.memory_ledger import Entry
+from tests.fakes.scripted_port import ScriptedPort, obliging
+from tests.unit.actors.channel.bench import CHANNEL, Bench
+from tests.unit.actors.channel.commands import AT
+from tests.unit.actors.channel.test_attempt import SPEC
+
+NEVER_OPENS = Breaker(trip=Consecutive(1_000_000))
+
+
+class Mouth(Bench):
+    """The sending part with its publishing part, and a port to send through."""
+
+    def __init__(self, before: Bench | None = None, breaker: Breaker = NEVER_OPENS, **outbox: object) -> None:
+        super().__init__(before)
+        settings = {"backoff": Backoff(base_s=0.0)} | outbox
+        policy = SendingPolicy(outbox=OutboxPolicy(**settings), breaker=breaker)  # type: ignore[arg-type]  # a test's
+        self.publishing = Publishing(self.context)
+        self.part = Sending(self.context, policy, self.publishing)
+        self.port = ScriptedPort(SPEC, lambda _: None, self.bus.bell, obliging)
+        part, out = self.part, self.publishing
+        self.handlers = {
+            sending.Recovered: part.on_recovered,
+            sending.FetchEnded: part.on_fetched,
+            sending.IntakeEnded: part.on_intake,
+            sending.FetchDue: lambda _: part.on_fetch_due(),
+            sending.Marked: part.on_marked,
+            sending.Answered: part.on_answered,
+            sending.RetryMarked: part.on_retry_marked,
+            sending.OutboxDue: lambda _: part.pump(),
+            publishing.Flushed: out.flushed,
+            publishing.FlushDue: lambda _: out.due(),
+            publishing.Recorded: out.recorded,
+        }
+
+    async def start(self, *, connected: bool = True) -> "Mouth":
+        self.part.recover()
+        if connected:
+            self.part.use(self.port)
+        await self.run()
+        return self
+
+    async def send(self, *bodies: bytes) -> None:
+        for body in bodies:
+            self.bus.put(CHANNEL, body)
+        await self.run()
+
+    @property
+    def sent(self) -> list[str]:
+        return [call.text for call in self.port.calls if isinstance(call, SendText)]
+
+    @property
+    def results(self) -> list[tuple[str, str]]:
+        return [(result.id, result.status) for result in self.bus.results()]
+
+    def own(self, *entries: Entry) -> None:
+        """The ledger knows these from an earlier life."""
+        for entry in entries:
+            self.ledger.entries[CHANNEL, entry.accepted.command.id] = entry
+
+    def state(self, id: str) -> str:
+        return self.ledger.entry(CHANNEL, id).state
+
+
+class Clock:
+    """Stands until a test moves it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def utc_now(self) -> datetime:
+        return AT + timedelta(seconds=self.seconds)
+
+    def rule(self, patch: pytest.MonkeyPatch) -> None:
+        """Be the clock of every channel from now on."""
+        patch.setattr(context_module, "monotonic", lambda: self.seconds)
+        patch.setattr(context_module, "utc_now", self.utc_now)

@@ -1,0 +1,153 @@
+"""The channel's actor while it has no port because none is needed, or because an operator wants none."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from actors.channel.requests import Connect, Disconnect, Pair, Resume, Suspend
+from protocol import port as p
+from protocol.channel import Breaker as BreakerView
+from protocol.channel import ChannelState, QrCode, WantedState
+from protocol.port import Failed, PortAnswer, PortRequest
+from supervisor.breaker import Breaker, Consecutive
+from tests.fakes.scripted_port import UP, obliging
+from tests.unit.actors.channel.heard import message
+from tests.unit.actors.channel.home import POLICY, Home
+from tests.unit.actors.channel.home import home as make_home
+
+S = ChannelState
+LAZY = replace(POLICY, life=replace(POLICY.life, lazy=True))
+TIRING = replace(POLICY, life=replace(POLICY.life, idle_after_s=0.02))
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    with make_home() as place:
+        place.opener.first_words = [UP]
+        yield place
+
+
+def states(home: Home) -> list[str]:
+    return [state for state, _ in itertools.groupby(home.bus.states())]
+
+
+def test_a_lazy_channel_opens_no_port_until_there_is_something_to_send(home: Home) -> None:
+    home.start(LAZY)
+    shown = home.wait_state(S.SUSPENDED)
+    assert (shown.reason, shown.wanted) == ("lazy: waits for a send or connect", WantedState.CONNECTED)
+    assert home.opener.asked == []
+    home.send("1")
+    assert home.bus.wait_result("1").status == "sent"
+    assert home.snapshot.state is S.CONNECTED
+    assert states(home) == ["suspended", "initializing", "connected"]
+
+
+def test_a_lazy_channel_is_woken_by_what_an_earlier_life_left(home: Home) -> None:
+    home.connected()
+    asyncio.run(home.ask(Disconnect()))
+    home.send("1")
+    home.bell.wait(lambda: home.snapshot.queued == 1, "a queued command")
+    home.end()
+    home.board.drop_channel("acme", "reception")
+    home.start(LAZY)
+    assert home.bus.wait_result("1").status == "sent"
+
+
+@pytest.mark.parametrize("request_", [Connect(), Resume()], ids=repr)
+async def test_an_operator_wakes_a_lazy_channel(home: Home, request_: object) -> None:
+    home.start(LAZY)
+    assert (await home.ask(request_)).state is S.INITIALIZING
+    home.wait_state(S.CONNECTED)
+
+
+async def test_pairing_wakes_a_lazy_channel(home: Home) -> None:
+    home.opener.first_words = [p.QrShown(code="code-1", valid_s=60.0)]
+    home.start(LAZY)
+    assert isinstance(await home.ask(Pair(None)), QrCode)
+
+
+def test_an_idle_channel_gives_its_port_up_and_a_send_wakes_it(home: Home) -> None:
+    port = home.connected(TIRING)
+    assert home.wait_state(S.SUSPENDED).reason == "idle for 0.02 s: waits for a send or connect"
+    port.wait_ended()
+    assert port.told_to_stop
+    home.send("1")
+    assert home.bus.wait_result("1").status == "sent"
+    expected = ["connected", "suspended", "initializing", "connected", "suspended"]
+    home.bell.wait(lambda: states(home) == expected, "suspended again")
+
+
+def test_a_channel_with_a_send_under_way_is_not_idle(home: Home) -> None:
+    async def slowly(request: PortRequest) -> PortAnswer:
+        await asyncio.sleep(0.2)
+        return await obliging(request)
+
+    home.opener.answer = slowly
+    home.start(TIRING)
+    home.send("1")
+    result = home.bus.wait_result("1")
+    assert (result.status, result.attempts) == ("sent", 1)
+
+
+def test_what_comes_in_is_activity_too(home: Home) -> None:
+    port = home.connected()
+    assert home.snapshot.last_activity_at is None
+    port.say(message("A"))
+    first = home.bell.wait(lambda: home.snapshot.last_activity_at, "activity")
+    home.send("1")
+    home.bus.wait_result("1")
+    home.bell.wait(lambda: (home.snapshot.last_activity_at or first) > first, "more activity")
+
+
+async def test_commands_wait_while_an_operator_has_suspended_the_channel(home: Home) -> None:
+    port = home.connected()
+    shown = await home.ask(Suspend())
+    assert (shown.state, shown.reason, shown.wanted) == (S.SUSPENDED, "requested", WantedState.SUSPENDED)
+    port.wait_ended()
+    soon = datetime.now(UTC) + timedelta(seconds=0.2)
+    home.send("expires", to="5511900000001", expires_at=soon.isoformat())
+    home.send("waits")
+    expired = await asyncio.to_thread(home.bus.wait_result, "expires")
+    assert expired.status == "expired"
+    await asyncio.to_thread(home.bell.wait, lambda: home.snapshot.queued == 1, "one queued command")
+    assert (home.snapshot.state, len(home.opener.asked)) == (S.SUSPENDED, 1)
+    assert (await home.ask(Resume())).state is S.INITIALIZING
+    sent = await asyncio.to_thread(home.bus.wait_result, "waits")
+    assert (sent.status, sent.attempts) == ("sent", 1)
+
+
+async def test_resuming_a_live_channel_leaves_its_port_alone(home: Home) -> None:
+    home.connected()
+    assert (await home.ask(Resume())).state is S.CONNECTED
+    assert len(home.opener.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "state"), [(Suspend(), S.SUSPENDED), (Disconnect(), S.DISCONNECTED)], ids=["suspend", "disconnect"]
+)
+async def test_what_was_asked_for_holds_when_the_actor_is_started_again(
+    home: Home, request_: object, state: ChannelState
+) -> None:
+    home.connected()
+    await home.ask(request_)
+    home.ref.stop(block=False)
+    await asyncio.to_thread(home.parent.wait_exit)
+    home.start()
+    shown = await asyncio.to_thread(home.wait_state, state)
+    assert (shown.wanted.value, len(home.opener.asked)) == (state.value, 1)
+
+
+def test_an_open_breaker_around_sending_is_shown(home: Home) -> None:
+    async def refuse(_: PortRequest) -> PortAnswer:
+        return Failed(code="server_error", message="try later")
+
+    home.opener.answer = refuse
+    home.connected(replace(POLICY, sending=replace(POLICY.sending, breaker=Breaker(trip=Consecutive(1), pause_s=60.0))))
+    home.send("1")
+    home.bell.wait(lambda: home.snapshot.sending_breaker is BreakerView.OPEN, "an open breaker")
+    home.bell.wait(lambda: ("retry", ("1",)) in home.ledger.calls, "the attempt to be unmarked")
+    assert (home.snapshot.breaker, home.snapshot.queued) == (BreakerView.CLOSED, 1)
