@@ -234,14 +234,24 @@ class _Port:
         self._stopping = True
         self._sends.close()
         self._sends.wait_idle(_FINISH_S)
+        self._drain()
+        # What arrives in the silence counts as taken with WhatsApp, and neonize's stop() would throw it away.
+        if self._quiet and _within(_DISCONNECT_S, self._session.hang_up):
+            self._drain()
+            if self._quiet:
+                _within(_DISCONNECT_S, self._session.disconnect)
+        self._leave("stopped")
+
+    def _drain(self) -> None:
+        """Let through what has arrived."""
         deadline = time.monotonic() + _DRAIN_S
         while (silence := self._session.silence) < _SILENCE_S and time.monotonic() < deadline:
             time.sleep(_SILENCE_S - silence)
-        if self._session.logged_in and self._sends.wait_idle(0) and not (self._media.busy or self._others.busy):
-            stopping = threading.Thread(target=self._session.disconnect, name="disconnect", daemon=True)
-            stopping.start()
-            stopping.join(_DISCONNECT_S)
-        self._leave("stopped")
+
+    @property
+    def _quiet(self) -> bool:
+        """Whether the session may be ended: it is logged in, and no call is in flight."""
+        return self._session.logged_in and self._sends.wait_idle(0) and not (self._media.busy or self._others.busy)
 
     def _leave_soon(self, reason: str) -> None:
         threading.Thread(target=self._leave, args=(reason,), name="leave", daemon=True).start()
@@ -253,3 +263,11 @@ class _Port:
         self._sends.wait_idle(_FINISH_S)
         self._write(Ended(reason=reason))
         os._exit(0)
+
+
+def _within(seconds: float, work: Callable[[], None]) -> bool:
+    """Do ``work`` on a thread of its own; whether it was done in time. If not, it is left behind."""
+    thread = threading.Thread(target=work, name=work.__name__, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return not thread.is_alive()

@@ -102,6 +102,12 @@ class Session:
         proxy = library.binder.ProxySettings(self._spec.proxy) if self._spec.proxy else None
         self._client.connect(proxy)
 
+    def hang_up(self) -> None:
+        """Close the connection: nothing more arrives, what has arrived is handed over still, and ``silence`` begins
+        anew. Only when logged in and no call is in flight; it may block."""
+        self._client.disconnect()
+        self._last_event = time.monotonic()
+
     def disconnect(self) -> None:
         """neonize's ``stop()``: only when logged in and no call is in flight; it may block, and what neonize has queued
         is thrown away."""

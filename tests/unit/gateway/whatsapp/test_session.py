@@ -54,6 +54,9 @@ class FakeClient:
     def set_force_activate_delivery_receipts(self, active: bool) -> None:
         self.calls.append(f"active receipts {active}")
 
+    def disconnect(self) -> None:
+        self.calls.append("disconnect")
+
     def get_me(self) -> Any:
         self.calls.append("get_me")
         return proto.Device(
@@ -217,6 +220,18 @@ def wait_for_timers() -> None:
 def test_an_event_that_cannot_be_read_breaks_the_session(session: Session, heard: list[PortEvent | str]) -> None:
     FakeClient.made.event.execute(b"port", ctypes.addressof(ctypes.create_string_buffer(b"\xff\xff")), 2, 17)
     assert heard == ["Message could not be read: DecodeError"]
+
+
+def test_what_has_arrived_when_the_session_hangs_up_is_handed_over(
+    session: Session, heard: list[PortEvent | str]
+) -> None:
+    connect()
+    heard.clear()
+    session.hang_up()
+    assert FakeClient.made.calls[-1] == "disconnect"
+    assert session.silence < 1.0, "it begins anew"
+    fire(events.KeepAliveTimeoutEv(ErrorCount=1))
+    assert len(heard) == 1
 
 
 def test_nothing_is_asked_of_the_client_once_it_is_stopped(session: Session, heard: list[PortEvent | str]) -> None:
