@@ -20,7 +20,7 @@ import structlog
 from pykka import ActorDeadError, ActorRef, ThreadingActor
 from pykka._envelope import Envelope
 
-from supervisor.inbox import Inbox, InboxFullError, Urgent
+from supervisor.inbox import Closed, Inbox, InboxFullError, Urgent
 from supervisor.names import Name
 from supervisor.reasons import Crash, ExitReason, Killed, Normal, Shutdown
 
@@ -65,11 +65,6 @@ class Call:
 
     request: Any
     reply: Callable[[Any], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Wake(Urgent):
-    """To an actor that was killed, and may be idle: look up."""
 
 
 class NoAnswerError(Exception):
@@ -212,10 +207,7 @@ class Actor(ThreadingActor):
             self._link.exited(reason)
 
         if self._end(reason, report):
-            try:
-                self._inbox.put_own(Envelope(_Wake()))
-            except ActorDeadError:
-                return
+            self._inbox.close()
             self._drain()
 
     def _monitor(self, told: Callable[[ExitReason], None]) -> Callable[[], None]:
@@ -250,7 +242,7 @@ class Actor(ThreadingActor):
 
     def on_receive(self, message: Any) -> None:
         """Every message comes through here; nothing it raises goes further."""
-        if self._leaving or self._reason is not None:
+        if self._leaving or self._reason is not None or isinstance(message, Closed):
             return
         self.busy_since = time.monotonic()
         try:
@@ -288,7 +280,7 @@ class Actor(ThreadingActor):
             message = envelope.message
             if isinstance(message, Call):
                 message.reply(NoAnswerError(f"the actor has ended: {self._reason}", self._reason))
-            elif not isinstance(message, _Wake):
+            else:
                 self.dropped(message)
 
     def _stop(self) -> None:

@@ -20,6 +20,12 @@ class Urgent:
     __slots__ = ()
 
 
+class Closed:
+    """What is got from an inbox that is closed and empty: its reader may have waited when somebody else closed it."""
+
+    __slots__ = ()
+
+
 class InboxFullError(Exception):
     """The inbox has as many messages as it may, and did not have room in time."""
 
@@ -67,6 +73,7 @@ class Inbox:
         with self._room:
             self._closed = True
             self._room.notify_all()
+            self._signals.put(None)
 
     @property
     def depth(self) -> int:
@@ -78,8 +85,8 @@ class Inbox:
         return self.depth == 0
 
     def get(self) -> Envelope[Any]:
-        """The next message, or the message of the timer that is due; waits for one."""
-        while True:
+        """The next message, or the message of the timer that is due; waits for one. ``Closed`` if none can come."""
+        while not (self._closed and self.empty()):
             name = min(self._timers, key=lambda n: self._timers[n][0], default=None)
             if name is None:
                 self._signals.get()
@@ -97,6 +104,7 @@ class Inbox:
                 continue
             if (envelope := self.take()) is not None:
                 return envelope
+        return Envelope(Closed())
 
     def take(self) -> Envelope[Any] | None:
         """The next message, if there is one now."""

@@ -7,12 +7,12 @@ from typing import Any, Literal
 from supervisor.actor import Actor, Link
 from supervisor.reasons import ExitReason
 
-Where = Literal["initialize", "handle", "answer", "shut_down", "cleanup"]
+Where = Literal["initialize", "handle", "answer", "shut_down", "cleanup", "given_up"]
 
 
 @dataclass(frozen=True, slots=True)
 class Poke:
-    """A message that makes the child raise, if it does so in ``handle``, and end otherwise."""
+    """A message that makes the child raise, if it does so in ``handle``."""
 
 
 class CrashingChild(Actor):
@@ -38,9 +38,12 @@ class CrashingChild(Actor):
         self._at("answer")
         reply("answered")
 
-    def shut_down(self) -> None:
+    def shut_down(self, reason: ExitReason) -> None:
         self._at("shut_down")
-        super().shut_down()
+        super().shut_down(reason)
 
     def cleanup(self, reason: ExitReason) -> None:
         self._at("cleanup")
+
+    def given_up(self) -> None:
+        self._at("given_up")

@@ -3,6 +3,7 @@
 import threading
 
 from supervisor.actor import Actor, Link
+from supervisor.reasons import ExitReason
 
 
 class DeafChild(Actor):
@@ -12,6 +13,6 @@ class DeafChild(Actor):
         super().__init__(link)
         self._let_go = let_go
 
-    def shut_down(self) -> None:
+    def shut_down(self, reason: ExitReason) -> None:
         assert self._let_go.wait(30), "the test forgot to let the child go"
-        super().shut_down()
+        super().shut_down(reason)
