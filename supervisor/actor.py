@@ -153,7 +153,7 @@ class Actor(ThreadingActor):
 
     def exit(self, reason: ExitReason) -> None:
         """End after this message."""
-        if self._leaving:
+        if self._leaving or self._reason is not None:
             return
         self._leaving = True
         self._inbox.cancel_all()
@@ -203,7 +203,10 @@ class Actor(ThreadingActor):
 
     def _give_up(self, reason: Killed) -> None:
         def report() -> None:
-            self.given_up()
+            try:
+                self.given_up()
+            except BaseException:
+                log.exception("giving up failed", actor=type(self).__name__)
             self._link.exited(reason)
 
         if self._end(reason, report):

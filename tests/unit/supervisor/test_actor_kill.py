@@ -73,6 +73,14 @@ def test_what_it_owns_is_killed_once_before_its_end_is_reported(prison: Prison) 
     assert prison.story() == []
 
 
+def test_its_late_thread_says_and_does_nothing_more(prison: Prison) -> None:
+    kill(prison.ref, "it hung")
+    prison.let_go()
+    assert prison.parent.wait_exit() == HUNG
+    assert prison.parent.heard_nothing_more()
+    assert prison.story() == ["given up"], "no cleanup: what it owned is another's by now"
+
+
 def test_one_killed_while_it_begins_never_came_up() -> None:
     prison = Prison(at_start=True)
     kill(prison.ref, "it hung")
@@ -133,6 +141,14 @@ def test_killing_what_has_ended_changes_nothing() -> None:
     assert parent.wait_exit() == Shutdown()
     kill(ref, "too late")
     assert parent.heard_nothing_more()
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3)], ids=repr)
+def test_one_that_fails_in_being_given_up_is_reported_all_the_same(error: BaseException) -> None:
+    parent = Parent()
+    ref = CrashingChild.start(parent.link, "given_up", error)
+    kill(ref, "enough")
+    assert parent.wait_exit() == Killed("enough")
 
 
 def test_a_kill_that_races_with_the_end_is_reported_as_one_of_the_two() -> None:
