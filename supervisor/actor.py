@@ -241,6 +241,8 @@ class Actor(ThreadingActor):
         """In the actor's thread, before its first message: whoever hears of it can find it by its name."""
         if self._own_name is not None:
             self._own_name.take(self.actor_ref)
+            if self._reason is not None:  # killed meanwhile, before there was anything to give back
+                self._own_name.give_back(self.actor_ref)
         self.on_receive(Initialize())
 
     def on_receive(self, message: Any) -> None:

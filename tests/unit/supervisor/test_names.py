@@ -90,3 +90,17 @@ def test_a_killed_actor_has_given_its_name_back_when_its_end_is_reported() -> No
     kill(ref, "enough")
     assert names.whereis("me") is None
     assert parent.wait_exit() == Killed("enough")
+
+
+def test_an_actor_killed_while_it_takes_its_name_does_not_keep_it() -> None:
+    names, parent = SlowNames(), Parent()
+    ref = Named.start(parent.link, names.name("me"), lambda: None)
+    assert names.entered.wait(PATIENCE_S)
+    kill(ref, "enough")
+    assert parent.wait_exit() == Killed("enough")
+    names.go_on.set()
+    of(ref).actor_stopped.wait(PATIENCE_S)
+    for thread in threading.enumerate():
+        if thread.name.startswith("Named"):
+            thread.join(PATIENCE_S)
+    assert names.whereis("me") is None
