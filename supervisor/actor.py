@@ -247,7 +247,8 @@ class Actor(ThreadingActor):
 
     def on_receive(self, message: Any) -> None:
         """Every message comes through here; nothing it raises goes further."""
-        if self._leaving or self._reason is not None or isinstance(message, Closed):
+        if self._leaving or self._reason is not None:
+            self._drop(message)
             return
         self.busy_since = time.monotonic()
         try:
@@ -282,11 +283,13 @@ class Actor(ThreadingActor):
 
     def _drain(self) -> None:
         while (envelope := self._inbox.take()) is not None:
-            message = envelope.message
-            if isinstance(message, Call):
-                message.reply(NoAnswerError(f"the actor has ended: {self._reason}", self._reason))
-            else:
-                self.dropped(message)
+            self._drop(envelope.message)
+
+    def _drop(self, message: Any) -> None:
+        if isinstance(message, Call):
+            message.reply(NoAnswerError(f"the actor has ended: {self._reason}", self._reason))
+        elif not isinstance(message, Initialize | Closed):
+            self.dropped(message)
 
     def _stop(self) -> None:
         # pykka's own stop message (ActorRegistry.stop_all): an end like any other.

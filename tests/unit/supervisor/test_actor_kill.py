@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pykka import ActorRef, ActorRegistry
 
-from supervisor.actor import Actor, Call, NoAnswerError, ShutDown, ask, kill, monitor, of, tell
+from supervisor.actor import Actor, Call, Initialize, Link, NoAnswerError, ShutDown, ask, kill, monitor, of, tell
 from supervisor.reasons import Crash, ExitReason, Killed, Normal, Shutdown
 from tests.fakes.crashing_child import CrashingChild
 from tests.fakes.parent import PATIENCE_S, Parent, taken
@@ -161,15 +161,34 @@ def test_a_kill_that_races_with_the_end_is_reported_as_one_of_the_two() -> None:
         assert parent.heard_nothing_more()
 
 
-class Answering(SteadyChild):
-    """Answers everything."""
+class Hesitant(SteadyChild):
+    """Has already taken ``question`` out of its inbox when it hesitates."""
 
-    def answer(self, request: Any, reply: Callable[[Any], None]) -> None:
-        reply(request)
+    def __init__(self, link: Link, trap: Trap) -> None:
+        super().__init__(link)
+        self._trap = trap
 
-    @staticmethod
-    def asks(ref: ActorRef[Any], answers: SimpleQueue[Any]) -> bool:
-        return tell(ref, Call("question", answers.put))
+    def on_receive(self, message: Any) -> None:
+        if not isinstance(message, Initialize):
+            self._trap.hold()
+        super().on_receive(message)
+
+    def dropped(self, message: Any) -> None:
+        self._trap.story.put(f"dropped {message}")
+
+
+@pytest.mark.parametrize("kind", ["question", "message"])
+def test_what_an_actor_has_just_taken_when_it_is_killed_is_not_lost(kind: str) -> None:
+    parent, trap, answers = Parent(), Trap(), SimpleQueue[Any]()
+    ref = Hesitant.start(parent.link, trap)
+    tell(ref, Call("question", answers.put) if kind == "question" else "message")
+    assert trap.entered.wait(PATIENCE_S)
+    kill(ref, "enough")
+    trap.let_go.set()
+    if kind == "question":
+        assert isinstance(taken(answers, "the question was left without answer"), NoAnswerError)
+    else:
+        assert taken(trap.story, "the message was lost") == "dropped message"
 
 
 # -- monitors --
