@@ -12,6 +12,7 @@ from typing import Any
 
 from pykka import ActorDeadError
 from pykka._envelope import Envelope
+from pykka.messages import _ActorStop
 
 
 class Urgent:
@@ -130,7 +131,7 @@ class Inbox:
         self._timers.clear()
 
     def _is_urgent(self, envelope: Envelope[Any]) -> bool:
-        return not self._in_order and isinstance(envelope.message, Urgent)
+        return not self._in_order and isinstance(envelope.message, Urgent | _ActorStop)
 
     def _add(self, envelope: Envelope[Any]) -> None:
         if self._closed:
