@@ -134,8 +134,10 @@ class ChildSpec:
 
     @property
     def persists(self) -> bool:
-        """Whether its failures are its own: delayed or parked, and never counted against its supervisor."""
-        return self.backoff is not None or self.quarantine is not None
+        """Whether its failures are its own: delayed or parked, and never counted against its supervisor. A temporary
+        child's are not: it is never started again."""
+        extended = self.backoff is not None or self.quarantine is not None
+        return extended and self.restart is not Restart.TEMPORARY
 
 
 class SpecError(Exception):
