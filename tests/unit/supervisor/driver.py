@@ -8,7 +8,21 @@ from supervisor import core
 from supervisor.actor import Link
 from supervisor.reasons import Crash, ExitReason, Killed, Normal, Shutdown
 from supervisor.spec import ChildSpec, Flags
-from supervisor.state import Answer, Asked, Begin, Booted, Effect, Event, Exited, Launch, Phase, Reply, Request, Started
+from supervisor.state import (
+    Answer,
+    Asked,
+    Begin,
+    Booted,
+    Effect,
+    Event,
+    Exited,
+    Launch,
+    Phase,
+    Reply,
+    Request,
+    StartChild,
+    Started,
+)
 
 BOOM = Crash(RuntimeError("boom"))
 REASONS: tuple[ExitReason, ...] = (Normal(), Shutdown(), Shutdown("more"), Killed("hung"), BOOM)
@@ -53,6 +67,13 @@ class Driver:
     def ends(self, id: str, reason: ExitReason = BOOM) -> list[Effect]:
         """Its latest incarnation ends."""
         return self.do(Exited(id, self.incarnation(id), reason))
+
+    def add_instance(self, *args: object) -> str:
+        """One more instance of a dynamic supervisor's template, up; its id."""
+        (launch,) = self.asks(StartChild(args=args))
+        assert isinstance(launch, Launch)
+        self.comes_up(launch)
+        return launch.spec.id
 
     def asks(self, request: Request, to: object = "asker") -> list[Effect]:
         return self.do(Asked(request, to))

@@ -5,7 +5,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from supervisor import core
 from supervisor.backoff import Backoff
@@ -90,7 +90,7 @@ def all_flags(draw: st.DrawFn) -> Flags:
     independent = strategy is Strategy.ONE_FOR_ONE and draw(st.booleans())
     flags = Flags(
         strategy=strategy,
-        intensity=draw(st.sampled_from([0, 1, 3, 100])),
+        intensity=draw(st.sampled_from([0, 1, 3, 100, 100])),
         period_s=5.0,
         auto_shutdown=draw(st.sampled_from(AutoShutdown)),
         independent=independent,
@@ -216,17 +216,20 @@ class Supervision(RuleBasedStateMachine):
 
     @initialize(data=st.data(), flags=all_flags(), many=st.integers(0, 4))
     def begins(self, data: st.DataObject, flags: Flags, many: int) -> None:
-        dynamic = flags.strategy is Strategy.DYNAMIC
-        ids = ("t",) if dynamic else IDS[:many]
-        specs = [data.draw(child_specs(flags, name)) for name in ids]
-        self.flags, self.now, self.questions, self.put_in = flags, 100.0, 0, 0
-        self.world, self.model, self.state = World(flags), Model(flags, specs), core.begin(flags, specs)
-        self.ids = [spec.id for spec in specs]
+        ids = ("t",) if flags.strategy is Strategy.DYNAMIC else IDS[:many]
+        self.flags, self.now, self.questions = flags, 100.0, 0
+        self.specs = [data.draw(child_specs(flags, name)) for name in ids]
+        self.begin()
+
+    def begin(self) -> None:
+        self.put_in = 0
+        self.world, self.state = World(self.flags), core.begin(self.flags, self.specs)
+        self.model = Model(self.flags, self.specs)
         self.hear(Begin())
 
     def hear(self, event: Event) -> None:
         if self.world.exit is not None:
-            return  # the actor is gone
+            return  # nobody is there any more
         self.put_in += 1
         self.state, effects = core.step(self.state, event, self.now)
         for effect in effects:
@@ -238,76 +241,76 @@ class Supervision(RuleBasedStateMachine):
 
     # -- what can happen --
 
-    def one(self, data: st.DataObject, *how: str) -> Incarnation | None:
-        those = sorted(known for known, state in self.world.living.items() if state in how)
-        return data.draw(st.sampled_from(those)) if those else None
+    def those(self, *how: str) -> list[Incarnation]:
+        return sorted(known for known, state in self.world.living.items() if state in how)
 
+    def ends(self, known: Incarnation, reason: ExitReason) -> None:
+        self.world.gone(known)
+        self.hear(Exited(*known, reason))
+
+    @precondition(lambda self: self.those("starting"))
     @rule(data=st.data())
     def a_child_comes_up(self, data: st.DataObject) -> None:
-        if (known := self.one(data, "starting")) is not None:
-            self.world.living[known] = "up"
-            self.hear(Started(*known))
+        known = data.draw(st.sampled_from(self.those("starting")))
+        self.world.living[known] = "up"
+        self.hear(Started(*known))
 
-    @rule(data=st.data())
-    def a_child_comes_up_too_late(self, data: st.DataObject) -> None:
-        if (known := self.one(data, "told")) is not None:
-            self.hear(Started(*known))
-
-    @rule(data=st.data(), rarely=st.integers(0, 2))
-    def a_start_is_ignored(self, data: st.DataObject, rarely: int) -> None:
-        if rarely == 0 and (known := self.one(data, "starting")) is not None:
+    @precondition(lambda self: self.those("starting"))
+    @rule(data=st.data(), chance=st.integers(0, 5), reason=st.sampled_from(REASONS))
+    def a_start_goes_otherwise(self, data: st.DataObject, chance: int, reason: ExitReason) -> None:
+        known = data.draw(st.sampled_from(self.those("starting")))
+        if chance == 0:
             self.world.gone(known)
             self.hear(Ignored(*known))
+        elif chance <= 2 or self.world.booted:
+            self.ends(known, reason)
 
-    @rule(data=st.data(), reason=st.sampled_from(REASONS))
-    def a_child_ends(self, data: st.DataObject, reason: ExitReason) -> None:
-        if (known := self.one(data, "starting", "up", "told", "killed")) is not None:
-            self.world.gone(known)
-            self.hear(Exited(*known, reason))
+    @precondition(lambda self: self.those("up"))
+    @rule(data=st.data(), reason=st.sampled_from([*REASONS, BOOM]))
+    def a_child_ends_by_itself(self, data: st.DataObject, reason: ExitReason) -> None:
+        self.ends(data.draw(st.sampled_from(self.those("up"))), reason)
 
-    @rule(data=st.data())
-    def a_child_crashes(self, data: st.DataObject) -> None:
-        if (known := self.one(data, "up")) is not None:
-            self.world.gone(known)
-            self.hear(Exited(*known, BOOM))
-
+    @precondition(lambda self: self.those("told", "killed"))
     @rule(data=st.data(), reason=st.sampled_from(REASONS))
     def a_child_ends_as_it_was_told(self, data: st.DataObject, reason: ExitReason) -> None:
-        if (known := self.one(data, "told", "killed")) is not None:
-            self.world.gone(known)
-            self.hear(Exited(*known, reason))
+        self.ends(data.draw(st.sampled_from(self.those("told", "killed"))), reason)
 
+    @precondition(lambda self: self.those("told"))
+    @rule(data=st.data())
+    def a_child_comes_up_too_late(self, data: st.DataObject) -> None:
+        self.hear(Started(*data.draw(st.sampled_from(self.those("told")))))
+
+    @precondition(lambda self: self.world.clocks)
     @rule(data=st.data())
     def a_child_takes_too_long_to_end(self, data: st.DataObject) -> None:
-        if self.world.clocks:
-            known = data.draw(st.sampled_from(sorted(self.world.clocks)))
-            self.world.clocks.discard(known)
-            self.hear(TimedOut(*known))
+        known = data.draw(st.sampled_from(sorted(self.world.clocks)))
+        self.world.clocks.discard(known)
+        self.hear(TimedOut(*known))
 
+    @precondition(lambda self: self.world.delays)
     @rule(data=st.data())
     def a_restart_is_due(self, data: st.DataObject) -> None:
-        if self.world.delays:
-            known = data.draw(st.sampled_from(sorted(self.world.delays)))
-            self.world.delays.discard(known)
-            self.hear(RestartDue(*known))
+        known = data.draw(st.sampled_from(sorted(self.world.delays)))
+        self.world.delays.discard(known)
+        self.hear(RestartDue(*known))
 
+    @precondition(lambda self: self.world.deferred)
     @rule()
     def it_tries_again(self) -> None:
-        if self.world.deferred:
-            self.hear(self.world.deferred.pop(0))
+        self.hear(self.world.deferred.pop(0))
 
+    @precondition(lambda self: self.world.launched)
     @rule(data=st.data())
     def a_timer_of_the_past_comes(self, data: st.DataObject) -> None:
-        past = [known for known in self.world.launched if known not in self.world.living]
-        if past:
-            known = data.draw(st.sampled_from(past))
+        known = data.draw(st.sampled_from(self.world.launched))
+        if known not in self.world.living:
             self.hear(TimedOut(*known))
 
     @rule(data=st.data())
     def somebody_asks(self, data: st.DataObject) -> None:
-        ids = st.sampled_from(self.ids if self.flags.strategy is Strategy.DYNAMIC else IDS)
-        started = [*self.world.launched, ("nobody", 1)]
-        processes = st.sampled_from(started).map(lambda known: Process(*known, alive=known in self.world.living))
+        ids = st.sampled_from([*self.state.children, "t"] if self.flags.strategy is Strategy.DYNAMIC else IDS)
+        known = st.sampled_from([*self.world.launched, ("nobody", 1)])
+        processes = known.map(lambda known: Process(*known, alive=known in self.world.living))
         targets = ids | processes
         starts = st.just(StartChild(None)) | ids.flatmap(lambda name: child_specs(self.flags, name)).map(StartChild)
         request = data.draw(
@@ -315,10 +318,10 @@ class Supervision(RuleBasedStateMachine):
                 starts,
                 targets.map(TerminateChild),
                 ids.map(RestartChild),
+                ids.map(RestartChild),
                 ids.map(DeleteChild),
                 targets.map(GetChildSpec),
-                st.just(WhichChildren()),
-                st.just(CountChildren()),
+                st.sampled_from([WhichChildren(), CountChildren()]),
             )
         )
         if self.world.exit is None:
@@ -330,10 +333,17 @@ class Supervision(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule(often=st.integers(0, 24), reason=st.sampled_from(REASONS))
-    def it_is_told_to_end(self, often: int, reason: ExitReason) -> None:
-        if often == 0:
+    @precondition(lambda self: self.world.exit is None)
+    @rule(chance=st.integers(0, 24), reason=st.sampled_from(REASONS))
+    def it_is_told_to_end(self, chance: int, reason: ExitReason) -> None:
+        if chance == 0:
             self.hear(Stop(reason))
+
+    @precondition(lambda self: self.world.exit is not None)
+    @rule()
+    def it_begins_anew(self) -> None:
+        self.nothing_is_left()
+        self.begin()
 
     # -- what always holds --
 
@@ -363,21 +373,23 @@ class Supervision(RuleBasedStateMachine):
     def every_request_is_answered_once_at_most(self) -> None:
         assert set(self.world.answered.values()) <= {1}
 
-    def teardown(self) -> None:
-        """However it got here: told to end, it ends, all its children with it, and nobody waits for an answer."""
-        if not hasattr(self, "world"):
-            return
-        self.hear(Stop(Shutdown()))
-        while self.world.exit is None:
-            known = min(known for known, how in self.world.living.items() if how in ("told", "killed"))
-            self.world.gone(known)
-            self.hear(Exited(*known, Shutdown()))
-            self.what_waits_waits_for_something_and_is_no_more_than_was_put_in()
+    def nothing_is_left(self) -> None:
         assert self.world.answered.keys() == self.world.asked
         assert not self.state.works
         assert not self.state.mailbox
         assert self.world.outcomes == Counter(self.world.launched), "each had one end, and it was heard"
 
+    def teardown(self) -> None:
+        """However it got here: told to end, it ends, all its children with it, and nobody waits for an answer."""
+        if not hasattr(self, "world"):
+            return
+        if self.world.exit is None:
+            self.hear(Stop(Shutdown()))
+        while self.world.exit is None:
+            self.ends(self.those("told", "killed")[0], Shutdown())
+            self.what_waits_waits_for_something_and_is_no_more_than_was_put_in()
+        self.nothing_is_left()
+
 
 TestSupervision = Supervision.TestCase
-TestSupervision.settings = settings(max_examples=400, stateful_step_count=60, deadline=None)
+TestSupervision.settings = settings(max_examples=250, stateful_step_count=80, deadline=None)
