@@ -163,6 +163,8 @@ def check_flags(flags: Flags) -> None:
         raise SpecError("invalid_extension", "independent children need one_for_one")
     if flags.stagger is not None and not flags.independent:
         raise SpecError("invalid_extension", "only independent children can be staggered")
+    if flags.stagger is not None and flags.stagger.at_once < 1:
+        raise SpecError("invalid_extension", flags.stagger)
 
 
 def check_child_spec(spec: object, auto_shutdown: AutoShutdown) -> ChildSpec:
