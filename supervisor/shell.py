@@ -267,7 +267,7 @@ class Supervisor(Actor):
         watched = [child for child in self._state.children.values() if child.spec.hang_s is not None]
         for child in watched:
             ref = self._ref(child.spec.id, child.incarnation)
-            since = of(ref).busy_since if ref is not None else None
+            since = of(ref).busy_since if ref is not None and ref.is_alive() else None
             if ref is None or since is None or now - since <= (child.spec.hang_s or INFINITY):
                 continue
             self.hung += 1

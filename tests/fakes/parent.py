@@ -1,6 +1,7 @@
 """A parent that keeps what it hears."""
 
 import threading
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -22,6 +23,14 @@ def taken(queue: "SimpleQueue[T]", what: str) -> T:
         return queue.get(timeout=PATIENCE_S)
     except Empty:
         raise AssertionError(what) from None
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Look again and again: for what comes to be true without anybody saying so."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.001)
 
 
 class Parent:
