@@ -20,7 +20,7 @@ from supervisor.state import (
     SignalShutdown,
     SpecOf,
 )
-from tests.unit.supervisor.otp_model import Deed
+from tests.unit.supervisor.otp_parts import Deed
 
 
 def deed(effect: Effect) -> Deed:

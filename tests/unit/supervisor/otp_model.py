@@ -4,8 +4,7 @@ The independent model that ``core`` is held against, from OTP's documentation an
 core remembers in values what it waits for, a task here is a generator that blocks. What it does is said in tuples.
 """
 
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable
 from typing import Any
 
 from supervisor.reasons import ExitReason, FailedToStartChild, Normal, Shutdown
@@ -30,56 +29,7 @@ from supervisor.state import (
     TryAgain,
     WhichChildren,
 )
-
-Deed = tuple[Any, ...]
-Wanted = Callable[[Event], bool]
-Steps = Generator[Wanted | None, Any, None]
-"""Yields what it waits for: an event, or (None) that another child may start."""
-
-
-@dataclass(slots=True, eq=False)
-class Kid:
-    """A child: ``number`` counts its starts, ``pid`` is the last that came up."""
-
-    spec: ChildSpec
-    state: str = "down"
-    number: int = 0
-    pid: int = 0
-    up_at: float | None = None
-    failures: int = 0
-    recent: list[float] = field(default_factory=list)
-
-    @property
-    def id(self) -> str:
-        return self.spec.id
-
-    @property
-    def never_again(self) -> bool:
-        return self.spec.restart is Restart.TEMPORARY
-
-    @property
-    def persists(self) -> bool:
-        return not self.never_again and (self.spec.backoff is not None or self.spec.quarantine is not None)
-
-    def says(self, *kinds: type) -> Wanted:
-        return lambda event: isinstance(event, kinds) and (event.id, event.incarnation) == (self.id, self.number)  # type: ignore[union-attr]
-
-
-@dataclass(slots=True, eq=False)
-class Task:
-    """Something it is doing: for whom, with which child (None: with many)."""
-
-    steps: Steps
-    about: str | None = None
-    to: object = None
-    wanted: Wanted | None = None
-
-
-class Over(Exception):  # noqa: N818 - an end, not an error
-    """The supervisor ends."""
-
-    def __init__(self, reason: ExitReason) -> None:
-        self.reason = reason
+from tests.unit.supervisor.otp_parts import Deed, Kid, Over, Steps, Task, Wanted, fields, named
 
 
 class Model:
@@ -190,7 +140,7 @@ class Model:
             kid.state, kid.pid, kid.up_at = "up", kid.number, self.now
         elif isinstance(event, Ignored):
             self.rest(kid)
-        return event
+        return event  # type: ignore[no-any-return]
 
     def tell(self, kid: Kid) -> bool:
         """Whether it has to be waited for."""
@@ -315,20 +265,21 @@ class Model:
                         self.task(self.boot([kid]), kid.id)
                 else:
                     self.task(self.boot(list(self.kids)))
-            case Exited(id, incarnation, reason):
-                kid = self.kid(id)
-                if kid is not None and kid.state == "up" and kid.number == incarnation:
-                    self.task(self.ended(kid, reason), id)
-            case TryAgain(id):
-                kid = self.kid(id)
-                if kid is not None and kid.state == "restarting":
-                    self.task(self.restart(kid), id)
-            case RestartDue(id, incarnation):
-                kid = self.kid(id)
-                if kid is not None and kid.state in ("waiting", "quarantined") and kid.number == incarnation:
-                    self.task(self.revive(kid), id)
             case Asked(request, to):
                 self.asked(request, to)
+            case Exited() | TryAgain() | RestartDue():
+                kid = self.kid(event.id)
+                if kid is not None:
+                    self.happened(kid, event)
+
+    def happened(self, kid: Kid, event: Exited | TryAgain | RestartDue) -> None:
+        match event, kid.state:
+            case Exited(incarnation=kid.number, reason=reason), "up":
+                self.task(self.ended(kid, reason), kid.id)
+            case TryAgain(), "restarting":
+                self.task(self.restart(kid), kid.id)
+            case RestartDue(incarnation=kid.number), "waiting" | "quarantined":
+                self.task(self.revive(kid), kid.id)
 
     def asked(self, request: object, to: object) -> None:
         match request:
@@ -380,7 +331,7 @@ class Model:
         self.reply(to, "done", None, 0)
 
     def find(self, target: object, to: object, *, spec_only: bool) -> None:
-        kid = self.kid(target)
+        kid: Kid | None = self.kid(target)
         if self.template is not None:
             if isinstance(target, str):
                 if spec_only and target == self.template.id:
@@ -415,24 +366,3 @@ class Model:
             self.reply(to, "done", None, 0)
         else:
             self.task(self.begun(kid, to, new=False), id, to)
-
-
-def fields(spec: ChildSpec) -> dict[str, Any]:
-    return {name: getattr(spec, name) for name in ChildSpec.__dataclass_fields__}
-
-
-def named(event: Event) -> str | None:
-    """The child that ``event`` is about."""
-    match event:
-        case Begin() | Stop():
-            return None
-        case Asked(StartChild(spec)):
-            return spec.id if isinstance(spec, ChildSpec) else None
-        case Asked(TerminateChild(target) | GetChildSpec(target)):
-            return target.id if isinstance(target, Process) else str(target)
-        case Asked(RestartChild(id) | DeleteChild(id)):
-            return id
-        case Asked():
-            return None
-        case _:
-            return event.id

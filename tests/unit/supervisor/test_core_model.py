@@ -265,8 +265,8 @@ class Supervision(RuleBasedStateMachine):
     @rule(data=st.data(), chance=st.integers(0, 5))
     def a_timer_of_the_past_comes(self, data: st.DataObject, chance: int) -> None:
         known = data.draw(st.sampled_from(self.world.launched))
-        if known not in self.world.living and chance == 5:
-            self.hear(TimedOut(*known))
+        if known not in self.world.living and chance >= 4:
+            self.hear(TimedOut(*known) if chance == 4 else RestartDue(*known))
 
     @rule(data=st.data())
     def somebody_asks(self, data: st.DataObject) -> None:
