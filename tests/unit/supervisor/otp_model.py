@@ -268,9 +268,9 @@ class Model:
             case Asked(request, to):
                 self.asked(request, to)
             case Exited() | TryAgain() | RestartDue():
-                kid = self.kid(event.id)
-                if kid is not None:
-                    self.happened(kid, event)
+                about = self.kid(event.id)
+                if about is not None:
+                    self.happened(about, event)
 
     def happened(self, kid: Kid, event: Exited | TryAgain | RestartDue) -> None:
         match event, kid.state:
