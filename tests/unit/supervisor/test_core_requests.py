@@ -74,6 +74,11 @@ def in_phase(phase: Phase) -> Driver:
     return driver
 
 
+def kind(value: object) -> str:
+    """For the names of tests."""
+    return value.name if isinstance(value, Phase) else type(value).__name__
+
+
 def refused(why: Why) -> Refused:
     return Refused(why=why)
 
@@ -101,7 +106,7 @@ AT_ONCE: list[tuple[Phase, Request, Answer]] = [
 ]
 
 
-@pytest.mark.parametrize(("phase", "request_", "answer"), AT_ONCE, ids=lambda value: str(value).split("(", 1)[0])
+@pytest.mark.parametrize(("phase", "request_", "answer"), AT_ONCE, ids=kind)
 def test_what_is_answered_at_once(phase: Phase, request_: Request, answer: Answer) -> None:
     given = in_phase(phase).answer(request_)
     if isinstance(given, Refused) and isinstance(given.detail, SpecError):
@@ -124,7 +129,9 @@ def test_all_children_can_be_seen_in_every_phase(phase: Phase) -> None:
     assert (view.id, view.phase) == ("a", phase)
 
 
-@pytest.mark.parametrize("request_", [StartChild(A), TerminateChild("a"), RestartChild("a"), DeleteChild("a")], ids=str)
+@pytest.mark.parametrize(
+    "request_", [StartChild(A), TerminateChild("a"), RestartChild("a"), DeleteChild("a")], ids=kind
+)
 @pytest.mark.parametrize("phase", BUSY)
 def test_what_concerns_a_child_that_is_starting_or_stopping_waits_until_that_is_done(
     phase: Phase, request_: Request
@@ -302,7 +309,7 @@ def test_an_instance_is_the_template_with_its_own_id_and_arguments() -> None:
     assert seen == [(link, 1, "two")]
 
 
-@pytest.mark.parametrize("request_", [RestartChild("t#1"), DeleteChild("t#1"), TerminateChild("t#1")], ids=str)
+@pytest.mark.parametrize("request_", [RestartChild("t#1"), DeleteChild("t#1"), TerminateChild("t#1")], ids=kind)
 def test_instances_have_no_ids_to_name_them_by(dynamic: Driver, request_: Request) -> None:
     assert dynamic.answer(request_) == refused(Why.DYNAMIC)
 

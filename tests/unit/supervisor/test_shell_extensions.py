@@ -174,7 +174,7 @@ def hung(house: House) -> Iterator[Starts]:
 
 
 def test_a_hung_child_is_killed_counted_and_replaced(house: House, hung: Starts) -> None:
-    ref = house.up(hung.spec("a", hang_s=0.05))
+    ref = house.up(hung.spec("a", hang_s=0.2))
     first = hung.next()
     ends = Ends(first)
     tell(first, Hang())
@@ -190,7 +190,7 @@ def test_a_hung_child_is_killed_counted_and_replaced(house: House, hung: Starts)
 def test_one_that_hangs_when_it_begins_is_killed_too(house: House, hung: Starts) -> None:
     house.trap.at_start = True
     ref = house.up()
-    answers = house.asked(start_child, hung.spec("a", hang_s=0.05))
+    answers = house.asked(start_child, hung.spec("a", hang_s=0.2))
     answer = taken(answers, "no answer")
     assert isinstance(answer, Refused)
     assert answer.why is Why.START_FAILED
@@ -213,7 +213,7 @@ def test_a_hung_child_counts_once_however_long_its_thread_hangs_and_its_restart_
 
 def test_a_busy_child_is_not_hung(house: House) -> None:
     starts = house.steady("a")
-    ref = house.up(starts.spec("a", hang_s=0.3))
+    ref = house.up(starts.spec("a", hang_s=0.6))
     child = starts.next()
     done = threading.Semaphore(0)
     for _ in range(200):
@@ -238,7 +238,7 @@ def test_one_that_is_never_restarted_is_killed_and_forgotten(house: House, hung:
 def test_a_hung_supervisor_is_killed_with_its_children_and_replaced(house: House) -> None:
     inner = house.steady("inner")
     nested = Starts(Supervisor.start, "nested", [inner.spec("inner")], Flags())
-    house.up(nested.spec("nested", hang_s=0.05))
+    house.up(nested.spec("nested", hang_s=0.2))
     child = inner.next()
     ends = Ends(child)
 
