@@ -66,6 +66,13 @@ class Call:
     request: Any
     reply: Callable[[Any], None]
 
+    def answer(self, answer: Any) -> None:
+        """Give the answer. An asker that fails at it harms nobody else."""
+        try:
+            self.reply(answer)
+        except Exception:
+            log.exception("asker failed", request=type(self.request).__name__)
+
 
 class NoAnswerError(Exception):
     """The actor has ended (``reason``, if it did after the question), is overloaded, or did not answer in time."""
@@ -258,8 +265,8 @@ class Actor(ThreadingActor):
                         self.started()
                 case ShutDown(reason):
                     self.shut_down(reason)
-                case Call(request, reply):
-                    self._answer(request, reply)
+                case Call():
+                    self._answer(message)
                 case _:
                     self.handle(message)
         except BaseException as error:
@@ -268,13 +275,13 @@ class Actor(ThreadingActor):
         self.handled += 1
         self.busy_since = None
 
-    def _answer(self, request: Any, reply: Callable[[Any], None]) -> None:
+    def _answer(self, call: Call) -> None:
         try:
-            self.answer(request, reply)
+            self.answer(call.request, call.answer)
         except Exception as error:  # noqa: BLE001 - a refusal is the asker's to handle
-            reply(error)
+            call.answer(error)
         except BaseException as error:
-            reply(NoAnswerError(f"the actor crashed: {type(error).__name__}"))
+            call.answer(NoAnswerError(f"the actor crashed: {type(error).__name__}"))
             raise
 
     def _actor_loop_teardown(self) -> None:
@@ -287,7 +294,7 @@ class Actor(ThreadingActor):
 
     def _drop(self, message: Any) -> None:
         if isinstance(message, Call):
-            message.reply(NoAnswerError(f"the actor has ended: {self._reason}", self._reason))
+            message.answer(NoAnswerError(f"the actor has ended: {self._reason}", self._reason))
         elif not isinstance(message, Initialize | Closed):
             self.dropped(message)
 

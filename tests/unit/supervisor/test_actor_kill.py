@@ -106,6 +106,18 @@ async def test_a_question_after_the_kill_is_refused_at_once_though_the_thread_st
     assert not tell(prison.ref, "message")
 
 
+def test_an_asker_that_fails_at_its_answer_harms_neither_the_killer_nor_the_other_askers(prison: Prison) -> None:
+    answers = SimpleQueue[Any]()
+
+    def fail(_: object) -> None:
+        raise ValueError("no")
+
+    tell(prison.ref, Call("question", fail))
+    tell(prison.ref, Call("question", answers.put))
+    kill(prison.ref, "it hung")
+    assert isinstance(answers.get_nowait(), NoAnswerError)
+
+
 def test_messages_that_wait_are_dropped(prison: Prison) -> None:
     tell(prison.ref, "waits")
     kill(prison.ref, "it hung")

@@ -364,3 +364,16 @@ def test_a_temporary_child_that_crashes_is_forgotten(house: House) -> None:
     tell(ref, Poke())
     assert ended.wait(PATIENCE_S)
     assert house.children() == {}
+
+
+def test_an_asker_that_fails_at_the_answer_harms_no_supervisor(house: House) -> None:
+    def fail(_: object) -> None:
+        raise BOOM
+
+    ref = house.up()
+    which_children(ref, fail)
+    start_child(ref, house.steady("a").spec("a"), fail)
+    assert house.asks(start_child, house.steady("b").spec("b")) == Done(
+        id="b", incarnation=1, ref=house.children()["b"].ref
+    )
+    assert house.parent.heard_nothing_more()
