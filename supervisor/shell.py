@@ -185,6 +185,9 @@ class Supervisor(Actor):
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Launch(spec, incarnation):
+                # An earlier child of this id may have had this number too.
+                self._refs.get(spec.id, {}).pop(incarnation, None)
+                self.cancel(f"restart-{spec.id}")
                 self._launch_in_time(effect)
             case SignalShutdown(spec, incarnation):
                 self._signal_shutdown(spec, incarnation)

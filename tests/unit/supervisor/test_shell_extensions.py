@@ -1,5 +1,6 @@
 """The extensions with real children: backoff, quarantine, independent children, staggered starts, hung ones."""
 
+import random
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from structlog.testing import capture_logs
 from supervisor.actor import Link, ShutDown, monitor, of, tell
 from supervisor.backoff import Backoff
 from supervisor.reasons import ExitReason, Killed, Shutdown
-from supervisor.shell import Supervisor, restart_child, start_child, terminate_child
+from supervisor.shell import Supervisor, delete_child, restart_child, start_child, terminate_child
 from supervisor.spec import ABANDON, Flags, Quarantine, Restart, Stagger
 from supervisor.state import Done, Phase, Refused, Why
 from tests.fakes.crashing_child import CrashingChild
@@ -162,6 +163,44 @@ def test_one_to_be_abandoned_in_the_pause_before_its_start_is_never_started(hous
     house.children()
     house.end()
     assert starts.count == 0
+
+
+class Pauses(random.Random):
+    """Draws what the test says."""
+
+    def __init__(self, *pauses: float) -> None:
+        super().__init__()
+        self._pauses = list(pauses)
+
+    def uniform(self, a: float, b: float) -> float:
+        return self._pauses.pop(0)
+
+
+def test_one_that_is_started_again_under_an_old_id_is_not_taken_for_the_old_one(house: House) -> None:
+    old, waits, new = house.steady("old"), house.steady("waits"), house.steady("new")
+    ref = house.up(independent=True, stagger=Stagger(at_once=2, jitter_s=3600.0))
+    _supervisor(ref)._random = Pauses(0.0, 3600.0, 3600.0)
+    assert isinstance(house.asks(start_child, old.spec("x")), Done)
+    house.asked(start_child, waits.spec("waits"))
+    house.asks(terminate_child, "x")
+    house.asks(delete_child, "x")
+    house.asked(start_child, new.spec("x"))
+    assert house.children()["x"].ref is None
+    house.end()
+    assert new.count == 0
+
+
+def test_a_delay_that_was_set_for_an_old_id_releases_no_new_one(house: House) -> None:
+    old, new = house.steady("old"), house.steady("new")
+    ref = house.up(old.spec("x", backoff=Backoff(base_s=3600.0, cap_s=3600.0)))
+    tell(old.next(), Do(do_crash))
+    until(lambda: house.children()["x"].phase is Phase.WAITING)
+    house.asks(terminate_child, "x")
+    house.asks(delete_child, "x")
+    house.asks(start_child, new.spec("x", quarantine=Quarantine(restarts=0, period_s=60.0)))
+    tell(new.next(), Do(do_crash))
+    until(lambda: house.children()["x"].phase is Phase.QUARANTINED)
+    assert not _supervisor(ref)._inbox._timers
 
 
 # -- hung ones --
