@@ -205,7 +205,10 @@ class Actor(ThreadingActor):
             self._own_name.give_back(self.actor_ref)
         report()
         for told in monitors:
-            told(reason)
+            try:
+                told(reason)
+            except Exception:
+                log.exception("monitor failed", actor=type(self).__name__)
         return True
 
     def _give_up(self, reason: Killed) -> None:

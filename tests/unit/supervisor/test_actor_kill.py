@@ -229,6 +229,21 @@ def test_whoever_monitors_is_told_once_with_the_reason(
     assert other.empty()
 
 
+@pytest.mark.parametrize(
+    "end", [lambda ref: tell(ref, ShutDown()), lambda ref: kill(ref, "enough")], ids=["told", "killed"]
+)
+def test_a_monitor_that_fails_harms_no_other(end: Callable[[ActorRef[Any]], object]) -> None:
+    def fail(_: ExitReason) -> None:
+        raise ValueError("no")
+
+    parent, told = Parent(), SimpleQueue[ExitReason]()
+    ref = SteadyChild.start(parent.link)
+    monitor(ref, fail)
+    monitor(ref, told.put)
+    end(ref)
+    assert taken(told, "not told") == parent.wait_exit()
+
+
 def test_a_crash_is_what_a_monitor_is_told() -> None:
     told = SimpleQueue[ExitReason]()
     error, parent = ValueError("no"), Parent()
