@@ -20,7 +20,7 @@ import structlog
 from pykka import ActorDeadError, ActorRef, ThreadingActor
 from pykka._envelope import Envelope
 
-from supervisor.inbox import Inbox, InboxFullError, Urgent
+from supervisor.inbox import Closed, Inbox, InboxFullError, Urgent
 from supervisor.names import Name
 from supervisor.reasons import Crash, ExitReason, Killed, Normal, Shutdown
 
@@ -66,10 +66,12 @@ class Call:
     request: Any
     reply: Callable[[Any], None]
 
-
-@dataclass(frozen=True, slots=True)
-class _Wake(Urgent):
-    """To an actor that was killed, and may be idle: look up."""
+    def answer(self, answer: Any) -> None:
+        """Give the answer. An asker that fails at it harms nobody else."""
+        try:
+            self.reply(answer)
+        except Exception:
+            log.exception("asker failed", request=type(self.request).__name__)
 
 
 class NoAnswerError(Exception):
@@ -158,7 +160,7 @@ class Actor(ThreadingActor):
 
     def exit(self, reason: ExitReason) -> None:
         """End after this message."""
-        if self._exiting:
+        if self._exiting or self._reason is not None:
             return
         self._exiting = True
         self._inbox.cancel_all()
@@ -203,19 +205,22 @@ class Actor(ThreadingActor):
             self._own_name.give_back(self.actor_ref)
         report()
         for told in monitors:
-            told(reason)
+            try:
+                told(reason)
+            except Exception:
+                log.exception("monitor failed", actor=type(self).__name__)
         return True
 
     def _give_up(self, reason: Killed) -> None:
         def report() -> None:
-            self.given_up()
+            try:
+                self.given_up()
+            except BaseException:
+                log.exception("giving up failed", actor=type(self).__name__)
             self._link.exited(reason)
 
         if self._end(reason, report):
-            try:
-                self._inbox.put_own(Envelope(_Wake()))
-            except ActorDeadError:
-                return
+            self._inbox.close()
             self._drain()
 
     def _monitor(self, told: Callable[[ExitReason], None]) -> Callable[[], None]:
@@ -246,11 +251,14 @@ class Actor(ThreadingActor):
         """In the actor's thread, before its first message: whoever hears of it can find it by its name."""
         if self._own_name is not None:
             self._own_name.take(self.actor_ref)
+            if self._reason is not None:  # killed meanwhile, before there was anything to give back
+                self._own_name.give_back(self.actor_ref)
         self.on_receive(Initialize())
 
     def on_receive(self, message: Any) -> None:
         """Every message comes through here; nothing it raises goes further."""
         if self._exiting or self._reason is not None:
+            self._drop(message)
             return
         self.busy_since = time.monotonic()
         try:
@@ -260,8 +268,8 @@ class Actor(ThreadingActor):
                         self.started()
                 case ShutDown(reason):
                     self.shut_down(reason)
-                case Call(request, reply):
-                    self._answer(request, reply)
+                case Call():
+                    self._answer(message)
                 case _:
                     self.handle(message)
         except BaseException as error:
@@ -270,13 +278,13 @@ class Actor(ThreadingActor):
         self.handled += 1
         self.busy_since = None
 
-    def _answer(self, request: Any, reply: Callable[[Any], None]) -> None:
+    def _answer(self, call: Call) -> None:
         try:
-            self.answer(request, reply)
+            self.answer(call.request, call.answer)
         except Exception as error:  # noqa: BLE001 - a refusal is the asker's to handle
-            reply(error)
+            call.answer(error)
         except BaseException as error:
-            reply(NoAnswerError(f"the actor crashed: {type(error).__name__}"))
+            call.answer(NoAnswerError(f"the actor crashed: {type(error).__name__}"))
             raise
 
     def _actor_loop_teardown(self) -> None:
@@ -285,11 +293,13 @@ class Actor(ThreadingActor):
 
     def _drain(self) -> None:
         while (envelope := self._inbox.take()) is not None:
-            message = envelope.message
-            if isinstance(message, Call):
-                message.reply(NoAnswerError(f"the actor has ended: {self._reason}", self._reason))
-            elif not isinstance(message, _Wake):
-                self.dropped(message)
+            self._drop(envelope.message)
+
+    def _drop(self, message: Any) -> None:
+        if isinstance(message, Call):
+            message.answer(NoAnswerError(f"the actor has ended: {self._reason}", self._reason))
+        elif not isinstance(message, Initialize | Closed):
+            self.dropped(message)
 
     def _stop(self) -> None:
         # pykka's own stop message (ActorRegistry.stop_all): an end like any other.

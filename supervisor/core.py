@@ -5,7 +5,7 @@ waiting is a value: a ``Work`` says what is still to be stopped, then started, a
 
 - one work at a time, and the mailbox in order; with ``independent`` children, one work at a time for each child;
 - within a work one child after another: stops in reverse start order, starts in start order, each when the one before
-  it is done; but independent and dynamic children are all told to end at once;
+  it is done; but independent children are all started at once, and they and dynamic ones all told to end at once;
 - a child has at most one process that has not been heard to end; what a past incarnation says is dropped;
 - an end noticed while its child is being stopped anyway is absorbed by that.
 """
@@ -214,10 +214,10 @@ class _Step:
             first, *rest = work.stop
             told = {first} if self.tell_to_end(first) else set()
             work = self.change(work, replace(work, stop=tuple(rest), waiting=work.waiting | told))
-        while work.start and not work.stop and not work.waiting and self.may_start:
+        while work.start and not work.stop and (self.state.flags.independent or not work.waiting) and self.may_start:
             first, *rest = work.start
             begun = {first} if self.launch(first) else set()
-            work = self.change(work, replace(work, start=tuple(rest), waiting=frozenset(begun)))
+            work = self.change(work, replace(work, start=tuple(rest), waiting=work.waiting | begun))
         if not (work.stop or work.start or work.waiting):
             self.finish(work)
 
@@ -279,7 +279,7 @@ class _Step:
         if child.spec.restart is Restart.TEMPORARY or self.state.flags.strategy is Strategy.DYNAMIC:
             self.drop(child)
         else:
-            self.put(replace(child, phase=Phase.DOWN, attempt=0, recent=()))
+            self.put(replace(child, phase=Phase.DOWN))
 
     def launch(self, id: str) -> bool:
         child = self.state.children.get(id)

@@ -12,10 +12,17 @@ from typing import Any
 
 from pykka import ActorDeadError
 from pykka._envelope import Envelope
+from pykka.messages import _ActorStop
 
 
 class Urgent:
     """A message of the urgent lane is one of these."""
+
+    __slots__ = ()
+
+
+class Closed:
+    """What is got from an inbox that is closed and empty: its reader may have waited when somebody else closed it."""
 
     __slots__ = ()
 
@@ -67,6 +74,7 @@ class Inbox:
         with self._room:
             self._closed = True
             self._room.notify_all()
+            self._signals.put(None)
 
     @property
     def depth(self) -> int:
@@ -78,8 +86,8 @@ class Inbox:
         return self.depth == 0
 
     def get(self) -> Envelope[Any]:
-        """The next message, or the message of the timer that is due; waits for one."""
-        while True:
+        """The next message, or the message of the timer that is due; waits for one. ``Closed`` if none can come."""
+        while not (self._closed and self.empty()):
             name = min(self._timers, key=lambda n: self._timers[n][0], default=None)
             if name is None:
                 self._signals.get()
@@ -97,6 +105,7 @@ class Inbox:
                 continue
             if (envelope := self.take()) is not None:
                 return envelope
+        return Envelope(Closed())
 
     def take(self) -> Envelope[Any] | None:
         """The next message, if there is one now."""
@@ -122,7 +131,7 @@ class Inbox:
         self._timers.clear()
 
     def _is_urgent(self, envelope: Envelope[Any]) -> bool:
-        return not self._in_order and isinstance(envelope.message, Urgent)
+        return not self._in_order and isinstance(envelope.message, Urgent | _ActorStop)
 
     def _add(self, envelope: Envelope[Any]) -> None:
         if self._closed:

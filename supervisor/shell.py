@@ -197,6 +197,9 @@ class Supervisor(Actor):
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Launch(spec, incarnation):
+                # An earlier child of this id may have had this number too.
+                self._refs.get(spec.id, {}).pop(incarnation, None)
+                self.cancel(f"restart-{spec.id}")
                 self._launch_in_time(effect)
             case SignalShutdown(spec, incarnation):
                 self._signal_shutdown(spec, incarnation)
@@ -280,7 +283,7 @@ class Supervisor(Actor):
         watched = [child for child in self._state.children.values() if child.spec.hang_s is not None]
         for child in watched:
             ref = self._ref(child.spec.id, child.incarnation)
-            since = of(ref).busy_since if ref is not None else None
+            since = of(ref).busy_since if ref is not None and ref.is_alive() else None
             if ref is None or since is None or now - since <= (child.spec.hang_s or INFINITY):
                 continue
             self.hung += 1

@@ -41,7 +41,7 @@ def tree(root: ActorRef[Any], depth: int | None = None) -> Node:
 
 
 def _node(view: ChildView, depth: float) -> Node:
-    if view.ref is None:
+    if view.ref is None or not view.ref.is_alive():
         return Node(
             id=view.id,
             type=view.type.value,

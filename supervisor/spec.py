@@ -134,8 +134,10 @@ class ChildSpec:
 
     @property
     def persists(self) -> bool:
-        """Whether its failures are its own: delayed or parked, and never counted against its supervisor."""
-        return self.backoff is not None or self.quarantine is not None
+        """Whether its failures are its own: delayed or parked, and never counted against its supervisor. A temporary
+        child's are not: it is never started again."""
+        extended = self.backoff is not None or self.quarantine is not None
+        return extended and self.restart is not Restart.TEMPORARY
 
 
 class SpecError(Exception):
@@ -161,6 +163,8 @@ def check_flags(flags: Flags) -> None:
         raise SpecError("invalid_extension", "independent children need one_for_one")
     if flags.stagger is not None and not flags.independent:
         raise SpecError("invalid_extension", "only independent children can be staggered")
+    if flags.stagger is not None and flags.stagger.at_once < 1:
+        raise SpecError("invalid_extension", flags.stagger)
 
 
 def check_child_spec(spec: object, auto_shutdown: AutoShutdown) -> ChildSpec:

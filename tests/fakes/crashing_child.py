@@ -7,12 +7,12 @@ from typing import Any, Literal
 from supervisor.actor import Actor, Link
 from supervisor.reasons import ExitReason
 
-Where = Literal["initialize", "handle", "answer", "shut_down", "cleanup"]
+Where = Literal["initialize", "handle", "answer", "shut_down", "cleanup", "given_up"]
 
 
 @dataclass(frozen=True, slots=True)
 class Poke:
-    """A message that makes the child raise, if it does so in ``handle``, and end otherwise."""
+    """A message that makes the child raise, if it does so in ``handle``."""
 
 
 class CrashingChild(Actor):
@@ -44,3 +44,6 @@ class CrashingChild(Actor):
 
     def cleanup(self, reason: ExitReason) -> None:
         self._at("cleanup")
+
+    def given_up(self) -> None:
+        self._at("given_up")

@@ -9,7 +9,14 @@ from supervisor.reasons import ExitReason, Shutdown
 
 @dataclass(frozen=True, slots=True)
 class ComeUp:
-    """It is up now."""
+    """It is up now, and has ``info`` to say."""
+
+    info: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class StayAway:
+    """It is not to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +25,17 @@ class BeGone:
 
 
 class SlowChild(Actor):
-    """Is up, and ends, only by ``ComeUp`` and ``BeGone``."""
+    """Is up, and ends, only by ``ComeUp``, ``StayAway`` and ``BeGone``."""
 
     def initialize(self) -> bool:
         return False
 
     def handle(self, message: Any) -> None:
         match message:
-            case ComeUp():
-                self.started()
+            case ComeUp(info):
+                self.started(info)
+            case StayAway():
+                self.ignore()
             case BeGone():
                 self.exit(Shutdown())
             case _:

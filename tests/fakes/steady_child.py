@@ -39,3 +39,6 @@ class SteadyChild(Actor):
 
     def cleanup(self, reason: ExitReason) -> None:
         self.story.put((self.id, "ended"))
+
+    def given_up(self) -> None:
+        self.story.put((self.id, "was given up"))

@@ -8,26 +8,13 @@ import pytest
 from pykka import ActorRegistry
 
 from supervisor.actor import Actor, Link, NoAnswerError, ShutDown, ask, tell
-from supervisor.names import Name
 from supervisor.reasons import Crash, ExitReason, Normal, Shutdown
 from tests.fakes.crashing_child import CrashingChild, Poke, Where
 from tests.fakes.parent import PATIENCE_S, Parent
-from tests.fakes.slow_child import BeGone, ComeUp, SlowChild
+from tests.fakes.slow_child import BeGone, ComeUp, SlowChild, StayAway
 from tests.fakes.steady_child import Do, SteadyChild
 
 ERRORS = [ValueError("no"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit()]
-
-
-class Named(Actor):
-    """Calls ``look`` when it begins."""
-
-    def __init__(self, link: Link, name: Name, look: Callable[[], None]) -> None:
-        super().__init__(link, name)
-        self._look = look
-
-    def initialize(self) -> bool:
-        self._look()
-        return True
 
 
 class Diary(Actor):
@@ -140,11 +127,44 @@ def test_an_actor_that_fails_to_initialize_was_never_up() -> None:
     assert not parent.started.is_set()
 
 
-def test_an_actor_told_to_end_ends_with_shutdown() -> None:
+@pytest.mark.parametrize("reason", [Shutdown(), Shutdown("more"), Normal(), Crash(ValueError("no"))], ids=str)
+def test_an_actor_told_to_end_ends_for_the_reason_it_was_told(reason: ExitReason) -> None:
     parent = Parent()
     ref = SteadyChild.start(parent.link)
-    tell(ref, ShutDown())
-    assert parent.wait_exit() == Shutdown()
+    tell(ref, ShutDown(reason))
+    assert parent.wait_exit() == reason
+    assert parent.heard_nothing_more()
+
+
+def test_an_actor_says_of_itself_what_it_likes_when_it_comes_up() -> None:
+    parent = Parent()
+    ref = SlowChild.start(parent.link)
+    tell(ref, ComeUp("on port 4222"))
+    parent.wait_started()
+    assert parent.infos.get_nowait() == "on port 4222"
+    tell(ref, BeGone())
+    parent.wait_exit()
+
+
+def test_an_actor_that_is_not_to_be_says_so_and_nothing_else() -> None:
+    parent = Parent()
+    ref = SlowChild.start(parent.link)
+    tell(ref, StayAway())
+    tell(ref, ComeUp())
+    parent.wait_ignored()
+    assert not parent.started.is_set()
+    assert parent.heard_nothing_more()
+
+
+async def test_an_actor_counts_what_it_has_done_and_says_since_when_it_is_at_it(diary: Fixture) -> None:
+    since = diary.actor.busy_since
+    assert since is not None
+    tell(diary.ref, "waits")
+    assert diary.actor.depth == 1
+    diary.run()
+    await ask(diary.ref, "all done?", timeout=PATIENCE_S)
+    assert diary.actor.depth == 0
+    assert diary.actor.handled >= 2
 
 
 def test_pykkas_own_stop_is_an_end_like_any_other() -> None:

@@ -1,414 +1,386 @@
-from typing import Any
+"""OTP's semantics, decision by decision: starting, ending, restarting, giving up."""
 
 import pytest
-from pykka import ActorRef
 
-from supervisor.actor import Link
-from supervisor.backoff import Backoff
-from supervisor.core import (
-    AbandonChild,
-    AddChild,
-    Boot,
+from supervisor.reasons import Crash, ExitReason, FailedToStartChild, Killed, Normal, Shutdown
+from supervisor.spec import ABANDON, INFINITY, AutoShutdown, ChildType, Restart, Strategy
+from supervisor.state import (
+    Begin,
     Booted,
-    Child,
-    ChildPhase,
-    ChildRemoved,
-    ChildStartError,
-    DelayRestart,
+    Defer,
     Effect,
     Event,
     Exit,
     Exited,
-    RemoveChild,
+    Ignored,
+    KillChild,
+    Launch,
+    Phase,
     RestartDue,
-    ShutdownTimedOut,
-    StartChild,
+    SignalShutdown,
     Started,
-    State,
     Stop,
-    StopChild,
-    step,
+    TimedOut,
+    TryAgain,
 )
-from supervisor.reasons import Crash, ExitReason, Normal, Shutdown
-from supervisor.spec import ChildSpec, Intensity, Restart
+from tests.unit.supervisor.driver import BOOM, REASONS, Driver, spec
 
-BOOM = Crash(RuntimeError("boom"))
-REASONS: list[ExitReason] = [Normal(), Shutdown(), Shutdown("more"), BOOM]
-
-
-def never_started(_: Link) -> ActorRef[Any]:
-    raise AssertionError("the core starts nothing")
+STATIC = [Strategy.ONE_FOR_ONE, Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE]
+A, B, C = spec("a"), spec("b"), spec("c")
 
 
-def spec(id: str, restart: Restart = Restart.PERMANENT, backoff: Backoff | None = None) -> ChildSpec:
-    return ChildSpec(id=id, start=never_started, restart=restart, backoff=backoff)
+def three(**flags: object) -> Driver:
+    return Driver(A, B, C, **flags).up()
 
 
-class Driver:
-    """A state with its past effects, at a time that only the test moves."""
-
-    def __init__(self, *specs: ChildSpec, restarts: int = 1, period_s: float = 5.0) -> None:
-        children = tuple(Child(spec=spec) for spec in specs)
-        self.state = State(intensity=Intensity(restarts, period_s), children=children)
-        self.now = 100.0
-
-    def do(self, event: Event) -> list[Effect]:
-        self.state, effects = step(self.state, event, self.now)
-        return effects
-
-    def up(self) -> "Driver":
-        """All static children are up."""
-        effects = self.do(Boot())
-        while Booted() not in effects:
-            (start,) = effects
-            assert isinstance(start, StartChild)
-            effects = self.do(Started(start.spec.id, start.incarnation))
-        return self
-
-    def phase(self, id: str) -> ChildPhase | None:
-        child = self.state.find(id)
-        return child.phase if child else None
+# -- starting --
 
 
 def test_children_are_started_one_after_another_each_once_the_one_before_it_is_up() -> None:
-    a, b = spec("a"), spec("b")
-    driver = Driver(a, b)
-    assert driver.do(Boot()) == [StartChild(a, 1)]
-    assert driver.do(Started("a", 1)) == [StartChild(b, 1)]
-    assert driver.do(Started("b", 1)) == [Booted()]
+    driver = Driver(A, B)
+    assert driver.begin() == [Launch(A, 1)]
+    assert driver.started("a") == [Launch(B, 1)]
+    assert driver.started("b") == [Booted()]
 
 
-def test_a_supervisor_without_children_is_up_at_once() -> None:
-    assert Driver().do(Boot()) == [Booted()]
+@pytest.mark.parametrize("strategy", STATIC)
+def test_a_supervisor_without_children_is_up_at_once(strategy: Strategy) -> None:
+    assert Driver(strategy=strategy).do(Begin()) == [Booted()]
 
 
-def test_children_are_stopped_one_after_another_in_the_reverse_order() -> None:
-    a, b, c = spec("a"), spec("b"), spec("c")
-    driver = Driver(a, b, c).up()
-    assert driver.do(Stop(Shutdown())) == [StopChild(c, 1)]
-    assert driver.do(Exited("c", 1, Shutdown())) == [StopChild(b, 1)]
-    assert driver.do(Exited("b", 1, BOOM)) == [StopChild(a, 1)]
-    assert driver.do(Exited("a", 1, Shutdown())) == [Exit(Shutdown())]
-
-
-def test_dynamic_children_are_stopped_all_at_once_and_before_the_static_ones() -> None:
-    a, x, y = spec("a"), spec("x"), spec("y")
-    driver = Driver(a).up()
-    driver.do(AddChild(x))
-    driver.do(AddChild(y))
-    assert driver.do(Stop(Shutdown())) == [StopChild(x, 1), StopChild(y, 1)]
-    assert driver.do(Exited("x", 1, Shutdown())) == []
-    assert driver.do(Exited("y", 1, Shutdown())) == [StopChild(a, 1)]
-
-
-ENDS = [
-    (restart, started)
-    for restart in Restart
-    for started in (True, False)
-    if started or restart is not Restart.TEMPORARY  # which is never restarting
-]
-
-
-@pytest.mark.parametrize("reason", REASONS, ids=str)
-@pytest.mark.parametrize(("restart", "started"), ENDS)
-def test_restart_type_and_reason_decide_whether_a_child_is_started_again(
-    restart: Restart, reason: ExitReason, started: bool
-) -> None:
-    child = spec("a", restart)
-    driver = Driver(child, restarts=9).up()
-    incarnation = 1
-    if not started:
-        driver.do(Exited("a", 1, BOOM))
-        incarnation = 2
-    again = restart is Restart.PERMANENT or (restart is Restart.TRANSIENT and isinstance(reason, Crash))
-    effects = driver.do(Exited("a", incarnation, reason))
-    assert effects == ([StartChild(child, incarnation + 1)] if again else [ChildRemoved("a")])
-
-
-def test_a_restarted_child_tells_its_restarts_and_last_exit() -> None:
-    driver = Driver(spec("a")).up()
-    driver.do(Exited("a", 1, BOOM))
-    child = driver.state.find("a")
-    assert child is not None
-    assert (child.restarts, child.last_exit, child.incarnation) == (1, "RuntimeError: boom", 2)
-
-
-def test_more_restarts_than_the_intensity_within_the_period_end_the_supervisor_with_shutdown() -> None:
-    a, b = spec("a"), spec("b")
-    driver = Driver(a, b, restarts=2, period_s=5.0).up()
-    driver.do(Exited("b", 1, BOOM))
-    driver.now += 5.0
-    assert driver.do(Exited("b", 2, BOOM)) == [StartChild(b, 3)]
-    assert driver.do(Exited("b", 3, BOOM)) == [StopChild(a, 1)]
-    (end,) = driver.do(Exited("a", 1, Shutdown()))
-    assert isinstance(end, Exit)
-    assert isinstance(end.reason, Shutdown)
-    assert "restart intensity reached by b: RuntimeError: boom" in str(end.reason)
-
-
-def test_restarts_older_than_the_period_are_forgotten() -> None:
-    driver = Driver(spec("a"), restarts=1, period_s=5.0).up()
-    for incarnation in range(1, 20):
-        assert driver.do(Exited("a", incarnation, BOOM)) == [StartChild(spec("a"), incarnation + 1)]
-        driver.now += 5.1
-    assert len(driver.state.restarts) <= 2
-
-
-def test_restarts_of_all_children_count_together() -> None:
-    a, b = spec("a"), spec("b")
-    driver = Driver(a, b, restarts=1).up()
-    driver.do(Exited("a", 1, BOOM))
-    driver.do(Started("a", 2))
-    assert driver.do(Exited("b", 1, BOOM)) == [StopChild(a, 2)]
-
-
-BACKOFF = Backoff(base_s=1.0, cap_s=8.0, stable_s=30.0)
-
-
-def test_a_child_with_backoff_is_restarted_later_and_counts_towards_no_intensity() -> None:
-    child = spec("a", backoff=BACKOFF)
-    driver = Driver(child, restarts=0).up()
-    for attempt in range(1, 10):
-        assert driver.do(Exited("a", attempt, BOOM)) == [DelayRestart(child, attempt, attempt)]
-        assert driver.phase("a") is ChildPhase.WAITING
-        assert driver.do(RestartDue("a", attempt)) == [StartChild(child, attempt + 1)]
-        driver.do(Started("a", attempt + 1))
-
-
-def test_backoff_begins_anew_after_the_child_was_stable() -> None:
-    child = spec("a", backoff=BACKOFF)
-    driver = Driver(child).up()
-    driver.do(Exited("a", 1, BOOM))
-    driver.do(RestartDue("a", 1))
-    driver.do(Started("a", 2))
-    driver.now += 29.9
-    assert driver.do(Exited("a", 2, BOOM)) == [DelayRestart(child, 2, 2)]
-    driver.do(RestartDue("a", 2))
-    driver.do(Started("a", 3))
-    driver.now += 30.0
-    assert driver.do(Exited("a", 3, BOOM)) == [DelayRestart(child, 3, 1)]
-
-
-def test_time_spent_starting_is_not_stable_time() -> None:
-    child = spec("a", backoff=BACKOFF)
-    driver = Driver(child).up()
-    driver.do(Exited("a", 1, BOOM))
-    driver.do(RestartDue("a", 1))
-    driver.now += 100.0
-    assert driver.do(Exited("a", 2, BOOM)) == [DelayRestart(child, 2, 2)]
+def test_a_dynamic_supervisor_starts_nothing_by_itself() -> None:
+    assert Driver(spec("template"), strategy=Strategy.DYNAMIC).begin() == [Booted()]
 
 
 @pytest.mark.parametrize("reason", REASONS, ids=str)
 @pytest.mark.parametrize("restart", Restart)
+@pytest.mark.parametrize("strategy", STATIC)
 def test_a_first_start_that_fails_stops_the_others_in_reverse_and_fails_the_supervisor(
+    strategy: Strategy, restart: Restart, reason: ExitReason
+) -> None:
+    driver = Driver(A, B, spec("c", restart=restart), spec("d"), strategy=strategy, intensity=9)
+    driver.begin()
+    driver.started("a")
+    driver.started("b")
+    assert driver.ends("c", reason) == [SignalShutdown(B, 1)]
+    assert driver.ends("b", Shutdown()) == [SignalShutdown(A, 1)]
+    assert driver.ends("a", Shutdown()) == [Exit(Shutdown(FailedToStartChild("c", reason)))]
+
+
+@pytest.mark.parametrize("restart", Restart)
+def test_a_child_that_ignores_its_start_is_no_error_and_remembered_unless_it_is_temporary(restart: Restart) -> None:
+    driver = Driver(spec("a", restart=restart), B)
+    driver.begin()
+    assert driver.do(Ignored("a", 1)) == [Launch(B, 1)]
+    assert driver.phase("a") is (None if restart is Restart.TEMPORARY else Phase.DOWN)
+
+
+def test_a_child_that_was_up_and_ends_while_others_start_is_restarted_afterwards() -> None:
+    driver = Driver(A, B)
+    driver.begin()
+    driver.started("a")
+    assert driver.ends("a") == []
+    assert driver.started("b") == [Booted(), Launch(A, 2)]
+
+
+# -- who is restarted --
+
+
+def restarts(restart: Restart, reason: ExitReason) -> bool:
+    return restart is Restart.PERMANENT or (restart is Restart.TRANSIENT and isinstance(reason, Crash | Killed))
+
+
+@pytest.mark.parametrize("reason", REASONS, ids=str)
+@pytest.mark.parametrize("restart", Restart)
+@pytest.mark.parametrize(
+    ("strategy", "group"),
+    [(Strategy.ONE_FOR_ONE, "b"), (Strategy.REST_FOR_ONE, "bc"), (Strategy.ONE_FOR_ALL, "abc")],
+)
+def test_restart_type_and_reason_decide_whether_and_the_strategy_decides_who(
+    strategy: Strategy, group: str, restart: Restart, reason: ExitReason
+) -> None:
+    specs = {"a": A, "b": spec("b", restart=restart), "c": C}
+    driver = Driver(*specs.values(), strategy=strategy).up()
+    effects = driver.ends("b", reason)
+    if not restarts(restart, reason):
+        assert effects == []
+        assert driver.phase("b") is (None if restart is Restart.TEMPORARY else Phase.DOWN)
+        assert driver.phase("a") is driver.phase("c") is Phase.UP
+        return
+    for name in reversed(group.replace("b", "")):
+        assert effects == [SignalShutdown(specs[name], 1)], "in reverse order"
+        effects = driver.ends(name, Shutdown())
+    for name in group:
+        assert effects == [Launch(specs[name], 2)], "in order"
+        effects = driver.started(name)
+    assert effects == []
+
+
+@pytest.mark.parametrize("reason", REASONS, ids=str)
+@pytest.mark.parametrize("restart", Restart)
+def test_an_instance_of_a_template_is_restarted_alone_or_forgotten(restart: Restart, reason: ExitReason) -> None:
+    driver = Driver(spec("t", restart=restart), strategy=Strategy.DYNAMIC).up()
+    driver.add_instance()
+    driver.add_instance()
+    effects = driver.ends("t#1", reason)
+    if restarts(restart, reason):
+        (launch,) = effects
+        assert isinstance(launch, Launch)
+        assert (launch.spec.id, launch.incarnation) == ("t#1", 2)
+    else:
+        assert effects == []
+        assert driver.phase("t#1") is None
+
+
+def test_a_group_restart_forgets_its_temporary_members_and_revives_those_that_were_down() -> None:
+    temporary, transient = spec("tmp", restart=Restart.TEMPORARY), spec("done", restart=Restart.TRANSIENT)
+    driver = Driver(A, temporary, transient, strategy=Strategy.ONE_FOR_ALL).up()
+    driver.ends("done", Normal())
+    assert driver.ends("a") == [SignalShutdown(temporary, 1)]
+    assert driver.ends("tmp", Shutdown()) == [Launch(A, 2)]
+    assert driver.started("a") == [Launch(transient, 2)]
+    assert driver.phase("tmp") is None
+
+
+def test_an_end_that_comes_while_a_group_is_stopped_is_absorbed() -> None:
+    driver = three(strategy=Strategy.ONE_FOR_ALL)
+    assert driver.ends("b") == [SignalShutdown(C, 1)]
+    assert driver.ends("a") == []
+    assert driver.ends("c", Shutdown()) == [Launch(A, 2)], "a is down already"
+    assert len(driver.state.restarts) == 1
+
+
+def test_a_child_tells_its_restarts_and_its_last_exit() -> None:
+    driver = three()
+    driver.ends("a")
+    child = driver.state.children["a"]
+    assert (child.restarts, child.last_exit, child.incarnation) == (1, "RuntimeError: boom", 2)
+
+
+# -- restarts that fail --
+
+
+@pytest.mark.parametrize("reason", REASONS, ids=str)
+@pytest.mark.parametrize("restart", [Restart.PERMANENT, Restart.TRANSIENT])
+def test_a_failed_restart_is_tried_again_through_the_mailbox_and_counts_again(
     restart: Restart, reason: ExitReason
 ) -> None:
-    a, b, c, d = spec("a"), spec("b"), spec("c", restart, BACKOFF), spec("d")
-    driver = Driver(a, b, c, d)
-    driver.do(Boot())
-    driver.do(Started("a", 1))
-    driver.do(Started("b", 1))
-    assert driver.do(Exited("c", 1, reason)) == [StopChild(b, 1)]
-    assert driver.do(Exited("b", 1, Shutdown())) == [StopChild(a, 1)]
-    (end,) = driver.do(Exited("a", 1, Shutdown()))
-    assert isinstance(end, Exit)
-    assert isinstance(end.reason, Crash)
-    assert isinstance(end.reason.error, ChildStartError)
-    assert (end.reason.error.id, end.reason.error.reason) == ("c", reason)
+    child = spec("a", restart=restart)
+    driver = Driver(child, intensity=2).up()
+    assert driver.ends("a") == [Launch(child, 2)]
+    assert driver.ends("a", reason) == [Defer(TryAgain("a"))]
+    assert driver.phase("a") is Phase.RESTARTING
+    assert driver.do(TryAgain("a")) == [Launch(child, 3)]
+    driver.ends("a", reason)
+    assert driver.do(TryAgain("a")) == [Exit(Shutdown())]
 
 
-def test_a_child_that_was_up_and_crashes_while_others_start_is_restarted_and_not_waited_for() -> None:
-    a, b, c = spec("a"), spec("b"), spec("c")
-    driver = Driver(a, b, c)
-    driver.do(Boot())
-    driver.do(Started("a", 1))
-    assert driver.do(Exited("a", 1, BOOM)) == [StartChild(a, 2)]
-    assert driver.do(Started("a", 2)) == [], "b is not up yet"
-    assert driver.do(Started("b", 1)) == [StartChild(c, 1)]
-    assert driver.do(Started("c", 1)) == [Booted()]
+def test_a_sibling_that_fails_in_a_group_restart_makes_the_whole_group_be_tried_again() -> None:
+    driver = three(strategy=Strategy.ONE_FOR_ALL, intensity=5)
+    driver.ends("a")
+    driver.ends("c", Shutdown())
+    driver.ends("b", Shutdown())
+    driver.started("a")
+    assert driver.ends("b") == [Defer(TryAgain("b"))]
+    assert (driver.phase("a"), driver.phase("b"), driver.phase("c")) == (Phase.UP, Phase.RESTARTING, Phase.DOWN)
+    assert driver.do(TryAgain("b")) == [SignalShutdown(A, 2)]
+    assert driver.ends("a", Shutdown()) == [Launch(A, 3)]
 
 
-def test_removing_the_child_that_is_starting_lets_the_next_one_start() -> None:
-    a, b = spec("a"), spec("b")
-    driver = Driver(a, b)
-    driver.do(Boot())
-    assert driver.do(RemoveChild("a")) == [StopChild(a, 1), StartChild(b, 1)]
-    assert driver.do(Started("b", 1)) == [Booted()]
-    assert driver.do(Exited("a", 1, Shutdown())) == [ChildRemoved("a")]
+def test_in_rest_for_one_only_those_from_the_failed_sibling_on_are_tried_again() -> None:
+    driver = three(strategy=Strategy.REST_FOR_ONE, intensity=5)
+    driver.ends("a")
+    driver.ends("c", Shutdown())
+    driver.ends("b", Shutdown())
+    driver.started("a")
+    driver.ends("b")
+    assert driver.do(TryAgain("b")) == [Launch(B, 3)]
+    assert driver.phase("a") is Phase.UP
 
 
-def test_removing_the_last_child_that_is_starting_brings_the_supervisor_up() -> None:
-    a = spec("a")
-    driver = Driver(a)
-    driver.do(Boot())
-    assert driver.do(RemoveChild("a")) == [StopChild(a, 1), Booted()]
+def test_a_restart_may_be_ignored() -> None:
+    driver = three()
+    driver.ends("a")
+    assert driver.do(Ignored("a", 2)) == []
+    assert driver.phase("a") is Phase.DOWN
 
 
-def test_removing_a_queued_child_means_that_it_is_never_started() -> None:
-    driver = Driver(spec("a"), spec("b"))
-    driver.do(Boot())
-    assert driver.do(RemoveChild("b")) == [ChildRemoved("b")]
-    assert driver.do(Started("a", 1)) == [Booted()]
+# -- intensity --
 
 
-def test_a_child_added_while_others_start_neither_hurries_nor_fails_them() -> None:
-    a, b, x = spec("a"), spec("b"), spec("x", Restart.TEMPORARY)
-    driver = Driver(a, b)
-    driver.do(Boot())
-    assert driver.do(AddChild(x)) == [StartChild(x, 1)]
-    assert driver.do(Started("x", 1)) == [], "a is not up yet"
-    driver.do(Exited("x", 1, BOOM))
-    driver.do(AddChild(x))
-    assert driver.do(Exited("x", 1, BOOM)) == [ChildRemoved("x")]
-    assert driver.do(Started("a", 1)) == [StartChild(b, 1)]
+def test_more_restarts_than_the_intensity_within_the_period_end_the_supervisor_with_shutdown() -> None:
+    driver = Driver(A, B, intensity=2, period_s=5.0).up()
+    driver.ends("b")
+    driver.started("b")
+    driver.now += 5.0
+    assert driver.ends("b") == [Launch(B, 3)]
+    driver.started("b")
+    assert driver.ends("b") == [SignalShutdown(A, 1)]
+    assert driver.ends("a", Shutdown()) == [Exit(Shutdown())]
+
+
+def test_restarts_older_than_the_period_are_forgotten() -> None:
+    driver = Driver(A, intensity=1, period_s=5.0).up()
+    for incarnation in range(1, 20):
+        assert driver.ends("a") == [Launch(A, incarnation + 1)]
+        driver.started("a")
+        driver.now += 5.1
+    assert len(driver.state.restarts) <= 2
+
+
+@pytest.mark.parametrize("strategy", STATIC)
+def test_restarts_of_all_children_count_together_and_a_group_once(strategy: Strategy) -> None:
+    driver = three(strategy=strategy, intensity=1)
+    effects = driver.ends("a")
+    while effects:
+        match effects[0]:
+            case SignalShutdown(spec, incarnation):
+                effects = driver.do(Exited(spec.id, incarnation, Shutdown()))
+            case Launch() as launch:
+                effects = driver.comes_up(launch)
+            case other:
+                raise AssertionError(other)
+    assert len(driver.state.restarts) == 1
+    driver.ends("c")
+    assert driver.state.ending
+
+
+# -- auto_shutdown --
+
+MATTERS = {"significant": True}
+
+
+@pytest.mark.parametrize("reason", REASONS, ids=str)
+@pytest.mark.parametrize("restart", [Restart.TRANSIENT, Restart.TEMPORARY])
+@pytest.mark.parametrize("mode", [AutoShutdown.ANY_SIGNIFICANT, AutoShutdown.ALL_SIGNIFICANT])
+def test_a_significant_child_that_ends_for_good_ends_the_supervisor_as_auto_shutdown_says(
+    mode: AutoShutdown, restart: Restart, reason: ExitReason
+) -> None:
+    first, last = spec("first", restart=restart, **MATTERS), spec("last", restart=restart, **MATTERS)
+    driver = Driver(first, last, A, auto_shutdown=mode, intensity=9).up()
+    driver.ends("first", reason)
+    assert driver.state.ending == (mode is AutoShutdown.ANY_SIGNIFICANT and not restarts(restart, reason))
+    if not driver.state.ending:
+        if restarts(restart, reason):
+            driver.started("first")
+        driver.ends("last", reason)
+        assert driver.state.ending == (not restarts(restart, reason))
+
+
+def test_children_that_do_not_matter_end_no_supervisor() -> None:
+    driver = Driver(spec("a", restart=Restart.TEMPORARY), auto_shutdown=AutoShutdown.ANY_SIGNIFICANT).up()
+    assert driver.ends("a") == []
+
+
+# -- ending --
+
+
+def test_children_are_stopped_one_after_another_in_the_reverse_order() -> None:
+    driver = three()
+    assert driver.do(Stop(Shutdown())) == [SignalShutdown(C, 1)]
+    assert driver.ends("c", Shutdown()) == [SignalShutdown(B, 1)]
+    assert driver.ends("b", BOOM) == [SignalShutdown(A, 1)]
+    assert driver.ends("a", Shutdown()) == [Exit(Shutdown())]
+
+
+def test_instances_of_a_template_are_stopped_all_at_once() -> None:
+    driver = Driver(spec("t"), strategy=Strategy.DYNAMIC).up()
+    for _ in range(3):
+        driver.add_instance()
+    effects = driver.do(Stop(Shutdown()))
+    assert sorted(e.spec.id for e in effects if isinstance(e, SignalShutdown)) == ["t#1", "t#2", "t#3"]
+    for name in ("t#2", "t#1"):
+        assert driver.ends(name, Shutdown()) == []
+    assert driver.ends("t#3", Shutdown()) == [Exit(Shutdown())]
 
 
 def test_stop_while_starting_tells_the_one_that_starts_to_end_and_starts_no_other() -> None:
-    a, b, c = spec("a"), spec("b"), spec("c")
-    driver = Driver(a, b, c)
-    driver.do(Boot())
-    driver.do(Started("a", 1))
-    assert driver.do(Stop(Shutdown())) == [StopChild(b, 1)]
-    assert driver.do(Started("b", 1)) == []
-    assert driver.do(Exited("b", 1, Shutdown())) == [StopChild(a, 1)]
-    assert driver.do(Exited("a", 1, Shutdown())) == [Exit(Shutdown())]
+    driver = Driver(A, B, C)
+    driver.begin()
+    driver.started("a")
+    assert driver.do(Stop(Shutdown())) == [SignalShutdown(B, 1)]
+    assert driver.do(Started("b", 1)) == [], "too late"
+    assert driver.ends("b", Shutdown()) == [SignalShutdown(A, 1)]
+    assert driver.ends("a", Shutdown()) == [Exit(Shutdown())]
 
 
-def test_a_child_that_ends_by_itself_while_the_supervisor_stops_is_not_restarted() -> None:
-    a, b, c = spec("a"), spec("b", backoff=BACKOFF), spec("c")
-    driver = Driver(a, b, c, restarts=0).up()
-    driver.do(Stop(Shutdown()))
-    assert driver.do(Exited("a", 1, BOOM)) == []
-    assert driver.do(Exited("b", 1, BOOM)) == []
-    assert driver.do(Exited("c", 1, Shutdown())) == [Exit(Shutdown())]
-
-
-def test_stop_forgets_a_child_that_waits_for_its_restart() -> None:
-    driver = Driver(spec("a", backoff=BACKOFF)).up()
-    driver.do(Exited("a", 1, BOOM))
-    assert driver.do(Stop(Shutdown())) == [Exit(Shutdown())]
-    assert driver.do(RestartDue("a", 1)) == []
+def test_stop_while_stopping_a_group_waits_for_whom_it_waits_already_and_restarts_nobody() -> None:
+    driver = three(strategy=Strategy.ONE_FOR_ALL)
+    assert driver.ends("b") == [SignalShutdown(C, 1)]
+    assert driver.do(Stop(Shutdown())) == []
+    assert driver.ends("c", Shutdown()) == [SignalShutdown(A, 1)]
+    assert driver.ends("a", Shutdown()) == [Exit(Shutdown())]
 
 
 def test_a_second_stop_changes_nothing() -> None:
-    driver = Driver(spec("a")).up()
+    driver = Driver(A).up()
     driver.do(Stop(Shutdown("first")))
     assert driver.do(Stop(BOOM)) == []
-    assert driver.do(Exited("a", 1, Shutdown())) == [Exit(Shutdown("first"))]
+    assert driver.ends("a", Shutdown()) == [Exit(Shutdown("first"))]
 
 
-def test_a_child_that_does_not_end_in_its_time_is_abandoned_and_the_next_one_stopped() -> None:
-    a, b = spec("a"), spec("b")
-    driver = Driver(a, b).up()
+def test_a_child_that_ends_by_itself_while_the_supervisor_stops_is_neither_told_nor_restarted() -> None:
+    driver = three(intensity=0)
     driver.do(Stop(Shutdown()))
-    assert driver.do(ShutdownTimedOut("b", 1)) == [AbandonChild(b, 1), StopChild(a, 1)]
-    assert driver.do(Exited("b", 1, Shutdown())) == [], "what an abandoned child says is dropped"
-    assert driver.do(ShutdownTimedOut("a", 1)) == [AbandonChild(a, 1), Exit(Shutdown())]
+    assert driver.ends("a") == []
+    assert driver.ends("c", Shutdown()) == [SignalShutdown(B, 1)]
+    assert driver.ends("b", Shutdown()) == [Exit(Shutdown())]
 
 
-def test_an_abandoned_child_that_was_to_be_removed_is_forgotten() -> None:
-    a = spec("a")
-    driver = Driver(a).up()
-    driver.do(RemoveChild("a"))
-    assert driver.do(ShutdownTimedOut("a", 1)) == [AbandonChild(a, 1), ChildRemoved("a")]
+def test_a_child_that_does_not_end_in_its_time_is_killed_and_its_end_waited_for() -> None:
+    driver = Driver(A, B).up()
+    driver.do(Stop(Shutdown()))
+    assert driver.do(TimedOut("b", 1)) == [KillChild("b", 1)]
+    assert driver.ends("b", Killed()) == [SignalShutdown(A, 1)]
+    assert driver.do(TimedOut("b", 1)) == [], "too late"
 
 
-def test_what_an_abandoned_child_says_late_is_not_taken_for_its_successor() -> None:
-    x = spec("x")
-    driver = Driver().up()
-    driver.do(AddChild(x))
-    driver.do(RemoveChild("x"))
-    driver.do(ShutdownTimedOut("x", 1))
-    assert driver.do(AddChild(x)) == [StartChild(x, 2)]
-    assert driver.do(Exited("x", 1, BOOM)) == []
-    assert driver.phase("x") is ChildPhase.STARTING
-    assert driver.state.abandoned == ()
+def test_a_child_to_be_abandoned_is_never_asked() -> None:
+    abandoned = spec("a", shutdown=ABANDON)
+    driver = Driver(abandoned).up()
+    assert driver.do(Stop(Shutdown())) == [KillChild("a", 1)]
+    assert driver.ends("a", Killed()) == [Exit(Shutdown())]
+
+
+@pytest.mark.parametrize(
+    ("shutdown", "type", "patience"),
+    [
+        (None, ChildType.WORKER, 5.0),
+        (None, ChildType.SUPERVISOR, INFINITY),
+        (2, ChildType.SUPERVISOR, 2),
+        (INFINITY, ChildType.WORKER, INFINITY),
+        (ABANDON, ChildType.WORKER, ABANDON),
+    ],
+)
+def test_a_worker_has_five_seconds_to_end_and_a_supervisor_all_it_needs(
+    shutdown: object, type: ChildType, patience: object
+) -> None:
+    assert spec("a", shutdown=shutdown, type=type).patience == patience
+
+
+# -- what is not for now --
 
 
 @pytest.mark.parametrize(
     "stale",
     [
-        Started("a", 1),
-        Exited("a", 1, BOOM),
-        ShutdownTimedOut("a", 1),
-        RestartDue("a", 1),
-        Started("nobody", 1),
-        Exited("nobody", 1, BOOM),
-        ShutdownTimedOut("nobody", 1),
-        RestartDue("nobody", 1),
-        RemoveChild("nobody"),
+        event
+        for name, number in (("a", 1), ("nobody", 1))
+        for event in (
+            Started(name, number),
+            Ignored(name, number),
+            Exited(name, number, BOOM),
+            TimedOut(name, number),
+            RestartDue(name, number),
+            TryAgain(name),
+        )
     ],
     ids=repr,
 )
 def test_what_a_past_incarnation_says_is_dropped(stale: Event) -> None:
-    driver = Driver(spec("a")).up()
-    driver.do(Exited("a", 1, BOOM))
-    before = driver.state
-    assert driver.do(stale) == []
+    driver = Driver(A).up()
+    driver.ends("a")
+    driver.started("a")
+    before, nothing = driver.state, list[Effect]()
+    assert driver.do(stale) == nothing
     assert driver.state == before
-
-
-def test_a_timeout_that_comes_after_the_end_is_dropped() -> None:
-    driver = Driver(spec("a"), spec("b")).up()
-    driver.do(RemoveChild("a"))
-    driver.do(Exited("a", 1, Shutdown()))
-    assert driver.do(ShutdownTimedOut("a", 1)) == []
-
-
-@pytest.mark.parametrize("reason", REASONS, ids=str)
-@pytest.mark.parametrize("restart", Restart)
-def test_a_removed_child_ends_for_good_whatever_its_restart_type_and_reason(
-    restart: Restart, reason: ExitReason
-) -> None:
-    a = spec("a", restart)
-    driver = Driver(a).up()
-    assert driver.do(RemoveChild("a")) == [StopChild(a, 1)]
-    assert driver.do(RemoveChild("a")) == []
-    assert driver.do(Exited("a", 1, reason)) == [ChildRemoved("a")]
-
-
-def test_removing_a_child_that_waits_for_its_restart_forgets_it_at_once() -> None:
-    driver = Driver(spec("a", backoff=BACKOFF)).up()
-    driver.do(Exited("a", 1, BOOM))
-    assert driver.do(RemoveChild("a")) == [ChildRemoved("a")]
-    assert driver.do(RestartDue("a", 1)) == []
-
-
-def test_removing_while_stopping_tells_no_child_twice_to_end() -> None:
-    a, b = spec("a"), spec("b")
-    driver = Driver(a, b).up()
-    driver.do(Stop(Shutdown()))
-    assert driver.do(RemoveChild("b")) == []
-    assert driver.do(RemoveChild("a")) == [StopChild(a, 1)]
-    assert driver.do(Exited("b", 1, Shutdown())) == [ChildRemoved("b")]
-    assert driver.do(Exited("a", 1, Shutdown())) == [ChildRemoved("a"), Exit(Shutdown())]
-
-
-@pytest.mark.parametrize("phase", ["starting", "running", "waiting", "stopping"])
-def test_adding_an_id_that_is_there_already_changes_nothing(phase: str) -> None:
-    a = spec("a", backoff=BACKOFF)
-    driver = Driver().up()
-    driver.do(AddChild(a))
-    if phase != "starting":
-        driver.do(Started("a", 1))
-    if phase == "waiting":
-        driver.do(Exited("a", 1, BOOM))
-    if phase == "stopping":
-        driver.do(RemoveChild("a"))
-    assert driver.phase("a") is ChildPhase(phase)
-    assert driver.do(AddChild(a)) == []
-
-
-def test_a_removed_child_may_be_added_again_at_once() -> None:
-    a = spec("a")
-    driver = Driver().up()
-    driver.do(AddChild(a))
-    driver.do(RemoveChild("a"))
-    assert driver.do(Exited("a", 1, Shutdown())) == [ChildRemoved("a")]
-    assert driver.do(AddChild(a)) == [StartChild(a, 1)]
-
-
-def test_nothing_is_added_while_stopping() -> None:
-    driver = Driver(spec("a")).up()
-    driver.do(Stop(Shutdown()))
-    assert driver.do(AddChild(spec("x"))) == []
