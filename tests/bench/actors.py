@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from tests.bench.actor_channels import CHANNELS_EACH
 from tests.bench.actor_messages import Run
 from tests.bench.actor_trees import Tree
 from tests.bench.report import Row, Table, percentile
@@ -78,7 +79,9 @@ _TREE_COLUMNS: Final = {
 }
 _TREE_NOTE: Final = (
     "Start until the last actor is up, stop until the last thread has ended. Memory: private and written to, its\n"
-    "growth by the start. Snapshot: of the whole tree, while nothing happens. Supervisors log each end, as in a node."
+    "growth by the start. Snapshot: of the whole tree, while nothing happens. Supervisors log each end, as in a node.\n"
+    "Channels: config.tree's clinics over fakes of ports, NATS and database, until all are connected; with all that a\n"
+    "clinic has besides, and the fakes."
 )
 
 
@@ -92,7 +95,7 @@ async def measure(sizes: Sizes, progress: Progress, show: Show) -> None:
 async def _messages(sizes: Sizes, progress: Progress, show: Show) -> None:
     cases: dict[str, tuple[str, dict[str, Any]]] = {
         "tells, 1 actor": ("tells", {"actors": 1, "count": sizes.tells}),
-        f"tells, {sizes.actors} actors": ("tells", {"actors": sizes.actors, "count": sizes.tells}),
+        f"tells, {sizes.actors} actors": ("tells", {"actors": sizes.actors, "count": sizes.tells // 4}),
         "asks, from a thread": ("asks", {"count": sizes.asks}),
         "asks, from a loop, one at a time": ("asks_from_loop", {"at_once": 1, "count": sizes.asks // 4}),
         "asks, from a loop, 100 at once": ("asks_from_loop", {"at_once": 100, "count": sizes.asks // 4}),
@@ -152,6 +155,7 @@ async def _trees(sizes: Sizes, progress: Progress, show: Show) -> None:
         "base": "actor base, no supervisor",
         "one_for_one": "one supervisor, one_for_one",
         "independent": "one supervisor, independent",
+        "channels": f"channels, {CHANNELS_EACH} to a clinic",
     }
     turns = {kind: ("tree", {"kind": kind, "actors": sizes.actors}) for kind in cases}
     found = await _in_turns(turns, sizes.rounds, Tree)
