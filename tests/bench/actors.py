@@ -72,7 +72,7 @@ _TREE_COLUMNS: Final = {
     "stop": "s",
     "stop CPU": "s",
     "memory": "kB/actor",
-    "snapshot": "ms",
+    "snapshot": "ms CPU",
     "cost, start": _COST,
     "cost, stop": _COST,
     "cost, memory": _COST,
