@@ -58,7 +58,7 @@ async def run(options: argparse.Namespace) -> Report:
         tables.append(table)
         show(out, table)
 
-    progress(f"this takes about {'1 minute' if options.quick else '6 minutes'} on two idle cores; Ctrl-C ends it")
+    progress(f"this takes about {'2 minutes' if options.quick else '7 minutes'} on two idle cores; Ctrl-C ends it")
     for name in options.part or PARTS:
         await PARTS[name](progress, shown, options.quick)
     progress("done")
