@@ -358,6 +358,9 @@ async def ask(ref: ActorRef[Any], request: Any, *, timeout: float) -> Any:
         else:
             future.set_result(answer)
 
+    def expire() -> None:
+        settle(NoAnswerError(f"no answer within {timeout:g} s"))
+
     def reply(answer: Any) -> None:
         try:
             loop.call_soon_threadsafe(settle, answer)
@@ -369,10 +372,11 @@ async def ask(ref: ActorRef[Any], request: Any, *, timeout: float) -> Any:
             raise NoAnswerError("the actor has ended")
     except InboxFullError as error:
         raise NoAnswerError(f"the actor is overloaded: {error}") from error
+    deadline = loop.call_later(timeout, expire)
     try:
-        return await asyncio.wait_for(future, timeout)
-    except TimeoutError as error:
-        raise NoAnswerError(f"no answer within {timeout:g} s") from error
+        return await future
+    finally:
+        deadline.cancel()
 
 
 def monotonic() -> float:

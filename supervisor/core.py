@@ -71,12 +71,18 @@ def step(state: State, event: Event, now: float) -> tuple[State, list[Effect]]:
 
 
 class _Step:
-    """One step: a cursor over the state as it changes, and the effects gathered on the way."""
+    """One step: a cursor over the state as it changes, and the effects gathered on the way.
+
+    With many children, the dictionary of them is copied once a step and not at each change; how many of them are
+    starting is counted once.
+    """
 
     def __init__(self, state: State, now: float) -> None:
         self.state = state
         self.now = now
         self.effects: list[Effect] = []
+        self.copied = False
+        self.starting: int | None = None
 
     def take(self, event: Event) -> tuple[State, list[Effect]]:
         if isinstance(event, Stop):
@@ -92,7 +98,8 @@ class _Step:
         """Advance what is under way; then attend to the mailbox, as far as that leaves room."""
         while True:
             for work in self.state.works:
-                self.advance(work)
+                if work.stop or (self.may_start if work.start else not work.waiting):
+                    self.advance(work)
             event = next((event for event in self.state.mailbox if not self.must_wait(event)), None)
             if event is None:
                 return
@@ -101,7 +108,7 @@ class _Step:
 
     def must_wait(self, event: Event) -> bool:
         works = self.state.works
-        if not self.state.flags.independent or self.state.ending:
+        if not works or not self.state.flags.independent or self.state.ending:
             return bool(works)
         child = _subject(event)
         return child is not None and any(work.concerns(child) for work in works)
@@ -209,15 +216,17 @@ class _Step:
         return next(work for work in self.state.works if child.spec.id in work.waiting)
 
     def advance(self, work: Work) -> None:
-        together = isinstance(work.goal, End) and self.all_at_once
-        while work.stop and (together or not work.waiting):
-            first, *rest = work.stop
-            told = {first} if self.tell_to_end(first) else set()
-            work = self.change(work, replace(work, stop=tuple(rest), waiting=work.waiting | told))
+        if work.stop and isinstance(work.goal, End) and self.all_at_once:
+            told = [each for each in work.stop if self.tell_to_end(each)]
+            work = self.change(work, replace(work, stop=(), waiting=work.waiting.union(told)))
+        while work.stop and not work.waiting:
+            first = work.stop[0]
+            told = [first] if self.tell_to_end(first) else []
+            work = self.change(work, replace(work, stop=work.stop[1:], waiting=frozenset(told)))
         while work.start and not work.stop and (self.state.flags.independent or not work.waiting) and self.may_start:
-            first, *rest = work.start
-            begun = {first} if self.launch(first) else set()
-            work = self.change(work, replace(work, start=tuple(rest), waiting=work.waiting | begun))
+            first = work.start[0]
+            begun = [first] if self.launch(first) else []
+            work = self.change(work, replace(work, start=work.start[1:], waiting=work.waiting.union(begun)))
         if not (work.stop or work.start or work.waiting):
             self.finish(work)
 
@@ -248,7 +257,9 @@ class _Step:
         stagger = self.state.flags.stagger
         if stagger is None:
             return True
-        return sum(child.phase is Phase.STARTING for child in self.state.children.values()) < stagger.at_once
+        if self.starting is None:
+            self.starting = sum(map(_is_starting, self.state.children.values()))
+        return self.starting < stagger.at_once
 
     def end(self, reason: ExitReason) -> None:
         """Whatever is under way is cut short: what is starting is told to end at once."""
@@ -266,13 +277,25 @@ class _Step:
 
     # -- children --
 
+    @property
+    def children(self) -> dict[str, Child]:
+        """To be changed; the state that was stepped from keeps its own."""
+        if not self.copied:
+            self.state = replace(self.state, children=self.state.children.copy())
+            self.copied = True
+        return self.state.children
+
     def put(self, child: Child) -> Child:
-        self.state = replace(self.state, children={**self.state.children, child.spec.id: child})
+        before = self.state.children.get(child.spec.id)
+        self.children[child.spec.id] = child
+        if self.starting is not None:
+            self.starting += _is_starting(child) - (before is not None and _is_starting(before))
         return child
 
     def drop(self, child: Child) -> None:
-        left = {key: each for key, each in self.state.children.items() if key != child.spec.id}
-        self.state = replace(self.state, children=left)
+        gone = self.children.pop(child.spec.id, None)
+        if self.starting is not None and gone is not None:
+            self.starting -= _is_starting(gone)
 
     def rest(self, child: Child) -> None:
         """It has no process, and none is to come; what is never restarted is forgotten."""
@@ -396,6 +419,10 @@ class _Step:
                 self.effects.append(outcome)
             case _:
                 self.effects.append(Reply(to, outcome))
+
+
+def _is_starting(child: Child) -> bool:
+    return child.phase is Phase.STARTING
 
 
 def _within(times: tuple[float, ...], period_s: float, now: float) -> tuple[float, ...]:

@@ -8,11 +8,13 @@ import threading
 import time
 from collections import deque
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Final
 
 from pykka import ActorDeadError
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
+
+from supervisor.timers import Timers
 
 
 class Urgent:
@@ -25,6 +27,9 @@ class Closed:
     """What is got from an inbox that is closed and empty: its reader may have waited when somebody else closed it."""
 
     __slots__ = ()
+
+
+_URGENT: Final = (Urgent, _ActorStop)
 
 
 class InboxFullError(Exception):
@@ -44,13 +49,14 @@ class Inbox:
         """The actor whose inbox it is: pykka's refs lead to the inbox alone."""
         self._limit = limit
         self._in_order = in_order
-        self._room = threading.Condition()
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
         self._blocked = 0
         self._closed = False
         self._urgent: deque[Envelope[Any]] = deque()
         self._ordinary: deque[Envelope[Any]] = deque()
         self._signals: SimpleQueue[None] = SimpleQueue()
-        self._timers: dict[str, tuple[float, Any]] = {}
+        self._timers = Timers()
 
     def put(self, envelope: Envelope[Any], /, timeout: float = 0.0) -> None:
         """Add a message from outside; waits up to ``timeout`` seconds for room (0: not at all).
@@ -59,14 +65,14 @@ class Inbox:
             InboxFullError: there is no room.
             ActorDeadError: nobody reads this inbox any more.
         """
-        with self._room:
+        with self._lock:
             if self._limit is not None and not self._is_urgent(envelope):
                 self._wait_for_room(self._limit, timeout)
             self._add(envelope)
 
     def put_own(self, envelope: Envelope[Any]) -> None:
         """Add what the actor tells itself; there is always room. Raises ActorDeadError."""
-        with self._room:
+        with self._lock:
             self._add(envelope)
 
     def close(self) -> None:
@@ -88,21 +94,17 @@ class Inbox:
     def get(self) -> Envelope[Any]:
         """The next message, or the message of the timer that is due; waits for one. ``Closed`` if none can come."""
         while not (self._closed and self.empty()):
-            name = min(self._timers, key=lambda n: self._timers[n][0], default=None)
-            if name is None:
+            due = self._timers.due() if self._timers else None
+            if due is None:
                 self._signals.get()
-                if (envelope := self.take()) is not None:
-                    return envelope
-                continue
-            due, message = self._timers[name]
-            left = due - time.monotonic()
-            if left <= 0:
-                del self._timers[name]
-                return Envelope(message)
-            try:
-                self._signals.get(timeout=left)
-            except Empty:
-                continue
+            else:
+                left = due - time.monotonic()
+                if left <= 0:
+                    return Envelope(self._timers.take())
+                try:
+                    self._signals.get(timeout=left)
+                except Empty:
+                    continue
             if (envelope := self.take()) is not None:
                 return envelope
         return Envelope(Closed())
@@ -120,18 +122,18 @@ class Inbox:
 
     def schedule(self, name: str, seconds: float, message: Any) -> None:
         """Have ``message`` come in ``seconds``; replaces the timer of the same name."""
-        self._timers[name] = (time.monotonic() + seconds, message)
+        self._timers.set(name, time.monotonic() + seconds, message)
 
     def cancel(self, name: str) -> None:
         """Forget a timer; harmless if there is none."""
-        self._timers.pop(name, None)
+        self._timers.cancel(name)
 
     def cancel_all(self) -> None:
         """Forget all timers."""
-        self._timers.clear()
+        self._timers.cancel_all()
 
     def _is_urgent(self, envelope: Envelope[Any]) -> bool:
-        return not self._in_order and isinstance(envelope.message, Urgent | _ActorStop)
+        return not self._in_order and isinstance(envelope.message, _URGENT)
 
     def _add(self, envelope: Envelope[Any]) -> None:
         if self._closed:

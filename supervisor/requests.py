@@ -1,7 +1,9 @@
 """What a supervisor makes of a request, pure: an answer at once, or work to be done first."""
 
 from dataclasses import replace
-from typing import assert_never
+from typing import Any, assert_never
+
+from pykka import ActorRef
 
 from supervisor.spec import ChildSpec, SpecError, Strategy, check_child_spec
 from supervisor.state import (
@@ -134,14 +136,17 @@ def _find(state: State, target: object, *, by_id: bool = False) -> Child | Child
 
 def views(state: State) -> tuple[ChildView, ...]:
     """The children, the one started last first."""
-    return tuple(
-        ChildView(
-            id=child.spec.id,
-            phase=child.phase,
-            incarnation=child.incarnation,
-            type=child.spec.type,
-            restarts=child.restarts,
-            last_exit=child.last_exit,
-        )
-        for child in reversed(state.children.values())
+    return tuple(view(child) for child in reversed(state.children.values()))
+
+
+def view(child: Child, ref: ActorRef[Any] | None = None) -> ChildView:
+    """One child; ``ref`` is its actor, which only the shell knows."""
+    return ChildView(
+        id=child.spec.id,
+        phase=child.phase,
+        incarnation=child.incarnation,
+        type=child.spec.type,
+        restarts=child.restarts,
+        last_exit=child.last_exit,
+        ref=ref,
     )

@@ -13,7 +13,7 @@ from supervisor import core
 from supervisor.actor import Actor, Call, Link, NoAnswerError, ShutDown, kill, of, tell
 from supervisor.names import Name
 from supervisor.reasons import Crash, ExitReason, Killed
-from supervisor.requests import views
+from supervisor.requests import view
 from supervisor.spec import INFINITY, ChildSpec, ChildType, Flags, Kill, SpecError, check_flags, check_start_specs
 from supervisor.state import (
     Answer,
@@ -180,7 +180,8 @@ class Supervisor(Actor):
 
     def children(self) -> list[ChildView]:
         """As they are now, in start order, with their refs."""
-        return [replace(view, ref=self._ref(view.id, view.incarnation)) for view in reversed(views(self._state))]
+        children = self._state.children.values()
+        return [view(child, self._ref(child.spec.id, child.incarnation)) for child in children]
 
     # -- performing --
 
@@ -313,7 +314,7 @@ class Supervisor(Actor):
             case Done(id=str(id), incarnation=incarnation):
                 to(replace(answer, ref=self._ref(id, incarnation)))
             case Children(children):
-                to(Children(tuple(replace(view, ref=self._ref(view.id, view.incarnation)) for view in children)))
+                to(Children(tuple(replace(each, ref=self._ref(each.id, each.incarnation)) for each in children)))
             case Refused(detail=Done(id=str(id), incarnation=incarnation) as running):
                 to(replace(answer, detail=replace(running, ref=self._ref(id, incarnation))))
             case Ended(reason):

@@ -116,8 +116,8 @@ class State:
 
     @property
     def ending(self) -> bool:
-        """Whether it is on its way out."""
-        return any(isinstance(work.goal, End) for work in self.works)
+        """Whether it is on its way out; it does nothing else then."""
+        return bool(self.works) and isinstance(self.works[0].goal, End)
 
 
 # -- requests, and answers: a refusal is a value --

@@ -17,29 +17,35 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import messages, sessions
-from tests.bench.bed import Bed, bed
+from tests.bench import actors, messages, sessions
+from tests.bench.bed import Progress, bed
 from tests.bench.report import Report, Table, show, to_json
 
 _WIDTH: Final = 150
 _INTERRUPTED: Final = 130
 
-Part = Callable[[Bed, Callable[[Table], None], bool], Awaitable[None]]
+Part = Callable[[Progress, Callable[[Table], None], bool], Awaitable[None]]
 
 
-async def _messages(place: Bed, shown: Callable[[Table], None], quick: bool) -> None:
-    await messages.measure(place, messages.QUICK if quick else messages.FULL, shown)
+async def _messages(progress: Progress, shown: Callable[[Table], None], quick: bool) -> None:
+    async with bed(progress) as place:
+        await messages.measure(place, messages.QUICK if quick else messages.FULL, shown)
 
 
-async def _sessions(place: Bed, shown: Callable[[Table], None], quick: bool) -> None:
-    await sessions.measure(place, sessions.QUICK if quick else sessions.FULL, shown)
+async def _sessions(progress: Progress, shown: Callable[[Table], None], quick: bool) -> None:
+    async with bed(progress) as place:
+        await sessions.measure(place, sessions.QUICK if quick else sessions.FULL, shown)
 
 
-PARTS: Final[dict[str, Part]] = {"messages": _messages, "sessions": _sessions}
+async def _actors(progress: Progress, shown: Callable[[Table], None], quick: bool) -> None:
+    await actors.measure(actors.QUICK if quick else actors.FULL, progress, shown)
+
+
+PARTS: Final[dict[str, Part]] = {"messages": _messages, "sessions": _sessions, "actors": _actors}
 
 
 async def run(options: argparse.Namespace) -> Report:
-    """The parts, each on a bed of its own."""
+    """The parts, one after another."""
     _end_on_signals()
     out = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
     begun, tables = time.monotonic(), list[Table]()
@@ -52,10 +58,9 @@ async def run(options: argparse.Namespace) -> Report:
         tables.append(table)
         show(out, table)
 
-    progress(f"this takes about {'1 minute' if options.quick else '4 minutes'} on two idle cores; Ctrl-C ends it")
+    progress(f"this takes about {'2 minutes' if options.quick else '7 minutes'} on two idle cores; Ctrl-C ends it")
     for name in options.part or PARTS:
-        async with bed(progress) as place:
-            await PARTS[name](place, shown, options.quick)
+        await PARTS[name](progress, shown, options.quick)
     progress("done")
     seconds = time.monotonic() - begun
     return Report(at=at, machine=machine(), quick=options.quick, seconds=seconds, tables=tables)

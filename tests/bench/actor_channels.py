@@ -1,0 +1,100 @@
+"""Clinics and channels as in a node (``config.tree``), with fakes of all that they reach the world by."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Final
+
+from pykka import ActorRef
+
+from actors.board import Board
+from actors.loop import AsyncioLoop
+from actors.reconciler import ClinicParts
+from actors.registrar import NAME, Registrar
+from config import tree
+from config.tree import Supervision
+from protocol.channel import ChannelRecord, ChannelState, ClinicRecord
+from protocol.port import PortEvent, PortSpec
+from supervisor.actor import Link
+from supervisor.names import Names
+from supervisor.shell import Supervisor
+from supervisor.spec import ChildSpec, Flags, Quarantine, Stagger
+from tests.bench.actor_messages import PATIENCE_S
+from tests.fakes.bell import Bell
+from tests.fakes.memory_node import MemoryBus, MemoryStore
+from tests.fakes.memory_registry import MemoryRegistry
+from tests.fakes.scripted_port import UP, ScriptedPort, obliging
+from tests.unit.actors.channel.home import POLICY
+
+CHANNELS_EACH: Final = 50
+_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_PAUSE_S: Final = 0.005
+_NOWHERE: Final = Path("/nonexistent")
+_SUPERVISION: Final = Supervision(
+    hang_s=30.0, quarantine=Quarantine(restarts=5, period_s=600.0), stagger=Stagger(at_once=4)
+)
+
+
+class _Opener:
+    """Every port is connected at once."""
+
+    def __init__(self, bell: Bell) -> None:
+        self._bell = bell
+
+    async def open(self, spec: PortSpec, deliver: Callable[[PortEvent], None]) -> ScriptedPort:
+        port = ScriptedPort(spec, deliver, self._bell, obliging)
+        port.say(UP)
+        return port
+
+
+def start(channels: int) -> list[ActorRef[Any]]:
+    """Start clinics with ``CHANNELS_EACH`` channels, as one registry wants them, and wait until all are connected."""
+    bell, board, names, loop = Bell(), Board(), Names(), AsyncioLoop()
+    loop.start(lambda: None)
+    parts = ClinicParts(
+        bus=MemoryBus(bell),
+        store=MemoryStore(bell),
+        loop=loop,
+        opener=_Opener(bell),
+        board=board,
+        names=names,
+        policy=POLICY,
+        runtime=_NOWHERE,
+    )
+    registry = _registry(bell, channels)
+
+    def clinic_spec(id: str) -> ChildSpec:
+        return tree.clinic(id, parts, _SUPERVISION)
+
+    def start_registrar(link: Link) -> ActorRef[Any]:
+        return Registrar.start(link, registry, loop, board, names, clinic_spec)
+
+    booted: SimpleQueue[object] = SimpleQueue()
+    link = Link(exited=lambda _: None, started=booted.put)
+    children = [tree.clinics(names, _SUPERVISION), ChildSpec(id=NAME, start=start_registrar)]
+    root: ActorRef[Any] = Supervisor.start(link, "root", children, Flags())
+    booted.get(timeout=PATIENCE_S)
+    _wait_connected(board, list(registry.channels))
+    return [root]
+
+
+def _registry(bell: Bell, channels: int) -> MemoryRegistry:
+    registry = MemoryRegistry(bell)
+    for number in range(channels):
+        clinic, channel = f"clinic-{number // CHANNELS_EACH}", f"desk-{number % CHANNELS_EACH}"
+        registry.clinics[clinic] = ClinicRecord(id=clinic, name=clinic, created_at=_AT)
+        registry.channels[clinic, channel] = ChannelRecord(clinic=clinic, id=channel, name=channel, created_at=_AT)
+    return registry
+
+
+def _wait_connected(board: Board, waiting: list[tuple[str, str]]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while waiting:
+        shown = board.channel(*waiting[-1])
+        if shown is not None and shown.state is ChannelState.CONNECTED:
+            waiting.pop()
+            continue
+        assert time.monotonic() < deadline, f"{waiting[-1]} is not connected: {shown}"
+        time.sleep(_PAUSE_S)
