@@ -142,6 +142,7 @@ def views(state: State) -> tuple[ChildView, ...]:
             type=child.spec.type,
             restarts=child.restarts,
             last_exit=child.last_exit,
+            role=child.spec.role,
         )
         for child in reversed(state.children.values())
     )

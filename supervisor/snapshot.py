@@ -10,17 +10,19 @@ from supervisor.actor import of
 from supervisor.shell import Supervisor
 from supervisor.spec import INFINITY, ChildType
 from supervisor.state import ChildView, Phase
+from supervisor.tally import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One actor of the tree. ``inbox``: messages that wait; ``busy_s``: how long it has been at one message already;
-    ``handled``: messages so far; ``hung``: of a supervisor: children it gave up because they hung; ``facts``: what the
-    actor says of itself."""
+    """One child of the tree. ``role``: what its spec says it is. Of its actor, if it has one: ``inbox``: messages that
+    wait; ``busy_s``: how long it has been at one message already; ``handled``: messages so far; ``hung``: of a
+    supervisor: children it gave up because they hung; ``facts``: what the actor says of itself."""
 
     id: str
     type: str
     phase: Phase
+    role: Role | None = None
     incarnation: int = 1
     restarts: int = 0
     last_exit: str = ""
@@ -41,11 +43,12 @@ def tree(root: ActorRef[Any], depth: int | None = None) -> Node:
 
 
 def _node(view: ChildView, depth: float) -> Node:
-    if view.ref is None:
+    if view.ref is None or not view.ref.is_alive():
         return Node(
             id=view.id,
             type=view.type.value,
             phase=view.phase,
+            role=view.role,
             incarnation=view.incarnation,
             restarts=view.restarts,
             last_exit=view.last_exit,
@@ -57,6 +60,7 @@ def _node(view: ChildView, depth: float) -> Node:
         id=view.id,
         type=view.type.value,
         phase=view.phase,
+        role=view.role,
         incarnation=view.incarnation,
         restarts=view.restarts,
         last_exit=view.last_exit,
