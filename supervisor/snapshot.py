@@ -56,6 +56,8 @@ def _node(view: ChildView, depth: float) -> Node:
     actor = of(view.ref)
     since = actor.busy_since
     supervisor = actor if isinstance(actor, Supervisor) else None
+    if supervisor is not None:
+        time.sleep(0)  # gives the GIL away: a walk over a thousand actors takes long enough to hold up others
     return Node(
         id=view.id,
         type=view.type.value,

@@ -33,7 +33,7 @@ class HealthReport(Struct, frozen=True, kw_only=True):
         return {"store": self.store, "bus": self.bus, "broker": self.broker, "nursery": self.nursery}
 
 
-class TreeNode(Struct, frozen=True, kw_only=True):
+class TreeNode(Struct, frozen=True, kw_only=True, gc=False):
     """A supervisor, an actor or a port (``type``: ``supervisor``, ``worker``, ``port``), and what is below it.
 
     ``kind``: its role in the tree, such as ``channel``, where ``id`` says which one. ``phase``: ``up``, or where else

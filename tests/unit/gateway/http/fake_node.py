@@ -1,6 +1,7 @@
 """A node without a node: ``Operations`` and ``Health`` over dictionaries, that fail and hang when told to."""
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -239,12 +240,15 @@ class FakeOperations:
 
 @dataclass
 class FakeHealth:
-    """Well, but for ``broken`` parts, or hanging; ``root`` is its tree (None: none yet), ``counted`` its counts."""
+    """Well, but for ``broken`` parts, or hanging; ``root`` is its tree (None: none yet), ``counted`` its
+    counts, ``walked_by`` the threads that asked for the tree.
+    """
 
     broken: dict[str, str] = field(default_factory=dict)
     hanging: bool = False
     root: TreeNode | None = field(default_factory=lambda: TREE)
     counted: list[RoleCount] = field(default_factory=list)
+    walked_by: list[str] = field(default_factory=list)
 
     async def report(self) -> HealthReport:
         if self.hanging:
@@ -256,6 +260,7 @@ class FakeHealth:
         return HealthReport(version="1.2.3", uptime_s=42.0, memory_bytes=1000, disk_free_bytes=2000, **parts)
 
     def tree(self) -> TreeNode:
+        self.walked_by.append(threading.current_thread().name)
         if self.root is None:
             raise UnavailableError("the node is starting or ending")
         return self.root
