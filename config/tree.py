@@ -20,6 +20,8 @@
     └── admin                   the HTTP endpoint
 
 ``rest_for_one`` at the root: what began after the bus holds connections of the bus that ended.
+
+Each child has a role: its kind and its clinic. Metrics count by it, and the live tree shows it.
 """
 
 from collections.abc import Callable
