@@ -30,12 +30,13 @@ class NodeHealth:
         self._bus = bus
         self._data = data
         self._since = time.monotonic()
+        self._version = version("plantao")
 
     async def report(self) -> HealthReport:
         """As it is now; raises UnavailableError while the node is starting or ending."""
         children = self._children()
         return HealthReport(
-            version=version("plantao"),
+            version=self._version,
             uptime_s=self._uptime_s(),
             store=_part(children.get("store")),
             bus=_part(children.get("bus")) if self._bus.connected else Part(ok=False, reason="NATS is away"),
@@ -48,7 +49,7 @@ class NodeHealth:
     def tree(self) -> TreeNode:
         """See ``Health``."""
         restarts = sum(totals.restarts for totals in self._tally.read().values())
-        facts = {"version": version("plantao"), "uptime_s": self._uptime_s(), "restarts": restarts}
+        facts = {"version": self._version, "uptime_s": self._uptime_s(), "restarts": restarts}
         return replace(live_tree.shown(self._snapshot()), facts=facts)
 
     def counts(self) -> Sequence[RoleCount]:

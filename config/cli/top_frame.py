@@ -72,7 +72,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The node as a whole. ``restarts`` since it was started, of all there ever were; ``recent_restarts`` those of the
+    """The node as a whole, but ``clinics`` and ``channels`` (by state) of the part of the tree that was asked for.
+
+    ``restarts`` since the node was started, of all there ever were; ``recent_restarts`` those of the
     last ``recent_s`` seconds: a minute, or since the first look. These and ``messages_per_s`` (between actors) are None
     at the first look."""
 
