@@ -203,8 +203,11 @@ def terminals() -> Iterator[list[Terminal]]:
         terminal.close()
 
 
-async def test_in_a_terminal_it_looks_again_until_ctrl_c(data: Path, terminals: list[Terminal]) -> None:
-    terminal = Terminal(data, "top", "--interval", "0.2")
+@pytest.mark.parametrize("options", [(), ("--interval", "0.2", "--trouble")])
+async def test_in_a_terminal_it_looks_again_until_ctrl_c(
+    data: Path, terminals: list[Terminal], options: tuple[str, ...]
+) -> None:
+    terminal = Terminal(data, "top", *options)
     terminals.append(terminal)
 
     await asyncio.to_thread(terminal.until, "messages/s", 2)

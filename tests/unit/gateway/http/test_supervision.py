@@ -75,8 +75,8 @@ def test_who_has_no_actor_is_not_counted_as_running() -> None:
 def test_inboxes_are_summed_and_the_fullest_is_given() -> None:
     clinic = clinic_node(
         "acme",
-        channel_node("a", ChannelState.CONNECTED, inbox=3),
-        channel_node("b", ChannelState.CONNECTED, inbox=5),
+        channel_node("a", ChannelState.CONNECTED, inbox=5),
+        channel_node("b", ChannelState.CONNECTED, inbox=3),
     )
     found = samples(alive(tree_node("root", tree_node("clinics", clinic), inbox=1), {"acme"}))
 
