@@ -97,7 +97,11 @@ class Desk:
         if snapshot.state is not ClinicState.QUARANTINED:
             raise ConflictError(f"clinic {clinic} is {snapshot.state}: only a quarantined one can be released")
         await self._release(CLINICS, clinic, f"clinic {clinic}")
-        return snapshot
+        return self._counted(await self._until(lambda: self._released(clinic), f"clinic {clinic} is released"))
+
+    def _released(self, clinic: str) -> ClinicSnapshot | None:
+        snapshot = self._board.clinic(clinic)
+        return None if snapshot is None or snapshot.state is ClinicState.QUARANTINED else snapshot
 
     async def _release(self, supervisor: str, child: str, what: str) -> None:
         ref = self._names.whereis(supervisor)

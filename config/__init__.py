@@ -2,6 +2,6 @@
 
 ``tree`` the supervision tree as data · ``parts`` what it is made of · ``node`` a running node (lock, signals, ready
 line) · ``settings`` and ``sections`` what can be set · ``runtime`` directories · ``boot`` bounded start · ``health``
-how the node is · ``terminal`` codes of new channels where the node was started · ``log`` JSON logs without personal
-data · ``cli`` the ``plantao`` command.
+how the node is, ``live_tree`` its tree, ``counted`` its ports in the tally · ``terminal`` codes of new channels where
+the node was started · ``log`` JSON logs without personal data · ``cli`` the ``plantao`` command.
 """

@@ -2,16 +2,21 @@
 
 import os
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from gateway.http.health import HealthReport, Part
+from msgspec.structs import replace
+
+from config import live_tree
+from gateway.http.health import HealthReport, Part, RoleCount, TreeNode
 from gateway.nats.bus import NatsBus
 from protocol.errors import UnavailableError
 from supervisor.names import Names
 from supervisor.snapshot import Node, tree
 from supervisor.state import Phase
+from supervisor.tally import Tally
 
 ROOT: Final = "root"
 
@@ -19,18 +24,20 @@ ROOT: Final = "root"
 class NodeHealth:
     """Implements ``gateway.http.health.Health``."""
 
-    def __init__(self, names: Names, bus: NatsBus, data: Path) -> None:
+    def __init__(self, names: Names, tally: Tally, bus: NatsBus, data: Path) -> None:
         self._names = names
+        self._tally = tally
         self._bus = bus
         self._data = data
         self._since = time.monotonic()
+        self._version = version("plantao")
 
     async def report(self) -> HealthReport:
         """As it is now; raises UnavailableError while the node is starting or ending."""
         children = self._children()
         return HealthReport(
-            version=version("plantao"),
-            uptime_s=round(time.monotonic() - self._since, 1),
+            version=self._version,
+            uptime_s=self._uptime_s(),
             store=_part(children.get("store")),
             bus=_part(children.get("bus")) if self._bus.connected else Part(ok=False, reason="NATS is away"),
             broker=_part(children.get("broker")),
@@ -39,11 +46,27 @@ class NodeHealth:
             disk_free_bytes=_free_bytes(self._data),
         )
 
-    def _children(self) -> dict[str, Node]:
+    def tree(self) -> TreeNode:
+        """See ``Health``."""
+        restarts = sum(totals.restarts for totals in self._tally.read().values())
+        facts = {"version": self._version, "uptime_s": self._uptime_s(), "restarts": restarts}
+        return replace(live_tree.shown(self._snapshot()), facts=facts)
+
+    def counts(self) -> Sequence[RoleCount]:
+        """See ``Health``."""
+        return live_tree.counts(self._tally)
+
+    def _uptime_s(self) -> float:
+        return round(time.monotonic() - self._since, 1)
+
+    def _snapshot(self, depth: int | None = None) -> Node:
         root = self._names.whereis(ROOT)
         if root is None:
             raise UnavailableError("the node is starting or ending")
-        children = tree(root, depth=2).children
+        return tree(root, depth)
+
+    def _children(self) -> dict[str, Node]:
+        children = self._snapshot(depth=2).children
         return {node.id: node for child in children for node in (child, *child.children)}
 
 

@@ -30,6 +30,7 @@ from protocol.subjects import ACCOUNT_PLATFORM
 from supervisor.actor import Link, ShutDown, tell
 from supervisor.reasons import Crash, ExitReason, FailedToStartChild, Shutdown
 from supervisor.spec import Quarantine, Stagger
+from supervisor.tally import Tally
 
 NODE_FILE: Final = "node.json"
 
@@ -81,7 +82,7 @@ def _run(settings: Settings, json_ready: bool) -> int:
     news: SimpleQueue[_News] = SimpleQueue()
     with _signals(news):
         link = Link(started=lambda _: news.put(_Up()), exited=lambda reason: news.put(_Down(reason)))
-        root = tree.start(parts, _supervision(settings), link)
+        root = tree.start(parts, _supervision(settings, parts.tally), link)
         terminal = Terminal(parts, show_codes=not json_ready and sys.stdout.isatty())
         deadline: float | None = None
         try:
@@ -148,7 +149,7 @@ def _cause(reason: ExitReason) -> BaseException | None:
             return None
 
 
-def _supervision(settings: Settings) -> tree.Supervision:
+def _supervision(settings: Settings, tally: Tally) -> tree.Supervision:
     given = settings.supervision
     return tree.Supervision(
         hang_s=given.hang,
@@ -158,6 +159,7 @@ def _supervision(settings: Settings) -> tree.Supervision:
             release_s=given.quarantine_release or None,
         ),
         stagger=Stagger(at_once=settings.boot.parallel, jitter_s=settings.boot.jitter_s),
+        tally=tally,
     )
 
 

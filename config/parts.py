@@ -14,6 +14,7 @@ from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
 from config.boot import StaggeredOpener
+from config.counted import CountedOpener
 from config.health import NodeHealth
 from config.sections import Settings
 from gateway.http.app import HttpLimits
@@ -29,6 +30,7 @@ from protocol.errors import InvalidInputError
 from supervisor.backoff import Backoff
 from supervisor.breaker import Breaker, Consecutive, FailureRate
 from supervisor.names import Names
+from supervisor.tally import Tally
 from supervisor.window import Window
 
 
@@ -38,6 +40,7 @@ class Parts:
 
     loop: AsyncioLoop
     names: Names
+    tally: Tally
     board: Board
     store: SqliteStore
     broker: EmbeddedBroker | ExternalBroker
@@ -57,7 +60,7 @@ def make(settings: Settings) -> Parts:
         InvalidInputError: settings that do not go together.
         StoreUnavailableError: the admin key file cannot be read or written.
     """
-    loop, names, board = AsyncioLoop(), Names(), Board()
+    loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
     broker = _broker(settings)
     bus = NatsBus(broker, encoding=lambda _clinic: settings.events.encoding)
     registry = NatsRegistry(bus)
@@ -65,7 +68,7 @@ def make(settings: Settings) -> Parts:
     nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
     desk = Desk(board, names, registry, bus, most_channels=settings.limits.channels_per_clinic)
     bus.serve(desk)
-    health = NodeHealth(names, bus, settings.data)
+    health = NodeHealth(names, tally, bus, settings.data)
     admin = AdminServer(
         settings.http.host,
         settings.http.port,
@@ -74,10 +77,11 @@ def make(settings: Settings) -> Parts:
         health=health,
         limits=HttpLimits(body_bytes=settings.limits.body_bytes),
     )
-    opener = StaggeredOpener(nursery, settings.boot.parallel, settings.boot.jitter_s, Random())  # noqa: S311 - jitter
+    opener = StaggeredOpener(CountedOpener(nursery, tally), settings.boot.parallel, settings.boot.jitter_s, Random())  # noqa: S311 - jitter
     return Parts(
         loop=loop,
         names=names,
+        tally=tally,
         board=board,
         store=store,
         broker=broker,

@@ -20,10 +20,12 @@
     └── admin                   the HTTP endpoint
 
 ``rest_for_one`` at the root: what began after the bus holds connections of the bus that ended.
+
+Each child has a role: its kind and its clinic. Metrics count by it, and the live tree shows it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pykka import ActorRef
@@ -54,6 +56,7 @@ from supervisor.spec import (
     Stagger,
     Strategy,
 )
+from supervisor.tally import Role, Tally
 
 PROCESS_BACKOFF: Final = Backoff(base_s=0.5, cap_s=10.0)
 """Broker and nursery: their ends are not ours, so they are restarted for ever and count towards no intensity."""
@@ -70,11 +73,13 @@ ACCOUNT_SHUTDOWN_S: Final = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supervision:
-    """What the settings say about supervision. ``hang_s``: an actor that is at one message for so long is given up."""
+    """How the tree is supervised. ``hang_s``: an actor that is at one message for so long is given up; ``tally``: where
+    it is counted what becomes of all of them."""
 
     hang_s: float
     quarantine: Quarantine
     stagger: Stagger
+    tally: Tally = field(default_factory=Tally)
 
 
 def root(parts: Parts, supervision: Supervision) -> list[ChildSpec]:
@@ -99,12 +104,13 @@ def root(parts: Parts, supervision: Supervision) -> list[ChildSpec]:
             restart=Restart.TEMPORARY,
             significant=True,
             shutdown=SERVICE_SHUTDOWN_S,
+            role=Role("loop"),
         ),
-        _supervisor("processes", processes, Flags()),
+        _supervisor(Role("processes"), processes, Flags(), supervision),
         _service("store", parts, parts.store, hang_s=supervision.hang_s),
         _service("bus", parts, parts.bus, hang_s=supervision.hang_s),
         clinics(names, supervision),
-        ChildSpec(id=registrar.NAME, start=start_registrar, hang_s=supervision.hang_s),
+        ChildSpec(id=registrar.NAME, start=start_registrar, hang_s=supervision.hang_s, role=Role(registrar.NAME)),
         _service("admin", parts, parts.admin, hang_s=supervision.hang_s),
     ]
 
@@ -113,7 +119,8 @@ def clinics(names: Names, supervision: Supervision) -> ChildSpec:
     """The supervisor of all clinics, which begins with none."""
     flags = Flags(independent=True, stagger=supervision.stagger)
     name = names.name(registrar.CLINICS)
-    return _supervisor(registrar.CLINICS, [], flags, name, _tell(names, registrar.NAME, registrar.Look()))
+    quarantined = _tell(names, registrar.NAME, registrar.Look())
+    return _supervisor(Role(registrar.CLINICS), [], flags, supervision, name, quarantined)
 
 
 def clinic(id: str, parts: ClinicParts, supervision: Supervision) -> ChildSpec:
@@ -130,20 +137,24 @@ def clinic(id: str, parts: ClinicParts, supervision: Supervision) -> ChildSpec:
             start=lambda link: Account.start(link, id, parts.bus, parts.store, parts.loop, parts.names),
             shutdown=ACCOUNT_SHUTDOWN_S,
             hang_s=supervision.hang_s,
+            role=Role("account", id),
         ),
-        _supervisor("channels", [], Flags(independent=True), channels_name, quarantined),
+        _supervisor(Role("channels", id), [], Flags(independent=True), supervision, channels_name, quarantined),
         ChildSpec(
             id="reconciler",
             start=lambda link: Reconciler.start(link, id, parts, channel_spec),
             hang_s=supervision.hang_s,
+            role=Role("reconciler", id),
         ),
     ]
+    tally = supervision.tally
     return ChildSpec(
         id=id,
-        start=lambda link: Supervisor.start(link, f"clinic {id}", children, CLINIC_FLAGS),
+        start=lambda link: Supervisor.start(link, f"clinic {id}", children, CLINIC_FLAGS, tally=tally),
         type=ChildType.SUPERVISOR,
         backoff=ACTOR_BACKOFF,
         quarantine=supervision.quarantine,
+        role=Role("clinic", id),
     )
 
 
@@ -158,25 +169,29 @@ def channel(surroundings: Surroundings, names: Names, supervision: Supervision) 
         backoff=ACTOR_BACKOFF,
         quarantine=supervision.quarantine,
         hang_s=supervision.hang_s,
+        role=Role("channel", record.clinic),
     )
 
 
 def start(parts: Parts, supervision: Supervision, link: Link) -> ActorRef[Any]:
     """Start the tree; ``link`` hears when it is up and when it has ended."""
-    return Supervisor.start(link, ROOT, root(parts, supervision), ROOT_FLAGS, parts.names.name(ROOT))
+    children, name = root(parts, supervision), parts.names.name(ROOT)
+    return Supervisor.start(link, ROOT, children, ROOT_FLAGS, name, tally=supervision.tally)
 
 
 def _supervisor(
-    id: str,
+    role: Role,
     children: list[ChildSpec],
     flags: Flags,
+    supervision: Supervision,
     name: Name | None = None,
     on_quarantine: Callable[[str], None] = lambda _: None,
 ) -> ChildSpec:
     def start(link: Link) -> ActorRef[Any]:
-        return Supervisor.start(link, id, children, flags, name, on_quarantine=on_quarantine)
+        tally = supervision.tally
+        return Supervisor.start(link, role.kind, children, flags, name, on_quarantine=on_quarantine, tally=tally)
 
-    return ChildSpec(id=id, start=start, type=ChildType.SUPERVISOR)
+    return ChildSpec(id=role.kind, start=start, type=ChildType.SUPERVISOR, role=role)
 
 
 def _service(
@@ -188,6 +203,7 @@ def _service(
         shutdown=SERVICE_SHUTDOWN_S,
         backoff=backoff,
         hang_s=hang_s,
+        role=Role(id),
     )
 
 

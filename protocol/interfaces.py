@@ -375,7 +375,7 @@ class Operations(Protocol):
         """Stop it and its channels for good; its data stay until they are erased."""
 
     async def release_clinic(self, clinic: str) -> ClinicSnapshot:
-        """Let a quarantined clinic out and start it. Raises ConflictError if it is not quarantined."""
+        """Let a quarantined clinic out and start it. Raises ConflictError if it is not quarantined, or fails again."""
 
     async def channels(self, clinic: str | None = None) -> Sequence[ChannelSnapshot]:
         """All, or a clinic's; by clinic and id."""

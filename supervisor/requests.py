@@ -148,5 +148,6 @@ def view(child: Child, ref: ActorRef[Any] | None = None) -> ChildView:
         type=child.spec.type,
         restarts=child.restarts,
         last_exit=child.last_exit,
+        role=child.spec.role,
         ref=ref,
     )

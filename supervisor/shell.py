@@ -12,7 +12,7 @@ from pykka import ActorRef
 from supervisor import core
 from supervisor.actor import Actor, Call, Link, NoAnswerError, ShutDown, kill, of, tell
 from supervisor.names import Name
-from supervisor.reasons import Crash, ExitReason, Killed
+from supervisor.reasons import Crash, ExitReason, Killed, Normal
 from supervisor.requests import view
 from supervisor.spec import INFINITY, ChildSpec, ChildType, Flags, Kill, SpecError, check_flags, check_start_specs
 from supervisor.state import (
@@ -55,6 +55,7 @@ from supervisor.state import (
     TryAgain,
     WhichChildren,
 )
+from supervisor.tally import Tally
 
 HANG_CHECK_S: Final = 1.0
 
@@ -88,7 +89,8 @@ class Supervisor(Actor):
     """A supervisor with OTP's semantics. Its inbox is unbounded and in order; it never blocks.
 
     Specs that can't be end it with ``Crash`` of the SpecError before any child is started. ``on_quarantine`` is called,
-    in the supervisor's thread, with the id of each child that is parked.
+    in the supervisor's thread, with the id of each child that is parked; ``tally`` counts what becomes of the children
+    that have a role.
     """
 
     inbox_in_order = True
@@ -102,6 +104,7 @@ class Supervisor(Actor):
         registered: Name | None = None,
         clock: Callable[[], float] = time.monotonic,
         on_quarantine: Callable[[str], None] = unheard,
+        tally: Tally | None = None,
     ) -> None:
         super().__init__(link, registered)
         self._name = name
@@ -109,6 +112,7 @@ class Supervisor(Actor):
         self._specs = children
         self._clock = clock
         self._on_quarantine = on_quarantine
+        self._tally = tally or Tally()
         self._state = State(flags=flags)
         self._refs: dict[str, dict[int, ActorRef[Any]]] = {}
         self._random = random.Random()  # noqa: S311 - jitter
@@ -241,13 +245,15 @@ class Supervisor(Actor):
 
     def _launch(self, spec: ChildSpec, incarnation: int) -> None:
         def exited(reason: ExitReason) -> None:
+            self._tally.exited(spec.role, reason)
             self.tell(Exited(spec.id, incarnation, reason))
 
-        link = Link(
-            started=lambda info: self.tell(Started(spec.id, incarnation, info)),
-            ignored=lambda: self.tell(Ignored(spec.id, incarnation)),
-            exited=exited,
-        )
+        def ignored() -> None:
+            self._tally.exited(spec.role, Normal())
+            self.tell(Ignored(spec.id, incarnation))
+
+        self._tally.started(spec.role, again=incarnation > 1)
+        link = Link(started=lambda info: self.tell(Started(spec.id, incarnation, info)), ignored=ignored, exited=exited)
         try:
             ref = spec.start(link)
         except BaseException as error:  # noqa: BLE001 - a start that fails is an exit like any other
@@ -288,6 +294,7 @@ class Supervisor(Actor):
             if ref is None or since is None or now - since <= (child.spec.hang_s or INFINITY):
                 continue
             self.hung += 1
+            self._tally.hung(child.spec.role)
             log.error("child hangs", supervisor=self._name, child=child.spec.id, for_s=round(now - since, 1))
             kill(ref, f"it hung for {now - since:.1f} s")
         self._looking = bool(watched)

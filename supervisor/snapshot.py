@@ -10,17 +10,19 @@ from supervisor.actor import of
 from supervisor.shell import Supervisor
 from supervisor.spec import INFINITY, ChildType
 from supervisor.state import ChildView, Phase
+from supervisor.tally import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One actor of the tree. ``inbox``: messages that wait; ``busy_s``: how long it has been at one message already;
-    ``handled``: messages so far; ``hung``: of a supervisor: children it gave up because they hung; ``facts``: what the
-    actor says of itself."""
+    """One child of the tree. ``role``: what its spec says it is. Of its actor, if it has one: ``inbox``: messages that
+    wait; ``busy_s``: how long it has been at one message already; ``handled``: messages so far; ``hung``: of a
+    supervisor: children it gave up because they hung; ``facts``: what the actor says of itself."""
 
     id: str
     type: str
     phase: Phase
+    role: Role | None = None
     incarnation: int = 1
     restarts: int = 0
     last_exit: str = ""
@@ -46,6 +48,7 @@ def _node(view: ChildView, depth: float) -> Node:
             id=view.id,
             type=view.type.value,
             phase=view.phase,
+            role=view.role,
             incarnation=view.incarnation,
             restarts=view.restarts,
             last_exit=view.last_exit,
@@ -53,10 +56,13 @@ def _node(view: ChildView, depth: float) -> Node:
     actor = of(view.ref)
     since = actor.busy_since
     supervisor = actor if isinstance(actor, Supervisor) else None
+    if supervisor is not None:
+        time.sleep(0)  # gives the GIL away: a walk over a thousand actors takes long enough to hold up others
     return Node(
         id=view.id,
         type=view.type.value,
         phase=view.phase,
+        role=view.role,
         incarnation=view.incarnation,
         restarts=view.restarts,
         last_exit=view.last_exit,

@@ -12,6 +12,7 @@ from typing import Any, Final
 from pykka import ActorRef
 
 from supervisor.backoff import Backoff
+from supervisor.tally import Role
 
 INFINITY: Final = math.inf
 """As ``shutdown``: wait for the child's end for as long as it takes."""
@@ -112,7 +113,7 @@ class ChildSpec:
     Extensions, each off by default: ``backoff`` delays restarts; ``quarantine`` parks the child instead of letting the
     supervisor give up (the restarts of a child with either count towards no intensity, and one that fails to start is
     kept and started again); ``hang_s``: an actor that is at one message for more than so many seconds is killed, and
-    restarted by its restart type.
+    restarted by its restart type; ``role``: under what it is counted, and what the snapshot says it is.
     """
 
     id: str
@@ -124,6 +125,7 @@ class ChildSpec:
     backoff: Backoff | None = None
     quarantine: Quarantine | None = None
     hang_s: float | None = None
+    role: Role | None = None
 
     @property
     def patience(self) -> float | Kill:

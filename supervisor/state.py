@@ -8,6 +8,7 @@ from pykka import ActorRef
 
 from supervisor.reasons import ExitReason
 from supervisor.spec import ChildSpec, ChildType, Flags
+from supervisor.tally import Role
 
 
 class Phase(Enum):
@@ -228,6 +229,7 @@ class ChildView:
     restarts: int
     last_exit: str
     ref: ActorRef[Any] | None = None
+    role: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@
 module          what it holds
 ==============  ====================================================================
 ``app``         ``run``, ``send`` and the groups ``clinic`` and ``channel``
+``top``         ``plantao top``: looks at the tree, again and again
+``top_frame``   what it shows: rows and a summary, pure
+``top_view``    how it is drawn, pure
 ``clinics``     ``plantao clinic …``
 ``channels``    ``plantao channel …``
 ``pairing``     ``plantao channel pair``: follows a pairing to its end

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from config.cli import channels, clinics
+from config.cli import channels, clinics, top
 from config.cli.asking import Asking, ChannelArgument, ClinicArgument, command
 from config.cli.output import Output
 from protocol.errors import InvalidInputError, PlantaoError
@@ -68,6 +68,9 @@ def run(
     except PlantaoError as error:
         raise typer.Exit(Output(as_json).failure(error)) from error
     raise typer.Exit(code)
+
+
+command(app, "top")(top.top)
 
 
 @command(app, "send")

@@ -43,6 +43,13 @@ def list_(asking: Asking) -> None:
     asking.out.table(("CLINIC", "NAME", "STATE", "REASON", "CHANNELS", "SINCE"), rows, found)
 
 
+@command(group, "release")
+def release(asking: Asking, clinic: ClinicArgument) -> None:
+    """Let a clinic that was restarted too often out of quarantine, and start it."""
+    found = asking.node.post("clinics", clinic, "release")
+    asking.out.say(f"Clinic {clinic} is released: {found['state']}.", found)
+
+
 @command(group, "remove")
 def remove(asking: Asking, clinic: ClinicArgument, yes: YesOption = False) -> None:
     """Stop a clinic and its channels for good; its data stay on disk."""

@@ -6,6 +6,7 @@ module          what it holds
 ``server``      ``AdminServer``, the ``Service`` that listens; bounds on connections
 ``app``         the application: routes, and what surrounds each of them
 ``node``        ``/health``, ``/ready``, ``/metrics``
+``tree``        ``/api/v1/tree``
 ``clinics``     ``/api/v1/clinics``
 ``channels``    channels, their verbs, QR codes, sending
 ``requests``    bodies, path names and answers: the edge between bytes and types
@@ -13,6 +14,7 @@ module          what it holds
 ``auth``        the admin key
 ``health``      what the node must be able to say of itself
 ``metrics``     Prometheus text, computed for each scrape
+``supervision`` the part of it that is about the supervision tree
 ==============  ======================================================================
 
 Everything is asked of ``protocol.interfaces.Operations``; nothing here knows an actor.

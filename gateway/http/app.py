@@ -18,6 +18,7 @@ from gateway.http.health import Health
 from gateway.http.node import VIEW_DEADLINE_S, NodeRoutes
 from gateway.http.problems import NO_ANSWER, TOO_LARGE, UNAUTHORIZED, Refused, of_status, respond, respond_to
 from gateway.http.requests import BODY_LIMIT, BODY_TIMEOUT_S
+from gateway.http.tree import TreeRoutes
 from protocol.interfaces import Operations
 
 API: Final = "/api/v1"
@@ -63,16 +64,19 @@ def build(
     node = NodeRoutes(operations, health, executor)
     clinics = ClinicRoutes(operations)
     channels = ChannelRoutes(operations, executor)
+    tree = TreeRoutes(health, executor)
     one_clinic = f"{API}/clinics/{{clinic}}"
     many, one = f"{one_clinic}/channels", f"{one_clinic}/channels/{{channel}}"
     for method, path, handler in (
         (web.get, "/health", node.alive),
         (web.get, "/ready", node.ready),
         (web.get, "/metrics", node.scrape),
+        (web.get, f"{API}/tree", tree.get),
         (web.get, f"{API}/clinics", clinics.list),
         (web.post, f"{API}/clinics", clinics.add),
         (web.get, one_clinic, clinics.get),
         (web.delete, one_clinic, clinics.remove),
+        (web.post, f"{one_clinic}/release", clinics.release),
         (web.get, f"{API}/channels", channels.search),
         (web.get, many, channels.list),
         (web.post, many, channels.add),

@@ -38,6 +38,10 @@ class ClinicRoutes:
         snapshot = await self._operations.add_clinic(new.id, new.name, new.timezone)
         return answer(snapshot, status=201, location=f"/api/v1/clinics/{new.id}")
 
+    async def release(self, request: web.Request) -> web.Response:
+        """Let a quarantined clinic out; answers with the clinic as it is then."""
+        return answer(await self._operations.release_clinic(clinic_of(request)))
+
     async def remove(self, request: web.Request) -> web.Response:
         """Stop a clinic and its channels for good."""
         await self._operations.remove_clinic(clinic_of(request))

@@ -1,7 +1,9 @@
 """What the node must be able to say of itself."""
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
 
 
@@ -31,8 +33,51 @@ class HealthReport(Struct, frozen=True, kw_only=True):
         return {"store": self.store, "bus": self.bus, "broker": self.broker, "nursery": self.nursery}
 
 
+class TreeNode(Struct, frozen=True, kw_only=True, gc=False):
+    """A supervisor, an actor or a port (``type``: ``supervisor``, ``worker``, ``port``), and what is below it.
+
+    ``kind``: its role in the tree, such as ``channel``, where ``id`` says which one. ``phase``: ``up``, or where else
+    its supervisor has it: ``starting stopping restarting waiting quarantined down``. ``incarnation``: how often it was
+    started; ``restarts``: how often its supervisor did that by itself. ``inbox``: messages that wait; ``busy_s``: how
+    long it has been at one already; ``handled``: messages dealt with by this incarnation; ``hung``: children that it
+    gave up because they hung. ``facts``: what it says of itself, such as ``state`` or ``pid``; the root: ``version``
+    and ``uptime_s`` of the node, and ``restarts`` of all there ever were.
+    """
+
+    id: str
+    kind: str
+    type: str
+    phase: str
+    incarnation: int = 1
+    restarts: int = 0
+    last_exit: str = ""
+    inbox: int = 0
+    busy_s: float = 0.0
+    handled: int = 0
+    hung: int = 0
+    facts: Mapping[str, object] = msgspec.field(default_factory=dict)
+    children: "tuple[TreeNode, ...]" = ()
+
+
+class RoleCount(Struct, frozen=True, kw_only=True):
+    """What has become of all of a ``kind`` in a ``clinic`` (empty: outside of clinics) since the node was started. It
+    never goes back. ``exits`` by reason: ``normal``, ``shutdown``, ``killed``, ``crash``."""
+
+    kind: str
+    clinic: str
+    restarts: int
+    hung: int
+    exits: Mapping[str, int]
+
+
 class Health(Protocol):
     """Whoever knows how the node is."""
 
     async def report(self) -> HealthReport:
         """Called on the loop's thread for each probe and scrape; it must not block, and is given up after seconds."""
+
+    def tree(self) -> TreeNode:
+        """The whole tree. In any thread; waits for no actor. Raises UnavailableError while there is none."""
+
+    def counts(self) -> Sequence[RoleCount]:
+        """What has happened in the tree so far. In any thread."""

@@ -13,7 +13,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway.http.health import HealthReport
+from gateway.http import supervision
+from gateway.http.health import HealthReport, RoleCount, TreeNode
 from protocol.channel import ChannelSnapshot, ChannelState, ClinicSnapshot
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -26,6 +27,8 @@ class View:
     report: HealthReport | None
     clinics: Sequence[ClinicSnapshot] | None
     channels: Sequence[ChannelSnapshot] | None
+    tree: TreeNode | None = None
+    counts: Sequence[RoleCount] | None = None
 
 
 def render(view: View) -> bytes:
@@ -43,7 +46,7 @@ class _NodeCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         view = self._view
-        complete = None not in (view.report, view.clinics, view.channels)
+        complete = None not in (view.report, view.clinics, view.channels, view.tree, view.counts)
         yield GaugeMetricFamily("plantao_scrape_success", "1 if every part answered this scrape", value=float(complete))
         if view.report is not None:
             yield from _of_node(view.report)
@@ -51,6 +54,11 @@ class _NodeCollector(Collector):
             yield GaugeMetricFamily("plantao_clinics", "Registered clinics", value=len(view.clinics))
         if view.channels is not None:
             yield from _of_channels(view.channels)
+        clinics = None if view.clinics is None else {snapshot.id for snapshot in view.clinics}
+        if view.counts is not None:
+            yield from supervision.counted(view.counts, clinics)
+        if view.tree is not None:
+            yield from supervision.alive(view.tree, clinics or set())
 
 
 def _of_node(report: HealthReport) -> Iterator[Metric]:

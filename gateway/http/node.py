@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
@@ -55,8 +56,16 @@ class NodeRoutes:
     async def scrape(self, request: web.Request) -> web.Response:
         """Prometheus text; also 200 when parts do not answer, which ``plantao_scrape_success`` then says."""
         view = await self._view(request)
-        text = await asyncio.get_running_loop().run_in_executor(self._executor, metrics.render, view)
+        text = await asyncio.get_running_loop().run_in_executor(self._executor, self._render, view)
         return web.Response(body=text, headers={"Content-Type": metrics.CONTENT_TYPE})
+
+    def _render(self, view: metrics.View) -> bytes:
+        try:
+            tree = self._health.tree()
+        except PlantaoError as error:
+            log.warning("the tree could not be seen by a scrape: %s", error)
+            tree = None
+        return metrics.render(replace(view, tree=tree, counts=self._health.counts()))
 
     async def _view(self, request: web.Request) -> metrics.View:
         deadline = request.app[VIEW_DEADLINE_S]

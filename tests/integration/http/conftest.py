@@ -1,16 +1,22 @@
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
 import pytest
+from typer.testing import CliRunner, Result
 
+from config.cli.app import app
 from gateway.http.app import HttpLimits
 from gateway.http.auth import ensure_admin_key
 from gateway.http.server import AdminServer
 from protocol.channel import ChannelState
 from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations
+
+Plantao = Callable[..., Awaitable[Result]]
 
 LIMITS = HttpLimits(body_bytes=4096, connections=8, idle_s=0.4, body_s=0.2, request_s=0.6, pair_s=0.6, view_s=0.2)
 """Short enough that a test of each takes a moment."""
@@ -49,6 +55,24 @@ async def server(operations: FakeOperations, health: FakeHealth, key_file: Path)
 def key(server: AdminServer, key_file: Path) -> str:
     """The key of the running server, as an operator reads it."""
     return key_file.read_text().strip()
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("PLANTAO_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def plantao(server: AdminServer, key: str, tmp_path: Path) -> Plantao:
+    """Runs a command against the served node, in a thread of its own since it blocks."""
+    (tmp_path / "node.json").write_text(json.dumps({"http": server.url, "pid": os.getpid()}))
+
+    async def run(*arguments: str) -> Result:
+        environment = {"PLANTAO_DATA": str(tmp_path)}
+        return await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=environment)
+
+    return run
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
-import asyncio
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +13,8 @@ from gateway.http.server import AdminServer
 from protocol.channel import ChannelState
 from protocol.errors import BusUnavailableError
 from protocol.subjects import Priority
+from tests.integration.http.conftest import Plantao
 from tests.unit.gateway.http.fake_node import FakeOperations
-
-Plantao = Callable[..., Awaitable[Result]]
-
-
-@pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("PLANTAO_")]:
-        monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def plantao(server: AdminServer, key: str, tmp_path: Path) -> Plantao:
-    """Runs a command against the served node, in a thread of its own since it blocks."""
-    (tmp_path / "node.json").write_text(json.dumps({"http": server.url, "pid": os.getpid()}))
-
-    async def run(*arguments: str) -> Result:
-        environment = {"PLANTAO_DATA": str(tmp_path)}
-        return await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=environment)
-
-    return run
 
 
 def said(result: Result) -> Any:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from actors import desk as desk_module
+from actors.board import Board
+from actors.desk import Desk
 from protocol import port as p
-from protocol.channel import ChannelState, ClinicState, PairingCode, QrCode, WantedState
+from protocol.channel import ChannelState, ClinicSnapshot, ClinicState, PairingCode, QrCode, WantedState
 from protocol.errors import (
     AlreadyExistsError,
     BusUnavailableError,
@@ -21,9 +23,13 @@ from protocol.errors import (
     UnavailableError,
 )
 from protocol.subjects import Priority
+from supervisor.names import Names
+from tests.fakes.bell import Bell
 from tests.fakes.memory_bus import body_of
+from tests.fakes.memory_node import MemoryBus
+from tests.fakes.memory_registry import MemoryRegistry
 from tests.fakes.scripted_port import UP, silent
-from tests.unit.actors.node import Node
+from tests.unit.actors.node import Node, clinic_record
 from tests.unit.actors.node import node as make_node
 
 S, C = ChannelState, ClinicState
@@ -106,6 +112,27 @@ async def test_a_clinic_counts_its_channels_by_state_and_says_if_one_needs_atten
     clinic = await paired.desk.clinic("acme")
     assert (clinic.state, clinic.channels) == (C.DEGRADED, {"error": 1})
     assert clinic.reason == "1 of 1 channels need attention"
+
+
+async def test_a_release_is_answered_when_the_clinic_is_no_longer_shown_as_quarantined(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    board, released = Board(), asyncio.Event()
+    desk = Desk(board, Names(), MemoryRegistry(Bell()), MemoryBus(Bell()), most_channels=3)
+
+    async def release(*_: object) -> None:
+        released.set()
+
+    monkeypatch.setattr(desk, "_release", release)
+    board.put_clinic(ClinicSnapshot.of(clinic_record("acme"), C.QUARANTINED, "why"))
+    answer = asyncio.create_task(desk.release_clinic("acme"))
+    await released.wait()
+    await asyncio.sleep(0)
+    assert not answer.done()
+
+    board.put_clinic(ClinicSnapshot.of(clinic_record("acme"), C.RUNNING, ""))
+
+    assert (await answer).state is C.RUNNING
 
 
 # -- channels --

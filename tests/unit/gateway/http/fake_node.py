@@ -1,6 +1,7 @@
 """A node without a node: ``Operations`` and ``Health`` over dictionaries, that fail and hang when told to."""
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.http.health import HealthReport, Part
+from gateway.http.health import HealthReport, Part, RoleCount, TreeNode
 from protocol.channel import (
     Breaker,
     ChannelSnapshot,
@@ -21,7 +22,7 @@ from protocol.channel import (
     WantedState,
 )
 from protocol.commands import parse
-from protocol.errors import AlreadyExistsError, NotFoundError
+from protocol.errors import AlreadyExistsError, ConflictError, NotFoundError, UnavailableError
 from protocol.subjects import Priority
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -40,11 +41,51 @@ def channel_snapshot(clinic: str, channel: str, **changes: Any) -> ChannelSnapsh
     return msgspec.structs.replace(fresh, **changes)
 
 
+def tree_node(kind: str, *children: TreeNode, id: str | None = None, **changes: Any) -> TreeNode:
+    """A node of the tree that is up, with ``changes``; a supervisor if it has children."""
+    fields: dict[str, Any] = {"type": "supervisor" if children else "worker", "phase": "up"}
+    return TreeNode(id=id or kind, kind=kind, children=children, **{**fields, **changes})
+
+
+def channel_node(id: str, state: ChannelState, pid: int | None = None, **changes: Any) -> TreeNode:
+    """A channel, with its port if there is a ``pid``."""
+    port = [] if pid is None else [tree_node("port", type="port", facts={"pid": pid})]
+    return tree_node("channel", *port, id=id, **{"type": "worker", "facts": {"state": state.value}, **changes})
+
+
+def clinic_node(id: str, *channels: TreeNode, **changes: Any) -> TreeNode:
+    """A clinic with its channels."""
+    parts = (tree_node("account"), tree_node("channels", *channels, type="supervisor"), tree_node("reconciler"))
+    return tree_node("clinic", *parts, id=id, **changes)
+
+
+TREE = tree_node(
+    "root",
+    tree_node("loop"),
+    tree_node("processes", tree_node("broker", facts={"pid": 11}), tree_node("nursery", facts={"pid": 12})),
+    tree_node("store"),
+    tree_node("bus"),
+    tree_node(
+        "clinics",
+        clinic_node(
+            "acme",
+            channel_node("back", ChannelState.QR_REQUIRED, 21),
+            channel_node("front", ChannelState.CONNECTED, 22, handled=100, inbox=3),
+        ),
+        clinic_node("bela", channel_node("front", ChannelState.CONNECTED, 23)),
+    ),
+    tree_node("registrar"),
+    tree_node("admin"),
+    facts={"version": "1.2.3", "uptime_s": 42.0, "restarts": 7},
+)
+
+
 @dataclass
 class FakeOperations:
     """``failing`` maps a method's name to what it raises; the methods in ``hanging`` wait for ever.
 
-    With ``scanned_by``, that phone accepts each pairing code as soon as it has been asked for.
+    With ``scanned_by``, that phone accepts each pairing code as soon as it has been asked for. ``quarantined`` are the
+    clinics that are, with the reason.
     """
 
     names: dict[str, str] = field(default_factory=dict)
@@ -54,6 +95,7 @@ class FakeOperations:
     asked: list[tuple[str, ...]] = field(default_factory=list)
     failing: dict[str, Exception] = field(default_factory=dict)
     scanned_by: str | None = None
+    quarantined: dict[str, str] = field(default_factory=dict)
     hanging: set[str] = field(default_factory=set)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -86,6 +128,10 @@ class FakeOperations:
 
     async def release_clinic(self, clinic: str) -> ClinicSnapshot:
         await self._enter("release_clinic", clinic)
+        if clinic not in self.quarantined:
+            self._clinic(clinic)
+            raise ConflictError(f"clinic {clinic} is running: only a quarantined one can be released")
+        del self.quarantined[clinic]
         return self._clinic(clinic)
 
     async def channels(self, clinic: str | None = None) -> Sequence[ChannelSnapshot]:
@@ -175,8 +221,9 @@ class FakeOperations:
             raise NotFoundError(f"clinic {id}")
         count = Counter(str(found.state) for (clinic, _), found in self.found.items() if clinic == id)
         return ClinicSnapshot(
-            id=id, name=self.names[id], timezone="America/Sao_Paulo", state=ClinicState.RUNNING, reason="",
-            channels=dict(count), created_at=NOW,
+            id=id, name=self.names[id], timezone="America/Sao_Paulo",
+            state=ClinicState.QUARANTINED if id in self.quarantined else ClinicState.RUNNING,
+            reason=self.quarantined.get(id, ""), channels=dict(count), created_at=NOW,
         )  # fmt: skip
 
     def _channel(self, clinic: str, channel: str) -> ChannelSnapshot:
@@ -193,10 +240,15 @@ class FakeOperations:
 
 @dataclass
 class FakeHealth:
-    """Well, but for ``broken`` parts, or hanging."""
+    """Well, but for ``broken`` parts, or hanging; ``root`` is its tree (None: none yet), ``counted`` its
+    counts, ``walked_by`` the threads that asked for the tree.
+    """
 
     broken: dict[str, str] = field(default_factory=dict)
     hanging: bool = False
+    root: TreeNode | None = field(default_factory=lambda: TREE)
+    counted: list[RoleCount] = field(default_factory=list)
+    walked_by: list[str] = field(default_factory=list)
 
     async def report(self) -> HealthReport:
         if self.hanging:
@@ -206,3 +258,12 @@ class FakeHealth:
             for name in ("store", "bus", "broker", "nursery")
         }
         return HealthReport(version="1.2.3", uptime_s=42.0, memory_bytes=1000, disk_free_bytes=2000, **parts)
+
+    def tree(self) -> TreeNode:
+        self.walked_by.append(threading.current_thread().name)
+        if self.root is None:
+            raise UnavailableError("the node is starting or ending")
+        return self.root
+
+    def counts(self) -> list[RoleCount]:
+        return self.counted

@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.http.metrics import View, render
 from protocol.channel import Breaker, ChannelState
-from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations, channel_snapshot
+from tests.unit.gateway.http.fake_node import TREE, FakeHealth, FakeOperations, channel_snapshot
 
 
 def view() -> View:
@@ -19,6 +19,8 @@ def view() -> View:
             report=await FakeHealth({"bus": "away"}).report(),
             clinics=await operations.clinics(),
             channels=await operations.channels(),
+            tree=TREE,
+            counts=[],
         )
 
     return asyncio.run(ask())

@@ -1,0 +1,75 @@
+"""``plantao top``: the tree of a running node, again and again."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from typing import Annotated, Final
+
+import typer
+
+from config.cli.asking import Asking
+from config.cli.output import console
+from config.cli.top_frame import Frame, Watch, cut
+
+INTERVAL_S: Final = 1.0
+
+Show = Callable[[Frame], None]
+
+
+def top(
+    asking: Asking,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            "--interval",
+            metavar="SECONDS",
+            min=0.1,
+            max=3600.0,
+            help="Look again so often, also if this is no terminal.",
+        ),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,
+    trouble: Annotated[
+        bool, typer.Option("--trouble", help="A list instead of a tree: first what wants to be looked at.")
+    ] = False,
+    depth: Annotated[
+        int | None, typer.Option("--depth", metavar="LEVELS", min=0, max=99, help="So many levels below the root.")
+    ] = None,
+    clinic: Annotated[str | None, typer.Option("--clinic", metavar="CLINIC", help="Only this clinic.")] = None,
+) -> None:
+    """Watch the supervision tree: states, restarts, inboxes, rates.
+
+    Ctrl-C ends it. Without a terminal it looks once, unless --interval says how often.
+    """
+    live = not once and (interval is not None or sys.stdout.isatty())
+    watch = Watch()
+    with suppress(KeyboardInterrupt), _screen(asking, live, trouble, depth) as show:
+        while True:
+            show(watch.look(asking.node.get("tree", clinic=clinic), time.monotonic()))
+            if not live:
+                return
+            time.sleep(interval or INTERVAL_S)
+
+
+@contextmanager
+def _screen(asking: Asking, live: bool, trouble: bool, depth: int | None) -> Iterator[Show]:
+    """What shows frames: JSON lines, a terminal that is drawn over, or picture below picture."""
+    if asking.out.as_json:
+        yield lambda frame: asking.out.json({**asdict(frame.summary), "tree": cut(frame.tree, depth)})
+        return
+    from config.cli.top_view import picture
+
+    terminal = console()
+    if not (live and terminal.is_terminal):
+        yield lambda frame: terminal.print(picture(frame, width=terminal.width, trouble=trouble, depth=depth))
+        return
+    from rich.live import Live
+
+    def draw(frame: Frame) -> None:
+        width, height = terminal.size
+        screen.update(picture(frame, width=width, height=height, trouble=trouble, depth=depth), refresh=True)
+
+    with Live(console=terminal, screen=True, auto_refresh=False) as screen:
+        yield draw

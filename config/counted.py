@@ -1,0 +1,44 @@
+"""Ports in the tally of the tree: they are nobody's children there, since only their channels know when to open one."""
+
+from collections.abc import Callable
+from typing import Final
+
+from protocol.errors import PortGoneError
+from protocol.interfaces import Port, PortOpener
+from protocol.port import PortEvent, PortExited, PortSpec
+from supervisor.reasons import Crash, ExitReason, Shutdown
+from supervisor.tally import Role, Tally
+
+PORT: Final = "port"
+
+
+class CountedOpener:
+    """A ``PortOpener`` in front of another that counts. A port that was not asked to end has crashed, whatever it was
+    that ended it; a restart is one that is not the first of its channel's actor."""
+
+    def __init__(self, opener: PortOpener, tally: Tally) -> None:
+        self._opener = opener
+        self._tally = tally
+
+    async def open(self, spec: PortSpec, deliver: Callable[[PortEvent], None]) -> Port:
+        """See ``PortOpener``."""
+        role = Role(PORT, spec.clinic)
+        ended = False
+
+        def end(reason: ExitReason) -> None:
+            nonlocal ended
+            if not ended:
+                ended = True
+                self._tally.exited(role, reason)
+
+        def delivered(event: PortEvent) -> None:
+            if isinstance(event, PortExited):
+                end(Shutdown() if event.expected else Crash(PortGoneError(event.reason)))
+            deliver(event)
+
+        self._tally.started(role, again=spec.incarnation > 1)
+        try:
+            return await self._opener.open(spec, delivered)
+        except BaseException as error:
+            end(Crash(error))
+            raise
