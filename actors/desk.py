@@ -39,8 +39,8 @@ from protocol.ids import Address, check_name
 from protocol.interfaces import Bus, Registry
 from protocol.subjects import Priority
 from supervisor.actor import NoAnswerError, ask
+from supervisor.api import Refused, RestartChild, Why
 from supervisor.names import Names
-from supervisor.state import Refused, RestartChild, Why
 
 T = TypeVar("T")
 ASK_TIMEOUT_S: Final = 5.0

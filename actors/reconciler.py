@@ -28,12 +28,12 @@ from protocol.events import message_id
 from protocol.interfaces import Bus, ClinicBus, Failure, Loop, PortOpener, Publication, Store
 from protocol.subjects import EventKind
 from supervisor.actor import Actor, Link, tell
+from supervisor.api import Children, ChildView, Phase
 from supervisor.backoff import Backoff
 from supervisor.breaker import BreakerState
+from supervisor.client import remove_child, start_child, which_children
 from supervisor.names import Names
-from supervisor.shell import remove_child, start_child, which_children
 from supervisor.spec import ChildSpec
-from supervisor.state import Children, ChildView, Phase
 
 RECONCILE_S: Final = 30.0
 CLEAN_UP_PAUSE_S: Final = 5.0

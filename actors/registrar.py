@@ -15,11 +15,11 @@ from actors.reconciler import ClinicWanted, ReconcilerUp
 from protocol.channel import ChannelState, ClinicSnapshot, ClinicState
 from protocol.interfaces import Failure, Loop, Registry, Wanted
 from supervisor.actor import Actor, Link, tell
+from supervisor.api import Children, ChildView, Phase
+from supervisor.client import remove_child, start_child, which_children
 from supervisor.names import Names
 from supervisor.reasons import ExitReason
-from supervisor.shell import remove_child, start_child, which_children
 from supervisor.spec import ChildSpec
-from supervisor.state import Children, ChildView, Phase
 
 ONE_DAY_S: Final = 86_400.0
 PAUSE_S: Final = 1.0

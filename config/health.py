@@ -13,9 +13,9 @@ from config import live_tree
 from gateway.http.health import HealthReport, Part, RoleCount, TreeNode
 from gateway.nats.bus import NatsBus
 from protocol.errors import UnavailableError
+from supervisor.api import Phase
 from supervisor.names import Names
 from supervisor.snapshot import Node, tree
-from supervisor.state import Phase
 from supervisor.tally import Tally
 
 ROOT: Final = "root"

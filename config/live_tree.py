@@ -5,8 +5,8 @@ from typing import Final
 
 from config.counted import PORT
 from gateway.http.health import RoleCount, TreeNode
+from supervisor.api import Phase
 from supervisor.snapshot import Node
-from supervisor.state import Phase
 from supervisor.tally import Tally
 
 _PORT_PID: Final = "port"

@@ -14,12 +14,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from supervisor.reasons import ExitReason, FailedToStartChild, Shutdown, is_normal
+from supervisor import restarts
+from supervisor.api import Answer, Done, Ended, Phase, Refused, Request, Why
+from supervisor.reasons import ExitReason, FailedToStartChild, Shutdown
 from supervisor.requests import consider, subject
-from supervisor.spec import ABANDON, AutoShutdown, ChildSpec, Flags, Restart, Strategy
+from supervisor.restarts import Verdict
+from supervisor.spec import ABANDON, ChildSpec, Flags, Restart, Strategy
 from supervisor.state import (
-    ABSENT,
-    Answer,
     Asked,
     Begin,
     Boot,
@@ -28,10 +29,8 @@ from supervisor.state import (
     Count,
     Defer,
     DelayRestart,
-    Done,
     Effect,
     End,
-    Ended,
     Event,
     Exit,
     Exited,
@@ -39,10 +38,7 @@ from supervisor.state import (
     KillChild,
     Launch,
     Park,
-    Phase,
-    Refused,
     Reply,
-    Request,
     RestartDue,
     Revive,
     Serve,
@@ -52,7 +48,6 @@ from supervisor.state import (
     Stop,
     TimedOut,
     TryAgain,
-    Why,
     Work,
 )
 
@@ -336,75 +331,40 @@ class _Step:
         return False
 
     def child_ended(self, child: Child, reason: ExitReason) -> None:
-        match child.spec.restart:
-            case Restart.PERMANENT:
-                self.restart(child)
-            case Restart.TRANSIENT if not is_normal(reason):
-                self.restart(child)
-            case Restart.TRANSIENT | Restart.TEMPORARY:
-                self.rest(child)
-                self.auto_shutdown(child)
-            case _:
-                assert_never(child.spec.restart)
-
-    def auto_shutdown(self, ended: Child) -> None:
-        if not ended.spec.significant:
+        if restarts.wanted(child, reason):
+            self.restart(child)
             return
-        left = (c for c in self.state.children.values() if c.spec.significant and c.phase not in ABSENT)
-        match self.state.flags.auto_shutdown:
-            case AutoShutdown.ANY_SIGNIFICANT:
-                self.end(Shutdown())
-            case AutoShutdown.ALL_SIGNIFICANT if not any(left):
-                self.end(Shutdown())
-            case AutoShutdown.ALL_SIGNIFICANT | AutoShutdown.NEVER:
-                pass
-            case _:
-                assert_never(self.state.flags.auto_shutdown)
+        self.rest(child)
+        if restarts.ends_supervisor(self.state, child):
+            self.end(Shutdown())
 
     # -- restarting --
 
     def restart(self, child: Child) -> None:
-        """Restart it now, or as its extensions say; or give up."""
-        spec = child.spec
-        child = replace(child, restarts=child.restarts + 1)
-        if spec.quarantine is not None:
-            recent = _within(child.recent, spec.quarantine.period_s, self.now)
-            if len(recent) > spec.quarantine.restarts:
-                self.put(replace(child, phase=Phase.QUARANTINED, recent=(), attempt=0, restarts=child.restarts - 1))
-                self.effects.append(Park(spec, child.incarnation))
-                return
-            child = replace(child, recent=recent)
-        if spec.backoff is not None:
-            well = child.phase is Phase.UP and spec.backoff.stable(self.now - child.up_since)
-            child = self.put(replace(child, phase=Phase.WAITING, attempt=1 if well else child.attempt + 1))
-            self.effects.append(DelayRestart(spec, child.incarnation, child.attempt))
-            return
-        if not spec.persists:
-            recent = _within(self.state.restarts, self.state.flags.period_s, self.now)
-            self.state = replace(self.state, restarts=recent)
-            if len(recent) > self.state.flags.intensity:
+        judged = restarts.judge(self.state, child, self.now)
+        self.state = judged.state
+        child = self.put(judged.child)
+        match judged.verdict:
+            case Verdict.NOW:
+                self.revive(child)
+            case Verdict.LATER:
+                self.effects.append(DelayRestart(child.spec, child.incarnation, child.attempt))
+            case Verdict.PARKED:
+                self.effects.append(Park(child.spec, child.incarnation))
+            case Verdict.TOO_MANY:
                 self.rest(child)
                 self.end(Shutdown())
-                return
-        self.revive(child)
+            case _:
+                assert_never(judged.verdict)
 
     def restart_due(self, child: Child) -> None:
         if child.phase in (Phase.WAITING, Phase.QUARANTINED):
             self.revive(child)
 
     def revive(self, child: Child) -> None:
-        first = child.spec.id
         self.put(replace(child, phase=Phase.DOWN))
-        everyone = tuple(self.state.children)
-        match self.state.flags.strategy:
-            case Strategy.ONE_FOR_ONE | Strategy.DYNAMIC:
-                group: tuple[str, ...] = (first,)
-            case Strategy.ONE_FOR_ALL:
-                group = everyone
-            case Strategy.REST_FOR_ONE:
-                group = everyone[everyone.index(first) :]
-            case _:
-                assert_never(self.state.flags.strategy)
+        first = child.spec.id
+        group = restarts.group(self.state, first)
         others = tuple(other for other in reversed(group) if other != first)
         self.work(Work(goal=Revive(first), stop=others, start=group))
 
@@ -423,11 +383,6 @@ class _Step:
 
 def _is_starting(child: Child) -> bool:
     return child.phase is Phase.STARTING
-
-
-def _within(times: tuple[float, ...], period_s: float, now: float) -> tuple[float, ...]:
-    """``now``, and those of ``times`` that are at most ``period_s`` old."""
-    return (*(time for time in times if now - time <= period_s), now)
 
 
 def _subject(event: Event) -> str | None:

@@ -5,15 +5,12 @@ from typing import Any, assert_never
 
 from pykka import ActorRef
 
-from supervisor.spec import ChildSpec, SpecError, Strategy, check_child_spec
-from supervisor.state import (
+from supervisor.api import (
     ABSENT,
     TO_COME,
     Answer,
-    Child,
     Children,
     ChildView,
-    Count,
     CountChildren,
     DeleteChild,
     Done,
@@ -22,15 +19,14 @@ from supervisor.state import (
     Refused,
     Request,
     RestartChild,
-    Serve,
     SpecOf,
     StartChild,
-    State,
     TerminateChild,
     WhichChildren,
     Why,
-    Work,
 )
+from supervisor.spec import ChildSpec, SpecError, Strategy, check_child_spec
+from supervisor.state import Child, Count, Serve, State, Work
 
 
 def consider(state: State, request: Request, to: object) -> tuple[State, Answer | Count | Work]:

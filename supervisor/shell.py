@@ -10,67 +10,58 @@ import structlog
 from pykka import ActorRef
 
 from supervisor import core
-from supervisor.actor import Actor, Call, Link, NoAnswerError, ShutDown, kill, of, tell
+from supervisor.actor import Actor, Link, NoAnswerError, ShutDown, kill, of, tell
+from supervisor.api import (
+    Answer,
+    Children,
+    ChildView,
+    CountChildren,
+    Counts,
+    DeleteChild,
+    Done,
+    Ended,
+    GetChildSpec,
+    Phase,
+    Process,
+    Refused,
+    RestartChild,
+    StartChild,
+    TerminateChild,
+    WhichChildren,
+)
 from supervisor.names import Name
 from supervisor.reasons import Crash, ExitReason, Killed, Normal
 from supervisor.requests import view
 from supervisor.spec import INFINITY, ChildSpec, ChildType, Flags, Kill, SpecError, check_flags, check_start_specs
 from supervisor.state import (
-    Answer,
     Asked,
     Begin,
     Booted,
-    Children,
-    ChildView,
     Count,
-    CountChildren,
-    Counts,
     Defer,
     DelayRestart,
-    DeleteChild,
-    Done,
     Effect,
-    Ended,
     Event,
     Exit,
     Exited,
-    GetChildSpec,
     Ignored,
     KillChild,
     Launch,
     Park,
-    Phase,
-    Process,
-    Refused,
     Reply,
-    RestartChild,
     RestartDue,
     SignalShutdown,
-    StartChild,
     Started,
     State,
     Stop,
-    TerminateChild,
     TimedOut,
     TryAgain,
-    WhichChildren,
 )
 from supervisor.tally import Tally
 
 HANG_CHECK_S: Final = 1.0
 
 log = structlog.get_logger(__name__)
-
-Child = str | ActorRef[Any]
-
-
-Told = Callable[[Any], None]
-"""Takes an ``Answer``, or a NoAnswerError, in the supervisor's thread (or the caller's, if the supervisor has ended);
-must not block."""
-
-
-def unheard(_answer: Any) -> None:
-    """For who does not wait for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +94,7 @@ class Supervisor(Actor):
         flags: Flags = Flags(),  # noqa: B008 - frozen
         registered: Name | None = None,
         clock: Callable[[], float] = time.monotonic,
-        on_quarantine: Callable[[str], None] = unheard,
+        on_quarantine: Callable[[str], None] = lambda _: None,
         tally: Tally | None = None,
     ) -> None:
         super().__init__(link, registered)
@@ -351,53 +342,3 @@ class Supervisor(Actor):
                 if ref == target:
                     return Process(child, incarnation, ref.is_alive())
         return Process(None, 0, target.is_alive())
-
-
-def start_child(supervisor: ActorRef[Any], spec: ChildSpec, told: Told = unheard) -> None:
-    """Have ``supervisor`` start one more child; ``Done`` or ``Refused``. As all of these, callable from any thread."""
-    _call(supervisor, StartChild(spec), told)
-
-
-def start_instance(supervisor: ActorRef[Any], *args: object, told: Told = unheard) -> None:
-    """Have a dynamic ``supervisor`` start an instance of its template with ``args``; ``Done`` or ``Refused``."""
-    _call(supervisor, StartChild(args=args), told)
-
-
-def terminate_child(supervisor: ActorRef[Any], child: Child, told: Told = unheard) -> None:
-    """Have it stop a child (below a dynamic one: by its ref) without restarting it; ``Done`` or ``Refused``."""
-    _call(supervisor, TerminateChild(child), told)
-
-
-def restart_child(supervisor: ActorRef[Any], id: str, told: Told = unheard) -> None:
-    """Have it start a child that is down, or in quarantine; ``Done`` or ``Refused``."""
-    _call(supervisor, RestartChild(id), told)
-
-
-def delete_child(supervisor: ActorRef[Any], id: str, told: Told = unheard) -> None:
-    """Have it forget a child that is down; ``Done`` or ``Refused``."""
-    _call(supervisor, DeleteChild(id), told)
-
-
-def remove_child(supervisor: ActorRef[Any], id: str, told: Told = unheard) -> None:
-    """Have it stop a child and forget it: ``terminate_child``, then ``delete_child``, whose answer it is."""
-    terminate_child(supervisor, id, lambda _: delete_child(supervisor, id, told))
-
-
-def get_childspec(supervisor: ActorRef[Any], child: Child, told: Told) -> None:
-    """The spec of a child; ``SpecOf`` or ``Refused``."""
-    _call(supervisor, GetChildSpec(child), told)
-
-
-def which_children(supervisor: ActorRef[Any], told: Told) -> None:
-    """All children; ``Children``, in their turn among what it has to do (``snapshot`` waits for nothing)."""
-    _call(supervisor, WhichChildren(), told)
-
-
-def count_children(supervisor: ActorRef[Any], told: Told) -> None:
-    """How many children there are; ``Counts``."""
-    _call(supervisor, CountChildren(), told)
-
-
-def _call(supervisor: ActorRef[Any], request: object, told: Told) -> None:
-    if not tell(supervisor, Call(request, told)):
-        told(NoAnswerError("the supervisor has ended"))

@@ -7,9 +7,9 @@ from typing import Any
 from pykka import ActorRef
 
 from supervisor.actor import of
+from supervisor.api import ChildView, Phase
 from supervisor.shell import Supervisor
 from supervisor.spec import INFINITY, ChildType
-from supervisor.state import ChildView, Phase
 from supervisor.tally import Role
 
 

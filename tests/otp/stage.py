@@ -10,9 +10,8 @@ from typing import Any
 from pykka import ActorRef
 
 from supervisor.actor import Call, Link, ShutDown, kill, monitor, of, tell
-from supervisor.reasons import ExitReason
-from supervisor.shell import (
-    Supervisor,
+from supervisor.api import Phase
+from supervisor.client import (
     count_children,
     delete_child,
     get_childspec,
@@ -22,8 +21,9 @@ from supervisor.shell import (
     terminate_child,
     which_children,
 )
+from supervisor.reasons import ExitReason
+from supervisor.shell import Supervisor
 from supervisor.spec import ChildSpec
-from supervisor.state import Phase
 from tests.otp.actors import EndYourself, Record, Watched, Worker, label
 from tests.otp.wording import Json, children, counts, exit_reason, flags, result, spec_fields, start_link_error
 

@@ -6,20 +6,9 @@ from typing import Any
 from pykka import ActorRef
 
 from supervisor.actor import NoAnswerError
+from supervisor.api import TO_COME, Answer, Children, ChildView, Counts, Done, Phase, Refused, SpecOf, Why
 from supervisor.reasons import Crash, ExitReason, FailedToStartChild, Killed, Normal, Shutdown
 from supervisor.spec import ABANDON, INFINITY, AutoShutdown, ChildSpec, ChildType, Flags, Restart, SpecError, Strategy
-from supervisor.state import (
-    TO_COME,
-    Answer,
-    Children,
-    ChildView,
-    Counts,
-    Done,
-    Phase,
-    Refused,
-    SpecOf,
-    Why,
-)
 
 Json = dict[str, Any]
 

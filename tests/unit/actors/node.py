@@ -21,11 +21,11 @@ from config import tree
 from config.tree import Supervision
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
 from supervisor.actor import Link, ShutDown, tell
+from supervisor.api import Phase
 from supervisor.names import Names
 from supervisor.shell import Supervisor
 from supervisor.snapshot import tree as tree_of
 from supervisor.spec import ChildSpec, Flags, Quarantine, Stagger
-from supervisor.state import Phase
 from tests.fakes.bell import Bell
 from tests.fakes.memory_node import MemoryBus, MemoryStore
 from tests.fakes.memory_registry import MemoryRegistry

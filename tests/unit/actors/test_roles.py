@@ -8,9 +8,9 @@ import pytest
 
 from actors.account import Account
 from protocol.channel import ChannelState, ClinicState
+from supervisor.api import Phase
 from supervisor.snapshot import Node as TreeNode
 from supervisor.snapshot import tree
-from supervisor.state import Phase
 from supervisor.tally import Ending, Role, Tally
 from tests.fakes.scripted_port import UP
 from tests.unit.actors.node import Node

@@ -2,23 +2,19 @@
 
 from typing import Any
 
+from supervisor.api import Children, Done, Ended, Refused, SpecOf
 from supervisor.state import (
     Booted,
-    Children,
     Count,
     Defer,
     DelayRestart,
-    Done,
     Effect,
-    Ended,
     Exit,
     KillChild,
     Launch,
     Park,
-    Refused,
     Reply,
     SignalShutdown,
-    SpecOf,
 )
 from tests.unit.supervisor.otp_parts import Deed
 

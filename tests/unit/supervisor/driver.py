@@ -6,23 +6,10 @@ from pykka import ActorRef
 
 from supervisor import core
 from supervisor.actor import Link
+from supervisor.api import Answer, Phase, Request, StartChild
 from supervisor.reasons import Crash, ExitReason, Killed, Normal, Shutdown
 from supervisor.spec import ChildSpec, Flags
-from supervisor.state import (
-    Answer,
-    Asked,
-    Begin,
-    Booted,
-    Effect,
-    Event,
-    Exited,
-    Launch,
-    Phase,
-    Reply,
-    Request,
-    StartChild,
-    Started,
-)
+from supervisor.state import Asked, Begin, Booted, Effect, Event, Exited, Launch, Reply, Started
 
 BOOM = Crash(RuntimeError("boom"))
 REASONS: tuple[ExitReason, ...] = (Normal(), Shutdown(), Shutdown("more"), Killed("hung"), BOOM)

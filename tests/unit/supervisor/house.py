@@ -9,10 +9,11 @@ from typing import Any
 from pykka import ActorRef
 
 from supervisor.actor import Actor, ShutDown, kill, tell
+from supervisor.api import Children, ChildView, Counts
+from supervisor.client import count_children, which_children
 from supervisor.reasons import ExitReason, Normal, Shutdown
-from supervisor.shell import Supervisor, count_children, which_children
+from supervisor.shell import Supervisor
 from supervisor.spec import ChildSpec, Flags
-from supervisor.state import Children, ChildView, Counts
 from tests.fakes.parent import Parent, Starts, taken
 from tests.fakes.steady_child import SteadyChild, Story
 from tests.fakes.stuck_child import Trap

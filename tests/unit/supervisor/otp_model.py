@@ -7,28 +7,19 @@ core remembers in values what it waits for, a task here is a generator that bloc
 from collections.abc import Generator, Iterable
 from typing import Any
 
-from supervisor.reasons import ExitReason, FailedToStartChild, Normal, Shutdown
-from supervisor.spec import ABANDON, AutoShutdown, ChildSpec, Flags, Restart, Strategy
-from supervisor.state import (
-    Asked,
-    Begin,
+from supervisor.api import (
     CountChildren,
     DeleteChild,
-    Event,
-    Exited,
     GetChildSpec,
-    Ignored,
     Process,
     RestartChild,
-    RestartDue,
     StartChild,
-    Started,
-    Stop,
     TerminateChild,
-    TimedOut,
-    TryAgain,
     WhichChildren,
 )
+from supervisor.reasons import ExitReason, FailedToStartChild, Normal, Shutdown
+from supervisor.spec import ABANDON, AutoShutdown, ChildSpec, Flags, Restart, Strategy
+from supervisor.state import Asked, Begin, Event, Exited, Ignored, RestartDue, Started, Stop, TimedOut, TryAgain
 from tests.unit.supervisor.otp_parts import Deed, Kid, Over, Steps, Task, Wanted, fields, named
 
 

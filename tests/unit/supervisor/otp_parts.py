@@ -4,20 +4,10 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
+from supervisor.api import DeleteChild, GetChildSpec, Process, RestartChild, StartChild, TerminateChild
 from supervisor.reasons import ExitReason
 from supervisor.spec import ChildSpec, Restart
-from supervisor.state import (
-    Asked,
-    Begin,
-    DeleteChild,
-    Event,
-    GetChildSpec,
-    Process,
-    RestartChild,
-    StartChild,
-    Stop,
-    TerminateChild,
-)
+from supervisor.state import Asked, Begin, Event, Stop
 
 Deed = tuple[Any, ...]
 Wanted = Callable[[Event], bool]

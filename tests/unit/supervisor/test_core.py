@@ -2,6 +2,7 @@
 
 import pytest
 
+from supervisor.api import Phase
 from supervisor.reasons import Crash, ExitReason, FailedToStartChild, Killed, Normal, Shutdown
 from supervisor.spec import ABANDON, INFINITY, AutoShutdown, ChildType, Restart, Strategy
 from supervisor.state import (
@@ -15,7 +16,6 @@ from supervisor.state import (
     Ignored,
     KillChild,
     Launch,
-    Phase,
     RestartDue,
     SignalShutdown,
     Started,

@@ -2,29 +2,11 @@
 
 import pytest
 
+from supervisor.api import DeleteChild, Done, Phase, Refused, RestartChild, StartChild, TerminateChild, Why
 from supervisor.backoff import Backoff
 from supervisor.reasons import FailedToStartChild, Normal, Shutdown
 from supervisor.spec import ABANDON, AutoShutdown, Quarantine, Restart, Strategy
-from supervisor.state import (
-    Defer,
-    DelayRestart,
-    DeleteChild,
-    Done,
-    Exit,
-    Launch,
-    Park,
-    Phase,
-    Refused,
-    Reply,
-    RestartChild,
-    RestartDue,
-    SignalShutdown,
-    StartChild,
-    Stop,
-    TerminateChild,
-    TryAgain,
-    Why,
-)
+from supervisor.state import Defer, DelayRestart, Exit, Launch, Park, Reply, RestartDue, SignalShutdown, Stop, TryAgain
 from tests.unit.supervisor.driver import BOOM, Driver, spec
 
 BACKOFF = Backoff(base_s=1.0, cap_s=8.0, stable_s=30.0)

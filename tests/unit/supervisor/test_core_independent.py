@@ -2,28 +2,10 @@
 
 import pytest
 
+from supervisor.api import Children, Done, Phase, Refused, RestartChild, StartChild, TerminateChild, WhichChildren, Why
 from supervisor.reasons import FailedToStartChild, Shutdown
 from supervisor.spec import Restart, Stagger
-from supervisor.state import (
-    Booted,
-    Children,
-    Done,
-    Exit,
-    KillChild,
-    Launch,
-    Phase,
-    Refused,
-    Reply,
-    RestartChild,
-    SignalShutdown,
-    StartChild,
-    Started,
-    Stop,
-    TerminateChild,
-    TimedOut,
-    WhichChildren,
-    Why,
-)
+from supervisor.state import Booted, Exit, KillChild, Launch, Reply, SignalShutdown, Started, Stop, TimedOut
 from tests.unit.supervisor.driver import BOOM, Driver, spec
 
 

@@ -7,6 +7,16 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from supervisor import core
+from supervisor.api import (
+    CountChildren,
+    DeleteChild,
+    GetChildSpec,
+    Process,
+    RestartChild,
+    StartChild,
+    TerminateChild,
+    WhichChildren,
+)
 from supervisor.backoff import Backoff
 from supervisor.reasons import ExitReason, Shutdown
 from supervisor.spec import (
@@ -27,30 +37,22 @@ from supervisor.state import (
     Begin,
     Booted,
     Count,
-    CountChildren,
     Defer,
     DelayRestart,
-    DeleteChild,
     Effect,
     Event,
     Exit,
     Exited,
-    GetChildSpec,
     Ignored,
     KillChild,
     Launch,
     Park,
-    Process,
     Reply,
-    RestartChild,
     RestartDue,
     SignalShutdown,
-    StartChild,
     Started,
     Stop,
-    TerminateChild,
     TimedOut,
-    WhichChildren,
 )
 from tests.unit.supervisor.deeds import deed, sorted_out
 from tests.unit.supervisor.driver import BOOM, REASONS, never_started

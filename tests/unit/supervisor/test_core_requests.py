@@ -5,40 +5,42 @@ from typing import Any
 import pytest
 
 from supervisor.actor import Link
+from supervisor.api import (
+    Answer,
+    Children,
+    ChildView,
+    CountChildren,
+    DeleteChild,
+    Done,
+    Ended,
+    GetChildSpec,
+    Phase,
+    Process,
+    Refused,
+    Request,
+    RestartChild,
+    SpecOf,
+    StartChild,
+    TerminateChild,
+    WhichChildren,
+    Why,
+)
 from supervisor.backoff import Backoff
 from supervisor.reasons import Killed, Normal, Shutdown
 from supervisor.spec import ABANDON, ChildSpec, ChildType, Quarantine, Restart, SpecError, Strategy
 from supervisor.state import (
-    Answer,
-    Children,
-    ChildView,
     Count,
-    CountChildren,
     Defer,
-    DeleteChild,
-    Done,
-    Ended,
     Exit,
     Exited,
-    GetChildSpec,
     Ignored,
     KillChild,
     Launch,
-    Phase,
-    Process,
-    Refused,
     Reply,
-    Request,
-    RestartChild,
     SignalShutdown,
-    SpecOf,
-    StartChild,
     Stop,
-    TerminateChild,
     TimedOut,
     TryAgain,
-    WhichChildren,
-    Why,
 )
 from tests.unit.supervisor.driver import BOOM, Driver, spec
 

@@ -7,9 +7,8 @@ import pytest
 from pykka import ActorRef
 
 from supervisor.actor import Call, Link, NoAnswerError, ShutDown, ask, kill, monitor, tell
-from supervisor.reasons import Crash, FailedToStartChild, Killed, Normal, Shutdown
-from supervisor.shell import (
-    Supervisor,
+from supervisor.api import Counts, Done, Phase, Refused, SpecOf, Why
+from supervisor.client import (
     count_children,
     delete_child,
     get_childspec,
@@ -19,8 +18,9 @@ from supervisor.shell import (
     terminate_child,
     which_children,
 )
+from supervisor.reasons import Crash, FailedToStartChild, Killed, Normal, Shutdown
+from supervisor.shell import Supervisor
 from supervisor.spec import ABANDON, INFINITY, ChildSpec, ChildType, Flags, Restart, SpecError, Strategy
-from supervisor.state import Counts, Done, Phase, Refused, SpecOf, Why
 from tests.fakes.crashing_child import CrashingChild, Poke
 from tests.fakes.deaf_child import DeafChild
 from tests.fakes.parent import PATIENCE_S, Parent, Starts, until

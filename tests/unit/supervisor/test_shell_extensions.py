@@ -10,11 +10,12 @@ from pykka import ActorRef
 from structlog.testing import capture_logs
 
 from supervisor.actor import Link, ShutDown, monitor, of, tell
+from supervisor.api import Done, Phase, Refused, Why
 from supervisor.backoff import Backoff
+from supervisor.client import delete_child, restart_child, start_child, terminate_child
 from supervisor.reasons import ExitReason, Killed, Shutdown
-from supervisor.shell import Supervisor, delete_child, restart_child, start_child, terminate_child
+from supervisor.shell import Supervisor
 from supervisor.spec import ABANDON, Flags, Quarantine, Restart, Stagger
-from supervisor.state import Done, Phase, Refused, Why
 from tests.fakes.crashing_child import CrashingChild
 from tests.fakes.parent import PATIENCE_S, Parent, Starts, taken, until
 from tests.fakes.slow_child import ComeUp, SlowChild

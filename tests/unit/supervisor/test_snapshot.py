@@ -1,11 +1,12 @@
 from typing import Any
 
 from supervisor.actor import Actor, Call, kill, tell
+from supervisor.api import Phase
+from supervisor.client import start_child
 from supervisor.reasons import Normal
-from supervisor.shell import Supervisor, start_child
+from supervisor.shell import Supervisor
 from supervisor.snapshot import Node, tree
 from supervisor.spec import ChildType, Quarantine, Restart
-from supervisor.state import Phase
 from tests.fakes.parent import PATIENCE_S, Starts, until
 from tests.fakes.steady_child import Do
 from tests.fakes.stuck_child import Hang, StuckChild

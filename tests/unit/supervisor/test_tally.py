@@ -7,11 +7,12 @@ import pytest
 from pykka import ActorRef
 
 from supervisor.actor import Actor, Link, ShutDown, tell
+from supervisor.api import Done
+from supervisor.client import start_child, terminate_child, which_children
 from supervisor.reasons import Crash, ExitReason, Killed, Normal, Shutdown
-from supervisor.shell import Supervisor, start_child, terminate_child, which_children
+from supervisor.shell import Supervisor
 from supervisor.snapshot import tree
 from supervisor.spec import ChildSpec, Flags, Restart
-from supervisor.state import Done
 from supervisor.tally import Ending, Role, Tally, Totals
 from tests.fakes.parent import Parent
 
