@@ -131,7 +131,7 @@ class Actor(ThreadingActor):
         self.exit(reason)
 
     def cleanup(self, reason: ExitReason) -> None:
-        """The last thing an actor does, whatever the reason; not when it was killed."""
+        """The last thing an actor does, whatever the reason; not when it was killed, or is not to be (``ignore``)."""
 
     def given_up(self) -> None:
         """It is being killed: kill what it owns. In the killer's thread, while this actor's own may be anywhere; must

@@ -112,7 +112,7 @@ class ChildSpec:
 
     Extensions, each off by default: ``backoff`` delays restarts; ``quarantine`` parks the child instead of letting the
     supervisor give up (the restarts of a child with either count towards no intensity, and one that fails to start is
-    kept and started again); ``hang_s``: an actor that is at one message for more than so many seconds is killed, and
+    kept and started again, unless its supervisor begins with it: then neither starts); ``hang_s``: an actor that is at one message for more than so many seconds is killed, and
     restarted by its restart type; ``role``: under what it is counted, and what the snapshot says it is.
     """
 
@@ -155,7 +155,7 @@ def check_flags(flags: Flags) -> None:
     """Raises SpecError with OTP's codes; ``invalid_extension`` for what OTP does not have."""
     if not isinstance(flags.strategy, Strategy):
         raise SpecError("invalid_strategy", flags.strategy)
-    if not _is_number(flags.intensity) or flags.intensity < 0:
+    if not _is_number(flags.intensity) or isinstance(flags.intensity, float) or flags.intensity < 0:
         raise SpecError("invalid_intensity", flags.intensity)
     if not _is_number(flags.period_s) or flags.period_s <= 0:
         raise SpecError("invalid_period", flags.period_s)
@@ -189,8 +189,10 @@ def check_child_spec(spec: object, auto_shutdown: AutoShutdown) -> ChildSpec:
         raise SpecError("invalid_significant", spec.significant)
     if not isinstance(spec.type, ChildType):
         raise SpecError("invalid_child_type", spec.type)
-    if not isinstance(spec.patience, Kill) and (not _is_number(spec.patience) or spec.patience < 0):
+    if not isinstance(spec.patience, Kill) and not (_is_number(spec.patience) and spec.patience >= 0):
         raise SpecError("invalid_shutdown", spec.shutdown)
+    if spec.hang_s is not None and not (_is_number(spec.hang_s) and spec.hang_s > 0):
+        raise SpecError("invalid_extension", f"hang_s {spec.hang_s!r}")
     return spec
 
 

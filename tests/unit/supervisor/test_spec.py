@@ -129,6 +129,12 @@ def test_a_stagger_that_would_never_start_anybody_cannot_be(at_once: int) -> Non
         check_flags(Flags(independent=True, stagger=Stagger(at_once=at_once)))
 
 
+@pytest.mark.parametrize("hang_s", [0, -1.0, float("nan"), "soon"])
+def test_a_time_to_hang_that_is_none_cannot_be(hang_s: Any) -> None:
+    with pytest.raises(SpecError, match="invalid_extension"):
+        check_child_spec(spec("a", hang_s=hang_s), AutoShutdown.NEVER)
+
+
 @pytest.mark.parametrize("many", [0, 2])
 def test_a_dynamic_supervisor_has_exactly_one_template(many: int) -> None:
     with pytest.raises(SpecError, match="bad_start_spec"):
