@@ -111,9 +111,10 @@ class ChildSpec:
     5 for a worker and ``INFINITY`` for a supervisor. One that takes longer is killed as ``ABANDON`` says.
 
     Extensions, each off by default: ``backoff`` delays restarts; ``quarantine`` parks the child instead of letting the
-    supervisor give up (the restarts of a child with either count towards no intensity, and one that fails to start is
-    kept and started again, unless its supervisor begins with it: then neither starts); ``hang_s``: an actor that is at one message for more than so many seconds is killed, and
-    restarted by its restart type; ``role``: under what it is counted, and what the snapshot says it is.
+    supervisor give up. The restarts of a child with either count towards no intensity, and one that fails to start is
+    kept and started again, unless its supervisor begins with it: then neither starts. ``hang_s``: an actor that is at
+    one message for more than so many seconds is killed, and restarted by its restart type. ``role``: under what it is
+    counted, and what the snapshot says it is.
     """
 
     id: str
