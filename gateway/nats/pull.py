@@ -7,7 +7,6 @@ comes. While a linger stands, the server holds nothing that we don't: that is ho
 import json
 import time
 from asyncio import Event
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -62,7 +61,8 @@ class Pull:
         self._request = Request.NONE
         self._due = 0
         self._deadline = 0.0
-        self._held: deque[Held] = deque()
+        self._held: dict[int, Held] = {}
+        """By sequence in the stream, in order of arrival."""
         self.failure: str | None = None
 
     @property
@@ -108,20 +108,21 @@ class Pull:
 
     def take(self, limit: int) -> list[Held]:
         """At most ``limit`` of what came in, oldest first."""
-        return [self._held.popleft() for _ in range(min(limit, len(self._held)))]
+        return [self._held.pop(sequence) for sequence in list(self._held)[:limit]]
 
     def put_back(self, taken: Sequence[Held]) -> None:
         """Hold again what was just taken."""
-        self._held.extendleft(reversed(taken))
+        self._held = {held.msg.metadata.sequence.stream: held for held in taken} | self._held
 
     async def give_back(self, older_than: float) -> None:
         """If something has been held for more than ``older_than`` seconds, have the server deliver all that is held
         again: it is about to, and what is newer must not overtake it."""
-        if not self._held or self._clock() - self._held[0].at <= older_than:
+        oldest = next(iter(self._held.values()), None)
+        if oldest is None or self._clock() - oldest.at <= older_than:
             return
         assert self._connection is not None
-        while self._held:
-            await self._connection.nc.publish(self._held.popleft().msg.reply, b"-NAK")
+        for held in self.take(len(self._held)):
+            await self._connection.nc.publish(held.msg.reply, b"-NAK")
 
     async def _ask(self, request: Request, batch: int, patience: float, body: dict[str, object]) -> None:
         assert self._connection is not None
@@ -134,7 +135,11 @@ class Pull:
     def _receive(self, msg: Msg) -> None:
         status = (msg.headers or {}).get(_STATUS) if not msg.data and not msg.reply else None
         if status is None:
-            self._held.append(Held(msg, self._clock()))
+            # Delivered again, it takes the place of what we hold of it: whoever takes both would have it twice, and
+            # whoever gives both back would get both again.
+            sequence = msg.metadata.sequence.stream
+            self._held.pop(sequence, None)
+            self._held[sequence] = Held(msg, self._clock())
             self._due -= 1
             if self._due <= 0:
                 self._request = Request.NONE

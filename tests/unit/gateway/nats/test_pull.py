@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from nats.aio.msg import Msg
 
 from gateway.nats.link import Connection
 from gateway.nats.pull import LINGER, MAX_BYTES, Pull, Request
@@ -18,6 +19,7 @@ class ScriptedServer:
     def __init__(self) -> None:
         self.nc = self
         self.published: list[tuple[str, bytes, str]] = []
+        self.delivered = 0
         self._hear: Callable[[Any], Awaitable[None]] | None = None
 
     def new_inbox(self) -> str:
@@ -33,8 +35,12 @@ class ScriptedServer:
     async def publish(self, subject: str, body: bytes, reply: str = "") -> None:
         self.published.append((subject, body, reply))
 
-    async def deliver(self, body: bytes) -> None:
-        await self._say(SimpleNamespace(subject="s", data=body, reply=f"$JS.ACK.{body.decode()}", headers=None))
+    async def deliver(self, body: bytes, again: int | None = None) -> str:
+        """``again``: the stream sequence under which it was delivered before. Where to acknowledge it."""
+        self.delivered += 1
+        reply = f"$JS.ACK.send.front.1.{again or self.delivered}.{self.delivered}.0.0"
+        await self._say(Msg(_client=cast(Any, self), subject="s", data=body, reply=reply))
+        return reply
 
     async def status(self, code: str, description: str = "", *, to: str | None = None) -> None:
         headers = {"Status": code, "Description": description}
@@ -135,15 +141,28 @@ async def test_what_was_held_too_long_goes_back_with_all_that_is_newer(
     pull: Pull, server: ScriptedServer, clock: Clock
 ) -> None:
     await pull.linger(5)
-    await server.deliver(b"old")
+    old = await server.deliver(b"old")
     clock.now += 20
-    await server.deliver(b"new")
+    new = await server.deliver(b"new")
     await pull.give_back(older_than=21)
     assert pull.holds
     clock.now += 2
     await pull.give_back(older_than=21)
     assert not pull.take(1)
-    assert server.published[-2:] == [("$JS.ACK.old", b"-NAK", ""), ("$JS.ACK.new", b"-NAK", "")]
+    assert server.published[-2:] == [(old, b"-NAK", ""), (new, b"-NAK", "")]
+
+
+async def test_what_the_server_delivers_again_takes_the_place_of_what_is_held(
+    pull: Pull, server: ScriptedServer, clock: Clock
+) -> None:
+    await pull.linger(5)
+    await server.deliver(b"1")
+    await server.deliver(b"2")
+    clock.now += 20
+    await server.deliver(b"1", again=1)
+    await server.deliver(b"2", again=2)
+    await pull.give_back(older_than=10)
+    assert [held.msg.data for held in pull.take(9)] == [b"1", b"2"]
 
 
 async def test_what_is_put_back_comes_first_again(pull: Pull, server: ScriptedServer) -> None:
