@@ -64,6 +64,7 @@ def configure(log: Log, stream: TextIO | None = None) -> None:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
+        name_clinic,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     handler = logging.StreamHandler(out)
@@ -100,6 +101,17 @@ def bound(**fields: str) -> structlog.stdlib.BoundLogger:
     """A logger whose lines all carry ``fields``: ``clinic``, ``channel``, ``correlation_id``, or others."""
     logger: structlog.stdlib.BoundLogger = structlog.get_logger("plantao").bind(**fields)
     return logger
+
+
+def name_clinic(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Processor: what a supervisor says of a child, in our own words: its group is a clinic, its id may be a channel."""
+    if "group" in event and "kind" in event:
+        clinic = event.pop("group")
+        if clinic:
+            event["clinic"] = clinic
+        if event["kind"] == "channel":
+            event["channel"] = event.get("child")
+    return event
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -206,12 +206,12 @@ class Supervisor(Actor):
             case DelayRestart(spec, incarnation, attempt):
                 assert spec.backoff is not None
                 delay = spec.backoff.delay(attempt, self._random)
-                log.info("restart delayed", supervisor=self._name, child=spec.id, delay_s=round(delay, 3))
+                log.info("restart delayed", **self._about(spec.id), delay_s=round(delay, 3))
                 self.timer(f"restart-{spec.id}", delay, RestartDue(spec.id, incarnation))
             case Park(spec, incarnation):
                 assert spec.quarantine is not None
                 release_s = spec.quarantine.release_s
-                log.error("child quarantined", supervisor=self._name, child=spec.id, release_in_s=release_s)
+                log.error("child quarantined", **self._about(spec.id), release_in_s=release_s)
                 self._on_quarantine(spec.id)
                 if release_s is not None:
                     self.timer(f"restart-{spec.id}", release_s, RestartDue(spec.id, incarnation))
@@ -270,7 +270,7 @@ class Supervisor(Actor):
     def _kill(self, id: str, incarnation: int) -> None:
         ref = self._ref(id, incarnation)
         if ref is not None:
-            log.error("child given up", supervisor=self._name, child=id)
+            log.error("child given up", **self._about(id))
             kill(ref, "its supervisor gave it up")
         else:
             self.cancel(f"launch-{id}")
@@ -286,7 +286,7 @@ class Supervisor(Actor):
                 continue
             self.hung += 1
             self._tally.hung(child.spec.role)
-            log.error("child hangs", supervisor=self._name, child=child.spec.id, for_s=round(now - since, 1))
+            log.error("child hangs", **self._about(child.spec.id), for_s=round(now - since, 1))
             kill(ref, f"it hung for {now - since:.1f} s")
         self._looking = bool(watched)
         if watched:
@@ -299,7 +299,14 @@ class Supervisor(Actor):
     def _note_end(self, ended: Exited) -> None:
         self.cancel(f"stop-{ended.id}-{ended.incarnation}")
         level = log.error if isinstance(ended.reason, Crash | Killed) else log.info
-        level("child exited", supervisor=self._name, child=ended.id, reason=str(ended.reason))
+        level("child exited", **self._about(ended.id), reason=str(ended.reason))
+
+    def _about(self, id: str) -> dict[str, str]:
+        """Which child it is, for a log."""
+        child = self._state.children.get(id)
+        about = {"supervisor": self._name, "child": id}
+        role = child.spec.role if child is not None else None
+        return about if role is None else about | {"kind": role.kind, "group": role.group}
 
     def _ref(self, id: str, incarnation: int) -> ActorRef[Any] | None:
         return self._refs.get(id, {}).get(incarnation)

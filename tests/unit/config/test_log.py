@@ -57,6 +57,17 @@ def test_a_line_is_json_with_what_was_bound(lines: io.StringIO) -> None:
     assert datetime.fromisoformat(line["timestamp"]).tzinfo is not None
 
 
+def test_what_a_supervisor_says_of_a_child_names_its_clinic_and_channel(lines: io.StringIO) -> None:
+    logger = structlog.get_logger("supervisor")
+    logger.error("child exited", supervisor="channels", child="front", kind="channel", group="acme")
+    assert last(lines).items() >= {"clinic": "acme", "channel": "front", "child": "front"}.items()
+    logger.error("child exited", supervisor="clinics", child="acme", kind="clinic", group="acme")
+    assert last(lines)["clinic"] == "acme"
+    assert "channel" not in last(lines)
+    logger.error("child exited", supervisor="root", child="bus", kind="bus", group="")
+    assert "clinic" not in last(lines)
+
+
 def test_context_variables_appear_in_every_line(lines: io.StringIO) -> None:
     with structlog.contextvars.bound_contextvars(correlation_id="c-2"):
         logging.getLogger("nats").warning("slow consumer")
