@@ -104,7 +104,7 @@ def bound(**fields: str) -> structlog.stdlib.BoundLogger:
 
 
 def name_clinic(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Processor: what a supervisor says of a child, in our own words: its group is a clinic, its id may be a channel."""
+    """Processor: what a supervisor says of a child in our own words: its group is a clinic, its id may be a channel."""
     if "group" in event and "kind" in event:
         clinic = event.pop("group")
         if clinic:
