@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup run demo test check bench lock clean
+.PHONY: setup run demo test check bench chaos lock clean
 
 setup: $(VENV)/.installed
 
@@ -36,6 +36,9 @@ test: check
 
 bench: setup
 	$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: setup
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --quiet --upgrade \

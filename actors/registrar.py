@@ -95,6 +95,10 @@ class Registrar(Actor):
         """Watch no more."""
         self._cancel_watch()
 
+    def given_up(self) -> None:
+        """Watch no more."""
+        self._cancel_watch()
+
     def handle(self, message: Any) -> None:
         """Changes, and ends of clinics."""
         match message:

@@ -58,7 +58,8 @@ class AdminServer:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def start(self) -> None:
-        """Listen, after the end of an earlier run. Raises UnavailableError if the address cannot be had."""
+        """Listen, after the end of an earlier run, and where that did: a port that the system chose is kept, so that
+        clients find it again. Raises UnavailableError if the address cannot be had."""
         await self.stop(timeout=0.0)
         running = _Running(self._limits)
         app = build(self._operations, self._key, self._health, self._limits, running.executor)
@@ -70,7 +71,7 @@ class AdminServer:
             raise UnavailableError(
                 f"cannot listen on {self._host}:{self._port}: {why}; set http.port to another port, or 0 for a free one"
             ) from error
-        self._running = running
+        self._running, self._port = running, running.address[1]
 
     async def wait(self) -> str:
         """Never returns, since asyncio keeps a listening socket until it is told to close it: when descriptors run out

@@ -68,15 +68,30 @@ def children(pid: int) -> set[int]:
     return found
 
 
-class Node:
-    """Start with ``async with``; leaving stops it with SIGTERM and raises NodeError if it did not end with 0."""
+def descendants(pid: int) -> set[int]:
+    """All processes below ``pid``, ports included (they are its children, wherever they were forked)."""
+    found: set[int] = set()
+    waiting = [pid]
+    while waiting:
+        new = children(waiting.pop()) - found
+        found |= new
+        waiting += new
+    return found
 
-    def __init__(self, directory: Path, config: str, *arguments: str) -> None:
+
+class Node:
+    """Start with ``async with``; leaving stops it with SIGTERM and raises NodeError if it did not end with 0.
+
+    ``program`` is what ``run …`` is given to.
+    """
+
+    def __init__(self, directory: Path, config: str, *arguments: str, program: Sequence[str] = (str(PLANTAO),)) -> None:
         self.directory = directory
         self.data = directory / "data"
         self.runtime = directory / "runtime"
         self._config = config
         self._arguments = arguments
+        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._http: aiohttp.ClientSession | None = None
         self.where: dict[str, Any] = {}
@@ -85,6 +100,11 @@ class Node:
     def log(self) -> str:
         """What it wrote to stderr."""
         return (self.directory / "node.log").read_text(errors="replace")
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started, and nobody has waited for its end."""
+        return self._process is not None
 
     @property
     def pid(self) -> int:
@@ -97,7 +117,7 @@ class Node:
         self.directory.mkdir(parents=True, exist_ok=True)
         config = self.directory / "plantao.toml"
         config.write_text(f'runtime = "{self.runtime}"\n{self._config}')
-        command = [str(PLANTAO), "run", "--config", str(config), "--data", str(self.data), "--json", *self._arguments]
+        command = [*self._program, "run", "--config", str(config), "--data", str(self.data), "--json", *self._arguments]
         with (self.directory / "node.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=self.directory)
         assert self._process.stdout is not None

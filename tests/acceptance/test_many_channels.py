@@ -4,21 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.node import Node, children, settings
+from tests.acceptance.node import Node, descendants, settings
 from tests.emulator.client import EmulatorProcess
 
 CLINICS, CHANNELS = 10, 5
-
-
-def descendants(pid: int) -> set[int]:
-    """All processes below ``pid``, ports included (they are its children, wherever they were forked)."""
-    found: set[int] = set()
-    waiting = [pid]
-    while waiting:
-        new = children(waiting.pop()) - found
-        found |= new
-        waiting += new
-    return found
 
 
 def alive(pids: set[int]) -> set[int]:

@@ -34,6 +34,16 @@ async def test_it_can_be_started_again_after_it_was_stopped() -> None:
             await status_of(url)
 
 
+async def test_it_is_found_where_it_was_when_it_is_started_again() -> None:
+    server = admin()
+    await server.start()
+    url = server.url
+    await server.start()
+    assert server.url == url
+    assert await status_of(url) == 200
+    await server.stop(timeout=1.0)
+
+
 async def test_stopping_what_does_not_run_is_harmless() -> None:
     await admin().stop(timeout=1.0)
 

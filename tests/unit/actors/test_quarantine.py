@@ -10,11 +10,12 @@ import pytest
 from actors.account import Account
 from actors.channel.actor import Channel
 from actors.reconciler import channel_name
+from actors.registrar import NAME
 from config.tree import Supervision
 from protocol.channel import ChannelState, ClinicState
 from protocol.errors import ConflictError, UnavailableError
 from protocol.events import StateEvent
-from supervisor.actor import Call, tell
+from supervisor.actor import Call, kill, tell
 from supervisor.spec import Quarantine, Stagger
 from tests.fakes.scripted_port import UP
 from tests.unit.actors.node import Node
@@ -144,6 +145,28 @@ def test_a_channel_that_hangs_is_replaced_and_its_port_killed(node: Node) -> Non
         node.bell.wait(lambda: node.names.whereis(channel_name("acme", "a")) not in (None, hung), "another channel")
         node.wait_channel("acme", "a", S.CONNECTED)
         assert node.board.channel("acme", "b") == before
+    finally:
+        let_go.set()
+
+
+def test_a_registrar_that_hung_watches_no_more(node: Node) -> None:
+    node.want("acme", "a")
+    node.start()
+    before = node.wait_channel("acme", "a", S.CONNECTED)
+    hung = node.names.whereis(NAME)
+    assert hung is not None
+    hangs, let_go = threading.Event(), threading.Event()
+
+    def hang(_: object) -> None:
+        hangs.set()
+        let_go.wait()
+
+    try:
+        tell(hung, Call("what it does not answer", hang))
+        hangs.wait()
+        kill(hung, "it hung")
+        node.bell.wait(lambda: (node.registry.watches, node.registry.watching) == (2, 1), "one watch, another's")
+        assert node.board.channel("acme", "a") == before
     finally:
         let_go.set()
 
