@@ -68,6 +68,14 @@ def children(pid: int) -> set[int]:
     return found
 
 
+def _command_line(pid: int) -> str:
+    """Empty for a process that has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
 def descendants(pid: int) -> set[int]:
     """All processes below ``pid``, ports included (they are its children, wherever they were forked)."""
     found: set[int] = set()
@@ -136,8 +144,7 @@ class Node:
 
     def child(self, name: str) -> int:
         """A child process whose command line names ``name``."""
-        found = [pid for pid in sorted(children(self.pid)) if name in Path(f"/proc/{pid}/cmdline").read_text()]
-        return found[0]
+        return next(pid for pid in sorted(children(self.pid)) if name in _command_line(pid))
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
