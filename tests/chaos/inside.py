@@ -6,6 +6,7 @@ given this answer crashes the actor; if it does not return, the actor hangs.
 """
 
 import asyncio
+import gc
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from pykka import ActorRef, ActorRegistry
 from config.health import ROOT
 from config.parts import Parts
 from protocol.interfaces import Failure
-from supervisor.actor import Call, NoAnswerError, kill, of, tell
+from supervisor.actor import Actor, Call, NoAnswerError, kill, of, tell
 from supervisor.api import ChildView
 from supervisor.shell import Supervisor
 
@@ -154,8 +155,8 @@ class Hand:
         return [node(child) for child in _children(_root())]
 
     def count(self) -> dict[str, Any]:
-        """What the process has, by kind: threads, descriptors, child processes, the loop's tasks, memory in MB; and
-        which of the threads are hung by us."""
+        """What the process has, by kind: threads, descriptors, child processes, the loop's tasks, actors in memory, and
+        memory in MB; and which of the threads are hung by us."""
         hung = [thread for thread in self._hung if thread.is_alive()]
         return {
             "threads": _tally(thread.name for thread in threading.enumerate()),
@@ -163,6 +164,7 @@ class Hand:
             "descriptors": _tally(_descriptors()),
             "processes": _tally(_processes()),
             "tasks": self._on_loop(_tasks),
+            "actors": _tally(_actors()),
             "memory": int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1_000_000,
         }
 
@@ -213,6 +215,12 @@ def _descriptors() -> list[str]:
         kind, _, _ = target.partition(":[")
         found.append(target if target.startswith("anon_inode") else Path(kind).name)
     return found
+
+
+def _actors() -> list[str]:
+    """Those that are in memory, whether they have ended or not."""
+    gc.collect()
+    return [type(found).__name__ for found in gc.get_objects() if isinstance(found, Actor)]
 
 
 def _processes() -> list[str]:

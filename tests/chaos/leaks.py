@@ -25,9 +25,10 @@ Counts = Mapping[str, Any]
 
 
 def grown(before: Counts, after: Counts) -> list[str]:
-    """What there is more of than before, beyond what is tolerated, and without the threads that were made to hang."""
+    """What there is more of than before, beyond what is tolerated, and without the threads that were made to hang.
+    Those hold actors that would be gone without them, so actors are only counted when none hangs."""
     found = []
-    for kind in ("threads", "descriptors", "processes", "tasks"):
+    for kind in ("threads", "descriptors", "processes", "tasks", *(() if after["hung"] else ("actors",))):
         more = Counter[str](after[kind])
         more.subtract(before[kind])
         if kind == "threads":

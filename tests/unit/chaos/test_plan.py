@@ -9,7 +9,14 @@ from tests.chaos.leaks import grown, shrunk
 from tests.chaos.plan import AT_ONCE, Kill, waves
 
 CHANNELS = [(f"clinic-{clinic}", f"desk-{desk}") for clinic in range(5) for desk in range(2)]
-NOTHING: dict[str, dict[str, int]] = {"threads": {}, "hung": {}, "descriptors": {}, "processes": {}, "tasks": {}}
+NOTHING: dict[str, dict[str, int]] = {
+    "threads": {},
+    "hung": {},
+    "descriptors": {},
+    "processes": {},
+    "tasks": {},
+    "actors": {},
+}
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -55,6 +62,12 @@ def test_what_has_grown_is_a_leak_and_what_hangs_on_purpose_is_none() -> None:
     after = NOTHING | {"threads": {"Channel": 6}, "descriptors": {"socket": 10, "pipe": 2}, "hung": {"Channel": 1}}
     assert grown(before, after) == ["1 Channel (threads)", "2 pipe (descriptors)"]
     assert grown(before, before) == []
+
+
+def test_an_actor_that_is_still_in_memory_is_a_leak_unless_one_that_hangs_may_hold_it() -> None:
+    after = NOTHING | {"actors": {"Channel": 1}}
+    assert grown(NOTHING, after) == ["1 Channel (actors)"]
+    assert grown(NOTHING, after | {"hung": {"Registrar": 1}}) == []
 
 
 def test_a_process_that_did_not_come_back_is_missed() -> None:
