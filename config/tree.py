@@ -84,11 +84,10 @@ class Supervision:
 
 def root(parts: Parts, supervision: Supervision) -> list[ChildSpec]:
     """The root's children in start order; they are stopped in the reverse order."""
-    names = parts.names
-    broker = parts.broker
+    names, broker, hang_s = parts.names, parts.broker, supervision.hang_s
     processes = [
-        *([_service("broker", parts, broker, backoff=PROCESS_BACKOFF)] if isinstance(broker, EmbeddedBroker) else []),
-        _service("nursery", parts, parts.nursery, backoff=PROCESS_BACKOFF),
+        *([_service("broker", parts, broker, hang_s, PROCESS_BACKOFF)] if isinstance(broker, EmbeddedBroker) else []),
+        _service("nursery", parts, parts.nursery, hang_s, PROCESS_BACKOFF),
     ]
 
     def start_registrar(link: Link) -> ActorRef[Any]:
@@ -107,11 +106,11 @@ def root(parts: Parts, supervision: Supervision) -> list[ChildSpec]:
             role=Role("loop"),
         ),
         _supervisor(Role("processes"), processes, Flags(), supervision),
-        _service("store", parts, parts.store, hang_s=supervision.hang_s),
-        _service("bus", parts, parts.bus, hang_s=supervision.hang_s),
+        _service("store", parts, parts.store, hang_s),
+        _service("bus", parts, parts.bus, hang_s),
         clinics(names, supervision),
-        ChildSpec(id=registrar.NAME, start=start_registrar, hang_s=supervision.hang_s, role=Role(registrar.NAME)),
-        _service("admin", parts, parts.admin, hang_s=supervision.hang_s),
+        ChildSpec(id=registrar.NAME, start=start_registrar, hang_s=hang_s, role=Role(registrar.NAME)),
+        _service("admin", parts, parts.admin, hang_s),
     ]
 
 
@@ -194,9 +193,7 @@ def _supervisor(
     return ChildSpec(id=role.kind, start=start, type=ChildType.SUPERVISOR, role=role)
 
 
-def _service(
-    id: str, parts: Parts, service: Service, *, backoff: Backoff | None = None, hang_s: float | None = None
-) -> ChildSpec:
+def _service(id: str, parts: Parts, service: Service, hang_s: float, backoff: Backoff | None = None) -> ChildSpec:
     return ChildSpec(
         id=id,
         start=lambda link: ServiceActor.start(link, id, parts.loop, service),

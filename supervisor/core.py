@@ -353,7 +353,7 @@ class _Step:
                 self.effects.append(Park(child.spec, child.incarnation))
             case Verdict.TOO_MANY:
                 self.rest(child)
-                self.end(Shutdown())
+                self.end(Shutdown(cause=f"{child.spec.id} had to be restarted too often: {child.last_exit}"))
             case _:
                 assert_never(judged.verdict)
 

@@ -1,6 +1,6 @@
 """Why an actor ended: OTP's exit reasons."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,12 +13,15 @@ class Normal:
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """It was told to, by its supervisor or an operator; a normal end too. ``term`` says more, if there is more."""
+    """It was told to, by its supervisor or an operator; a normal end too. ``term`` says more, if there is more.
+    ``cause`` is for people alone: why a supervisor gave up, which OTP says in its log only."""
 
     term: object = None
+    cause: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return "shutdown" if self.term is None else f"shutdown: {self.term}"
+        said = "shutdown" if self.term is None else f"shutdown: {self.term}"
+        return f"{said} ({self.cause})" if self.cause else said
 
 
 @dataclass(frozen=True, slots=True)

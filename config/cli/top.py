@@ -1,9 +1,12 @@
 """``plantao top``: the tree of a running node, again and again."""
 
+import os
+import select
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Final
 
@@ -45,12 +48,27 @@ def top(
     """
     live = not once and (interval is not None or sys.stdout.isatty())
     watch = Watch()
-    with suppress(KeyboardInterrupt), _screen(asking, live, trouble, depth) as show:
-        while True:
+    with _pauses(interval or INTERVAL_S, live) as pause, _screen(asking, live, trouble, depth) as show:
+        show(watch.look(asking.node.get("tree", clinic=clinic), time.monotonic()))
+        while pause():
             show(watch.look(asking.node.get("tree", clinic=clinic), time.monotonic()))
-            if not live:
-                return
-            time.sleep(interval or INTERVAL_S)
+
+
+@contextmanager
+def _pauses(seconds: float, live: bool) -> Iterator[Callable[[], bool]]:
+    """Waits, and says whether to go on: not if Ctrl-C was pressed, by then or before. An exception could be lost:
+    asyncio turns one that comes during a request into a cancellation, which may come too late."""
+    if not live:
+        yield lambda: False
+        return
+    reader, writer = os.pipe()
+    before = signal.signal(signal.SIGINT, lambda *_: os.write(writer, b"^C"))
+    try:
+        yield lambda: not select.select([reader], [], [], seconds)[0]
+    finally:
+        signal.signal(signal.SIGINT, before)
+        os.close(reader)
+        os.close(writer)
 
 
 @contextmanager

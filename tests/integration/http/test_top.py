@@ -173,11 +173,14 @@ class Terminal:
 
     def end(self) -> int:
         """Wait for its end, reading what it still shows; its exit code."""
+        deadline = time.monotonic() + TIMEOUT_S
         while True:
+            ready, _, _ = select.select([self._ours], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"it does not end; the terminal showed:\n{self.shown}"
             try:
                 more = os.read(self._ours, 65536)
             except OSError:
-                return self.process.wait(TIMEOUT_S)
+                more = b""
             if not more:
                 return self.process.wait(TIMEOUT_S)
             self.shown += more.decode(errors="replace")

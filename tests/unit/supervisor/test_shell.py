@@ -74,7 +74,9 @@ def test_too_many_restarts_end_the_supervisor_and_the_other_children(house: Hous
     house.start(house.steady("good").spec("good"), starts.spec("bad"), intensity=1)
     for _ in range(2):
         tell(starts.next(), Do(do_crash))
-    assert house.parent.wait_exit() == Shutdown()
+    reason = house.parent.wait_exit()
+    assert reason == Shutdown()
+    assert str(reason) == "shutdown (bad had to be restarted too often: ValueError: boom)"
 
 
 @pytest.mark.parametrize(
