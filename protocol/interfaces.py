@@ -127,13 +127,15 @@ INBOUND_CREDIT = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """A send command as it was taken from the work queue. ``ack`` tells the queue that we own it now."""
+    """A send command as it was taken from the work queue. ``ack`` tells the queue that we own it now, ``nak`` that we
+    don't: it comes again at once, instead of after the time in which it could have been acknowledged."""
 
     body: bytes
     priority: Priority
     queued_at: datetime
     headers: Mapping[str, str]
     ack: Callable[[], Awaitable[None]]
+    nak: Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

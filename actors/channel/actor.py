@@ -116,14 +116,7 @@ class Channel(Actor):
         self._shown: object = None
         self._leaving = False
         self._handlers: dict[type, Callable[[Any], None]] = {
-            sending.Recovered: self._sending.on_recovered,
-            sending.FetchEnded: self._sending.on_fetched,
-            sending.IntakeEnded: self._sending.on_intake,
-            sending.FetchDue: lambda _: self._sending.on_fetch_due(),
-            sending.Marked: self._sending.on_marked,
-            sending.Answered: self._sending.on_answered,
-            sending.RetryMarked: self._sending.on_retry_marked,
-            sending.OutboxDue: lambda _: self._sending.pump(),
+            **self._sending.handlers,
             receiving.Published: self._receiving.on_published,
             receiving.PublishDue: self._receiving.on_due,
             publishing.Flushed: self._publishing.flushed,
@@ -221,9 +214,12 @@ class Channel(Actor):
         return facts if port is None else facts | {"port": port.pid, "port_incarnation": port.incarnation}
 
     def dropped(self, message: Any) -> None:
-        """What came too late: a port that nobody owns is killed."""
-        if isinstance(message, _Opened) and not isinstance(message.outcome, Failure):
-            message.outcome.kill("its channel ended before it was open")
+        """What came too late: a port that nobody owns is killed, commands that nobody took go back to the queue."""
+        match message:
+            case _Opened(outcome=port) if not isinstance(port, Failure):
+                port.kill("its channel ended before it was open")
+            case sending.FetchEnded():
+                self._sending.give_back(message)
 
     # -- the lifecycle --
 

@@ -123,6 +123,20 @@ class Sending:
         return len(self._outbox)
 
     @property
+    def handlers(self) -> dict[type, Callable[[Any], None]]:
+        """Who deals with which of the messages that this part sends to its actor."""
+        return {
+            Recovered: self.on_recovered,
+            FetchEnded: self.on_fetched,
+            IntakeEnded: self.on_intake,
+            FetchDue: lambda _: self.on_fetch_due(),
+            Marked: self.on_marked,
+            Answered: self.on_answered,
+            RetryMarked: self.on_retry_marked,
+            OutboxDue: lambda _: self.pump(),
+        }
+
+    @property
     def flying(self) -> int:
         """Commands with the port."""
         return self._outbox.flying
@@ -231,6 +245,11 @@ class Sending:
         self._closing = True
         if self._cancel_fetch is not None:
             self._cancel_fetch()
+
+    def give_back(self, message: FetchEnded) -> None:
+        """Have the queue deliver what was fetched too late for us to whoever comes after us. In any thread."""
+        if not isinstance(message.outcome, Failure):
+            self._context.loop.spawn(_nak(message.outcome), _ignore, timeout=STORE_TIMEOUT_S)
 
     # -- sending --
 
@@ -349,6 +368,15 @@ class Sending:
     def _log(self, accepted: Accepted) -> Any:
         correlation = accepted.headers.get(HEADER_CORRELATION)
         return self._context.log.bind(id=accepted.command.id, correlation_id=correlation)
+
+
+async def _nak(fetched: Sequence[Fetched]) -> None:
+    for each in fetched:
+        await each.nak()
+
+
+def _ignore(_outcome: object) -> None:
+    """If it could not be given back it comes again by itself, only later."""
 
 
 async def _left(ledger: Ledger, channel: str) -> Left:

@@ -147,16 +147,17 @@ class ChannelQueue:
     def _fetched(self, msg: Msg, priority: Priority) -> Fetched:
         reply = msg.reply
 
-        async def ack() -> None:
+        async def answer(word: bytes) -> None:
             # Not waited for: if it is lost, the command comes again and the ledger knows it.
             connection = await self._link.connection()
             with translating(f"acknowledging for channel {self._channel}"):
-                await connection.nc.publish(reply, b"+ACK")
+                await connection.nc.publish(reply, word)
 
         return Fetched(
             body=msg.data,
             priority=priority,
             queued_at=msg.metadata.timestamp or datetime.now(UTC),
             headers=passed_on(msg.headers),
-            ack=ack,
+            ack=lambda: answer(b"+ACK"),
+            nak=lambda: answer(b"-NAK"),
         )

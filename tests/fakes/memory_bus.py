@@ -56,8 +56,14 @@ class MemoryClinicBus:
             self._given[channel] = [given for given in self._given[channel] if given is not fetched]
             self.bell.ring()
 
+        async def nak() -> None:
+            self._check()
+            self._given[channel] = [given for given in self._given[channel] if given is not fetched]
+            self._queues[channel].appendleft(fetched)
+            self._wake()
+
         queued_at = _EPOCH + timedelta(seconds=self._count)
-        fetched = Fetched(body=body, priority=priority, queued_at=queued_at, headers=headers, ack=ack)
+        fetched = Fetched(body=body, priority=priority, queued_at=queued_at, headers=headers, ack=ack, nak=nak)
         self._queues.setdefault(channel, deque()).append(fetched)
         self._wake()
 
@@ -66,6 +72,10 @@ class MemoryClinicBus:
         given, self._given[channel] = self._given.get(channel, []), []
         self._queues.setdefault(channel, deque()).extendleft(reversed(given))
         self._wake()
+
+    def given(self, channel: str) -> list[Fetched]:
+        """What was fetched and is not acknowledged."""
+        return self._given.get(channel, [])
 
     def come_back(self) -> None:
         self.away = False
@@ -111,6 +121,7 @@ class MemoryClinicBus:
         for fetched in taken:
             queue.remove(fetched)
         self._given.setdefault(channel, []).extend(taken)
+        self.bell.ring()
         return taken
 
     async def publish(self, batch: Sequence[Publication]) -> None:

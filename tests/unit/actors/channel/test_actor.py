@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from actors.channel import actor as actor_module
-from actors.channel.machine import IllegalTransitionError
 from actors.channel.requests import Connect, Disconnect, Logout, Pair, Resume, ShowQr, Suspend
 from protocol import port as p
 from protocol.channel import Breaker, ChannelState, PairingCode, QrCode
@@ -16,7 +15,7 @@ from protocol.errors import ConflictError, NotFoundError, PortStartError, Unavai
 from protocol.port import PortAnswer, PortRequest, SendText
 from protocol.subjects import EventKind
 from supervisor.actor import ShutDown, tell
-from supervisor.reasons import Crash, Shutdown
+from supervisor.reasons import Shutdown
 from tests.fakes.scripted_port import AT, PAIRED, UP, obliging, silent
 from tests.unit.actors.channel.bench import CHANNEL, CLINIC
 from tests.unit.actors.channel.heard import message, receipt
@@ -372,49 +371,3 @@ async def test_who_waits_for_a_code_hears_of_the_shutdown(home: Home) -> None:
     with pytest.raises(ConflictError, match="shutting down"):
         await asking
     home.parent.wait_exit()
-
-
-def test_an_actor_that_crashes_kills_its_port(home: Home) -> None:
-    port = home.connected()
-    port.say(CODE)
-    reason = home.parent.wait_exit()
-    assert isinstance(reason, Crash)
-    assert isinstance(reason.error, IllegalTransitionError)
-    assert port.wait_ended().reason.startswith("its channel ended")
-
-
-async def test_who_waits_for_a_code_hears_of_the_crash(home: Home) -> None:
-    home.start()
-    port = home.opener.wait_port()
-    asking = asyncio.ensure_future(home.ask(Pair(None)))
-    await asyncio.sleep(0)
-    port.say(p.PairingSucceeded(jid="x", lid="y"), CODE)
-    with pytest.raises(ConflictError, match="ended"):
-        await asking
-    assert isinstance(home.parent.wait_exit(), Crash)
-
-
-def test_a_port_that_opens_after_its_channel_crashed_is_killed(home: Home) -> None:
-    home.opener.held = True
-    home.start()
-    home.bell.wait(lambda: home.opener.asked, "an opening")
-    home.ref.stop(block=False)
-    home.parent.wait_exit()
-    home.opener.let_go()
-    assert home.opener.wait_port().wait_ended().reason == "its channel ended before it was open"
-
-
-def test_what_a_crashed_actor_had_not_finished_its_successor_takes_up(home: Home) -> None:
-    home.opener.answer = silent
-    port = home.connected()
-    home.send("before", to="5511900000001")
-    home.send("waiting", to="5511900000001")
-    port.wait_call(SendText)
-    port.say(CODE)
-    assert isinstance(home.parent.wait_exit(), Crash)
-    port.wait_ended()
-    home.opener.answer = obliging
-    home.start()
-    assert home.bus.wait_result("waiting").status == "sent"
-    results = [(result.id, result.status, result.attempts) for result in home.bus.results()]
-    assert results == [("before", "sent", 2), ("waiting", "sent", 1)]

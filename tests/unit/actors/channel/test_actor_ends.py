@@ -1,0 +1,95 @@
+"""A channel's actor that crashes, or hangs and is given up: what becomes of its port, its askers and its commands."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from actors.channel.machine import IllegalTransitionError
+from actors.channel.requests import Pair
+from protocol import port as p
+from protocol.channel import ChannelState
+from protocol.errors import ConflictError
+from protocol.port import SendText
+from supervisor.actor import Call, kill, tell
+from supervisor.reasons import Crash, Killed
+from tests.fakes.bell import PATIENCE_S
+from tests.fakes.scripted_port import obliging, silent
+from tests.unit.actors.channel.bench import CHANNEL
+from tests.unit.actors.channel.home import Home
+from tests.unit.actors.channel.home import home as make_home
+
+S = ChannelState
+CODE = p.QrShown(code="code-1", valid_s=60.0)
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    with make_home() as place:
+        yield place
+
+
+def test_an_actor_that_crashes_kills_its_port(home: Home) -> None:
+    port = home.connected()
+    port.say(CODE)
+    reason = home.parent.wait_exit()
+    assert isinstance(reason, Crash)
+    assert isinstance(reason.error, IllegalTransitionError)
+    assert port.wait_ended().reason.startswith("its channel ended")
+
+
+async def test_who_waits_for_a_code_hears_of_the_crash(home: Home) -> None:
+    home.start()
+    port = home.opener.wait_port()
+    asking = asyncio.ensure_future(home.ask(Pair(None)))
+    await asyncio.sleep(0)
+    port.say(p.PairingSucceeded(jid="x", lid="y"), CODE)
+    with pytest.raises(ConflictError, match="ended"):
+        await asking
+    assert isinstance(home.parent.wait_exit(), Crash)
+
+
+def test_a_port_that_opens_after_its_channel_crashed_is_killed(home: Home) -> None:
+    home.opener.held = True
+    home.start()
+    home.bell.wait(lambda: home.opener.asked, "an opening")
+    home.ref.stop(block=False)
+    home.parent.wait_exit()
+    home.opener.let_go()
+    assert home.opener.wait_port().wait_ended().reason == "its channel ended before it was open"
+
+
+def test_what_came_while_an_actor_hung_its_successor_takes_up(home: Home) -> None:
+    home.connected()
+    hung, let_go = threading.Event(), threading.Event()
+
+    def hang(_answer: object) -> None:
+        hung.set()
+        let_go.wait()
+
+    tell(home.ref, Call("what it does not answer", hang))
+    assert hung.wait(PATIENCE_S)
+    home.send("meanwhile", to="5511900000001")
+    home.bell.wait(lambda: home.bus.given(CHANNEL), "the command to be fetched")
+    kill(home.ref, "it hung")
+    let_go.set()
+    assert isinstance(home.parent.wait_exit(), Killed)
+    home.start()
+    assert home.bus.wait_result("meanwhile").status == "sent"
+
+
+def test_what_a_crashed_actor_had_not_finished_its_successor_takes_up(home: Home) -> None:
+    home.opener.answer = silent
+    port = home.connected()
+    home.send("before", to="5511900000001")
+    home.send("waiting", to="5511900000001")
+    port.wait_call(SendText)
+    port.say(CODE)
+    assert isinstance(home.parent.wait_exit(), Crash)
+    port.wait_ended()
+    home.opener.answer = obliging
+    home.start()
+    assert home.bus.wait_result("waiting").status == "sent"
+    results = [(result.id, result.status, result.attempts) for result in home.bus.results()]
+    assert results == [("before", "sent", 2), ("waiting", "sent", 1)]
