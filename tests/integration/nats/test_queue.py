@@ -1,19 +1,29 @@
 """Fetching send commands from a real work queue."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
 import pytest
 from nats.js.errors import APIError, NoStreamResponseError
 
 from gateway.nats.accounts import Role
+from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.queue import consumer_name
 from protocol.errors import BusUnavailableError, InvalidInputError
 from protocol.interfaces import ClinicBus, Fetched
 from protocol.subjects import Priority
-from tests.integration.nats.conftest import Connect, serving
+from tests.integration.nats.conftest import SMALL, Connect, serving
+
+
+@pytest.fixture
+async def slow(broker: EmbeddedBroker) -> AsyncIterator[NatsBus]:
+    """A fetched command comes again by itself only after half a minute."""
+    made = NatsBus(broker, retention=SMALL)
+    await made.start()
+    yield made
+    await made.stop(timeout=2)
 
 
 async def fetch_all(bus: ClinicBus, count: int, *, channel: str = "front", limit: int = 10) -> list[Fetched]:
@@ -88,6 +98,15 @@ async def test_large_commands_come_in_portions(bus: NatsBus) -> None:
     for fetched in first:
         await fetched.ack()
     assert bodies(first) + bodies(await fetch_all(acme, 7 - len(first))) == large
+
+
+async def test_a_command_that_is_given_back_comes_again_at_once_and_before_newer_ones(slow: NatsBus) -> None:
+    acme = await serving(slow, "acme", "front")
+    for body in (b"1", b"2"):
+        await acme.enqueue("front", Priority.NORMAL, body, {})
+    (first,) = await asyncio.wait_for(acme.fetch("front", 1), 5)
+    await first.nak()
+    assert bodies(await asyncio.wait_for(fetch_all(acme, 2), 5)) == [b"1", b"2"]
 
 
 async def test_an_unacknowledged_command_comes_again(bus: NatsBus) -> None:
