@@ -158,10 +158,9 @@ class Desk:
 
     async def connect(self, clinic: str, channel: str) -> ChannelSnapshot:
         """Open a port now; lets a quarantined channel out."""
-        snapshot = await self.channel(clinic, channel)
+        await self.channel(clinic, channel)
         if self._names.whereis(channel_name(clinic, channel)) is None:
             await self._release(channels_name(clinic), channel, f"channel {clinic}/{channel}")
-            return snapshot
         return await self._have(clinic, channel, Connect(), WantedState.CONNECTED)
 
     async def disconnect(self, clinic: str, channel: str) -> ChannelSnapshot:
@@ -207,7 +206,14 @@ class Desk:
         return command.id
 
     async def _have(self, clinic: str, channel: str, request: Any, wanted: WantedState) -> ChannelSnapshot:
-        """Done first and remembered then: an operator can stop a channel also while NATS is away."""
+        """Done first and remembered then: an operator can stop a channel also while NATS is away. A channel in
+        quarantine has no actor: as it is wanted then, it comes out."""
+        snapshot = await self.channel(clinic, channel)
+        if snapshot.state is ChannelState.ERROR and self._names.whereis(channel_name(clinic, channel)) is None:
+            await self._remember(clinic, channel, wanted)
+            snapshot = msgspec.structs.replace(snapshot, wanted=wanted)
+            self._board.put_channel(snapshot)
+            return snapshot
         snapshot = cast(ChannelSnapshot, await self._ask(clinic, channel, request))
         await self._remember(clinic, channel, wanted)
         return snapshot

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 import structlog
+from pykka import ActorRef
 
 from actors.account import (
     OPEN_TIMEOUT_S,
@@ -28,7 +30,7 @@ from protocol.events import message_id
 from protocol.interfaces import Bus, ClinicBus, Failure, Loop, PortOpener, Publication, Store
 from protocol.subjects import EventKind
 from supervisor.actor import Actor, Link, tell
-from supervisor.api import Children, ChildView, Phase
+from supervisor.api import Children, ChildView, Phase, Refused, Why
 from supervisor.backoff import Backoff
 from supervisor.breaker import BreakerState
 from supervisor.client import remove_child, start_child, which_children
@@ -80,6 +82,13 @@ class Look:
 @dataclass(frozen=True, slots=True)
 class _ChannelGone:
     """The channel has ended and is forgotten."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class _ChannelStays:
+    """It was started again before it could be forgotten."""
 
     channel: str
 
@@ -138,7 +147,7 @@ class Reconciler(Actor):
         self._served: frozenset[str] | None = None
         self._serving = False
         self._failures = 0
-        self._running: dict[str, ChannelRecord | None] | None = None
+        self._running: dict[str, datetime | None] | None = None
         self._removing: set[str] = set()
         self._cleaning: set[str] = set()
         self._random = Random()  # noqa: S311 - jitter
@@ -169,11 +178,15 @@ class Reconciler(Actor):
             case AccountNotOpened(reason):
                 self._show(ClinicState.ERROR, reason)
             case _Reconcile():
+                self._look()
                 self._reconcile()
             case _Served(channels, outcome):
                 self._on_served(channels, outcome)
             case _ChannelGone(channel):
                 self._on_gone(channel)
+            case _ChannelStays(channel):
+                self._removing.discard(channel)
+                self._reconcile()
             case _CleanedUp(channel, Failure(error=error)):
                 self._log.warning(
                     "what a removed channel left is not cleaned up yet", channel=channel, error=str(error)
@@ -205,19 +218,24 @@ class Reconciler(Actor):
             self._serve(frozenset(wanted), self._open.bus)
             return
         for channel, running in self._running.items():
-            if not _same(running, wanted.get(channel)) and channel not in self._removing:
-                self._removing.add(channel)
-                remove_child(supervisor, channel, partial(self._on_removed, channel))
+            if not _same(running, wanted.get(channel)):
+                self._remove(supervisor, channel)
         for shown in self._parts.board.channels(self._clinic):
             if shown.channel not in self._running.keys() | wanted.keys():
                 self._forget(shown.channel)
         for channel, record in wanted.items():
             if channel not in self._running and channel not in self._cleaning:
-                self._running[channel] = record
+                self._running[channel] = record.created_at
                 start_child(supervisor, self._channel_spec(self._surroundings(record, self._open)))
 
-    def _on_removed(self, channel: str, _answer: object) -> None:
-        self.tell(_ChannelGone(channel))
+    def _remove(self, supervisor: ActorRef[Any], channel: str) -> None:
+        if channel not in self._removing:
+            self._removing.add(channel)
+            remove_child(supervisor, channel, partial(self._on_removed, channel))
+
+    def _on_removed(self, channel: str, answer: object) -> None:
+        stays = isinstance(answer, Refused) and answer.why is not Why.NOT_FOUND
+        self.tell(_ChannelStays(channel) if stays else _ChannelGone(channel))
 
     def _look(self) -> None:
         supervisor = self._parts.names.whereis(channels_name(self._clinic))
@@ -225,15 +243,19 @@ class Reconciler(Actor):
             which_children(supervisor, lambda answer: self.tell(_Children(answer)))
 
     def _on_children(self, answer: object) -> None:
-        """What an earlier incarnation of this reconciler had started runs still; what is quarantined is shown so."""
-        if not isinstance(answer, Children):
+        """What really runs, also from before this reconciler began; what is quarantined is shown so."""
+        supervisor = self._parts.names.whereis(channels_name(self._clinic))
+        if not isinstance(answer, Children) or supervisor is None:
             return
-        if self._running is None:
-            self._running = {child.id: None for child in answer.children}
-            self._reconcile()
+        known, board = self._running or {}, self._parts.board
+        shown = {channel.channel: channel.created_at for channel in board.channels(self._clinic)}
+        self._running = {child.id: known.get(child.id) or shown.get(child.id) for child in answer.children}
         for child in answer.children:
             if child.phase is Phase.QUARANTINED:
                 self._show_quarantined(child)
+            elif child.phase is Phase.DOWN:  # it was stopped to be forgotten
+                self._remove(supervisor, child.id)
+        self._reconcile()
 
     def _show_quarantined(self, child: ChildView) -> None:
         """Its actor is gone, so it falls to us to say what became of the channel."""
@@ -336,9 +358,9 @@ class Reconciler(Actor):
         self._parts.board.put_clinic(ClinicSnapshot.of(self._wanted.record, state, reason))
 
 
-def _same(running: ChannelRecord | None, wanted: ChannelRecord | None) -> bool:
-    """Whether what runs (None: its record is not known) is still wanted, and has not been removed and added again."""
-    return wanted is not None and (running is None or running.created_at == wanted.created_at)
+def _same(running: datetime | None, wanted: ChannelRecord | None) -> bool:
+    """Whether what runs, registered at ``running`` (None: not known), is still wanted, not removed and added again."""
+    return wanted is not None and running in (None, wanted.created_at)
 
 
 async def _clean_up(bus: ClinicBus, channel: str, store: Path) -> None:

@@ -12,10 +12,10 @@ from actors.account import reconciler_name
 from actors.board import Board
 from actors.loop import nothing
 from actors.reconciler import ClinicWanted, ReconcilerUp
-from protocol.channel import ChannelState, ClinicSnapshot, ClinicState
+from protocol.channel import ChannelRecord, ChannelState, ClinicSnapshot, ClinicState
 from protocol.interfaces import Failure, Loop, Registry, Wanted
 from supervisor.actor import Actor, Link, tell
-from supervisor.api import Children, ChildView, Phase
+from supervisor.api import Children, ChildView, Phase, Refused, Why
 from supervisor.client import remove_child, start_child, which_children
 from supervisor.names import Names
 from supervisor.reasons import ExitReason
@@ -38,6 +38,13 @@ class Look:
 @dataclass(frozen=True, slots=True)
 class _ClinicGone:
     """The clinic has ended and is forgotten."""
+
+    clinic: str
+
+
+@dataclass(frozen=True, slots=True)
+class _ClinicStays:
+    """It was started again before it could be forgotten."""
 
     clinic: str
 
@@ -81,6 +88,8 @@ class Registrar(Actor):
         self._names = names
         self._clinic_spec = clinic_spec
         self._wanted: Wanted | None = None
+        self._channels: dict[str, dict[str, ChannelRecord]] = {}
+        self._told: dict[str, ClinicWanted] = {}
         self._running: set[str] | None = None
         self._removing: set[str] = set()
         self._cancel_watch: Callable[[], None] = nothing
@@ -104,14 +113,20 @@ class Registrar(Actor):
         match message:
             case _Changed(wanted):
                 self._wanted = wanted
+                self._channels = _by_clinic(wanted)
                 self._reconcile()
             case ReconcilerUp(clinic):
+                self._told.pop(clinic, None)
                 self._tell_reconciler(clinic)
             case _Children(children):
                 if isinstance(children, Children):
                     self._on_children(children.children)
+            case _ClinicStays(clinic):
+                self._removing.discard(clinic)
+                self._reconcile()
             case _ClinicGone(clinic):
                 self._removing.discard(clinic)
+                self._told.pop(clinic, None)
                 if self._running is not None:
                     self._running.discard(clinic)
                 if self._wanted is None or clinic not in self._wanted.clinics:
@@ -173,12 +188,22 @@ class Registrar(Actor):
             self._removing.add(clinic)
             remove_child(clinics, clinic, partial(self._on_removed, clinic))
 
-    def _on_removed(self, clinic: str, _answer: object) -> None:
-        self.tell(_ClinicGone(clinic))
+    def _on_removed(self, clinic: str, answer: object) -> None:
+        stays = isinstance(answer, Refused) and answer.why is not Why.NOT_FOUND
+        self.tell(_ClinicStays(clinic) if stays else _ClinicGone(clinic))
 
     def _tell_reconciler(self, clinic: str) -> None:
         reconciler = self._names.whereis(reconciler_name(clinic))
         if self._wanted is None or reconciler is None or clinic not in self._wanted.clinics:
             return
-        channels = {channel: record for (of, channel), record in self._wanted.channels.items() if of == clinic}
-        tell(reconciler, ClinicWanted(self._wanted.clinics[clinic], channels))
+        wanted = ClinicWanted(self._wanted.clinics[clinic], self._channels.get(clinic, {}))
+        if self._told.get(clinic) != wanted:
+            self._told[clinic] = wanted
+            tell(reconciler, wanted)
+
+
+def _by_clinic(wanted: Wanted) -> dict[str, dict[str, ChannelRecord]]:
+    channels: dict[str, dict[str, ChannelRecord]] = {}
+    for (clinic, channel), record in wanted.channels.items():
+        channels.setdefault(clinic, {})[channel] = record
+    return channels

@@ -299,7 +299,10 @@ class Actor(ThreadingActor):
         if isinstance(message, Call):
             message.answer(NoAnswerError(f"the actor has ended: {self._reason}", self._reason))
         elif not isinstance(message, Initialize | Closed):
-            self.dropped(message)
+            try:
+                self.dropped(message)
+            except BaseException:
+                log.exception("dropping failed", actor=type(self).__name__)
 
     def _stop(self) -> None:
         # pykka's own stop message (ActorRegistry.stop_all): an end like any other.

@@ -148,7 +148,7 @@ class _Step:
         match event, child.phase:
             case Started(info=info), Phase.STARTING:
                 self.came_up(child, info)
-            case Ignored(), Phase.STARTING:
+            case Ignored(), Phase.STARTING | Phase.STOPPING:
                 self.rest(child)
                 self.done_with(child, Done())
             case Exited(reason=reason), Phase.STARTING:

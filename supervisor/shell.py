@@ -50,6 +50,7 @@ from supervisor.state import (
     Park,
     Reply,
     RestartDue,
+    Serve,
     SignalShutdown,
     Started,
     State,
@@ -128,6 +129,8 @@ class Supervisor(Actor):
         """The events of ``core``."""
         match message:
             case Started() | Ignored() | Exited() | RestartDue() | TimedOut() | TryAgain():
+                if isinstance(message, Exited | Ignored):
+                    self.cancel(f"stop-{message.id}-{message.incarnation}")
                 if isinstance(message, Exited):
                     self._note_end(message)
                 self._step(message)
@@ -155,13 +158,20 @@ class Supervisor(Actor):
 
     def cleanup(self, reason: ExitReason) -> None:
         """Children are left only if this supervisor itself failed: they go with it, as by OTP's links."""
-        self.given_up()
+        self._leave(reason)
 
     def given_up(self) -> None:
         """Kill all children."""
+        self._leave(self._reason or Killed())
+
+    def _leave(self, reason: ExitReason) -> None:
         for refs in list(self._refs.values()):
             for ref in list(refs.values()):
                 kill(ref, f"its supervisor {self._name} ended")
+        state = self._state
+        asked = [work.goal.to for work in state.works if isinstance(work.goal, Serve)]
+        for to in (*asked, *(event.to for event in state.mailbox if isinstance(event, Asked))):
+            self._reply(to, Ended(reason))
 
     def dropped(self, message: Any) -> None:
         """News of children that went with it."""
@@ -215,6 +225,8 @@ class Supervisor(Actor):
                 self._on_quarantine(spec.id)
                 if release_s is not None:
                     self.timer(f"restart-{spec.id}", release_s, RestartDue(spec.id, incarnation))
+            case Reply() | Count() if isinstance(self._reason, Killed):
+                pass  # answered by whoever killed it
             case Reply(to, answer):
                 self._reply(to, answer)
             case Count(to, children, template):
@@ -297,7 +309,6 @@ class Supervisor(Actor):
         self.timer("look", min(HANG_CHECK_S, hang_s / 2), _Look())
 
     def _note_end(self, ended: Exited) -> None:
-        self.cancel(f"stop-{ended.id}-{ended.incarnation}")
         level = log.error if isinstance(ended.reason, Crash | Killed) else log.info
         level("child exited", **self._about(ended.id), reason=str(ended.reason))
 

@@ -384,7 +384,7 @@ class Channel(Actor):
         if self._life.suspended_by is SuspendedBy.POLICY and self._sending.waiting:
             self._step(CommandWaits())
         showing = (self._life, self._wanted, self._sending.breaker.state, len(self._sending), self._last_activity)
-        if showing != self._shown:
+        if showing != self._shown and self.actor_ref.is_alive():  # else another is in its place
             self._shown = showing
             self._with.board.put_channel(self.snapshot())
         self._pairing.look(self._life.state, self._life.reason, self._life.qr, self._port)

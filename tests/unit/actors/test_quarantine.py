@@ -9,14 +9,17 @@ import pytest
 
 from actors.account import Account
 from actors.channel.actor import Channel
-from actors.reconciler import channel_name
+from actors.reconciler import channel_name, channels_name
 from actors.registrar import NAME
 from config.tree import Supervision
-from protocol.channel import ChannelState, ClinicState
+from protocol.channel import ChannelState, ClinicState, WantedState
 from protocol.errors import ConflictError, UnavailableError
 from protocol.events import StateEvent
-from supervisor.actor import Call, kill, tell
+from supervisor.actor import Call, kill, of, tell
+from supervisor.client import restart_child
+from supervisor.shell import Supervisor
 from supervisor.spec import Quarantine, Stagger
+from tests.fakes.parent import PATIENCE_S, until
 from tests.fakes.scripted_port import UP
 from tests.unit.actors.node import Node
 from tests.unit.actors.node import node as make_node
@@ -111,6 +114,53 @@ async def test_a_channel_that_fails_at_every_start_is_in_error_and_is_let_out_by
     sick.clear()
     await node.desk.connect("acme", "bad")
     node.wait_channel("acme", "bad", S.CONNECTED)
+
+
+async def test_what_an_operator_asks_of_a_quarantined_channel_is_so_when_it_comes_out(
+    node: Node, sick: set[str]
+) -> None:
+    sick.add("acme/bad")
+    node.want("acme", "bad")
+    node.start()
+    node.wait_channel("acme", "bad", S.ERROR)
+    shown = await node.desk.suspend("acme", "bad")
+    assert (shown.state, shown.wanted) == (S.ERROR, WantedState.SUSPENDED)
+    remembered = [node.registry.channels["acme", "bad"].wanted]
+    sick.clear()
+    assert (await node.desk.connect("acme", "bad")).wanted is WantedState.CONNECTED
+    node.wait_channel("acme", "bad", S.CONNECTED)
+    remembered.append(node.registry.channels["acme", "bad"].wanted)
+    assert remembered == [WantedState.SUSPENDED, WantedState.CONNECTED]
+
+
+def test_a_channel_that_is_let_out_while_it_is_being_removed_is_removed_all_the_same(
+    node: Node, sick: set[str]
+) -> None:
+    sick.add("acme/bad")
+    node.want("acme", "bad")
+    node.start()
+    node.wait_channel("acme", "bad", S.ERROR)
+    sick.clear()
+    channels = node.names.whereis(channels_name("acme"))
+    assert channels is not None
+    go_on = threading.Event()
+
+    def hold(_answer: object) -> None:
+        go_on.wait()
+
+    tell(channels, Call("what it does not answer", hold))
+    del node.registry.channels["acme", "bad"]
+    node.registry.tell()
+    until(lambda: of(channels).depth == 1)  # the request to stop it
+    let_out = threading.Event()
+    restart_child(channels, "bad", lambda _: let_out.set())
+    go_on.set()
+    assert let_out.wait(PATIENCE_S)
+    supervisor = of(channels)
+    assert isinstance(supervisor, Supervisor)
+    until(lambda: not supervisor.children())
+    node.bell.wait(lambda: not node.opener.alive, "the end of its port")
+    assert node.board.channel("acme", "bad") is None
 
 
 async def test_a_quarantined_channel_can_be_removed(node: Node, sick: set[str]) -> None:
