@@ -109,7 +109,7 @@ class Account(Actor):
         """Close; the channels have ended before."""
         self._closing = reason
         self._cancel()
-        work = _close(self._bus, self._store, self._clinic)
+        work = close(self._bus, self._store, self._clinic)
         self._loop.spawn(work, lambda outcome: self.tell(_Closed(Failure.of(outcome))), timeout=CLOSE_TIMEOUT_S)
 
     def given_up(self) -> None:
@@ -144,7 +144,8 @@ async def _open(bus: Bus, store: Store, clinic: str) -> tuple[ClinicBus, Ledger]
     return await bus.open_clinic(clinic), ledger
 
 
-async def _close(bus: Bus, store: Store, clinic: str) -> None:
+async def close(bus: Bus, store: Store, clinic: str) -> None:
+    """Close what is open of ``clinic``; harmless if nothing is."""
     try:
         await bus.close_clinic(clinic, forget=False)
     finally:

@@ -1,6 +1,6 @@
 """The registrar: follows the registry and keeps the clinics as it wants them. Boot is the same path as change."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 from msgspec.structs import replace
 
-from actors.account import reconciler_name
+from actors.account import CLOSE_TIMEOUT_S, reconciler_name
 from actors.board import Board
 from actors.loop import nothing
 from actors.reconciler import ClinicWanted, ReconcilerUp
@@ -38,6 +38,13 @@ class Look:
 @dataclass(frozen=True, slots=True)
 class _ClinicGone:
     """The clinic has ended and is forgotten."""
+
+    clinic: str
+
+
+@dataclass(frozen=True, slots=True)
+class _ClinicClosed:
+    """Nothing of the clinic is open any more."""
 
     clinic: str
 
@@ -80,6 +87,7 @@ class Registrar(Actor):
         board: Board,
         names: Names,
         clinic_spec: Callable[[str], ChildSpec],
+        close: Callable[[str], Coroutine[Any, Any, None]],
     ) -> None:
         super().__init__(link, names.name(NAME))
         self._registry = registry
@@ -87,6 +95,7 @@ class Registrar(Actor):
         self._board = board
         self._names = names
         self._clinic_spec = clinic_spec
+        self._close = close
         self._wanted: Wanted | None = None
         self._channels: dict[str, dict[str, ChannelRecord]] = {}
         self._told: dict[str, ClinicWanted] = {}
@@ -125,6 +134,10 @@ class Registrar(Actor):
                 self._removing.discard(clinic)
                 self._reconcile()
             case _ClinicGone(clinic):
+                # Its account has done so, unless it crashed or was given up before.
+                work = self._close(clinic)
+                self._loop.spawn(work, partial(self._on_closed, clinic), timeout=CLOSE_TIMEOUT_S)
+            case _ClinicClosed(clinic):
                 self._removing.discard(clinic)
                 self._told.pop(clinic, None)
                 if self._running is not None:
@@ -191,6 +204,11 @@ class Registrar(Actor):
     def _on_removed(self, clinic: str, answer: object) -> None:
         stays = isinstance(answer, Refused) and answer.why is not Why.NOT_FOUND
         self.tell(_ClinicStays(clinic) if stays else _ClinicGone(clinic))
+
+    def _on_closed(self, clinic: str, outcome: object) -> None:
+        if isinstance(outcome, Failure):
+            log.warning("clinic not closed", clinic=clinic, error=str(outcome.error))
+        self.tell(_ClinicClosed(clinic))
 
     def _tell_reconciler(self, clinic: str) -> None:
         reconciler = self._names.whereis(reconciler_name(clinic))

@@ -26,11 +26,12 @@ Each child has a role: its kind and its clinic. Metrics count by it, and the liv
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from pykka import ActorRef
 
-from actors import reconciler, registrar
+from actors import account, reconciler, registrar
 from actors.account import Account, reconciler_name
 from actors.channel.actor import Channel
 from actors.channel.surroundings import Surroundings
@@ -41,7 +42,7 @@ from actors.service import ServiceActor
 from config.health import ROOT
 from config.parts import Parts
 from gateway.nats.broker import EmbeddedBroker
-from protocol.interfaces import Service
+from protocol.interfaces import Registry, Service
 from supervisor.actor import Link, tell
 from supervisor.backoff import Backoff
 from supervisor.names import Name, Names
@@ -89,13 +90,6 @@ def root(parts: Parts, supervision: Supervision) -> list[ChildSpec]:
         *([_service("broker", parts, broker, hang_s, PROCESS_BACKOFF)] if isinstance(broker, EmbeddedBroker) else []),
         _service("nursery", parts, parts.nursery, hang_s, PROCESS_BACKOFF),
     ]
-
-    def start_registrar(link: Link) -> ActorRef[Any]:
-        def clinic_spec(id: str) -> ChildSpec:
-            return clinic(id, parts.clinics, supervision)
-
-        return Registrar.start(link, parts.registry, parts.loop, parts.board, names, clinic_spec)
-
     return [
         ChildSpec(
             id="loop",
@@ -109,7 +103,7 @@ def root(parts: Parts, supervision: Supervision) -> list[ChildSpec]:
         _service("store", parts, parts.store, hang_s),
         _service("bus", parts, parts.bus, hang_s),
         clinics(names, supervision),
-        ChildSpec(id=registrar.NAME, start=start_registrar, hang_s=hang_s, role=Role(registrar.NAME)),
+        follow(parts.registry, parts.clinics, supervision),
         _service("admin", parts, parts.admin, hang_s),
     ]
 
@@ -120,6 +114,19 @@ def clinics(names: Names, supervision: Supervision) -> ChildSpec:
     name = names.name(registrar.CLINICS)
     quarantined = _tell(names, registrar.NAME, registrar.Look())
     return _supervisor(Role(registrar.CLINICS), [], flags, supervision, name, quarantined)
+
+
+def follow(registry: Registry, parts: ClinicParts, supervision: Supervision) -> ChildSpec:
+    """The registrar, which has the clinics run that ``registry`` wants."""
+
+    def start(link: Link) -> ActorRef[Any]:
+        def clinic_spec(id: str) -> ChildSpec:
+            return clinic(id, parts, supervision)
+
+        close = partial(account.close, parts.bus, parts.store)
+        return Registrar.start(link, registry, parts.loop, parts.board, parts.names, clinic_spec, close)
+
+    return ChildSpec(id=registrar.NAME, start=start, hang_s=supervision.hang_s, role=Role(registrar.NAME))
 
 
 def clinic(id: str, parts: ClinicParts, supervision: Supervision) -> ChildSpec:

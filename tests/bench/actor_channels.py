@@ -12,7 +12,6 @@ from pykka import ActorRef
 from actors.board import Board
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
-from actors.registrar import NAME, Registrar
 from config import tree
 from config.tree import Supervision
 from protocol.channel import ChannelRecord, ChannelState, ClinicRecord
@@ -20,7 +19,7 @@ from protocol.port import PortEvent, PortSpec
 from supervisor.actor import Link
 from supervisor.names import Names
 from supervisor.shell import Supervisor
-from supervisor.spec import ChildSpec, Flags, Quarantine, Stagger
+from supervisor.spec import Flags, Quarantine, Stagger
 from tests.bench.actor_messages import PATIENCE_S
 from tests.fakes.bell import Bell
 from tests.fakes.memory_node import MemoryBus, MemoryStore
@@ -65,15 +64,9 @@ def start(channels: int) -> list[ActorRef[Any]]:
     )
     registry = _registry(bell, channels)
 
-    def clinic_spec(id: str) -> ChildSpec:
-        return tree.clinic(id, parts, _SUPERVISION)
-
-    def start_registrar(link: Link) -> ActorRef[Any]:
-        return Registrar.start(link, registry, loop, board, names, clinic_spec)
-
     booted: SimpleQueue[object] = SimpleQueue()
     link = Link(exited=lambda _: None, started=booted.put)
-    children = [tree.clinics(names, _SUPERVISION), ChildSpec(id=NAME, start=start_registrar)]
+    children = [tree.clinics(names, _SUPERVISION), tree.follow(registry, parts, _SUPERVISION)]
     root: ActorRef[Any] = Supervisor.start(link, "root", children, Flags())
     booted.get(timeout=PATIENCE_S)
     _wait_connected(board, list(registry.channels))

@@ -16,16 +16,15 @@ from actors.board import Board
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
-from actors.registrar import NAME, Registrar
 from config import tree
 from config.tree import Supervision
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
-from supervisor.actor import Link, ShutDown, tell
+from supervisor.actor import ShutDown, tell
 from supervisor.api import Phase
 from supervisor.names import Names
 from supervisor.shell import Supervisor
 from supervisor.snapshot import tree as tree_of
-from supervisor.spec import ChildSpec, Flags, Quarantine, Stagger
+from supervisor.spec import Flags, Quarantine, Stagger
 from tests.fakes.bell import Bell
 from tests.fakes.memory_node import MemoryBus, MemoryStore
 from tests.fakes.memory_registry import MemoryRegistry
@@ -80,13 +79,7 @@ class Node:
             runtime=self.runtime,
         )
 
-        def clinic_spec(id: str) -> ChildSpec:
-            return tree.clinic(id, parts, self.supervision)
-
-        def registrar(link: Link) -> ActorRef[Any]:
-            return Registrar.start(link, self.registry, self.loop, self.board, self.names, clinic_spec)
-
-        children = [tree.clinics(self.names, self.supervision), ChildSpec(id=NAME, start=registrar)]
+        children = [tree.clinics(self.names, self.supervision), tree.follow(self.registry, parts, self.supervision)]
         self.root = Supervisor.start(self.parent.link, "root", children, Flags(intensity=100, period_s=60.0))
         self.parent.wait_started()
         return self

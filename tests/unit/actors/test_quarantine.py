@@ -163,6 +163,19 @@ def test_a_channel_that_is_let_out_while_it_is_being_removed_is_removed_all_the_
     assert node.board.channel("acme", "bad") is None
 
 
+def test_nothing_of_a_removed_clinic_stays_open_though_its_account_cannot_close_it(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.want("acme", "a")
+    node.start()
+    node.wait_channel("acme", "a", S.CONNECTED)
+    monkeypatch.setattr(Account, "shut_down", lambda account, reason: account.exit(reason))
+    node.registry.clinics.clear()
+    node.registry.channels.clear()
+    node.registry.tell()
+    node.bell.wait(lambda: (node.bus.opened, node.store.opened) == (set(), set()), "the clinic to be closed")
+
+
 async def test_a_quarantined_channel_can_be_removed(node: Node, sick: set[str]) -> None:
     sick.add("acme/bad")
     node.want("acme", "bad")
