@@ -43,19 +43,24 @@ class AsyncioLoop:
         try:
             self._loop.run_forever()
         finally:
-            self._finish()
+            # Whatever becomes of the tidying: who owns the loop must hear that it is dead.
+            try:
+                self._finish()
+            finally:
+                if self._on_end is not None:
+                    self._on_end()
 
     def _finish(self) -> None:
-        tasks = asyncio.all_tasks(self._loop)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            self._loop.run_until_complete(asyncio.wait(tasks, timeout=STOP_TIMEOUT_S))
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        self._loop.close()
-        if self._on_end is not None:
-            self._on_end()
+        try:
+            tasks = asyncio.all_tasks(self._loop)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                self._loop.run_until_complete(asyncio.wait(tasks, timeout=STOP_TIMEOUT_S))
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        finally:
+            self._loop.close()
 
     def stop(self) -> None:
         """Cancel what still runs and end the thread; returns when it has ended. Not from the loop's thread."""
@@ -67,26 +72,36 @@ class AsyncioLoop:
         self, work: Coroutine[Any, Any, T], deliver: Callable[[T | Failure], None], *, timeout: float
     ) -> Callable[[], None]:
         """See ``protocol.interfaces.Loop``. After the loop's end: a ``CancelledError``, at once."""
-        task: asyncio.Task[None] | None = None
+        task: asyncio.Task[T | Failure] | None = None
         cancelled = False
 
         def begin() -> None:
             nonlocal task
             if cancelled:
-                work.close()
-                deliver(Failure(asyncio.CancelledError()))
+                never_begun()
             else:
-                task = self._loop.create_task(_run(work, deliver, timeout))
+                task = self._loop.create_task(_run(work, timeout))
+                task.add_done_callback(ended)
+
+        def ended(run: asyncio.Task[T | Failure]) -> None:
+            if run.cancelled():
+                # Before its first step: later, the cancellation is an outcome.
+                never_begun()
+            else:
+                deliver(run.result())
+
+        def never_begun() -> None:
+            work.close()
+            deliver(Failure(asyncio.CancelledError()))
 
         def cancel() -> None:
             nonlocal cancelled
             cancelled = True
-            if task is not None:
-                self._call(task.cancel)
+            # Whether there is a task is asked on the loop's thread, where ``begin`` is over by then.
+            self._call(lambda: task is not None and task.cancel())
 
         if not self._call(begin):
-            work.close()
-            deliver(Failure(asyncio.CancelledError()))
+            never_begun()
         return cancel
 
     def _call(self, function: Callable[[], object]) -> bool:
@@ -97,14 +112,12 @@ class AsyncioLoop:
         return True
 
 
-async def _run(work: Coroutine[Any, Any, T], deliver: Callable[[T | Failure], None], timeout: float) -> None:
-    outcome: T | Failure
+async def _run(work: Coroutine[Any, Any, T], timeout: float) -> T | Failure:
     try:
         async with asyncio.timeout(timeout):
-            outcome = await work
+            return await work
     except BaseException as error:  # noqa: BLE001 - the outcome belongs to whoever asked
-        outcome = Failure(error)
-    deliver(outcome)
+        return Failure(error)
 
 
 class LoopOwner(Actor):

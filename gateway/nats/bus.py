@@ -90,7 +90,8 @@ class NatsBus:
             await platform.close()
 
     async def wait(self) -> str:
-        """Links reconnect for ever: returns only if one of them broke by a mistake of ours."""
+        """Links reconnect for ever: returns only if the node's or the platform's broke by a mistake of ours. A clinic's
+        that breaks so begins anew by itself."""
         if self._failed is None:
             return "the bus is not running"
         return await asyncio.shield(self._failed)
@@ -128,7 +129,7 @@ class NatsBus:
             self._check_running(node)
             opened = self._new_clinic(clinic)
             self._unfinished.add(opened)
-            opened.link.open(self._link_ended)
+            opened.open()
             try:
                 await opened.link.connection(timeout=_OPEN_TIMEOUT)
                 self._check_running(node)

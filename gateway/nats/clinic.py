@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
+import structlog
 from nats.js.api import PubAck
 
 from gateway.nats import media
@@ -19,6 +20,8 @@ from protocol.codec import Encoding, encode
 from protocol.ids import check_name
 from protocol.interfaces import Fetched, Operations, Publication
 from protocol.subjects import Priority
+
+log = structlog.get_logger(__name__)
 
 PUBLISH_TIMEOUT: Final = 30.0
 MEDIA_TIMEOUT: Final = 60.0
@@ -49,6 +52,10 @@ class NatsClinicBus:
         self._leftover: set[str] = set()
         self._changing = asyncio.Lock()
         self.link: Final = Link(broker, subjects.account(clinic), self._set_up)
+
+    def open(self) -> None:
+        """Begin to connect. Whatever happens to the link, only this clinic suffers, and the link begins anew."""
+        self.link.open_mending(self._link_broke)
 
     async def fetch(self, channel: str, limit: int) -> Sequence[Fetched]:
         """See ``ClinicBus``. Of two calls for one channel, the second waits for the first."""
@@ -103,6 +110,9 @@ class NatsClinicBus:
         await self.link.close()
         if self._rpc is not None:
             await self._rpc.stop()
+
+    def _link_broke(self, error: BaseException) -> None:
+        log.error("nats_clinic_link_broke", clinic=self._clinic, exc_info=error)
 
     async def _set_up(self, connection: Connection) -> None:
         with translating(f"preparing the NATS account of clinic {self._clinic}"):

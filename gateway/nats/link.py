@@ -100,7 +100,8 @@ class Link:
     """Keeps one account connected. All methods belong to the loop's thread.
 
     ``set_up`` runs with every new connection before anybody gets it; if it fails, the connection is dropped and made
-    anew. Waits between attempts grow from 0.1 to 5 s, with full jitter.
+    anew. Waits between attempts grow from 0.1 to 5 s, with full jitter. A failure is a PlantaoError; anything else is a
+    mistake of ours, and how the link was opened decides whether it ends there.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class Link:
         self._current: Connection | None = None
         self._connected = asyncio.Event()
         self._error: PlantaoError | None = None
+        self._failures = 0
         self._keeper: asyncio.Task[None] | None = None
 
     @property
@@ -129,6 +131,13 @@ class Link:
         """Begin to connect. ``failed`` is called if keeping the connection ever ends."""
         self._keeper = asyncio.create_task(self._keep(), name=f"nats link {self._account}")
         self._keeper.add_done_callback(failed)
+
+    def open_mending(self, broke: Callable[[BaseException], None]) -> None:
+        """Begin to connect, and begin anew whenever keeping it breaks: who holds the link may go on using it.
+
+        ``broke`` is told what it broke by; not again while every new attempt breaks by an error of the same kind.
+        """
+        self._keeper = asyncio.create_task(self._keep_mending(broke), name=f"nats link {self._account}")
 
     async def connection(self, *, timeout: float = CONNECT_TIMEOUT) -> Connection:
         """The connection, for which it waits at most ``timeout`` seconds.
@@ -158,21 +167,28 @@ class Link:
             keeper.cancel()
             await asyncio.wait((keeper,))
 
+    async def _keep_mending(self, broke: Callable[[BaseException], None]) -> None:
+        while True:
+            try:
+                await self._keep()
+            # Also a cancellation that nobody asked of this task: one of the client library's own that got out.
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - told, and only this account suffers
+                _obey_cancellation()
+                if self._is_news(mistake := BusUnavailableError(f"broke by {type(error).__name__}; see the log")):
+                    broke(error)
+                await self._pause_after(mistake)
+
     async def _keep(self) -> None:
-        failures = 0
         while True:
             try:
                 connection = await self._connect()
             except PlantaoError as error:
                 _obey_cancellation()
-                if failures == 0 or str(error) != str(self._error):
+                if self._is_news(error):
                     log.warning("nats_connect_failed", account=self._account, error=str(error))
-                self._error = error
-                ceiling = min(_BACKOFF_CAP, _BACKOFF_BASE * 2 ** min(failures, 10))
-                failures += 1
-                await asyncio.sleep(ceiling * self._jitter())
+                await self._pause_after(error)
                 continue
-            failures = 0
+            self._failures = 0
             log.info("nats_connected", account=self._account)
             self._error = None
             self._current = connection
@@ -184,6 +200,15 @@ class Link:
                 self._connected.clear()
                 await _end(connection.nc)
             log.warning("nats_connection_lost", account=self._account)
+
+    def _is_news(self, error: PlantaoError) -> bool:
+        return self._failures == 0 or str(error) != str(self._error)
+
+    async def _pause_after(self, error: PlantaoError) -> None:
+        self._error = error
+        ceiling = min(_BACKOFF_CAP, _BACKOFF_BASE * 2 ** min(self._failures, 10))
+        self._failures += 1
+        await asyncio.sleep(ceiling * self._jitter())
 
     async def _connect(self) -> Connection:
         login = self._broker.login(self._account)

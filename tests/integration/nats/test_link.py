@@ -121,3 +121,22 @@ async def test_preparing_an_account_is_given_up_with_its_connection(broker: Embe
     await link.connection(timeout=5)
     await link.close()
     assert times == 2
+
+
+async def test_a_mending_link_tells_each_mistake_once_and_can_be_closed_between_two(broker: EmbeddedBroker) -> None:
+    mistakes = [KeyError("a"), KeyError("b"), ValueError("c"), ValueError("d")]
+    left, told = list(mistakes), list[BaseException]()
+    used_up = asyncio.Event()
+
+    async def break_up(connection: Connection) -> None:
+        if len(left) == 1:
+            used_up.set()
+        raise left.pop(0)
+
+    link = Link(broker, subjects.ACCOUNT_NODE, break_up, jitter=lambda: 0 if left else 1000)
+    link.open_mending(told.append)
+    await asyncio.wait_for(used_up.wait(), 5)
+    with pytest.raises(BusUnavailableError, match="plantao: broke by ValueError; see the log"):
+        await link.connection(timeout=0.01)
+    await asyncio.wait_for(link.close(), 5)
+    assert (told, links()) == ([mistakes[0], mistakes[2]], set())

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -10,10 +11,11 @@ from structlog.testing import capture_logs
 
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
+from gateway.nats.clinic import NatsClinicBus
 from gateway.nats.registry import NatsRegistry
 from protocol import subjects
 from protocol.channel import ChannelRecord, ClinicRecord
-from protocol.errors import AlreadyExistsError
+from protocol.errors import AlreadyExistsError, BusUnavailableError
 from protocol.interfaces import ClinicBus
 from protocol.subjects import Priority
 from tests.integration.nats.conftest import Connect, serving
@@ -111,6 +113,43 @@ async def test_clinics_that_come_and_go_disturb_no_neighbour_and_not_the_registr
     platform = (await connect(subjects.ACCOUNT_PLATFORM)).jetstream()
     stored = await platform.stream_info(subjects.STREAM_EVENTS)
     assert stored.state.messages == traffic.done["publish"]
+
+
+@pytest.mark.parametrize("mistake", [KeyError("no such stream"), asyncio.CancelledError()])
+async def test_a_link_that_breaks_by_a_mistake_of_ours_begins_anew_and_its_clinic_alone_suffers(
+    bus: NatsBus, monkeypatch: pytest.MonkeyPatch, mistake: BaseException
+) -> None:
+    acme, neighbour = await serving(bus, "acme", "front"), await serving(bus, "neighbour", "front")
+    assert isinstance(acme, NatsClinicBus)
+    ended, fetching = asyncio.create_task(bus.wait()), asyncio.create_task(neighbour.fetch("front", 1))
+    attempts: asyncio.Queue[None] = asyncio.Queue()
+
+    async def break_up(*_: object, **__: object) -> None:
+        attempts.put_nowait(None)
+        raise mistake
+
+    with monkeypatch.context() as broken, capture_logs() as logs:
+        broken.setattr("gateway.nats.clinic.ensure_stream", break_up)
+        await (await acme.link.connection()).nc.close()
+        for _ in range(3):
+            await asyncio.wait_for(attempts.get(), PATIENCE)
+        assert not bus.clinic_connected("acme")
+        await neighbour.publish([state(1, clinic="neighbour")])
+    told = [line for line in logs if line["event"] == "nats_clinic_link_broke"]
+    assert [(line["clinic"], line["exc_info"]) for line in told] == [("acme", mistake)]
+    # Who held the clinic goes on with what they held.
+    async with asyncio.timeout(PATIENCE):
+        while not bus.clinic_connected("acme"):
+            with suppress(BusUnavailableError):
+                await acme.link.connection()
+        await acme.publish([state(1)])
+        await acme.enqueue("front", Priority.NORMAL, b"{}", {})
+        (command,) = await acme.fetch("front", 1)
+        await command.ack()
+        await neighbour.enqueue("front", Priority.NORMAL, b"{}", {})
+        assert len(await fetching) == 1
+    assert not ended.done()
+    ended.cancel()
 
 
 async def test_clinics_that_are_added_while_one_is_share_a_reload(

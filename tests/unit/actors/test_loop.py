@@ -1,6 +1,6 @@
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import Any
 
@@ -108,6 +108,20 @@ def test_work_cancelled_before_it_began_is_delivered_as_cancelled(desk: Desk) ->
     assert isinstance(desk.failure(), asyncio.CancelledError)
 
 
+def test_a_cancel_that_meets_the_beginning_of_the_work_is_not_lost(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = desk.loop._loop
+    create_task = loop.create_task
+    cancels: SimpleQueue[Callable[[], None]] = SimpleQueue()
+
+    def cancelled_just_before(work: Any) -> Any:
+        cancels.get(timeout=PATIENCE_S)()
+        return create_task(work)
+
+    monkeypatch.setattr(loop, "create_task", cancelled_just_before)
+    cancels.put(desk.spawn(hang()))
+    assert isinstance(desk.failure(), asyncio.CancelledError)
+
+
 def test_work_given_to_a_loop_that_has_ended_is_cancelled_at_once(desk: Desk) -> None:
     desk.loop.stop()
     cancel = desk.spawn(hang())
@@ -144,3 +158,17 @@ def test_the_loops_owner_crashes_when_the_loop_ends_by_itself() -> None:
     reason = parent.wait_exit()
     assert isinstance(reason, Crash)
     assert isinstance(reason.error, LoopEndedError)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("step", ["shutdown_asyncgens", "shutdown_default_executor"])
+def test_the_loops_owner_hears_of_its_end_even_if_tidying_up_fails(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    parent, loop = Parent(), AsyncioLoop()
+    LoopOwner.start(parent.link, loop)
+    parent.wait_started()
+    monkeypatch.setattr(loop._loop, step, lambda: fail(RuntimeError("generator ignored its end")))
+    loop.stop()
+    reason = parent.wait_exit()
+    assert isinstance(reason, Crash)
+    assert isinstance(reason.error, LoopEndedError)
+    assert loop._loop.is_closed()
