@@ -4,21 +4,33 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
+from protocol.errors import PortStartError
 from protocol.interfaces import Port, PortOpener
 from protocol.port import PortEvent, PortSpec
 
 
 class StaggeredOpener:
-    """A ``PortOpener`` in front of another; a stuck opening holds one of the ``parallel`` places until it times out."""
+    """A ``PortOpener`` in front of another. An opening has ``deadline_s`` from the moment it has one of the
+    ``parallel`` places, so one that is stuck gives its place back, and nobody is late for having waited in line."""
 
-    def __init__(self, opener: PortOpener, parallel: int, jitter_s: float, random: Random) -> None:
+    def __init__(
+        self, opener: PortOpener, *, parallel: int, jitter_s: float, deadline_s: float, random: Random
+    ) -> None:
         self._opener = opener
+        self._deadline_s = deadline_s
         self._places = asyncio.Semaphore(parallel)
         self._jitter_s = jitter_s
         self._random = random
 
     async def open(self, spec: PortSpec, deliver: Callable[[PortEvent], None]) -> Port:
-        """See ``PortOpener``."""
+        """See ``PortOpener``. Raises PortStartError also when the deadline is missed."""
         await asyncio.sleep(self._random.uniform(0.0, self._jitter_s))
         async with self._places:
-            return await self._opener.open(spec, deliver)
+            deadline = asyncio.timeout(self._deadline_s)
+            try:
+                async with deadline:
+                    return await self._opener.open(spec, deliver)
+            except TimeoutError as error:
+                if not deadline.expired():
+                    raise
+                raise PortStartError(f"the port was not open within {self._deadline_s:g} s") from error

@@ -77,7 +77,13 @@ def make(settings: Settings) -> Parts:
         health=health,
         limits=HttpLimits(body_bytes=settings.limits.body_bytes),
     )
-    opener = StaggeredOpener(CountedOpener(nursery, tally), settings.boot.parallel, settings.boot.jitter_s, Random())  # noqa: S311 - jitter
+    opener = StaggeredOpener(
+        CountedOpener(nursery, tally),
+        parallel=settings.boot.parallel,
+        jitter_s=settings.boot.jitter_s,
+        deadline_s=settings.calls.connect_deadline,
+        random=Random(),  # noqa: S311 - jitter
+    )
     return Parts(
         loop=loop,
         names=names,

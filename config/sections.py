@@ -112,7 +112,8 @@ class Outbox(Struct, frozen=True, kw_only=True):
 class Calls(Struct, frozen=True, kw_only=True):
     """How long a call into a port may take; a port that takes longer is killed (but for media).
 
-    WhatsApp's own limit for a send is 75 s, so ``send_deadline`` stays above it.
+    WhatsApp's own limit for a send is 75 s, so ``send_deadline`` stays above it. A port has ``connect_deadline`` to
+    start, from its turn on (``boot.parallel``), and as long again to connect once it is there.
     """
 
     send_deadline: Deadline = 80.0
@@ -146,7 +147,7 @@ class Boot(Struct, frozen=True, kw_only=True):
     """At most ``parallel`` channels open ports at once, each after a random pause of up to ``jitter_s``."""
 
     parallel: Annotated[int, Meta(ge=1, le=64)] = 4
-    jitter_s: Seconds = 0.2
+    jitter_s: Annotated[float, Meta(ge=0, le=60)] = 0.2
 
 
 class Supervision(Struct, frozen=True, kw_only=True):

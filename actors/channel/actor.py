@@ -15,7 +15,6 @@ from actors.channel import lifecycle, publishing, receiving, sending, unlinking,
 from actors.channel.context import Context
 from actors.channel.flights import Flights
 from actors.channel.life import (
-    Began,
     CancelTimer,
     Close,
     ClosePort,
@@ -38,6 +37,7 @@ from actors.channel.life import (
     SetTimer,
     Sleep,
     SuspendedBy,
+    began,
     begin,
 )
 from actors.channel.machine import WANTS_PORT
@@ -55,7 +55,8 @@ from supervisor.names import Name
 from supervisor.reasons import ExitReason, Shutdown
 
 STOP_PORT_S: Final = 8.0
-OPEN_TIMEOUT_S: Final = 60.0
+OPEN_LIMIT_S: Final = 86_400.0
+"""Not to be reached by waiting in line: the opener keeps the deadline for opening."""
 PROBE_DEADLINE_S: Final = 10.0
 GONE_TIMEOUT_S: Final = 12.0
 
@@ -101,9 +102,8 @@ class Channel(Actor):
             random=Random(),  # noqa: S311 - jitter
             log=structlog.get_logger(__name__).bind(clinic=record.clinic, channel=record.id),
         )
-        # What an operator asked of an earlier incarnation of this actor stands on the board.
-        shown = surroundings.board.channel(record.clinic, record.id)
-        self._wanted = shown.wanted if shown is not None else record.wanted
+        self._began = began(record, surroundings.board.channel(record.clinic, record.id))
+        self._wanted = self._began.wanted
         policy = surroundings.policy
         self._life = begin(self._context.now(), policy.breaker)
         self._publishing = publishing.Publishing(self._context)
@@ -130,7 +130,7 @@ class Channel(Actor):
     def initialize(self) -> bool:
         """Take up what the ledger owns, and be as wanted."""
         self._sending.recover()
-        self._step(Began(self._wanted))
+        self._step(self._began)
         self._look()
         return True
 
@@ -271,7 +271,7 @@ class Channel(Actor):
             self.tell(FromPort(incarnation, event))
 
         work = self._with.opener.open(spec, said)
-        self._context.errand(work, lambda outcome: _Opened(incarnation, outcome), timeout=OPEN_TIMEOUT_S)
+        self._context.errand(work, lambda outcome: _Opened(incarnation, outcome), timeout=OPEN_LIMIT_S)
 
     def _opened(self, incarnation: int, outcome: Port | Failure) -> None:
         if isinstance(outcome, Failure):

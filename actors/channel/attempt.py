@@ -1,6 +1,7 @@
 """One attempt at sending a command: from the ledger's mark to the port's answer. Runs on the loop."""
 
 from actors.channel.context import Context
+from actors.channel.gate import CutOff
 from protocol.codes import ErrorCode
 from protocol.commands import Media, SendCommand
 from protocol.errors import (
@@ -33,7 +34,7 @@ async def mark(ledger: Ledger, channel: str, batch: list[Accepted]) -> None:
 
 async def attempt(
     context: Context, port: Port, accepted: Accepted, *, deadline: float, media_limit: int
-) -> Sent | Failed:
+) -> Sent | Failed | CutOff:
     """Send one command; raises nothing but faults of ours. ``deadline`` in seconds, for the call into the port."""
     try:
         request = await _request(context, accepted.command, media_limit)
@@ -44,8 +45,9 @@ async def attempt(
     except NotSendableError as refused:
         return refused.answer
     except PortGoneError as error:
-        code = ErrorCode.OUTCOME_UNKNOWN if error.reached else ErrorCode.NOT_CONNECTED
-        return Failed(code=code.value, message=str(error))
+        if error.reached:
+            return CutOff(Failed(code=ErrorCode.OUTCOME_UNKNOWN.value, message=str(error)))
+        return Failed(code=ErrorCode.NOT_CONNECTED.value, message=str(error))
     except CallTimeoutError as error:
         return Failed(code=ErrorCode.OUTCOME_UNKNOWN.value, message=str(error))
     except BusUnavailableError as error:

@@ -5,6 +5,7 @@ holds up its own chat and no other; being disconnected is the lifecycle's.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, assert_never
 
@@ -43,6 +44,14 @@ WAY: Final[dict[ErrorCode, Way]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """The port ended while it had the command: that says nothing of the way to WhatsApp. ``failed``: the answer in the
+    port's stead."""
+
+    failed: Failed
+
+
 class Gate:
     """Belongs to one channel's actor; times are monotonic seconds. ``in_flight``: what may be with the port at once."""
 
@@ -67,12 +76,12 @@ class Gate:
             self.breaker = self.breaker.attempt()
             self._began[command_id] = self.breaker.opened
 
-    def settle(self, id: str, answer: Sent | Failed, now: float) -> bool:
+    def settle(self, id: str, answer: Sent | Failed | CutOff, now: float) -> bool:
         """What came of ``id``; whether that changed the breaker's state. What began before it opened says no more."""
         before = self.breaker
         if self._began.pop(id, None) != before.opened:
             return False
-        way = Way.WORKS if isinstance(answer, Sent) else WAY[ErrorCode.of(answer.code)]
+        way = _way(answer)
         match way:
             case Way.WORKS:
                 self.breaker = before.success(now)
@@ -83,3 +92,15 @@ class Gate:
             case _:
                 assert_never(way)
         return self.breaker.state is not before.state
+
+
+def _way(answer: Sent | Failed | CutOff) -> Way:
+    match answer:
+        case Sent():
+            return Way.WORKS
+        case Failed(code=code):
+            return WAY[ErrorCode.of(code)]
+        case CutOff():
+            return Way.UNTOLD
+        case _:
+            assert_never(answer)

@@ -4,17 +4,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
+from actors.channel.machine import WANTS_PORT
 from protocol import port
+from protocol.channel import ChannelRecord, ChannelSnapshot, QrCode, WantedState
 from protocol.channel import ChannelState as S
-from protocol.channel import QrCode, WantedState
 from supervisor.backoff import Backoff
 from supervisor.breaker import Breaker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Times in seconds. ``max_attempts`` 0 is: never give up. ``lazy``: the first port is opened when it is needed;
-    ``idle_after_s``: without traffic for so long the port is given up until it is needed (0: never)."""
+    """Times in seconds. ``open_s``: for a port that is open to connect, or to show a code. ``max_attempts`` 0 is: never
+    give up. ``lazy``: the first port is opened when it is needed; ``idle_after_s``: without traffic for so long the
+    port is given up until it is needed (0: never)."""
 
     patience_s: float = 10.0
     open_s: float = 60.0
@@ -94,9 +96,11 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The channel's actor is up, and the channel is to be so."""
+    """The channel's actor is up, and the channel is to be so. ``again``: the actor before it crashed while the channel
+    had a port or was on its way to one, so it is needed, however lazy."""
 
     wanted: WantedState = WantedState.CONNECTED
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,3 +241,9 @@ Effect = OpenPort | ClosePort | ProbePort | SetTimer | CancelTimer
 def begin(now: Now, breaker: Breaker) -> Life:
     """A channel before anything happened."""
     return Life(state=S.INITIALIZING, reason="starting", since=now.wall, breaker=breaker)
+
+
+def began(record: ChannelRecord, shown: ChannelSnapshot | None) -> Began:
+    """How a channel's actor begins. ``shown``: as the one before it left the channel on the board, with what an
+    operator asked of it; one that ended in good order left no state in which a port is wanted."""
+    return Began(record.wanted) if shown is None else Began(shown.wanted, again=shown.state in WANTS_PORT)

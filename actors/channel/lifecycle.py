@@ -70,8 +70,8 @@ class _Step:
     def take(self, event: LifeEvent) -> tuple[Life, list[Effect]]:
         before = self.life.state
         match event:
-            case Began(wanted):
-                self.begin(wanted)
+            case Began(wanted, again):
+                self.begin(wanted, lazily=self.policy.lazy and not again)
             case Open(reason):
                 self.open(reason)
             case Close(reason):
@@ -120,14 +120,15 @@ class _Step:
         if wanted and life.phase is PortPhase.ABSENT and life.next_retry_at is None:
             incarnation = life.incarnation + 1
             self.life = replace(life, phase=PortPhase.OPENING, incarnation=incarnation, codes=0)
-            self.effects += [OpenPort(incarnation), SetTimer(PatienceOver(), self.policy.open_s)]
+            # No timer: its opener answers, however long the line before it. It has time to connect once it is there.
+            self.effects.append(OpenPort(incarnation))
         elif not wanted:
             self.close(orderly=True, reason=life.reason)
 
-    def begin(self, wanted: WantedState) -> None:
+    def begin(self, wanted: WantedState, *, lazily: bool) -> None:
         match wanted:
             case WantedState.CONNECTED:
-                if self.policy.lazy:
+                if lazily:
                     self.suspend(SuspendedBy.POLICY, "lazy: waits for a send or connect")
             case WantedState.DISCONNECTED:
                 self.retire(machine.CloseRequested(), "requested before a restart")
@@ -192,8 +193,15 @@ class _Step:
             self.effects.append(ClosePort(incarnation, orderly=False, reason="stale"))
         elif self.life.phase is PortPhase.OPENING:
             self.life = replace(self.life, phase=PortPhase.UP)
+            if self.silent:
+                self.effects.append(SetTimer(PatienceOver(), self.policy.open_s))
         else:
             self.effects.append(ClosePort(incarnation, orderly=False, reason="no longer wanted"))
+
+    @property
+    def silent(self) -> bool:
+        """Whether this port has yet to connect or to show a code; what it said started a wait of its own."""
+        return self.life.state in (S.INITIALIZING, S.RECONNECTING) and self.life.connected_since is None
 
     def gone(self, incarnation: int, reason: str) -> None:
         if incarnation != self.life.incarnation or self.life.phase is PortPhase.ABSENT:

@@ -6,7 +6,7 @@ from typing import Any, Final, assert_never
 
 from actors.channel.attempt import attempt, mark
 from actors.channel.context import Context
-from actors.channel.gate import Gate
+from actors.channel.gate import CutOff, Gate
 from actors.channel.intake import Intake, take_in
 from actors.channel.outbox import Again, Ended, Outbox, OutboxPolicy
 from actors.channel.publishing import Publishing
@@ -83,7 +83,7 @@ class Answered:
     """What came of an attempt."""
 
     id: str
-    outcome: Sent | Failed | Failure
+    outcome: Sent | Failed | CutOff | Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +300,8 @@ class Sending:
         now = self._context.now().mono
         if self._gate.settle(message.id, answer, now):
             self._context.log.warning("circuit breaker around sending", **asdict(self.breaker.snapshot(now)))
+        if isinstance(answer, CutOff):
+            answer = answer.failed
         settled = self._outbox.settle(message.id, answer, now, self._context.random)
         match settled:
             case None:
@@ -383,7 +385,7 @@ async def _left(ledger: Ledger, channel: str) -> Left:
     return Left(await ledger.unfinished(channel), await ledger.unpublished(channel))
 
 
-def _answered(id: str) -> Callable[[Sent | Failed | Failure], Answered]:
+def _answered(id: str) -> Callable[[Sent | Failed | CutOff | Failure], Answered]:
     return lambda outcome: Answered(id, outcome)
 
 

@@ -130,6 +130,7 @@ def test_variables_that_kubernetes_or_the_command_line_use_are_left_alone(name: 
         ("[reconnect]\npatience = -1", "reconnect.patience", ">= 0"),
         ("[boot]\njitter_s = nan", "boot.jitter_s", "a number"),
         ("[boot]\njitter_s = inf", "boot.jitter_s", "a number"),
+        ("[boot]\njitter_s = 61", "boot.jitter_s", "<= 60"),
         ("[outbox]\nbackoff_cap = 0.5", "outbox.backoff_cap", "at least outbox.backoff_base"),
         ("[outbox]\nin_flight = 100", "outbox.in_flight", "at most outbox.window"),
         ("[http", "config", "valid TOML"),

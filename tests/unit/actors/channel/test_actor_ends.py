@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -15,9 +16,9 @@ from protocol.port import SendText
 from supervisor.actor import Call, kill, tell
 from supervisor.reasons import Crash, Killed
 from tests.fakes.bell import PATIENCE_S
-from tests.fakes.scripted_port import obliging, silent
+from tests.fakes.scripted_port import UP, obliging, silent
 from tests.unit.actors.channel.bench import CHANNEL
-from tests.unit.actors.channel.home import Home
+from tests.unit.actors.channel.home import POLICY, Home
 from tests.unit.actors.channel.home import home as make_home
 
 S = ChannelState
@@ -37,6 +38,21 @@ def test_an_actor_that_crashes_kills_its_port(home: Home) -> None:
     assert isinstance(reason, Crash)
     assert isinstance(reason.error, IllegalTransitionError)
     assert port.wait_ended().reason.startswith("its channel ended")
+
+
+def test_a_lazy_channel_that_was_connected_when_its_actor_crashed_is_connected_again(home: Home) -> None:
+    lazy = replace(POLICY, life=replace(POLICY.life, lazy=True))
+    home.start(lazy).wait_state(S.SUSPENDED)
+    home.opener.first_words = [UP]
+    home.send("waker", to="5511900000001")
+    home.bus.wait_result("waker")
+    port = home.opener.wait_port()
+    port.say(CODE)
+    assert isinstance(home.parent.wait_exit(), Crash)
+    port.wait_ended()
+    home.start(lazy)
+    assert home.opener.wait_port(2).alive
+    home.wait_state(S.CONNECTED)
 
 
 async def test_who_waits_for_a_code_hears_of_the_crash(home: Home) -> None:

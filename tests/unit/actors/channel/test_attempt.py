@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from actors.channel.attempt import attempt, mark
+from actors.channel.gate import CutOff
 from protocol import port as p
 from protocol.commands import Media, ReplyTo
 from protocol.errors import (
@@ -28,7 +29,7 @@ def port(answer: Callable[[PortRequest], Awaitable[PortAnswer]] = obliging) -> S
     return ScriptedPort(SPEC, lambda _: None, Bell(), answer)
 
 
-async def send(bench: Bench, to: ScriptedPort, **fields: Any) -> p.Sent | Failed:
+async def send(bench: Bench, to: ScriptedPort, **fields: Any) -> p.Sent | Failed | CutOff:
     return await attempt(bench.context, to, accepted("1", **fields), deadline=80.0, media_limit=1000)
 
 
@@ -106,7 +107,6 @@ async def test_the_ports_answer_is_the_attempts(bench: Bench, answer: Any) -> No
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (PortGoneError("killed"), "outcome_unknown"),
         (PortGoneError("killed", reached=False), "not_connected"),
         (CallTimeoutError("80 s"), "outcome_unknown"),
     ],
@@ -114,6 +114,11 @@ async def test_the_ports_answer_is_the_attempts(bench: Bench, answer: Any) -> No
 async def test_every_error_of_a_port_has_its_code(bench: Bench, error: Exception, code: str) -> None:
     answer = await send(bench, port(raising(error)))
     assert answer == Failed(code=code, message=str(error))
+
+
+async def test_a_port_that_ends_under_a_command_cuts_it_off(bench: Bench) -> None:
+    gone = PortGoneError("killed")
+    assert await send(bench, port(raising(gone))) == CutOff(Failed(code="outcome_unknown", message=str(gone)))
 
 
 async def test_an_answer_of_another_kind_is_an_internal_error(bench: Bench) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from actors.channel.gate import WAY, Gate, Way
+from actors.channel.gate import WAY, CutOff, Gate, Way
 from protocol.codes import ErrorCode, Permanence
 from protocol.port import Failed, Sent
 from supervisor.breaker import Breaker, BreakerState, Consecutive
@@ -57,11 +57,12 @@ def test_an_open_one_lets_nothing_through_before_its_pause_and_then_one() -> Non
         (failed("not_on_whatsapp"), BreakerState.CLOSED, IN_FLIGHT),
         (BAD, BreakerState.OPEN, 0),
         (failed("outcome_unknown"), BreakerState.OPEN, 0),
+        (CutOff(failed("outcome_unknown")), BreakerState.OPEN, 1),
         (failed("not_connected"), BreakerState.OPEN, 1),
         (failed("media_invalid"), BreakerState.OPEN, 1),
     ],
 )
-def test_what_comes_of_the_probe_decides(answer: Sent | Failed, state: BreakerState, room: int) -> None:
+def test_what_comes_of_the_probe_decides(answer: Sent | Failed | CutOff, state: BreakerState, room: int) -> None:
     shut = probing()
     assert shut.settle("probe", answer, 31.0)
     assert (shut.breaker.state, shut.room(31.0)) == (state, room)

@@ -29,9 +29,12 @@ def story() -> Story:
 # -- the good days --
 
 
-def test_a_channel_that_begins_opens_a_port_and_gives_it_time(story: Story) -> None:
+def test_a_channel_that_begins_opens_a_port_and_gives_it_time_to_connect_once_it_is_there(story: Story) -> None:
     story.begun()
     assert (story.state, story.opened, story.life.phase) == (S.INITIALIZING, [1], PortPhase.OPENING)
+    assert story.timers == {}, "it may be in line"
+    story.seconds += 3600.0
+    story.port_opened()
     assert story.wait_s(PatienceOver) == POLICY.open_s
 
 
@@ -57,13 +60,6 @@ def test_pairing_by_qr_leads_over_pairing_to_connected(story: Story) -> None:
 def test_a_channel_with_a_session_connects_without_a_code(story: Story) -> None:
     story.connected()
     assert (story.state, story.life.last_connected_at, story.timers) == (S.CONNECTED, story.now.wall, {})
-
-
-def test_a_port_that_connects_before_it_is_known_to_be_open_can_send_once_it_is(story: Story) -> None:
-    story.begun().said(UP)
-    assert (story.state, story.life.connected) == (S.CONNECTED, False)
-    story.port_opened()
-    assert story.life.connected
 
 
 @pytest.mark.parametrize(
@@ -192,15 +188,6 @@ def test_a_port_that_cannot_be_opened_is_tried_again(story: Story) -> None:
 def test_a_port_that_is_open_but_never_connects_is_replaced(story: Story) -> None:
     story.opening_done().fire(PatienceOver)
     assert story.closed == [ClosePort(1, orderly=False, reason="not connected within 60 s")]
-
-
-def test_a_port_that_takes_too_long_to_open_is_closed_when_it_comes(story: Story) -> None:
-    story.begun().fire(PatienceOver).fire(RetryDue)
-    assert (story.opened, story.closed) == ([1], [])
-    story.port_opened()
-    assert story.closed == [ClosePort(1, orderly=False, reason="no longer wanted")]
-    story.port_exited()
-    assert story.opened == [1, 2]
 
 
 def lose(story: Story, times: int) -> list[float]:
@@ -339,8 +326,8 @@ def test_connect_replaces_a_live_port_and_forgets_past_failures(story: Story, be
     if beginning == "opening":
         story.port_opened()
     story.port_exited()
-    assert (story.opened, story.life.phase) == ([1, 2], PortPhase.OPENING)
-    assert story.wait_s(PatienceOver) == POLICY.open_s
+    assert (story.opened, story.life.phase, story.timers) == ([1, 2], PortPhase.OPENING, {})
+    assert story.port_opened().wait_s(PatienceOver) == POLICY.open_s
 
 
 def test_disconnect_while_opening_closes_the_port_that_comes(story: Story) -> None:

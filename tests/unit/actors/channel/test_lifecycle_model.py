@@ -59,8 +59,11 @@ class Lifecycle(RuleBasedStateMachine):
         lazy=st.booleans(),
         idle_after_s=st.sampled_from([0.0, 300.0]),
         wanted=st.sampled_from(WantedState),
+        again=st.booleans(),
     )
-    def begin(self, paired: bool, max_attempts: int, lazy: bool, idle_after_s: float, wanted: WantedState) -> None:
+    def begin(
+        self, paired: bool, max_attempts: int, lazy: bool, idle_after_s: float, wanted: WantedState, again: bool
+    ) -> None:
         policy = replace(POLICY, max_attempts=max_attempts, lazy=lazy, idle_after_s=idle_after_s)
         self.story = Story(policy=policy)
         self.paired = paired
@@ -69,10 +72,10 @@ class Lifecycle(RuleBasedStateMachine):
         self.sleeper: SuspendedBy | None = None
         if wanted is WantedState.SUSPENDED:
             self.sleeper = SuspendedBy.OPERATOR
-        elif wanted is WantedState.CONNECTED and lazy:
+        elif wanted is WantedState.CONNECTED and lazy and not again:
             self.sleeper = SuspendedBy.POLICY
-        self.do(words.Began(wanted))
-        assert (self.story.state is S.INITIALIZING) == (wanted is WantedState.CONNECTED and not lazy)
+        self.do(words.Began(wanted, again))
+        assert (self.story.state is S.INITIALIZING) == (wanted is WantedState.CONNECTED and self.sleeper is None)
 
     def do(self, event: words.LifeEvent) -> None:
         for effect in self.story.do(event):
@@ -292,7 +295,8 @@ class Lifecycle(RuleBasedStateMachine):
         assert life.phase is not PortPhase.ABSENT or RetryDue in timers
         assert (RetryDue in timers) == (life.next_retry_at is not None)
         assert (IdleCheckDue in timers) == (life.state is S.CONNECTED and self.story.policy.idle_after_s > 0)
-        if life.phase in (PortPhase.OPENING, PortPhase.UP):
+        spoke = life.state in (S.QR_REQUIRED, S.PAIRING, S.CONNECTED) or life.connected_since is not None
+        if life.phase is PortPhase.UP or (life.phase is PortPhase.OPENING and spoke):
             assert (PatienceOver in timers) == (life.state is not S.CONNECTED), "nobody waits for ever"
         else:
             assert PatienceOver not in timers

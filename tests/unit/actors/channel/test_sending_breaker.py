@@ -4,13 +4,14 @@ from datetime import timedelta
 import pytest
 
 from actors.channel import sending
+from protocol.errors import CallTimeoutError, PortGoneError
 from supervisor.breaker import Breaker, BreakerState, Consecutive
 from tests.fakes.memory_bus import body_of
 from tests.fakes.scripted_port import obliging, silent
 from tests.unit.actors.channel.bench import CHANNEL
 from tests.unit.actors.channel.commands import SENT, failed
 from tests.unit.actors.channel.mouth import Clock, Mouth
-from tests.unit.actors.channel.test_attempt import answering
+from tests.unit.actors.channel.test_attempt import answering, raising
 
 A, B = "5511900000001", "5511900000002"
 
@@ -102,6 +103,19 @@ async def test_what_expires_while_the_breaker_is_open_is_never_sent(breaking: Mo
     await time_passes(breaking, clock, 6.0)
     assert breaking.results == [("2", "expired")]
     assert breaking.sent == ["one", "one"]
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [(PortGoneError("killed"), BreakerState.CLOSED), (CallTimeoutError("80 s"), BreakerState.OPEN)],
+)
+async def test_a_port_that_ends_under_several_commands_opens_nothing_but_missed_deadlines_do(
+    breaking: Mouth, clock: Clock, error: Exception, state: BreakerState
+) -> None:
+    breaking.port.answer = raising(error)
+    await breaking.start()
+    await breaking.send(*(body_of(id=str(number), to=f"551190000000{number}") for number in range(4)))
+    assert breaking.part.breaker.state is state
 
 
 async def test_a_recipient_that_cannot_be_reached_opens_nothing(breaking: Mouth, clock: Clock) -> None:

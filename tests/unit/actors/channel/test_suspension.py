@@ -5,10 +5,14 @@ from dataclasses import replace
 import pytest
 
 from actors.channel import life as words
+from actors.channel import views
 from actors.channel.life import ClosePort, IdleCheckDue, PortPhase, SuspendedBy
+from actors.channel.machine import WANTS_PORT
 from protocol import port
 from protocol.channel import ChannelState as S
 from protocol.channel import WantedState
+from supervisor.breaker import BreakerState
+from tests.unit.actors.channel.home import RECORD
 from tests.unit.actors.channel.story import POLICY, UP, Story
 from tests.unit.actors.channel.test_lifecycle import BEGINNINGS
 
@@ -50,7 +54,40 @@ def test_a_channel_begins_as_it_is_wanted_and_as_the_policy_says(
     story = Story(policy=replace(POLICY, lazy=lazily)).begun(wanted)
     assert (story.state, story.life.suspended_by, story.reason) == (state, by, reason)
     assert story.opened == ([1] if state is S.INITIALIZING else [])
-    assert (story.timers == {}) == (state is not S.INITIALIZING)
+    assert story.timers == {}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "state"),
+    [
+        (WantedState.CONNECTED, S.INITIALIZING),
+        (WantedState.DISCONNECTED, S.DISCONNECTED),
+        (WantedState.SUSPENDED, S.SUSPENDED),
+    ],
+)
+def test_a_lazy_channel_whose_actor_crashed_while_a_port_was_needed_is_not_left_asleep(
+    lazy: Story, wanted: WantedState, state: S
+) -> None:
+    lazy.do(words.Began(wanted, again=True))
+    assert lazy.state is state
+
+
+def test_a_channel_that_nobody_has_shown_begins_as_its_record_says() -> None:
+    assert words.began(RECORD, None) == words.Began(RECORD.wanted, again=False)
+
+
+@pytest.mark.parametrize("state", S)
+def test_its_successor_begins_as_asked_and_knows_whether_a_port_was_needed(state: S) -> None:
+    life = replace(Story().life, state=state)
+    shown = views.snapshot(
+        RECORD,
+        life,
+        wanted=WantedState.SUSPENDED,
+        sending_breaker=BreakerState.CLOSED,
+        queued=0,
+        last_activity_at=None,
+    )
+    assert words.began(RECORD, shown) == words.Began(WantedState.SUSPENDED, again=state in WANTS_PORT)
 
 
 # -- who wakes it --
