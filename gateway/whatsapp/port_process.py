@@ -145,7 +145,7 @@ class PortProcess(asyncio.Protocol):
         """See ``protocol.interfaces.Port``. Sends follow each other, so a send's deadline runs from the moment when it
         was called or the send before it was answered, whichever is later: what waits in line is not late."""
         if self._dead or self._said is not None or self._transport is None or self._transport.is_closing():
-            raise PortGoneError("the port is gone; nothing was done")
+            raise PortGoneError("nothing was done", reached=False)
         self._last_call += 1
         number = self._last_call
         pending = _Pending(request, self._loop.time(), deadline, self._loop.create_future())
