@@ -30,10 +30,10 @@ from protocol.events import message_id
 from protocol.interfaces import Bus, ClinicBus, Failure, Loop, PortOpener, Publication, Store
 from protocol.subjects import EventKind
 from supervisor.actor import Actor, Link, tell
-from supervisor.api import Children, ChildView, Phase, Refused, Why
+from supervisor.api import Children, ChildView, Phase
 from supervisor.backoff import Backoff
 from supervisor.breaker import BreakerState
-from supervisor.client import remove_child, start_child, which_children
+from supervisor.client import is_gone, remove_child, start_child, which_children
 from supervisor.names import Names
 from supervisor.spec import ChildSpec
 
@@ -130,6 +130,11 @@ def channels_name(clinic: str) -> str:
 def channel_name(clinic: str, channel: str) -> str:
     """A channel in ``Names``."""
     return f"clinic/{clinic}/channel/{channel}"
+
+
+def quarantined(child: ChildView) -> str:
+    """The reason to show for a clinic or channel that is parked."""
+    return f"quarantined after {child.restarts} restarts: {child.last_exit}"
 
 
 class Reconciler(Actor):
@@ -234,8 +239,7 @@ class Reconciler(Actor):
             remove_child(supervisor, channel, partial(self._on_removed, channel))
 
     def _on_removed(self, channel: str, answer: object) -> None:
-        stays = isinstance(answer, Refused) and answer.why is not Why.NOT_FOUND
-        self.tell(_ChannelStays(channel) if stays else _ChannelGone(channel))
+        self.tell(_ChannelGone(channel) if is_gone(answer) else _ChannelStays(channel))
 
     def _look(self) -> None:
         supervisor = self._parts.names.whereis(channels_name(self._clinic))
@@ -261,7 +265,7 @@ class Reconciler(Actor):
         """Its actor is gone, so it falls to us to say what became of the channel."""
         record = self._wanted.channels.get(child.id) if self._wanted is not None else None
         shown = self._parts.board.channel(self._clinic, child.id)
-        reason = f"quarantined after {child.restarts} restarts: {child.last_exit}"
+        reason = quarantined(child)
         if record is None or self._open is None or (shown is not None and shown.reason == reason):
             return
         life = replace(begin(Context.now(), self._parts.policy.breaker), state=ChannelState.ERROR, reason=reason)

@@ -11,12 +11,12 @@ from msgspec.structs import replace
 from actors.account import CLOSE_TIMEOUT_S, reconciler_name
 from actors.board import Board
 from actors.loop import nothing
-from actors.reconciler import ClinicWanted, ReconcilerUp
+from actors.reconciler import ClinicWanted, ReconcilerUp, quarantined
 from protocol.channel import ChannelRecord, ChannelState, ClinicSnapshot, ClinicState
 from protocol.interfaces import Failure, Loop, Registry, Wanted
 from supervisor.actor import Actor, Link, tell
-from supervisor.api import Children, ChildView, Phase, Refused, Why
-from supervisor.client import remove_child, start_child, which_children
+from supervisor.api import Children, ChildView, Phase
+from supervisor.client import is_gone, remove_child, start_child, which_children
 from supervisor.names import Names
 from supervisor.reasons import ExitReason
 from supervisor.spec import ChildSpec
@@ -182,10 +182,9 @@ class Registrar(Actor):
         record = self._wanted.clinics.get(child.id) if self._wanted is not None else None
         if record is None:
             return
-        reason = f"quarantined after {child.restarts} restarts: {child.last_exit}"
         for shown in self._board.channels(child.id):
             self._board.put_channel(replace(shown, state=ChannelState.ERROR, reason="its clinic is quarantined"))
-        self._board.put_clinic(ClinicSnapshot.of(record, ClinicState.QUARANTINED, reason))
+        self._board.put_clinic(ClinicSnapshot.of(record, ClinicState.QUARANTINED, quarantined(child)))
 
     def _reconcile(self) -> None:
         clinics = self._names.whereis(CLINICS)
@@ -202,8 +201,7 @@ class Registrar(Actor):
             remove_child(clinics, clinic, partial(self._on_removed, clinic))
 
     def _on_removed(self, clinic: str, answer: object) -> None:
-        stays = isinstance(answer, Refused) and answer.why is not Why.NOT_FOUND
-        self.tell(_ClinicStays(clinic) if stays else _ClinicGone(clinic))
+        self.tell(_ClinicGone(clinic) if is_gone(answer) else _ClinicStays(clinic))
 
     def _on_closed(self, clinic: str, outcome: object) -> None:
         if isinstance(outcome, Failure):

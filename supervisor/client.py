@@ -10,10 +10,12 @@ from supervisor.api import (
     CountChildren,
     DeleteChild,
     GetChildSpec,
+    Refused,
     RestartChild,
     StartChild,
     TerminateChild,
     WhichChildren,
+    Why,
 )
 from supervisor.spec import ChildSpec
 
@@ -54,6 +56,11 @@ def delete_child(supervisor: ActorRef[Any], id: str, told: Told = unheard) -> No
 def remove_child(supervisor: ActorRef[Any], id: str, told: Told = unheard) -> None:
     """Have it stop a child and forget it: ``terminate_child``, then ``delete_child``, whose answer it is."""
     terminate_child(supervisor, id, lambda _: delete_child(supervisor, id, told))
+
+
+def is_gone(answer: Any) -> bool:
+    """Whether the child is forgotten, by the answer to ``remove_child``; not if it was started again meanwhile."""
+    return not isinstance(answer, Refused) or answer.why is Why.NOT_FOUND
 
 
 def get_childspec(supervisor: ActorRef[Any], child: str | ActorRef[Any], told: Told) -> None:

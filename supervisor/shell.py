@@ -271,8 +271,7 @@ class Supervisor(Actor):
     def _signal_shutdown(self, spec: ChildSpec, incarnation: int) -> None:
         ref = self._ref(spec.id, incarnation)
         if ref is None:  # not launched yet; or its start failed, or its end is in the inbox, and this one is dropped
-            self.cancel(f"launch-{spec.id}")
-            self.tell(Exited(spec.id, incarnation, Killed("not started")))
+            self._never_launched(spec.id, incarnation)
             return
         assert not isinstance(spec.patience, Kill)
         if spec.patience != INFINITY:
@@ -285,8 +284,11 @@ class Supervisor(Actor):
             log.error("child given up", **self._about(id))
             kill(ref, "its supervisor gave it up")
         else:
-            self.cancel(f"launch-{id}")
-            self.tell(Exited(id, incarnation, Killed("not started")))
+            self._never_launched(id, incarnation)
+
+    def _never_launched(self, id: str, incarnation: int) -> None:
+        self.cancel(f"launch-{id}")
+        self.tell(Exited(id, incarnation, Killed("not started")))
 
     def _kill_hung(self) -> None:
         now = time.monotonic()

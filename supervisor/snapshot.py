@@ -1,7 +1,7 @@
 """The whole tree as it is now, without asking anybody: a supervisor that hangs is seen like any other."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pykka import ActorRef
@@ -43,22 +43,7 @@ def tree(root: ActorRef[Any], depth: int | None = None) -> Node:
 
 
 def _node(view: ChildView, depth: float) -> Node:
-    if view.ref is None or not view.ref.is_alive():
-        return Node(
-            id=view.id,
-            type=view.type.value,
-            phase=view.phase,
-            role=view.role,
-            incarnation=view.incarnation,
-            restarts=view.restarts,
-            last_exit=view.last_exit,
-        )
-    actor = of(view.ref)
-    since = actor.busy_since
-    supervisor = actor if isinstance(actor, Supervisor) else None
-    if supervisor is not None:
-        time.sleep(0)  # gives the GIL away: a walk over a thousand actors takes long enough to hold up others
-    return Node(
+    node = Node(
         id=view.id,
         type=view.type.value,
         phase=view.phase,
@@ -66,6 +51,16 @@ def _node(view: ChildView, depth: float) -> Node:
         incarnation=view.incarnation,
         restarts=view.restarts,
         last_exit=view.last_exit,
+    )
+    if view.ref is None or not view.ref.is_alive():
+        return node
+    actor = of(view.ref)
+    since = actor.busy_since
+    supervisor = actor if isinstance(actor, Supervisor) else None
+    if supervisor is not None:
+        time.sleep(0)  # gives the GIL away: a walk over a thousand actors takes long enough to hold up others
+    return replace(
+        node,
         inbox=actor.depth,
         busy_s=0.0 if since is None else time.monotonic() - since,
         handled=actor.handled,
