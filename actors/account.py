@@ -8,7 +8,9 @@ from typing import Any, Final
 import structlog
 
 from actors.loop import nothing
-from protocol.interfaces import Bus, ClinicBus, Failure, Ledger, Loop, Store
+from protocol.bus import Bus, ClinicBus
+from protocol.interfaces import Failure, Loop
+from protocol.ledger import Ledger, Store
 from supervisor.actor import Actor, Link, tell
 from supervisor.backoff import Backoff
 from supervisor.names import Names

@@ -15,6 +15,7 @@ from actors.board import Board
 from actors.channel.requests import Connect, Disconnect, Logout, Pair, Resume, ShowQr, Suspend
 from actors.reconciler import channel_name, channels_name
 from actors.registrar import CLINICS
+from protocol.bus import Bus, Registry
 from protocol.channel import (
     ChannelRecord,
     ChannelSnapshot,
@@ -36,7 +37,6 @@ from protocol.errors import (
     UnavailableError,
 )
 from protocol.ids import Address, check_name
-from protocol.interfaces import Bus, Registry
 from protocol.subjects import Priority
 from supervisor.actor import NoAnswerError, ask
 from supervisor.api import Refused, RestartChild, Why

@@ -25,9 +25,11 @@ from actors.channel import views
 from actors.channel.context import Context
 from actors.channel.life import begin
 from actors.channel.surroundings import ChannelPolicy, Surroundings
+from protocol.bus import Bus, ClinicBus, Publication
 from protocol.channel import ChannelRecord, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
 from protocol.events import message_id
-from protocol.interfaces import Bus, ClinicBus, Failure, Loop, PortOpener, Publication, Store
+from protocol.interfaces import Failure, Loop, PortOpener
+from protocol.ledger import Store
 from protocol.subjects import EventKind
 from supervisor.actor import Actor, Link, tell
 from supervisor.api import Children, ChildView, Phase

@@ -12,8 +12,9 @@ from actors.account import CLOSE_TIMEOUT_S, reconciler_name
 from actors.board import Board
 from actors.loop import nothing
 from actors.reconciler import ClinicWanted, ReconcilerUp, quarantined
+from protocol.bus import Registry, Wanted
 from protocol.channel import ChannelRecord, ChannelState, ClinicSnapshot, ClinicState
-from protocol.interfaces import Failure, Loop, Registry, Wanted
+from protocol.interfaces import Failure, Loop
 from supervisor.actor import Actor, Link, tell
 from supervisor.api import Children, ChildView, Phase
 from supervisor.client import is_gone, remove_child, start_child, which_children

@@ -42,7 +42,8 @@ from actors.service import ServiceActor
 from config.health import ROOT
 from config.parts import Parts
 from gateway.nats.broker import EmbeddedBroker
-from protocol.interfaces import Registry, Service
+from protocol.bus import Registry
+from protocol.interfaces import Service
 from supervisor.actor import Link, tell
 from supervisor.backoff import Backoff
 from supervisor.names import Name, Names

@@ -17,6 +17,8 @@ class Permanence(Enum):
     """It may have been sent: ``on_uncertain`` decides."""
     NOT_CONNECTED = "not_connected"
     """Nothing was sent because there is no session: wait for one, at the cost of no attempt."""
+    RESTRICTED = "restricted"
+    """Nothing was sent because WhatsApp keeps this number from new contacts: wait, at the cost of no attempt."""
 
 
 class ErrorCode(Enum):
@@ -39,7 +41,10 @@ class ErrorCode(Enum):
     INVALID_RECIPIENT = "invalid_recipient", Permanence.PERMANENT, "WhatsApp cannot address this recipient"
     GROUP_UNAVAILABLE = "group_unavailable", Permanence.PERMANENT, "no such group, or we are not in it"
     REJECTED = "rejected", Permanence.PERMANENT, "WhatsApp refused the message"
-    RESTRICTED = "restricted", Permanence.PERMANENT, "WhatsApp restricts this number from new contacts"
+    RESTRICTED = "restricted", Permanence.RESTRICTED, "WhatsApp restricts this number from new contacts"
+    OPTED_OUT = "opted_out", Permanence.PERMANENT, "the recipient asked not to be written to"
+    CANCELLED = "cancelled", Permanence.PERMANENT, "it was cancelled before it was sent"
+    OTHER_NUMBER = "other_number", Permanence.PERMANENT, "another number was paired while it waited"
     MEDIA_INVALID = (
         "media_invalid",
         Permanence.PERMANENT,

@@ -132,8 +132,20 @@ class QrEvent(Event, frozen=True, kw_only=True):
     expires_at: datetime
 
 
+class FailedAttempt(Struct, frozen=True, kw_only=True):
+    """An attempt of a run that failed, and when."""
+
+    run: int
+    number: int
+    at: datetime
+    error: ErrorBody
+
+
 class DeadLetter(Event, frozen=True, kw_only=True):
-    """A command that will not be tried again. ``body``: what was received; ``id`` is None if none could be read."""
+    """A command that will not be tried again. ``body``: what was received; ``id`` is None if none could be read.
+
+    ``history``: every attempt that failed, of all runs, oldest first.
+    """
 
     id: str | None
     run: int = 1
@@ -141,6 +153,32 @@ class DeadLetter(Event, frozen=True, kw_only=True):
     attempts: int
     at: datetime
     body: bytes
+    history: list[FailedAttempt] = []
+    meta: dict[str, Any] | None = None
+
+
+class LostMessage(Struct, frozen=True, kw_only=True):
+    """A message that WhatsApp takes for received and that we do not have."""
+
+    wa_id: str
+    chat: str
+    from_: str = msgspec.field(name="from")
+
+
+class GapEvent(Event, frozen=True, kw_only=True):
+    """After each reconnection: what waited on WhatsApp's server and what came of it, between ``since``, when the last
+    session ended (None: not known), and ``until``.
+
+    ``announced`` and ``arrived`` count messages, undecryptable ones among the latter. ``lost``: those that WhatsApp was
+    told we have, before we had written them down; their senders should be asked.
+    """
+
+    since: datetime | None
+    until: datetime
+    announced: int
+    arrived: int
+    undecryptable: int
+    lost: list[LostMessage]
 
 
 def message_id(channel: str, *parts: str) -> str:

@@ -39,29 +39,41 @@ class Quote(Struct, frozen=True, kw_only=True):
     author: str
 
 
-class SendText(PortMessage, frozen=True, kw_only=True):
+class SendMessage(PortMessage, frozen=True, kw_only=True):
+    """What every send says. ``key`` names it in the port's journal and in its outcome; ``secret`` (32 bytes) is the
+    message's own: whatsmeow writes it into the session store, with the WhatsApp id, before anything is sent."""
+
+    key: str
+    secret: bytes
+    to: str
+
+
+class SendText(SendMessage, frozen=True, kw_only=True):
     """Send ``text`` to the JID ``to``."""
 
-    to: str
     text: str
     quote: Quote | None = None
 
 
-class SendImage(PortMessage, frozen=True, kw_only=True):
-    """Upload ``data`` and send it to ``to`` as an image."""
+MediaKind = Literal["image", "audio", "video", "document", "sticker"]
 
-    to: str
+
+class SendMedia(SendMessage, frozen=True, kw_only=True):
+    """Upload ``data`` and send it to ``to`` as ``kind``; ``voice``: audio as a voice note."""
+
+    kind: MediaKind
     data: bytes
     mime: str
     caption: str | None = None
+    filename: str | None = None
+    voice: bool = False
     quote: Quote | None = None
 
 
-class SendReaction(PortMessage, frozen=True, kw_only=True):
+class SendReaction(SendMessage, frozen=True, kw_only=True):
     """React with ``emoji`` (empty: take the reaction back) to ``target``, a message in the chat ``to`` that we sent
     if ``from_me``."""
 
-    to: str
     target: str
     from_me: bool
     emoji: str
@@ -87,8 +99,32 @@ class LogOut(PortMessage, frozen=True, kw_only=True):
     """Unlink this device from the account. No event follows; the session store is empty afterwards."""
 
 
-SendRequest = SendText | SendImage | SendReaction
-PortRequest = SendRequest | RequestPairingCode | FetchMedia | Probe | LogOut
+class CheckNumbers(PortMessage, frozen=True, kw_only=True):
+    """Ask WhatsApp which of these numbers (digits) it knows."""
+
+    phones: list[str]
+
+
+class MarkRead(PortMessage, frozen=True, kw_only=True):
+    """Tell ``chat`` that we have read the messages ``wa_ids`` of ``sender`` (JIDs)."""
+
+    chat: str
+    sender: str
+    wa_ids: list[str]
+
+
+Presence = Literal["available", "unavailable", "typing", "paused"]
+
+
+class ShowPresence(PortMessage, frozen=True, kw_only=True):
+    """Show us as available or not to all, or as typing (or no longer) in ``chat``."""
+
+    presence: Presence
+    chat: str | None = None
+
+
+SendRequest = SendText | SendMedia | SendReaction
+PortRequest = RequestPairingCode | FetchMedia | Probe | LogOut | CheckNumbers | MarkRead | ShowPresence
 
 
 # -- answers --
@@ -125,7 +161,20 @@ class Failed(PortMessage, frozen=True, kw_only=True):
     message: str
 
 
-PortAnswer = Sent | PairingCodeIssued | MediaFetched | Done | Failed
+class NumberFound(Struct, frozen=True, kw_only=True):
+    """What WhatsApp says of a number; ``jid`` None: it does not know it."""
+
+    phone: str
+    jid: str | None
+
+
+class NumbersChecked(PortMessage, frozen=True, kw_only=True):
+    """One for each number that was asked for."""
+
+    items: list[NumberFound]
+
+
+PortAnswer = PairingCodeIssued | MediaFetched | Done | NumbersChecked | Failed
 
 
 # -- events --
@@ -230,7 +279,7 @@ class BacklogDelivered(PortMessage, frozen=True, kw_only=True):
 class MediaReference(Struct, frozen=True, kw_only=True):
     """Media of an inbound message; ``reference`` is opaque and goes into ``FetchMedia``. ``sha256`` is hexadecimal."""
 
-    kind: Literal["image", "audio", "video", "document", "sticker"]
+    kind: MediaKind
     mime: str
     size: int
     sha256: str
@@ -285,16 +334,33 @@ class Undecryptable(PortMessage, frozen=True, kw_only=True):
     at: datetime
 
 
+class SendAnswered(PortMessage, frozen=True, kw_only=True):
+    """What came of the send ``key``: written into the journal before anybody is told."""
+
+    key: str
+    answer: Sent | Failed
+
+
+class Record(PortMessage, frozen=True, kw_only=True):
+    """Something that the port wrote into its journal, under ``number``, before it said it.
+
+    As an event it holds what came in, and flows under credit (see ``interfaces.Port.grant``); the outcomes of sends
+    reach those who sent (see ``interfaces.SendOutcome``), or are found in the journal of a port that is gone.
+    """
+
+    number: int
+    what: MessageReceived | ReceiptReceived | Undecryptable | SendAnswered
+
+
 class PortExited(PortMessage, frozen=True, kw_only=True):
     """The port is gone; always the last event. ``reason`` says how (exit status, missed deadline, lost heartbeat,
-    what ``connect()`` raised); ``expected``: we had asked for it."""
+    what ``connect()`` raised); ``expected``: we had asked for it. ``last_row``: of the session store's traces (see
+    ``interfaces.Trace``), as the port left it; None if the store could not be read."""
 
     reason: str
     expected: bool
+    last_row: int | None = None
 
-
-Inbound = MessageReceived | ReceiptReceived
-"""The events that flow under credit (see ``interfaces.Port.grant``)."""
 
 PortEvent = (
     QrShown
@@ -313,8 +379,6 @@ PortEvent = (
     | StreamFailed
     | BacklogAnnounced
     | BacklogDelivered
-    | MessageReceived
-    | ReceiptReceived
-    | Undecryptable
+    | Record
     | PortExited
 )

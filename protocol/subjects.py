@@ -6,6 +6,7 @@ from typing import Final
 STREAM_SEND: Final = "send"
 STREAM_EVENTS: Final = "events"
 STREAM_DEAD: Final = "dead"
+STREAM_LATER: Final = "later"
 MEDIA_BUCKET: Final = "media"
 REGISTRY_BUCKET: Final = "plantao_registry"
 SERVICE: Final = "plantao"
@@ -38,6 +39,7 @@ class EventKind(StrEnum):
     RESULT = "result"
     STATE = "state"
     QR = "qr"
+    GAP = "gap"
 
 
 class Verb(StrEnum):
@@ -51,6 +53,21 @@ class Verb(StrEnum):
     LOGOUT = "logout"
     PAIR = "pair"
     QR = "qr"
+    CHECK = "check"
+    MARK_READ = "mark_read"
+    PRESENCE = "presence"
+    COMMAND = "command"
+    CANCEL = "cancel"
+    RELEASE = "release"
+    REPLAY = "replay"
+    DISCARD = "discard"
+
+
+class ClinicVerb(StrEnum):
+    """A request to a clinic: the last token of its rpc subject."""
+
+    CHANNELS = "channels"
+    STATS = "stats"
 
 
 def account(clinic: str) -> str:
@@ -69,6 +86,16 @@ def send(clinic: str, channel: str, priority: Priority = Priority.NORMAL) -> str
     return root if priority is Priority.NORMAL else f"{root}.{priority}"
 
 
+def later(clinic: str, channel: str, id: str) -> str:
+    """Where the schedule of a command waits for its time."""
+    return f"{channel_root(clinic, channel)}.later.{id}"
+
+
+def due(clinic: str, channel: str) -> str:
+    """Where the server puts what was scheduled when its time has come."""
+    return f"{channel_root(clinic, channel)}.due"
+
+
 def event(clinic: str, channel: str, kind: EventKind) -> str:
     """Where a channel publishes events of a kind."""
     return f"{channel_root(clinic, channel)}.event.{kind}"
@@ -82,6 +109,11 @@ def dead(clinic: str, channel: str) -> str:
 def rpc(clinic: str, channel: str, verb: Verb) -> str:
     """Where requests to a channel are sent."""
     return f"{channel_root(clinic, channel)}.rpc.{verb}"
+
+
+def clinic_rpc(clinic: str, verb: ClinicVerb) -> str:
+    """Where requests to a clinic are sent."""
+    return f"clinic.{clinic}.rpc.{verb}"
 
 
 def registry_clinic(clinic: str) -> str:

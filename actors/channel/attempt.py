@@ -2,6 +2,7 @@
 
 from actors.channel.context import Context
 from actors.channel.gate import CutOff
+from protocol.bus import ClinicBus
 from protocol.codes import ErrorCode
 from protocol.commands import Media, SendCommand
 from protocol.errors import (
@@ -13,7 +14,8 @@ from protocol.errors import (
     StoreUnavailableError,
 )
 from protocol.ids import Address
-from protocol.interfaces import Accepted, ClinicBus, Ledger, Port
+from protocol.interfaces import Port
+from protocol.ledger import Accepted, Ledger
 from protocol.port import Failed, Quote, SendImage, SendReaction, SendRequest, SendText, Sent
 
 _DEFAULT_MIME = "image/jpeg"

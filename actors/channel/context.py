@@ -9,8 +9,10 @@ from structlog.typing import FilteringBoundLogger
 
 from actors.channel.flights import Flights
 from actors.channel.life import Now
+from protocol.bus import ClinicBus
 from protocol.commands import utc_now
-from protocol.interfaces import ClinicBus, Failure, Ledger, Loop
+from protocol.interfaces import Failure, Loop
+from protocol.ledger import Ledger
 from supervisor.actor import monotonic
 
 T = TypeVar("T")

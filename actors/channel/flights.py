@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from protocol.interfaces import Accepted, Ledger, Sender
+from protocol.ledger import Accepted, Ledger, Sender
 
 MOST_RECENT: Final = 1024
 PATIENCE_S: Final = 1.0

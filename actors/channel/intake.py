@@ -9,20 +9,12 @@ from typing import Final, assert_never
 
 import msgspec
 
+from protocol.bus import ClinicBus, Fetched, Publication
 from protocol.codes import ErrorCode
 from protocol.commands import SendCommand, parse, salvage_id, unsupported
 from protocol.errors import BusUnavailableError, InvalidInputError
 from protocol.events import DeadLetter, ErrorBody, ResultEvent, message_id
-from protocol.interfaces import (
-    Accepted,
-    ClinicBus,
-    Conflicted,
-    Fetched,
-    Ledger,
-    Offer,
-    Publication,
-    Repeated,
-)
+from protocol.ledger import Accepted, Conflicted, Ledger, Offer, Repeated
 from protocol.subjects import EventKind
 
 SETTLE_TIMEOUT_S: Final = 30.0

@@ -13,7 +13,7 @@ from typing import Final, assert_never
 
 from protocol.codes import ErrorCode, Permanence
 from protocol.events import ResultStatus
-from protocol.interfaces import Accepted
+from protocol.ledger import Accepted
 from protocol.port import Failed, Sent
 from protocol.subjects import Priority
 from supervisor.backoff import Backoff

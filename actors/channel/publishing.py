@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors.channel.context import Context
+from protocol.bus import Publication
 from protocol.events import Event, ResultEvent, message_id
-from protocol.interfaces import Failure, Publication
+from protocol.interfaces import Failure
 from protocol.subjects import EventKind
 from supervisor.backoff import Backoff
 

@@ -12,9 +12,11 @@ from typing import Final
 
 from actors.channel.context import Context
 from actors.channel.inbox import Batch, Heard, Inbox
+from protocol.bus import Publication
 from protocol.errors import CallTimeoutError, PortGoneError
 from protocol.events import EventMedia, EventReply, MessageEvent, ReceiptEvent, message_id
-from protocol.interfaces import Failure, Port, Publication, Sender
+from protocol.interfaces import Failure, Port
+from protocol.ledger import Sender
 from protocol.port import Failed, FetchMedia, Inbound, MediaFetched, MediaReference, MessageReceived, ReceiptReceived
 from protocol.subjects import EventKind
 from supervisor.backoff import Backoff

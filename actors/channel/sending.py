@@ -10,11 +10,13 @@ from actors.channel.gate import CutOff, Gate
 from actors.channel.intake import Intake, take_in
 from actors.channel.outbox import Again, Ended, Outbox, OutboxPolicy
 from actors.channel.publishing import Publishing
+from protocol.bus import Fetched
 from protocol.codec import encode
 from protocol.codes import ErrorCode
 from protocol.errors import StoreUnavailableError
 from protocol.events import DeadLetter, ErrorBody, ResultEvent
-from protocol.interfaces import Accepted, Failure, Fetched, Ledger, Port
+from protocol.interfaces import Failure, Port
+from protocol.ledger import Accepted, Ledger
 from protocol.port import Failed, Sent
 from protocol.subjects import HEADER_CORRELATION
 from supervisor.backoff import Backoff

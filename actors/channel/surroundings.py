@@ -6,8 +6,10 @@ from actors.board import Board
 from actors.channel.life import Policy
 from actors.channel.receiving import ReceivingPolicy
 from actors.channel.sending import SendingPolicy
+from protocol.bus import ClinicBus
 from protocol.channel import ChannelRecord
-from protocol.interfaces import ClinicBus, Ledger, Loop, PortOpener
+from protocol.interfaces import Loop, PortOpener
+from protocol.ledger import Ledger
 from supervisor.breaker import Breaker
 
 

@@ -19,7 +19,7 @@ from gateway.http.node import VIEW_DEADLINE_S, NodeRoutes
 from gateway.http.problems import NO_ANSWER, TOO_LARGE, UNAUTHORIZED, Refused, of_status, respond, respond_to
 from gateway.http.requests import BODY_LIMIT, BODY_TIMEOUT_S
 from gateway.http.tree import TreeRoutes
-from protocol.interfaces import Operations
+from protocol.operations import Operations
 
 API: Final = "/api/v1"
 OPEN: Final = frozenset({"/health", "/ready"})

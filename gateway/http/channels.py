@@ -12,7 +12,7 @@ from gateway.http.requests import answer, channel_of, clinic_of, listing, read_a
 from protocol.channel import ChannelSnapshot, ChannelState, DisplayName
 from protocol.errors import InvalidAddressError, InvalidBodyError, InvalidInputError
 from protocol.ids import Address, check_name
-from protocol.interfaces import Operations
+from protocol.operations import Operations
 from protocol.subjects import Priority
 
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 from gateway.http.requests import answer, clinic_of, listing, read_as
 from protocol.channel import DisplayName
 from protocol.ids import check_name
-from protocol.interfaces import Operations
+from protocol.operations import Operations
 
 
 class NewClinic(Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from gateway.http.health import Health, HealthReport, Part
 from gateway.http.requests import answer
 from protocol.channel import ChannelState
 from protocol.errors import PlantaoError
-from protocol.interfaces import Operations
+from protocol.operations import Operations
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from gateway.http.auth import AdminKey
 from gateway.http.health import Health
 from gateway.http.problems import of_status
 from protocol.errors import UnavailableError
-from protocol.interfaces import Operations
+from protocol.operations import Operations
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,10 @@ from gateway.nats.link import Broker, Connection, Link
 from gateway.nats.streams import Retention, ensure_stream, node_streams, platform_streams
 from gateway.nats.translate import translating
 from protocol import subjects
+from protocol.bus import ClinicBus
 from protocol.codec import Encoding
 from protocol.errors import BusUnavailableError
-from protocol.interfaces import ClinicBus, Operations
+from protocol.operations import Operations
 
 log = structlog.get_logger(__name__)
 

@@ -16,9 +16,10 @@ from gateway.nats.rpc import ClinicRpc
 from gateway.nats.streams import Retention, clinic_streams, ensure_stream, send_stream
 from gateway.nats.translate import translating
 from protocol import subjects
+from protocol.bus import Fetched, Publication
 from protocol.codec import Encoding, encode
 from protocol.ids import check_name
-from protocol.interfaces import Fetched, Operations, Publication
+from protocol.operations import Operations
 from protocol.subjects import Priority
 
 log = structlog.get_logger(__name__)

@@ -16,8 +16,8 @@ from gateway.nats.link import Connection, Link
 from gateway.nats.pull import LINGER, MAX_BYTES, Held, Pull, Request
 from gateway.nats.translate import translating
 from protocol import subjects
+from protocol.bus import Fetched
 from protocol.errors import BusUnavailableError
-from protocol.interfaces import Fetched
 from protocol.subjects import Priority
 
 _BATCH: Final = 64

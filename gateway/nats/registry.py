@@ -22,10 +22,10 @@ from gateway.nats.link import Connection
 from gateway.nats.streams import REGISTRY_STREAM
 from gateway.nats.translate import translating
 from protocol import subjects
+from protocol.bus import Wanted
 from protocol.channel import ChannelRecord, ClinicRecord, WantedState
 from protocol.errors import AlreadyExistsError, NotFoundError, UnavailableError
 from protocol.ids import check_name
-from protocol.interfaces import Wanted
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)

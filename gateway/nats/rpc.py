@@ -36,7 +36,7 @@ from protocol.errors import (
     UnavailableError,
 )
 from protocol.ids import check_name
-from protocol.interfaces import Operations
+from protocol.operations import Operations
 from protocol.subjects import Verb
 
 log = structlog.get_logger(__name__)

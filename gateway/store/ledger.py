@@ -20,7 +20,7 @@ from gateway.store.rows import (
 )
 from protocol.errors import ConflictError
 from protocol.events import ResultEvent
-from protocol.interfaces import Accepted, Conflicted, Offer, Repeated, Sender, Verdict
+from protocol.ledger import Accepted, Conflicted, Offer, Repeated, Sender, Verdict
 
 FIRST_RUN: Final = 1
 

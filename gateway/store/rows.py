@@ -10,7 +10,7 @@ import msgspec
 from protocol.codec import MAX_BODY, decode, encode
 from protocol.commands import SendCommand
 from protocol.events import ResultEvent
-from protocol.interfaces import Accepted, Offer, Sender
+from protocol.ledger import Accepted, Offer, Sender
 from protocol.subjects import Priority
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

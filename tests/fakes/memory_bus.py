@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from protocol.bus import Fetched, Publication
 from protocol.codec import Encoding, encode
 from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError
 from protocol.events import DeadLetter, Event, ResultEvent
-from protocol.interfaces import Fetched, Publication
 from protocol.subjects import EventKind, Priority
 from tests.fakes.bell import Bell
 

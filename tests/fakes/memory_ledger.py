@@ -6,7 +6,7 @@ from typing import Literal
 
 from protocol.errors import ConflictError, StoreUnavailableError
 from protocol.events import ResultEvent
-from protocol.interfaces import Accepted, Conflicted, Offer, Repeated, Sender, Verdict
+from protocol.ledger import Accepted, Conflicted, Offer, Repeated, Sender, Verdict
 from tests.fakes.bell import Bell
 
 State = Literal["waiting", "in_flight", "final"]

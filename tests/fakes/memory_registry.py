@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from protocol.bus import Wanted
 from protocol.channel import ChannelRecord, ClinicRecord, WantedState
 from protocol.errors import AlreadyExistsError, BusUnavailableError, NotFoundError
-from protocol.interfaces import Wanted
 from tests.fakes.bell import Bell
 
 

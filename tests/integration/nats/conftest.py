@@ -15,7 +15,7 @@ from gateway.nats.accounts import Role
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.streams import Retention
-from protocol.interfaces import ClinicBus
+from protocol.bus import ClinicBus
 
 Connect = Callable[..., Awaitable[Client]]
 

@@ -14,11 +14,11 @@ from gateway.nats.accounts import Role
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from protocol import subjects
+from protocol.bus import ClinicBus, Publication
 from protocol.channel import Breaker, ChannelState
 from protocol.codec import Encoding, decode
 from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError
 from protocol.events import StateEvent
-from protocol.interfaces import ClinicBus, Publication
 from protocol.subjects import EventKind, Priority
 from tests.integration.nats.conftest import SMALL, Connect, crash, serving
 

@@ -14,9 +14,9 @@ from gateway.nats.bus import NatsBus
 from gateway.nats.clinic import NatsClinicBus
 from gateway.nats.registry import NatsRegistry
 from protocol import subjects
+from protocol.bus import ClinicBus
 from protocol.channel import ChannelRecord, ClinicRecord
 from protocol.errors import AlreadyExistsError, BusUnavailableError
-from protocol.interfaces import ClinicBus
 from protocol.subjects import Priority
 from tests.integration.nats.conftest import Connect, serving
 from tests.integration.nats.test_bus import state

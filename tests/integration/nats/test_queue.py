@@ -11,8 +11,8 @@ from gateway.nats.accounts import Role
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.queue import consumer_name
+from protocol.bus import ClinicBus, Fetched
 from protocol.errors import BusUnavailableError, InvalidInputError
-from protocol.interfaces import ClinicBus, Fetched
 from protocol.subjects import Priority
 from tests.integration.nats.conftest import SMALL, Connect, serving
 

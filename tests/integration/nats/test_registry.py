@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.registry import NatsRegistry
+from protocol.bus import Wanted
 from protocol.channel import ChannelRecord, ClinicRecord, WantedState
 from protocol.errors import AlreadyExistsError, BusUnavailableError, InvalidIdError, NotFoundError
-from protocol.interfaces import Wanted
 from tests.integration.nats.conftest import crash
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -18,7 +18,7 @@ from gateway.nats.bus import NatsBus
 from protocol import subjects
 from protocol.channel import Breaker, ChannelSnapshot, ChannelState, PairingCode, QrCode, WantedState
 from protocol.errors import BusUnavailableError, ConflictError, NotFoundError
-from protocol.interfaces import Operations
+from protocol.operations import Operations
 from protocol.subjects import Verb
 from tests.integration.nats.conftest import SMALL, Connect, crash
 

@@ -13,8 +13,8 @@ from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.queue import consumer_name
 from protocol import subjects
+from protocol.bus import ClinicBus
 from protocol.errors import BusUnavailableError, InvalidIdError
-from protocol.interfaces import ClinicBus
 from protocol.subjects import Priority
 from tests.integration.nats.conftest import SMALL, Connect, crash, serving
 

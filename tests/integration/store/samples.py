@@ -6,7 +6,7 @@ from typing import Any
 from protocol.codec import Encoding, encode
 from protocol.commands import SendCommand, parse
 from protocol.events import ResultEvent
-from protocol.interfaces import Offer
+from protocol.ledger import Offer
 from protocol.subjects import Priority
 
 CHANNEL = "recepcao"

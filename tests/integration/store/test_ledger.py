@@ -6,7 +6,7 @@ import pytest
 from gateway.store.ledger import SqliteLedger
 from protocol.codec import Encoding
 from protocol.errors import ConflictError
-from protocol.interfaces import Accepted, Conflicted, Offer, Repeated, Sender
+from protocol.ledger import Accepted, Conflicted, Offer, Repeated, Sender
 from protocol.subjects import Priority
 from tests.integration.store.samples import CHANNEL, HEADERS, PHONE, QUEUED_AT, offer, sent
 

@@ -18,7 +18,7 @@ from gateway.store.ledger import SqliteLedger
 from protocol.codec import Encoding
 from protocol.errors import ConflictError
 from protocol.events import ResultEvent
-from protocol.interfaces import Accepted, Conflicted, Repeated, Verdict
+from protocol.ledger import Accepted, Conflicted, Repeated, Verdict
 from tests.integration.store.samples import offer, sent
 
 T = TypeVar("T")

@@ -12,7 +12,8 @@ import pytest
 from gateway.store import SqliteStore
 from gateway.store.ledger import SqliteLedger
 from protocol.errors import InvalidIdError, StoreUnavailableError
-from protocol.interfaces import Ledger, Service, Store
+from protocol.interfaces import Service
+from protocol.ledger import Ledger, Store
 from tests.integration.store.samples import CHANNEL, PHONE, offer
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from protocol.commands import SendCommand
-from protocol.interfaces import Accepted
+from protocol.ledger import Accepted
 from protocol.port import Failed, Sent
 from protocol.subjects import Priority
 

@@ -6,7 +6,7 @@ from actors.channel.intake import Intake, read, take_in
 from protocol.codes import ErrorCode
 from protocol.errors import BusUnavailableError, StoreUnavailableError
 from protocol.events import ResultEvent
-from protocol.interfaces import Offer
+from protocol.ledger import Offer
 from protocol.subjects import Priority
 from tests.fakes.memory_bus import MemoryClinicBus, body_of
 from tests.fakes.memory_ledger import MemoryLedger

@@ -5,7 +5,7 @@ import pytest
 
 from actors.channel.outbox import NOT_CONNECTED_PAUSE_S, Again, Ended, Outbox, OutboxPolicy
 from protocol.codes import ErrorCode, Permanence
-from protocol.interfaces import Accepted
+from protocol.ledger import Accepted
 from protocol.subjects import Priority
 from supervisor.backoff import Backoff
 from tests.unit.actors.channel.commands import AT, SENT, accepted, failed, ids

@@ -7,7 +7,7 @@ from gateway.store.ledger import Known, judge
 from gateway.store.rows import content_of
 from protocol.commands import SendCommand
 from protocol.events import ResultEvent
-from protocol.interfaces import Accepted, Conflicted, Offer, Repeated
+from protocol.ledger import Accepted, Conflicted, Offer, Repeated
 from protocol.subjects import Priority
 
 RESULT = ResultEvent(clinic="acme", channel="recepcao", id="a", status="sent", wa_id="WA1")
