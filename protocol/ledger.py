@@ -1,0 +1,349 @@
+"""The clinic's database as actors see it: commands and their outcomes, the spool of what came in, people.
+
+Everything runs on the asyncio loop. Every method is one committed transaction, and raises StoreUnavailableError, having
+changed nothing. What is committed survives the death of every process.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from protocol.commands import SendCommand
+from protocol.events import DeadLetter, ErrorBody, ResultEvent
+from protocol.port import MessageReceived, ReceiptReceived, Undecryptable
+from protocol.subjects import Priority
+from protocol.views import CommandState, CommandView
+
+Inbound = MessageReceived | ReceiptReceived | Undecryptable
+
+
+# -- commands --
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """What the clinic's channel knows of a person: when they last wrote to it, whether it has ever written to them, and
+    whether they asked not to be written to."""
+
+    last_in: datetime | None = None
+    written: bool = False
+    opted_out: bool = False
+
+    @property
+    def known(self) -> bool:
+        """No new contact: one has written to the other before."""
+        return self.written or self.last_in is not None
+
+
+STRANGER = Contact()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A command that the ledger owns and that is not final: to be sent.
+
+    ``uncertain``: an attempt began and was not settled; ``secret`` is that attempt's message secret, ``wa_id`` the id
+    it was found to have in the session store.
+    """
+
+    channel: str
+    command: SendCommand
+    run: int
+    priority: Priority
+    attempts: int
+    uncertain: bool
+    queued_at: datetime
+    headers: Mapping[str, str]
+    contact: Contact = STRANGER
+    secret: bytes | None = None
+    wa_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduled:
+    """A command that the ledger owns and that is not to be sent before its ``not_before``."""
+
+    accepted: Accepted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeated:
+    """An id that is known with the same body: ``result`` is the final one of its last run, or None while that is under
+    way."""
+
+    id: str
+    result: ResultEvent | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflicted:
+    """An id that is known with another body."""
+
+    id: str
+
+
+Verdict = Accepted | Scheduled | Repeated | Conflicted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A valid command for the ledger, with the body it came in (which tells a repeat from a conflict)."""
+
+    command: SendCommand
+    body: bytes
+    priority: Priority
+    queued_at: datetime
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """An attempt that is about to begin, with the secret that its message will carry."""
+
+    id: str
+    run: int
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setback:
+    """An attempt that did not end the run.
+
+    ``spent`` False: it is not counted (there was no session). ``uncertain``: it may have been sent; under ``wa_id`` if
+    that is known. ``error`` goes into the history; None for one that met no session.
+    """
+
+    id: str
+    run: int
+    spent: bool
+    uncertain: bool
+    at: datetime
+    wa_id: str | None = None
+    error: ErrorBody | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What a channel has to record, as one transaction, in this order: setbacks, results, what NATS has, beginnings.
+
+    ``published``: (id, run) of results that NATS has stored, with their dead letters. Of two results for one run the
+    first stands.
+    """
+
+    setbacks: Sequence[Setback] = ()
+    results: Sequence[ResultEvent] = ()
+    published: Sequence[tuple[str, int]] = ()
+    begun: Sequence[Attempt] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.setbacks or self.results or self.published or self.begun)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpublished:
+    """A final result that NATS may not have, recorded ``at``, and the dead letter that goes with it."""
+
+    result: ResultEvent
+    headers: Mapping[str, str]
+    at: datetime
+    letter: DeadLetter | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """The command that sent a WhatsApp message. ``unsettled``: the ledger has it as uncertain under that id."""
+
+    id: str
+    run: int
+    to: str
+    meta: dict[str, Any] | None
+    headers: Mapping[str, str]
+    unsettled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """Somebody has received or read the message ``wa_id``."""
+
+    wa_id: str
+    kind: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sendings:
+    """What a channel has sent: in the last minute, since the day began, and to how many new contacts since then;
+    ``first`` is when it sent its first message ever."""
+
+    last_minute: int = 0
+    today: int = 0
+    new_today: int = 0
+    first: datetime | None = None
+
+
+# -- what came in --
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Something that came in, under a ``key`` that is the same whenever it comes again.
+
+    ``people``: the JIDs under which its author is known, if it is a message of theirs to us; ``opted_out``: True if it
+    asks not to be written to, None if it says nothing of that.
+    """
+
+    key: str
+    what: Inbound
+    people: Sequence[str] = ()
+    opted_out: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spooled:
+    """Claimed at ``at`` and not yet said to be stored by NATS. ``seq`` is its place in the order of claims."""
+
+    seq: int
+    key: str
+    what: Inbound
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some commands, newest first; ``next`` is the cursor for those after them, None at the end."""
+
+    items: Sequence[CommandView]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClinicCounts:
+    """What the clinic's database holds: commands by channel and state, inbound waiting for NATS by channel, its bytes
+    and the most it may have."""
+
+    commands: Mapping[str, Mapping[CommandState, int]] = field(default_factory=dict)
+    spooled: Mapping[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    limit: int = 0
+
+
+class Ledger(Protocol):
+    """One clinic's SQLite file."""
+
+    # -- commands --
+
+    async def accept(self, channel: str, offers: Sequence[Offer], now: datetime) -> Sequence[Verdict]:
+        """Take ownership of the new ones; one verdict for each offer, in order."""
+
+    async def unfinished(self, channel: str) -> Sequence[Accepted]:
+        """What was accepted, is not final and not scheduled, oldest first."""
+
+    async def scheduled(self, channel: str) -> Sequence[Scheduled]:
+        """What waits for its time, oldest first."""
+
+    async def wake(self, channel: str, items: Sequence[tuple[str, int]]) -> Sequence[Accepted]:
+        """Of these (id, run), those that were scheduled are so no longer: to be sent, or to be ended."""
+
+    async def record(self, channel: str, changes: Changes) -> None:
+        """Record what happened.
+
+        Raises:
+            ConflictError: a beginning of what is final, or anything of an unknown command or run; nothing was changed.
+        """
+
+    async def unpublished(self, channel: str) -> Sequence[Unpublished]:
+        """Final results whose publication was not recorded, oldest first."""
+
+    async def letter(self, channel: str, id: str, run: int) -> DeadLetter:
+        """The dead letter of a failed run, with its whole history. Raises NotFoundError."""
+
+    async def again(self, channel: str, id: str, state: CommandState, now: datetime) -> Accepted:
+        """Begin a new run of a command whose last one ended as ``state`` (failed: a replay; held: a release).
+
+        Raises:
+            NotFoundError: there is no such command.
+            ConflictError: it is in another state.
+        """
+
+    async def discard(self, channel: str, id: str) -> None:
+        """Take a failed or held command off the list of those that wait for a person.
+
+        Raises:
+            NotFoundError, ConflictError: as for ``again``.
+        """
+
+    async def command(self, channel: str, id: str) -> CommandView:
+        """One, with the history of its attempts. Raises NotFoundError."""
+
+    async def commands(self, channel: str, *, state: CommandState | None, before: int | None, limit: int) -> Page:
+        """Of a channel, all or in a state, newest first, beginning after the cursor ``before``."""
+
+    async def receipted(self, channel: str, receipts: Sequence[Receipt]) -> Mapping[str, Sender]:
+        """Note receipts; the commands behind their WhatsApp ids, where they are ours."""
+
+    async def overdue(self, channel: str, now: datetime) -> Sequence[Unpublished]:
+        """Commands sent and not delivered by their ``deliver_by``: for each a ``late`` result, until ``lateness`` says
+        that NATS has it."""
+
+    async def lateness(self, channel: str, items: Sequence[tuple[str, int]]) -> None:
+        """NATS has the ``late`` results of these (id, run)."""
+
+    async def next_deadline(self, channel: str) -> datetime | None:
+        """The earliest ``deliver_by`` of what is sent and not delivered."""
+
+    async def sendings(self, channel: str, *, minute: datetime, day: datetime) -> Sendings:
+        """What was sent since ``minute`` and since ``day``."""
+
+    # -- what came in --
+
+    async def claim(self, channel: str, claims: Sequence[Claim], now: datetime) -> Sequence[int | None]:
+        """Take ownership of what came in: its place in the order of claims, or None for what is claimed already (also
+        by a claim before it in the same call).
+
+        Raises:
+            StoreUnavailableError: also if the clinic's spool or file is as large as it may be.
+        """
+
+    async def spooled(self, channel: str, after: int, limit: int) -> Sequence[Spooled]:
+        """At most ``limit`` claims from beyond the place ``after`` that NATS may not have, in order."""
+
+    async def stored(self, channel: str, keys: Sequence[str]) -> None:
+        """NATS has these: forget all but their keys."""
+
+    async def claimed(self, channel: str, keys: Sequence[str]) -> frozenset[str]:
+        """Which of these keys were ever claimed."""
+
+    async def traced(self, channel: str) -> int | None:
+        """Up to which row of the session store every trace is accounted for; None if it never was looked at."""
+
+    async def trace(self, channel: str, row: int) -> None:
+        """Traces up to ``row`` are accounted for."""
+
+    # -- the whole --
+
+    async def counts(self) -> ClinicCounts:
+        """How much there is."""
+
+    async def forget_channel(self, channel: str) -> None:
+        """Delete all that there is of a channel."""
+
+    async def sweep(self, now: datetime) -> int:
+        """Delete what is older than it has to be kept, at most some thousand rows; how many there were."""
+
+
+class Store(Protocol):
+    """The databases of all clinics."""
+
+    async def open_clinic(self, clinic: str) -> Ledger:
+        """Open (create, migrate) the clinic's database; the same object if it is open already.
+
+        Raises:
+            StoreUnavailableError: it is locked, corrupt, or the disk is full; names the file.
+        """
+
+    def clinic(self, clinic: str) -> Ledger:
+        """The clinic's ledger if it is open. Raises StoreUnavailableError if it is not."""
+
+    async def close_clinic(self, clinic: str) -> None:
+        """Close it; harmless if it is not open."""
