@@ -58,11 +58,12 @@ class Retention:
 
 
 def clinic_streams(clinic: str, retention: Retention, channels: Collection[str] = ()) -> list[StreamConfig]:
-    """Of one clinic that serves ``channels``. Their sizes add up to 15/16 of what its account may hold."""
+    """Of one clinic that serves ``channels``. Their sizes add up to 31/32 of what its account may hold."""
     root = subjects.channel_root(clinic, "*")
     part = retention.clinic_bytes // 16
     return [
         send_stream(clinic, retention, channels),
+        later_stream(clinic, retention),
         _stream(subjects.STREAM_EVENTS, [f"{root}.event.>"], max_age=retention.events, max_bytes=6 * part),
         _stream(subjects.STREAM_DEAD, [f"{root}.dead"], max_age=retention.dead, max_bytes=part),
         _stream(
@@ -89,6 +90,21 @@ def send_stream(clinic: str, retention: Retention, channels: Collection[str]) ->
         discard=DiscardPolicy.NEW,
         max_bytes=retention.clinic_bytes // 16 * 2,
         max_msg_size=MAX_SEND,
+    )
+
+
+def later_stream(clinic: str, retention: Retention) -> StreamConfig:
+    """Schedules and, on one subject for each channel, what is due. Nobody but Plantão may publish here: a schedule can
+    do more than that. The server itself keeps only the newest schedule of a subject."""
+    root = subjects.channel_root(clinic, "*")
+    return _stream(
+        subjects.STREAM_LATER,
+        [f"{root}.later.*", f"{root}.due"],
+        retention=RetentionPolicy.WORK_QUEUE,
+        discard=DiscardPolicy.NEW,
+        max_bytes=retention.clinic_bytes // 32,
+        allow_rollup_hdrs=True,
+        allow_msg_schedules=True,
     )
 
 
@@ -150,6 +166,7 @@ def _stream(
     allow_rollup_hdrs: bool = False,
     allow_direct: bool = False,
     deny_delete: bool = False,
+    allow_msg_schedules: bool = False,
 ) -> StreamConfig:
     return StreamConfig(
         name=name,
@@ -165,6 +182,6 @@ def _stream(
         allow_rollup_hdrs=allow_rollup_hdrs,
         allow_direct=allow_direct,
         allow_msg_ttl=False,
-        allow_msg_schedules=False,
+        allow_msg_schedules=allow_msg_schedules,
         deny_delete=deny_delete,
     )
