@@ -15,7 +15,7 @@ from gateway.nats.link import Broker, Connection, Link
 from gateway.nats.publisher import Outgoing, Publisher
 from gateway.nats.queue import Queue, Source
 from gateway.nats.rpc import ClinicRpc
-from gateway.nats.streams import Retention, clinic_streams, ensure_stream, send_stream
+from gateway.nats.streams import Retention, clinic_streams, ensure_stream, room_for_schedules, send_stream
 from gateway.nats.translate import translating
 from protocol import subjects
 from protocol.bus import Due, Fetched, Later, Publication
@@ -82,6 +82,10 @@ class NatsClinicBus:
     async def schedule(self, channel: str, later: Sequence[Later]) -> None:
         """See ``ClinicBus``."""
         check_name("channel", channel)
+        connection = await self.link.connection()
+        info = await connection.during(connection.js.stream_info(subjects.STREAM_LATER), "scheduling")
+        if not room_for_schedules(info):
+            raise BusUnavailableError(f"scheduling: clinic {self._clinic} has as many schedules as its quota allows")
         await self._store([schedules.schedule(self._clinic, channel, one) for one in later], "scheduling")
 
     async def unschedule(self, channel: str, ids: Sequence[str]) -> None:

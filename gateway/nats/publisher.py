@@ -54,26 +54,27 @@ class _Answer(Struct, frozen=True):
 _read = msgspec.json.Decoder(_Answer).decode
 
 
-def refusal(name: str, block: bytes | None, body: bytes) -> PlantaoError | None:
-    """Why a stream did not take the message ``name``, by its answer; None if it has it."""
+def refusal(message: Outgoing, block: bytes | None, body: bytes) -> PlantaoError | None:
+    """Why a stream did not take ``message``, by its answer; None if it has it."""
+    doing = f"publishing to {message.subject}"
     if (status := wire.status_of(block)).startswith(_NOBODY):
-        return BusUnavailableError(f"publishing {name}: no stream takes it")
+        return BusUnavailableError(f"{doing}: no stream takes it")
     try:
         said = _read(body)
     except msgspec.DecodeError:
-        return BusUnavailableError(f"publishing {name}: an answer that cannot be read {status}".rstrip())
+        return BusUnavailableError(f"{doing}: an answer that cannot be read ({status})")
     if said.error is None:
-        return None if said.stream else BusUnavailableError(f"publishing {name}: no stream answered")
+        return None if said.stream else BusUnavailableError(f"{doing}: no stream answered")
     if said.error.err_code == _TOO_LARGE:
-        return InvalidInputError(name, "less than its stream's limit of bytes")
-    return BusUnavailableError(f"publishing {name}: {said.error.description} ({said.error.err_code})")
+        return InvalidInputError(message.name, "less than its stream's limit of bytes")
+    return BusUnavailableError(f"{doing}: {said.error.description} ({said.error.err_code})")
 
 
 class Flight:
     """What one call has under way: pure but for the future on which the call waits."""
 
     def __init__(self) -> None:
-        self._out: dict[int, tuple[str, int]] = {}
+        self._out: dict[int, tuple[Outgoing, int]] = {}
         self._bytes = 0
         self._goal = 0
         self._room = 0
@@ -91,18 +92,19 @@ class Flight:
         """Of those not acknowledged."""
         return self._out
 
-    def sent(self, number: int, name: str, size: int) -> None:
+    def sent(self, number: int, message: Outgoing, size: int) -> None:
         """This one is on its way."""
-        self._out[number] = (name, size)
+        self._out[number] = (message, size)
         self._bytes += size
 
     def answered(self, number: int, block: bytes | None, body: bytes) -> None:
         """Its stream has answered; one that is not under way is not ours."""
-        name, size = self._out.pop(number, ("", 0))
-        if not name:
+        found = self._out.pop(number, None)
+        if found is None:
             return
+        message, size = found
         self._bytes -= size
-        failure = refusal(name, block, body)
+        failure = refusal(message, block, body)
         if isinstance(failure, InvalidInputError):
             self._refused = self._refused or failure
         else:
@@ -197,7 +199,7 @@ class Publisher:
     def _frame(self, flight: Flight, message: Outgoing, size: int) -> bytes:
         self._number = number = self._number + 1
         self._flights[number] = flight
-        flight.sent(number, message.name, size)
+        flight.sent(number, message, size)
         return wire.publish(message.subject, f"{self._inbox}.{number}", message.block, message.body)
 
     def _receive(self, subject: bytes, reply: bytes, body: bytes, block: bytes | None) -> None:

@@ -132,6 +132,9 @@ class Queue:
         while pull.request is Request.PROBE and not connection.lost.done():
             self._wake.clear()
             await self._until_woken(connection, timeout=1)
+        if not pull.holds and pull.request is Request.NONE and pull.failure is None and not connection.lost.done():
+            # So that the next fetch knows without asking.
+            await pull.linger(_BATCH)
         return pull.holds
 
     def _check(self, pull: Pull) -> None:

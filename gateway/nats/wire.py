@@ -21,7 +21,9 @@ NAK: Final = b"-NAK"
 
 def header_block(headers: Mapping[str, str]) -> bytes:
     """``headers`` as they stand before a body. A line end in a value becomes a space; names are the caller's own."""
-    lines = "".join([f"{name}: {value.translate(_LINE_ENDS)}\r\n" for name, value in headers.items()])
+    if not "".join(headers.values()).isprintable():
+        headers = {name: value.translate(_LINE_ENDS) for name, value in headers.items()}
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     return f"{_VERSION}\r\n{lines}\r\n".encode()
 
 
