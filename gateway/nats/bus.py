@@ -142,6 +142,13 @@ class NatsBus:
             self._clinics[clinic] = opened
             return opened
 
+    def clinic(self, clinic: str) -> ClinicBus:
+        """See ``Bus``."""
+        try:
+            return self._clinics[clinic]
+        except KeyError:
+            raise BusUnavailableError(f"clinic {clinic} is not open") from None
+
     async def close_clinic(self, clinic: str, *, forget: bool) -> None:
         """See ``Bus``. Raises BusUnavailableError if it was to be forgotten and could not."""
         async with self._opening.setdefault(clinic, asyncio.Lock()):

@@ -70,7 +70,7 @@ async def test_clinics_see_nothing_of_each_other(bus: NatsBus, connect: Connect)
     await acme.publish([state(2)])
     await acme.enqueue("front", Priority.NORMAL, b"{}", {})
     listed = await spy.jetstream().streams_info()
-    assert {stream.config.name for stream in listed} == {"send", "events", "dead", "OBJ_media"}
+    assert {stream.config.name for stream in listed} == {"send", "later", "events", "dead", "OBJ_media"}
     assert not any("acme" in subject for stream in listed for subject in stream.config.subjects or [])
     await other.enqueue("front", Priority.NORMAL, b"{}", {})
     await spy.flush()
@@ -177,9 +177,9 @@ async def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_under_publ
     async def fetch_for_ever() -> None:
         while True:
             try:
-                for one in await acme.fetch("front", 20):
-                    fetched.append(one.body)
-                    await one.ack()
+                batch = await acme.fetch("front", 20)
+                fetched.extend(one.body for one in batch)
+                await acme.settle(batch, taken=True)
             except BusUnavailableError:
                 await asyncio.sleep(0.05)
 

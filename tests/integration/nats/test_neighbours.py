@@ -82,7 +82,7 @@ async def test_clinics_that_come_and_go_disturb_no_neighbour_and_not_the_registr
         await neighbour.enqueue("front", Priority.NORMAL, body, {})
         (command,) = await neighbour.fetch("front", 1)
         assert command.body == body
-        await command.ack()
+        await neighbour.settle([command], taken=True)
 
     async def write_and_read(number: int) -> None:
         channel = ChannelRecord(clinic="neighbour", id=f"c{number}", name="C", created_at=NOW, config={})
@@ -145,7 +145,7 @@ async def test_a_link_that_breaks_by_a_mistake_of_ours_begins_anew_and_its_clini
         await acme.publish([state(1)])
         await acme.enqueue("front", Priority.NORMAL, b"{}", {})
         (command,) = await acme.fetch("front", 1)
-        await command.ack()
+        await acme.settle([command], taken=True)
         await neighbour.enqueue("front", Priority.NORMAL, b"{}", {})
         assert len(await fetching) == 1
     assert not ended.done()

@@ -10,7 +10,7 @@ from nats.js.errors import APIError, NoStreamResponseError
 from gateway.nats.accounts import Role
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
-from gateway.nats.queue import consumer_name
+from gateway.nats.sending import consumer_name
 from protocol.bus import ClinicBus, Fetched
 from protocol.errors import BusUnavailableError, InvalidInputError
 from protocol.subjects import Priority
@@ -32,8 +32,7 @@ async def fetch_all(bus: ClinicBus, count: int, *, channel: str = "front", limit
     while len(found) < count:
         batch = await asyncio.wait_for(bus.fetch(channel, limit), 20)
         assert 0 < len(batch) <= limit
-        for fetched in batch:
-            await fetched.ack()
+        await bus.settle(batch, taken=True)
         found += batch
     return found
 
@@ -72,7 +71,7 @@ async def test_a_waiting_fetch_is_woken_by_any_priority(bus: NatsBus) -> None:
         await acme.enqueue("front", priority, b"wake", {})
         (fetched,) = await asyncio.wait_for(waiting, 5)
         assert fetched.priority is priority
-        await fetched.ack()
+        await acme.settle([fetched], taken=True)
 
 
 async def test_what_arrived_while_nobody_fetched_is_not_lost(bus: NatsBus) -> None:
@@ -95,8 +94,7 @@ async def test_large_commands_come_in_portions(bus: NatsBus) -> None:
         await acme.enqueue("front", Priority.NORMAL, body, {})
     first = await asyncio.wait_for(acme.fetch("front", 50), 5)
     assert 3 <= len(first) < 7
-    for fetched in first:
-        await fetched.ack()
+    await acme.settle(first, taken=True)
     assert bodies(first) + bodies(await fetch_all(acme, 7 - len(first))) == large
 
 
@@ -105,7 +103,7 @@ async def test_a_command_that_is_given_back_comes_again_at_once_and_before_newer
     for body in (b"1", b"2"):
         await acme.enqueue("front", Priority.NORMAL, body, {})
     (first,) = await asyncio.wait_for(acme.fetch("front", 1), 5)
-    await first.nak()
+    await acme.settle([first], taken=False)
     assert bodies(await asyncio.wait_for(fetch_all(acme, 2), 5)) == [b"1", b"2"]
 
 
