@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 
 from gateway.whatsapp import content
 from gateway.whatsapp.content import Content
+from gateway.whatsapp.journal import Inbound
 from gateway.whatsapp.library import events, proto
 from protocol.port import (
     BacklogAnnounced,
@@ -70,7 +71,7 @@ class NotSubscribed:
     why: str
 
 
-Translate = Callable[[Any, Context], PortEvent | None]
+Translate = Callable[[Any, Context], PortEvent | Inbound | None]
 
 
 # -- sessions --
@@ -124,7 +125,7 @@ def _backlog_announced(event: Any, _: Context) -> PortEvent:
 # -- messages --
 
 
-def _message(event: Any, context: Context) -> PortEvent | None:
+def _message(event: Any, context: Context) -> MessageReceived | None:
     info = event.Info
     if info.Category == "peer":
         return None
@@ -175,7 +176,7 @@ _RECEIPT_KINDS: Final[Mapping[int, Literal["delivered", "read", "played"]]] = {
 or tell of a device that does not show it (inactive)."""
 
 
-def _receipt(event: Any, _: Context) -> PortEvent | None:
+def _receipt(event: Any, _: Context) -> ReceiptReceived | None:
     kind = _RECEIPT_KINDS.get(event.Type)
     source = event.MessageSource
     if kind is None or source.IsFromMe:
@@ -189,7 +190,7 @@ def _receipt(event: Any, _: Context) -> PortEvent | None:
     )
 
 
-def _undecryptable(event: Any, _: Context) -> PortEvent:
+def _undecryptable(event: Any, _: Context) -> Undecryptable:
     source = event.Info.MessageSource
     return Undecryptable(
         wa_id=event.Info.ID, chat=bare(source.Chat), sender=bare(source.Sender), at=from_ms(event.Info.Timestamp)

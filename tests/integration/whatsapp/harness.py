@@ -1,14 +1,30 @@
 """What the tests of real ports share: a listener that collects a port's events, and an account that lives in ports."""
 
 import asyncio
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from gateway.whatsapp.opener import Nursery
 from gateway.whatsapp.port_process import PortProcess
-from protocol.port import Connected, PortEvent, PortExited, PortSpec, QrShown, SendText
+from gateway.whatsapp.remains import StoreRemains
+from protocol.interfaces import SendOutcome
+from protocol.port import (
+    Connected,
+    Failed,
+    MediaKind,
+    PortEvent,
+    PortExited,
+    PortSpec,
+    QrShown,
+    Record,
+    SendMedia,
+    SendRequest,
+    SendText,
+    Sent,
+)
 from tests.emulator.client import EmulatorProcess
 
 E = TypeVar("E")
@@ -18,19 +34,26 @@ WAIT = 20.0
 
 
 class Listener:
-    """Collects the events of one port, in order."""
+    """Collects the events of one port, in order; what came in is unpacked from its record."""
 
     def __init__(self) -> None:
         self.events: list[PortEvent] = []
         self._changed = asyncio.Event()
 
-    def __call__(self, event: PortEvent) -> None:
-        self.events.append(event)
+    def __call__(self, events: Sequence[PortEvent]) -> None:
+        assert events
+        self.events += events
         self._changed.set()
+
+    @property
+    def records(self) -> list[int]:
+        """The numbers of the records, in the order in which they came."""
+        return [event.number for event in self.events if isinstance(event, Record)]
 
     def of(self, kind: type[E]) -> list[E]:
         """Those of one kind."""
-        return [event for event in self.events if isinstance(event, kind)]
+        said = (event.what if isinstance(event, Record) else event for event in self.events)
+        return [what for what in said if isinstance(what, kind)]
 
     async def until(self, kind: type[E], where: Callable[[E], bool] = lambda _: True, *, timeout: float = WAIT) -> E:
         """The first event of ``kind`` for which ``where`` holds, past or to come."""
@@ -63,6 +86,11 @@ class Account:
         self.heard = Listener()
         self.port = await self.nursery.open(self.spec(proxy=proxy), self.heard)
         return self.port
+
+    @property
+    def remains(self) -> StoreRemains:
+        """What its ports leave behind."""
+        return self.nursery.remains(str(self.store))
 
     def spec(self, *, proxy: str | None = None) -> PortSpec:
         return PortSpec(
@@ -103,8 +131,51 @@ def jid(phone: str) -> str:
     return f"{phone}@s.whatsapp.net"
 
 
+_keys = itertools.count(1)
+
+
+def _named() -> tuple[str, bytes]:
+    """A key nobody has had before, and a secret to go with it."""
+    number = next(_keys)
+    return f"1:m{number}", number.to_bytes(32, "big")
+
+
 def text(to: str, words: str = "good morning") -> SendText:
-    return SendText(to=jid(to), text=words)
+    key, secret = _named()
+    return SendText(key=key, secret=secret, to=jid(to), text=words)
+
+
+def media(to: str, kind: MediaKind, data: bytes, mime: str, **more: Any) -> SendMedia:
+    key, secret = _named()
+    return SendMedia(key=key, secret=secret, to=jid(to), kind=kind, data=data, mime=mime, **more)
+
+
+async def send(port: PortProcess, *requests: SendRequest, deadline: float = 10.0) -> list[SendOutcome]:
+    """Send these together; their outcomes, in the order of the requests."""
+    outcomes: dict[str, SendOutcome] = {}
+    complete = asyncio.Event()
+
+    def deliver(some: Sequence[SendOutcome]) -> None:
+        for outcome in some:
+            assert outcome.key not in outcomes, "told twice"
+            outcomes[outcome.key] = outcome
+        if len(outcomes) == len(requests):
+            complete.set()
+
+    port.send(requests, deliver, deadline=deadline)
+    await complete.wait()
+    return [outcomes[request.key] for request in requests]
+
+
+async def answer_to(port: PortProcess, request: SendRequest, *, deadline: float = 10.0) -> Sent | Failed:
+    """Send this; what WhatsApp said."""
+    (outcome,) = await send(port, request, deadline=deadline)
+    return outcome.answer
+
+
+def how(end: PortExited) -> tuple[str, bool]:
+    """Why a port ended, and whether we had asked for it."""
+    return end.reason, end.expected
 
 
 def children() -> set[int]:

@@ -7,6 +7,7 @@ empty), ``silence`` (seconds). It prints one JSON line once the port is connecte
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 
 from gateway.whatsapp.opener import Nursery
 from gateway.whatsapp.port_process import Timings
@@ -20,19 +21,18 @@ async def main() -> None:
     await nursery.start()
     connected = asyncio.Event()
 
-    def deliver(event: PortEvent) -> None:
-        if isinstance(event, Connected):
+    def deliver(events: Sequence[PortEvent]) -> None:
+        if any(isinstance(event, Connected) for event in events):
             connected.set()
 
     spec = PortSpec(clinic="c", channel="c", incarnation=1, store=options["store"], device_name="Plantão")
     port = await nursery.open(spec, deliver)
     await connected.wait()
-    send = None
     if options["send_to"]:
-        send = asyncio.create_task(port.call(SendText(to=options["send_to"], text="the last one"), deadline=60))
+        last = SendText(key="1:last", secret=b"s" * 32, to=options["send_to"], text="the last one")
+        port.send([last], lambda _: None, deadline=60)
         await asyncio.sleep(0)
     print(json.dumps({"nursery": nursery.pid, "port": port.pid}), flush=True)
-    await (send or asyncio.Event().wait())
     await asyncio.Event().wait()
 
 

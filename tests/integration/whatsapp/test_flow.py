@@ -8,7 +8,7 @@ from protocol.interfaces import INBOUND_CREDIT
 from protocol.port import Done, MessageReceived, PortExited, Probe, Sent
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber
-from tests.integration.whatsapp.harness import Account, children, text
+from tests.integration.whatsapp.harness import Account, answer_to, children, how, text
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -28,7 +28,7 @@ async def test_a_port_out_of_credit_waits_and_loses_nothing(
 
     await clinic.heard.until_that(lambda: len(texts(clinic)) == INBOUND_CREDIT)
     assert await port.call(Probe(), deadline=10) == Done()
-    assert isinstance(await port.call(text(number()), deadline=10), Sent)
+    assert isinstance(await answer_to(port, text(number()), deadline=10), Sent)
     assert len(texts(clinic)) == INBOUND_CREDIT
 
     port.grant(1)
@@ -57,7 +57,7 @@ async def test_what_arrives_while_a_port_stops_comes_through_it_or_the_next(
     assert sorted(map(str, before + texts(clinic))) == sorted(wanted)
 
 
-async def test_a_port_that_stops_waits_for_credit_for_what_has_arrived(
+async def test_what_a_port_had_not_said_for_want_of_credit_comes_before_its_end(
     account: MakeAccount, emulator: EmulatorProcess, number: MakeNumber
 ) -> None:
     clinic, contact = account(), number()
@@ -66,11 +66,9 @@ async def test_a_port_that_stops_waits_for_credit_for_what_has_arrived(
     for words in wanted:
         await emulator.send_text(contact, clinic.phone, words)
     await clinic.heard.until_that(lambda: len(texts(clinic)) == INBOUND_CREDIT)
-    stopping = asyncio.create_task(port.stop(timeout=10))
-    await asyncio.sleep(0.5)
-    port.grant(1000)
-    await stopping
+    await port.stop(timeout=10)
     assert texts(clinic) == wanted
+    assert isinstance(clinic.heard.events[-1], PortExited)
 
 
 async def test_eight_ports_live_side_by_side_and_leave_nothing(
@@ -80,12 +78,12 @@ async def test_eight_ports_live_side_by_side_and_leave_nothing(
     ports = await asyncio.gather(*(clinic.paired() for clinic in clinics))
     assert len({port.pid for port in ports}) == 8
     contact = number()
-    answers = await asyncio.gather(*(port.call(text(contact), deadline=20) for port in ports))
+    answers = await asyncio.gather(*(answer_to(port, text(contact), deadline=20) for port in ports))
     assert all(isinstance(answer, Sent) for answer in answers)
     await asyncio.gather(*(emulator.send_text(contact, clinic.phone, clinic.phone) for clinic in clinics))
     for clinic in clinics:
         assert (await clinic.heard.until(MessageReceived)).text == clinic.phone
 
     await asyncio.gather(*(port.stop(timeout=15) for port in ports))
-    assert all(clinic.heard.of(PortExited) == [PortExited(reason="stopped", expected=True)] for clinic in clinics)
+    assert [how(await clinic.exited()) for clinic in clinics] == [("stopped", True)] * 8
     assert not ({port.pid for port in ports} & children())

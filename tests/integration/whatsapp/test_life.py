@@ -4,11 +4,13 @@ import hashlib
 import io
 import os
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from protocol.port import (
@@ -22,19 +24,17 @@ from protocol.port import (
     MessageReceived,
     PairingCodeIssued,
     PairingSucceeded,
-    PortExited,
     Probe,
     QrShown,
     Quote,
     ReceiptReceived,
     RequestPairingCode,
-    SendImage,
     SendReaction,
     Sent,
 )
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber
-from tests.integration.whatsapp.harness import jid, text
+from tests.integration.whatsapp.harness import answer_to, how, jid, media, send, text
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -82,7 +82,7 @@ async def test_a_text_is_sent_as_phones_send_it_and_its_receipts_come(
     await emulator.auto(contact, delivered=True, read=True)
     before = datetime.now(UTC) - timedelta(seconds=2)
 
-    answer = await port.call(text(contact, "bom dia @5511999999999 https://example.org"), deadline=10)
+    answer = await answer_to(port, text(contact, "bom dia @5511999999999 https://example.org"), deadline=10)
 
     assert isinstance(answer, Sent)
     assert before <= answer.at <= datetime.now(UTC) + timedelta(seconds=2)
@@ -98,18 +98,19 @@ async def test_a_text_is_sent_as_phones_send_it_and_its_receipts_come(
         assert receipt.sender.endswith("@lid")
 
 
-async def test_the_message_secret_is_stored_under_the_message_id(account: MakeAccount, number: MakeNumber) -> None:
+async def test_the_message_s_secret_is_stored_under_its_id(account: MakeAccount, number: MakeNumber) -> None:
     clinic = account()
     port = await clinic.paired()
-    answer = await port.call(text(number()), deadline=10)
+    request = text(number())
+    answer = await answer_to(port, request)
     assert isinstance(answer, Sent)
+    assert await clinic.remains.ids_of([request.secret, b"another"]) == {request.secret: answer.wa_id}
+    (trace,) = await clinic.remains.traces(0, await clinic.remains.last_row())
+    assert (trace.wa_id, trace.secret) == (answer.wa_id, request.secret)
     await port.stop(timeout=10)
-    with sqlite3.connect(clinic.store) as store:
-        rows = store.execute("select message_id, length(key) from whatsmeow_message_secrets").fetchall()
-        journal = store.execute("pragma journal_mode").fetchone()
-    store.close()
-    assert rows == [(answer.wa_id, 32)]
-    assert journal == ("wal",)
+    assert (await clinic.exited()).last_row == trace.row
+    with closing(sqlite3.connect(clinic.store)) as store:
+        assert store.execute("pragma journal_mode").fetchone() == ("wal",)
 
 
 async def test_a_reply_and_a_reaction_name_their_message(
@@ -120,12 +121,9 @@ async def test_a_reply_and_a_reaction_name_their_message(
     asked = await emulator.send_text(contact, clinic.phone, "what time?")
     message = await clinic.heard.until(MessageReceived)
 
-    reply = text(contact, "at nine")
-    quote = Quote(wa_id=asked, author=message.sender)
-    answer = await port.call(type(reply)(to=reply.to, text=reply.text, quote=quote), deadline=10)
-    assert isinstance(answer, Sent)
-    reaction = SendReaction(to=jid(contact), target=asked, from_me=False, emoji="👍")
-    assert isinstance(await port.call(reaction, deadline=10), Sent)
+    reply = replace(text(contact, "at nine"), quote=Quote(wa_id=asked, author=message.sender))
+    reaction = SendReaction(key="1:thumb", secret=b"t" * 32, to=jid(contact), target=asked, from_me=False, emoji="👍")
+    assert all(isinstance(outcome.answer, Sent) for outcome in await send(port, reply, reaction))
 
     items = {item.type: item for item in await emulator.inbox(contact)}
     assert (items["text"].text, items["text"].about) == ("at nine", asked)
@@ -137,8 +135,8 @@ async def test_an_image_goes_out_and_comes_in_unchanged(
 ) -> None:
     clinic, contact, image = account(), number(), picture()
     port = await clinic.paired()
-    request = SendImage(to=jid(contact), data=image, mime="image/png", caption="x-ray")
-    assert isinstance(await port.call(request, deadline=20), Sent)
+    request = media(contact, "image", image, "image/png", caption="x-ray")
+    assert isinstance(await answer_to(port, request), Sent)
     arrived = await emulator.wait_for_message(contact)
     assert (arrived.type, arrived.caption, arrived.mime) == ("image", "x-ray", "image/png")
     assert arrived.sha256 == hashlib.sha256(image).hexdigest()
@@ -190,7 +188,7 @@ async def test_a_stopped_port_comes_back_without_pairing_and_marks_what_waited(
     clinic, contact = account(), number()
     port = await clinic.paired()
     await port.stop(timeout=10)
-    assert clinic.heard.events[-1] == PortExited(reason="stopped", expected=True)
+    assert how(await clinic.exited()) == ("stopped", True)
     waiting = await emulator.send_text(contact, clinic.phone, "are you there?")
 
     port = await clinic.connected()
@@ -230,7 +228,13 @@ async def test_a_path_that_means_something_in_a_uri_is_taken_as_it_is(account: M
     port = await clinic.paired()
     await port.stop(timeout=10)
     assert store.exists()
-    assert {path.name.removeprefix(store.name) for path in store.parent.iterdir()} <= {"", "-wal", "-shm", ".lock"}
+    assert {path.name.removeprefix(store.name) for path in store.parent.iterdir()} <= {
+        "",
+        "-wal",
+        "-shm",
+        ".lock",
+        ".journal",
+    }
     assert store.stat().st_mode & 0o077 == 0
     assert store.parent.stat().st_mode & 0o077 == 0
 

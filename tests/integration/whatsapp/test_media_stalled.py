@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from protocol.port import Connected, Done, Failed, FetchMedia, MessageReceived, Probe, QrShown, SendImage, Sent
+from protocol.port import Connected, Done, Failed, FetchMedia, MessageReceived, Probe, QrShown, Sent
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber
-from tests.integration.whatsapp.harness import WAIT, StallingProxy, jid, text
+from tests.integration.whatsapp.harness import WAIT, StallingProxy, answer_to, media, text
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -28,12 +28,12 @@ async def test_a_stalled_download_fails_alone(
     await emulator.scan((await clinic.heard.until(QrShown)).code, clinic.phone)
     await clinic.heard.until(Connected)
     await emulator.send_image(contact, clinic.phone, b"\x89PNG an image", caption="look")
-    media = (await clinic.heard.until(MessageReceived)).media
-    assert media is not None
+    exam = (await clinic.heard.until(MessageReceived)).media
+    assert exam is not None
 
-    fetches = [asyncio.create_task(port.call(FetchMedia(reference=media.reference), deadline=1)) for _ in range(6)]
+    fetches = [asyncio.create_task(port.call(FetchMedia(reference=exam.reference), deadline=1)) for _ in range(6)]
     await asyncio.wait_for(stalling.stalled.wait(), WAIT)
-    assert isinstance(await port.call(text(contact), deadline=10), Sent)
+    assert isinstance(await answer_to(port, text(contact), deadline=10), Sent)
     assert await port.call(Probe(), deadline=10) == Done()
     for answer in await asyncio.gather(*fetches):
         assert isinstance(answer, Failed)
@@ -50,11 +50,11 @@ async def test_a_stalled_upload_holds_up_its_own_chat_alone(
     await emulator.scan((await clinic.heard.until(QrShown)).code, clinic.phone)
     await clinic.heard.until(Connected)
 
-    image = SendImage(to=jid(contact), data=b"\x89PNG an image", mime="image/png")
-    stuck = asyncio.create_task(port.call(image, deadline=30))
+    image = media(contact, "image", b"\x89PNG an image", "image/png")
+    stuck = asyncio.create_task(answer_to(port, image, deadline=30))
     await asyncio.wait_for(stalling.stalled.wait(), WAIT)
-    behind = asyncio.create_task(port.call(text(contact, "after the image"), deadline=30))
-    assert isinstance(await port.call(text(other), deadline=10), Sent)
+    behind = asyncio.create_task(answer_to(port, text(contact, "after the image"), deadline=30))
+    assert isinstance(await answer_to(port, text(other), deadline=10), Sent)
     assert not behind.done()
     assert not stuck.done()
 

@@ -25,3 +25,12 @@ def test_taking_waits_until_there_is_credit() -> None:
     credit.grant(2)
     thread.join(timeout=5)
     assert not thread.is_alive()
+
+
+def test_what_is_there_can_be_taken_without_waiting() -> None:
+    credit = Credit(1)
+    assert credit.take_at_once()
+    assert not credit.take_at_once()
+    credit.lift()
+    assert credit.take_at_once()
+    credit.take()

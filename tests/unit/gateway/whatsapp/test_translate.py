@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.whatsapp import content, translate
+from gateway.whatsapp.journal import Inbound
 from gateway.whatsapp.library import e2e, events, proto
 from gateway.whatsapp.translate import SUBSCRIBED, TABLE, Context, NotSubscribed
 from protocol.port import (
@@ -53,7 +54,7 @@ def info(**fields: Any) -> Any:
     return proto.MessageInfo(**(known | fields))
 
 
-def translated(event: Any, *, backlog_before: datetime | None = None) -> PortEvent | None:
+def translated(event: Any, *, backlog_before: datetime | None = None) -> PortEvent | Inbound | None:
     entry = TABLE[type(event)]
     assert not isinstance(entry, NotSubscribed)
     return entry(event, Context(own=lambda: ME, backlog_before=backlog_before))
