@@ -128,6 +128,8 @@ def channel_policy(settings: Settings) -> ChannelPolicy:
         sending=SendingPolicy(
             outbox=OutboxPolicy(
                 window=outbox.window,
+                backlog=outbox.backlog,
+                bytes=outbox.bytes,
                 in_flight=outbox.in_flight,
                 attempts=outbox.attempts,
                 on_uncertain=outbox.on_uncertain,
@@ -140,6 +142,7 @@ def channel_policy(settings: Settings) -> ChannelPolicy:
             ),
             deadline_s=calls.send_deadline,
             media_limit=settings.limits.media_bytes,
+            uncertain_wait_s=settings.uncertain.wait,
         ),
         receiving=ReceivingPolicy(
             from_me=settings.events.from_me,

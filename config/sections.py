@@ -90,7 +90,8 @@ class Channel(Struct, frozen=True, kw_only=True):
 class Outbox(Struct, frozen=True, kw_only=True):
     """How a channel works off its commands.
 
-    It owns at most ``window`` commands and hands at most ``in_flight`` to its port at once. A command is tried
+    It takes commands from the queue while less than ``window`` of those it has could be sent now, at most ``backlog``
+    in all, or ``bytes`` of what they say, and hands at most ``in_flight`` to its port at once. A command is tried
     ``attempts`` times, after pauses from ``backoff_base`` doubling to ``backoff_cap``. ``on_uncertain`` says what
     becomes of one that may have been sent already. If of at least ``breaker_minimum`` attempts in the last
     ``breaker_window`` the part ``breaker_rate`` failed, the circuit breaker lets nothing through for ``breaker_pause``,
@@ -98,7 +99,9 @@ class Outbox(Struct, frozen=True, kw_only=True):
     """
 
     window: Count = 64
-    in_flight: Count = 4
+    backlog: Count = 10_000
+    bytes: Bytes = 32 << 20
+    in_flight: Annotated[int, Meta(ge=1, le=1000)] = 16
     attempts: Annotated[int, Meta(ge=1, le=100)] = 5
     backoff_base: Pause = 1.0
     backoff_cap: Pause = 60.0
@@ -107,6 +110,13 @@ class Outbox(Struct, frozen=True, kw_only=True):
     breaker_window: Pause = 60.0
     breaker_minimum: Count = 10
     breaker_pause: Seconds = 30.0
+
+
+class Uncertain(Struct, frozen=True, kw_only=True):
+    """What may have been sent when something died: a receipt that names it is waited for, ``wait`` seconds from when
+    WhatsApp has delivered what came in meanwhile. Then ``outbox.on_uncertain`` decides."""
+
+    wait: Seconds = 30.0
 
 
 class Calls(Struct, frozen=True, kw_only=True):
@@ -187,6 +197,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     pairing: Pairing = msgspec.field(default_factory=Pairing)
     channel: Channel = msgspec.field(default_factory=Channel)
     outbox: Outbox = msgspec.field(default_factory=Outbox)
+    uncertain: Uncertain = msgspec.field(default_factory=Uncertain)
     calls: Calls = msgspec.field(default_factory=Calls)
     events: Events = msgspec.field(default_factory=Events)
     limits: Limits = msgspec.field(default_factory=Limits)
