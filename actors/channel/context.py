@@ -11,7 +11,7 @@ from actors.channel.flights import Flights
 from actors.channel.life import Now
 from protocol.bus import ClinicBus
 from protocol.commands import utc_now
-from protocol.interfaces import Failure, Loop
+from protocol.interfaces import Failure, Loop, Remains
 from protocol.ledger import Ledger
 from supervisor.actor import monotonic
 
@@ -20,13 +20,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """``tell`` puts a message into the actor's inbox (any thread); ``timer`` is the actor's (its own thread only)."""
+    """``tell`` puts a message into the actor's inbox (any thread); ``timer`` is the actor's (its own thread only).
+    ``remains``: what this channel's ports leave behind (on the loop alone)."""
 
     clinic: str
     channel: str
     bus: ClinicBus
     ledger: Ledger
     loop: Loop
+    remains: Remains
     flights: Flights
     tell: Callable[[Any], None]
     timer: Callable[[str, float, Any], None]
