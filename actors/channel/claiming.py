@@ -1,8 +1,8 @@
 """The part of receiving that claims: from the records that ports say (or left) to what the ledger owns.
 
-One claim is out at a time and takes all that waits, in the order in which it was heard. When it is committed the records
-are done and the port has new credit: for what is ours, not for what NATS has, so a channel receives on while NATS is
-away. What cannot be claimed stays here and in the journal, and is tried again.
+One claim is out at a time and takes all that waits, in the order in which it was heard. When it is committed the
+records are done and the port has new credit: for what is ours, not for what NATS has, so a channel receives on while
+NATS is away. What cannot be claimed stays here and in the journal, and is tried again.
 """
 
 from collections import Counter, deque

@@ -1,60 +1,64 @@
-"""Which sends are under way and which WhatsApp ids they have just been given. Lives on the loop's thread alone.
+"""Which sends are under way, so that a receipt finds the command behind it. Lives on the loop's thread alone.
 
-A receipt can overtake the answer to the send that it belongs to, and certainly the ledger's record of it.
+A receipt can overtake the answer to the send that it belongs to, and certainly the ledger's record of it. Noted before
+that record, it would be lost: so whoever finds no sender waits a little for what is under way.
 """
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from protocol.ledger import Accepted, Ledger, Sender
+from protocol.ledger import Ledger, Receipt, Sender
 
-MOST_RECENT: Final = 1024
-PATIENCE_S: Final = 1.0
+PATIENCE_S: Final = 2.0
 
 
 class Flights:
-    """The sends of one channel."""
+    """The sends of one channel: from before the port has them until the ledger has their outcome."""
 
     def __init__(self) -> None:
-        self._under_way: set[asyncio.Future[None]] = set()
-        self._recent: OrderedDict[str, Sender] = OrderedDict()
+        self._under_way: set[str] = set()
+        self._waiting: list[tuple[set[str], asyncio.Future[None]]] = []
 
-    @contextmanager
-    def flying(self) -> Iterator[None]:
-        """A send is under way."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._under_way.add(done)
-        try:
-            yield
-        finally:
-            self._under_way.discard(done)
-            done.set_result(None)
+    def began(self, keys: Iterable[str]) -> None:
+        """These attempts are under way."""
+        self._under_way.update(keys)
 
-    def landed(self, wa_id: str, accepted: Accepted) -> None:
-        """``accepted`` was sent under this WhatsApp id."""
-        command = accepted.command
-        self._recent[wa_id] = Sender(id=command.id, to=command.to, meta=command.meta, headers=accepted.headers)
-        if len(self._recent) > MOST_RECENT:
-            self._recent.popitem(last=False)
+    def recorded(self, keys: Iterable[str]) -> None:
+        """The ledger knows what came of these."""
+        for key in keys:
+            if key in self._under_way:
+                self._under_way.discard(key)
+                for left, done in self._waiting:
+                    left.discard(key)
+                    if not left and not done.done():
+                        done.set_result(None)
 
-    async def senders(self, ledger: Ledger, channel: str, wa_ids: Sequence[str]) -> Mapping[str, Sender]:
-        """The commands behind ``wa_ids``, where they are ours; waits a little for sends that are under way.
+    async def receipted(self, ledger: Ledger, channel: str, receipts: Sequence[Receipt]) -> Mapping[str, Sender]:
+        """``Ledger.receipted``, but that a receipt which is nobody's waits up to ``PATIENCE_S`` seconds for the sends
+        that are under way, and is noted then.
 
         Raises:
             StoreUnavailableError
         """
-        found = self._known(wa_ids)
-        if missing := [wa_id for wa_id in wa_ids if wa_id not in found]:
-            # A send may land while the ledger is asked, so look again before waiting for those that have not.
-            found |= await ledger.senders(channel, missing)
-            found |= self._known(missing)
-        if self._under_way and (missing := [wa_id for wa_id in wa_ids if wa_id not in found]):
-            await asyncio.wait(set(self._under_way), timeout=PATIENCE_S)
-            found |= self._known(missing)
+        under_way = set(self._under_way)
+        found = dict(await ledger.receipted(channel, receipts))
+        missing = [receipt for receipt in receipts if receipt.wa_id not in found]
+        if missing and under_way:
+            await self._recorded(under_way & self._under_way)
+            found |= await ledger.receipted(channel, missing)
         return found
 
-    def _known(self, wa_ids: Sequence[str]) -> dict[str, Sender]:
-        return {wa_id: self._recent[wa_id] for wa_id in wa_ids if wa_id in self._recent}
+    async def _recorded(self, keys: set[str]) -> None:
+        if not keys:
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (keys, done)
+        self._waiting.append(entry)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await done
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting.remove(entry)

@@ -153,9 +153,7 @@ class Teller:
             since=since,
         )
 
-    def _receipt(
-        self, what: ReceiptReceived, wa_id: str, sender: Sender | None, since: datetime | None
-    ) -> Publication:
+    def _receipt(self, what: ReceiptReceived, wa_id: str, sender: Sender | None, since: datetime | None) -> Publication:
         event = ReceiptEvent(
             clinic=self._clinic,
             channel=self._channel,

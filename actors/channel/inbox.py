@@ -15,8 +15,8 @@ from protocol.port import MessageReceived
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something claimed ``at`` under ``key``; ``seq`` is its place in the order of claims. ``tried``: an earlier life of
-    this channel may have published it."""
+    """Something claimed ``at`` under ``key``; ``seq`` is its place in the order of claims. ``tried``: it may have been
+    published already, by an earlier life or an attempt that failed."""
 
     seq: int
     key: str

@@ -1,7 +1,7 @@
 """Words by which a person asks not to be written to, or to be written to again. Pure.
 
-A message counts only if the word is all it says: "Parar" does, "pode parar o remédio" does not. Case, accents, spaces and
-punctuation around and within it make no difference.
+A message counts only if the word is all it says: "Parar" does, "pode parar o remédio" does not. Case, accents, spaces
+and punctuation around and within it make no difference.
 """
 
 import unicodedata
@@ -33,6 +33,9 @@ class OptOut:
         if word in self.out:
             return True
         return False if word in self.back else None
+
+
+NO_WORDS: Final = OptOut()
 
 
 def plain(text: str) -> str:

@@ -1,7 +1,8 @@
 """The part of a channel that reports gaps: after each reconnection, when the backlog is through.
 
-What WhatsApp was told we have, and we do not, is found by the traces in the session store. Traces are said to be accounted
-for only when NATS has the report that names what is missing; a report may so be given twice, never not at all.
+What WhatsApp was told we have, and we do not, is found by the traces in the session store. Traces are said to be
+accounted for only when NATS has the report that names what is missing; a report may so be given twice, never not at
+all.
 """
 
 from collections import deque
@@ -201,9 +202,7 @@ async def _lost(context: Context, own: frozenset[str], after: int, until: int) -
     return lost
 
 
-def _events(
-    context: Context, report: Report, lost: Sequence[LostMessage], rows: tuple[str, str]
-) -> list[Publication]:
+def _events(context: Context, report: Report, lost: Sequence[LostMessage], rows: tuple[str, str]) -> list[Publication]:
     """One event, or several if too many are lost for one; the counts stand in the first."""
     events = []
     for start in range(0, max(len(lost), 1), MOST_NAMED):

@@ -11,7 +11,7 @@ from actors.channel import media
 from actors.channel.context import Context
 from actors.channel.inbound import Teller, receipts_of
 from actors.channel.inbox import Item
-from actors.channel.optout import OptOut
+from actors.channel.optout import NO_WORDS, OptOut
 from protocol.bus import Publication
 from protocol.errors import InvalidInputError, UnavailableError
 from protocol.events import EventMedia, MessageEvent
@@ -32,7 +32,7 @@ class ReceivingPolicy:
     media_limit: int = 16 * 1024 * 1024
     in_memory: int = 256
     backlog_s: float = 10.0
-    optout: OptOut = OptOut()
+    optout: OptOut = NO_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def wanted(policy: ReceivingPolicy, what: Inbound) -> bool:
 async def senders_of(context: Context, receipts: Sequence[ReceiptReceived]) -> Mapping[str, Sender]:
     """Note these receipts; the commands that they are about, by WhatsApp id. Raises StoreUnavailableError."""
     noted = [receipt for received in receipts for receipt in receipts_of(received)]
-    return await context.flights.senders(context.ledger, context.channel, noted)
+    return await context.flights.receipted(context.ledger, context.channel, noted)
 
 
 async def fetch_and_publish(
