@@ -11,6 +11,7 @@ from actors.channel.context import Context
 from actors.channel.flights import Flights
 from tests.fakes.memory_bus import MemoryClinicBus
 from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.scripted_remains import ScriptedRemains
 from tests.fakes.stepping_loop import SteppingLoop
 
 CLINIC, CHANNEL = "acme", "reception"
@@ -23,9 +24,10 @@ class Bench:
     """
 
     def __init__(self, before: "Bench | None" = None) -> None:
-        """``before``: an earlier life, whose queue and ledger are taken over."""
+        """``before``: an earlier life, whose queue, ledger and ports' remains are taken over."""
         self.bus: MemoryClinicBus = before.bus if before else MemoryClinicBus()
         self.ledger: MemoryLedger = before.ledger if before else MemoryLedger(self.bus.bell)
+        self.remains: ScriptedRemains = before.remains if before else ScriptedRemains()
         self.loop = SteppingLoop()
         self.handlers: dict[type, Callable[[Any], None]] = {}
         self.timers: dict[str, tuple[float, Any]] = {}
@@ -36,6 +38,7 @@ class Bench:
             bus=self.bus,
             ledger=self.ledger,
             loop=self.loop,
+            remains=self.remains,
             flights=Flights(),
             tell=self._told.append,
             timer=self._timer,
