@@ -282,6 +282,9 @@ class Ledger(Protocol):
     async def receipted(self, channel: str, receipts: Sequence[Receipt]) -> Mapping[str, Sender]:
         """Note receipts; the commands behind their WhatsApp ids, where they are ours."""
 
+    async def ours(self, channel: str, wa_ids: Sequence[str]) -> frozenset[str]:
+        """Of these WhatsApp ids, those that a command was sent under."""
+
     async def overdue(self, channel: str, now: datetime) -> Sequence[Unpublished]:
         """Commands sent and not delivered by their ``deliver_by``: for each a ``late`` result, until ``lateness`` says
         that NATS has it."""

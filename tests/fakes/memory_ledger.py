@@ -296,6 +296,10 @@ class MemoryLedger:
                 )
         return found
 
+    async def ours(self, channel: str, wa_ids: Sequence[str]) -> frozenset[str]:
+        self._call("ours", *wa_ids)
+        return frozenset(wa_id for wa_id in wa_ids if self._senders(channel, wa_id))
+
     def _senders(self, channel: str, wa_id: str) -> list[tuple[int, Entry, bool]]:
         """Runs that sent it, the one to be told last."""
         mine = [entry for (of, _), entry in self.entries.items() if of == channel]
