@@ -1,24 +1,32 @@
-"""One attempt at sending a command: from the ledger's mark to the port's answer. Runs on the loop."""
+"""Attempts at sending: from a batch of commands that the ledger knows to have begun, to requests for the port. On the
+loop.
+
+A batch goes to the port as a whole, but for commands whose media has to be fetched first: each of these follows by
+itself, which concerns no other chat. A command that cannot be made into a request is answered in the port's stead.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from actors.channel.context import Context
-from actors.channel.gate import CutOff
-from protocol.bus import ClinicBus
+from actors.channel.parcel import Parcel
 from protocol.codes import ErrorCode
 from protocol.commands import Media, SendCommand
-from protocol.errors import (
-    BusUnavailableError,
-    CallTimeoutError,
-    InvalidInputError,
-    NotFoundError,
-    PortGoneError,
-    StoreUnavailableError,
-)
+from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError, StoreUnavailableError
 from protocol.ids import Address
-from protocol.interfaces import Port
-from protocol.ledger import Accepted, Ledger
-from protocol.port import Failed, Quote, SendImage, SendReaction, SendRequest, SendText, Sent
+from protocol.interfaces import Port, SendOutcome
+from protocol.port import Failed, MediaKind, Quote, SendMedia, SendReaction, SendRequest, SendText
 
-_DEFAULT_MIME = "image/jpeg"
+MEDIA_TIMEOUT_S: Final = 60.0
+_MIME: Final[dict[MediaKind, str]] = {
+    "image": "image/jpeg",
+    "audio": "audio/ogg; codecs=opus",
+    "video": "video/mp4",
+    "document": "application/octet-stream",
+    "sticker": "image/webp",
+}
 
 
 class NotSendableError(Exception):
@@ -29,58 +37,130 @@ class NotSendableError(Exception):
         self.answer = Failed(code=code.value, message=message)
 
 
-async def mark(ledger: Ledger, channel: str, batch: list[Accepted]) -> None:
-    """Record that these are about to be handed to the port: after a crash they are uncertain."""
-    await ledger.begin(channel, [accepted.command.id for accepted in batch])
+class Outcomes:
+    """From the loop to the actor: what has come since it last looked, announced by one message however much it is."""
+
+    def __init__(self, announce: Callable[[], None]) -> None:
+        self._announce = announce
+        self._come: deque[SendOutcome] = deque()
+        self._announced = False
+
+    def put(self, outcomes: Iterable[SendOutcome]) -> None:
+        """On the loop."""
+        self._come.extend(outcomes)
+        if not self._announced:
+            self._announced = True
+            asyncio.get_running_loop().call_soon(self._announce)
+
+    def take(self) -> list[SendOutcome]:
+        """In the actor's thread."""
+        self._announced = False  # before looking: what comes from now on is announced again
+        taken = []
+        while self._come:
+            taken.append(self._come.popleft())
+        return taken
 
 
-async def attempt(
-    context: Context, port: Port, accepted: Accepted, *, deadline: float, media_limit: int
-) -> Sent | Failed | CutOff:
-    """Send one command; raises nothing but faults of ours. ``deadline`` in seconds, for the call into the port."""
-    try:
-        request = await _request(context, accepted.command, media_limit)
-        with context.flights.flying():
-            answer = await port.call(request, deadline=deadline)
-            if isinstance(answer, Sent):
-                context.flights.landed(answer.wa_id, accepted)
-    except NotSendableError as refused:
-        return refused.answer
-    except PortGoneError as error:
-        if error.reached:
-            return CutOff(Failed(code=ErrorCode.OUTCOME_UNKNOWN.value, message=str(error)))
-        return Failed(code=ErrorCode.NOT_CONNECTED.value, message=str(error))
-    except CallTimeoutError as error:
-        return Failed(code=ErrorCode.OUTCOME_UNKNOWN.value, message=str(error))
-    except BusUnavailableError as error:
-        return Failed(code=ErrorCode.MEDIA_UNAVAILABLE.value, message=str(error))
-    except StoreUnavailableError as error:
-        return Failed(code=ErrorCode.STORE_FAILED.value, message=str(error))
-    if isinstance(answer, Sent | Failed):
-        return answer
-    return Failed(code=ErrorCode.INTERNAL.value, message=f"the port answered {type(answer).__name__}")
+class Attempts:
+    """Makes them, on the loop. ``deadline_s`` of each send in the port; ``media_limit`` in bytes.
 
+    Once it is ``closed`` (any thread) nothing more is given to a port: a successor may have read already what the
+    ledger knows, and send it itself.
+    """
 
-async def _request(context: Context, command: SendCommand, media_limit: int) -> SendRequest:
-    to = str(command.address)
-    match command.type:
-        case "text":
-            return SendText(to=to, text=command.text or "", quote=_quote(command))
-        case "image":
-            assert command.media is not None
-            return SendImage(
-                to=to,
-                data=await _media(context.bus, command.media, media_limit),
-                mime=command.media.mime or _DEFAULT_MIME,
-                caption=command.media.caption,
-                quote=_quote(command),
-            )
-        case "reaction":
-            assert command.target is not None
-            ours = await context.flights.senders(context.ledger, context.channel, [command.target])
-            return SendReaction(to=to, target=command.target, from_me=command.target in ours, emoji=command.text or "")
-        case _:
-            raise NotSendableError(ErrorCode.UNSUPPORTED, f"not supported: type {command.type}")
+    def __init__(self, context: Context, outcomes: Outcomes, *, deadline_s: float, media_limit: int) -> None:
+        self._context = context
+        self._outcomes = outcomes
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.deadline_s = deadline_s
+        self.media_limit = media_limit
+        self.closed = False
+
+    def launch(self, port: Port, parcels: Sequence[Parcel]) -> None:
+        """Send these through ``port``; what comes of each comes through the outcomes."""
+        requests: list[SendRequest] = []
+        self._context.flights.began(parcel.key for parcel in parcels)
+        for parcel in parcels:
+            command, key, secret = parcel.command, parcel.key, parcel.secret
+            assert secret is not None
+            if command.expires_at is not None and command.expired(self._context.now().wall):
+                answer = Failed(code=ErrorCode.EXPIRED.value, message=ErrorCode.EXPIRED.meaning)
+                self._outcomes.put([SendOutcome(key=key, answer=answer)])
+            elif command.type == "text":
+                requests.append(
+                    SendText(key=key, secret=secret, to=parcel.chat, text=command.text or "", quote=_quote(command))
+                )
+            else:
+                self._follow(port, command, key, secret, parcel.chat)
+        self._give(port, requests)
+
+    def _give(self, port: Port, requests: Sequence[SendRequest]) -> None:
+        if not requests:
+            return
+        if self.closed:
+            answer = Failed(code=ErrorCode.NOT_CONNECTED.value, message="the channel is ending")
+            self._outcomes.put([SendOutcome(key=request.key, answer=answer, cut=True) for request in requests])
+        else:
+            port.send(requests, self._outcomes.put, deadline=self.deadline_s)
+
+    def _follow(self, port: Port, command: SendCommand, key: str, secret: bytes, to: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._prepare(port, command, key, secret, to))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _prepare(self, port: Port, command: SendCommand, key: str, secret: bytes, to: str) -> None:
+        try:
+            async with asyncio.timeout(MEDIA_TIMEOUT_S):
+                request = await self._request(command, key, secret, to)
+        except NotSendableError as refused:
+            answer = refused.answer
+        except (BusUnavailableError, TimeoutError) as error:
+            answer = Failed(code=ErrorCode.MEDIA_UNAVAILABLE.value, message=str(error) or "media: no answer in time")
+        except StoreUnavailableError as error:
+            answer = Failed(code=ErrorCode.STORE_FAILED.value, message=str(error))
+        except Exception as error:  # whatever it was, the command must not wait for ever
+            self._context.log.exception("request not made", type=command.type)
+            answer = Failed(code=ErrorCode.UNSUPPORTED.value, message=f"not sent: {type(error).__name__}; see the log")
+        else:
+            self._give(port, [request])
+            return
+        self._outcomes.put([SendOutcome(key=key, answer=answer)])
+
+    async def _request(self, command: SendCommand, key: str, secret: bytes, to: str) -> SendRequest:
+        kind = command.type
+        match kind:
+            case "image" | "audio" | "video" | "document" | "sticker":
+                media = command.media
+                assert media is not None
+                return SendMedia(
+                    key=key,
+                    secret=secret,
+                    to=to,
+                    kind=kind,
+                    data=await self._media(media),
+                    mime=media.mime or _MIME[kind],
+                    caption=media.caption,
+                    filename=media.filename,
+                    voice=media.voice,
+                    quote=_quote(command),
+                )
+            case "reaction":
+                target = command.target
+                assert target is not None
+                ours = target in await self._context.ledger.ours(self._context.channel, [target])
+                emoji = command.text or ""
+                return SendReaction(key=key, secret=secret, to=to, target=target, from_me=ours, emoji=emoji)
+            case _:
+                raise NotSendableError(ErrorCode.UNSUPPORTED, f"not supported: type {command.type}")
+
+    async def _media(self, media: Media) -> bytes:
+        if media.data is not None:
+            return media.data
+        assert media.object is not None
+        try:
+            return await self._context.bus.get_media(media.object, limit=self.media_limit)
+        except (NotFoundError, InvalidInputError) as error:
+            raise NotSendableError(ErrorCode.MEDIA_INVALID, f"media.object: {error}") from error
 
 
 def _quote(command: SendCommand) -> Quote | None:
@@ -88,13 +168,3 @@ def _quote(command: SendCommand) -> Quote | None:
         return None
     author = Address.parse(command.reply_to.from_) if command.reply_to.from_ else command.address
     return Quote(wa_id=command.reply_to.id, author=str(author))
-
-
-async def _media(bus: ClinicBus, media: Media, limit: int) -> bytes:
-    if media.data is not None:
-        return media.data
-    assert media.object is not None
-    try:
-        return await bus.get_media(media.object, limit=limit)
-    except (NotFoundError, InvalidInputError) as error:
-        raise NotSendableError(ErrorCode.MEDIA_INVALID, f"media.object: {error}") from error

@@ -5,7 +5,6 @@ holds up its own chat and no other; being disconnected is the lifecycle's.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, assert_never
 
@@ -31,6 +30,9 @@ WAY: Final[dict[ErrorCode, Way]] = {
     ErrorCode.GROUP_UNAVAILABLE: Way.WORKS,
     ErrorCode.REJECTED: Way.WORKS,
     ErrorCode.RESTRICTED: Way.WORKS,
+    ErrorCode.OPTED_OUT: Way.UNTOLD,
+    ErrorCode.CANCELLED: Way.UNTOLD,
+    ErrorCode.OTHER_NUMBER: Way.UNTOLD,
     ErrorCode.MEDIA_INVALID: Way.UNTOLD,
     ErrorCode.EXPIRED: Way.UNTOLD,
     ErrorCode.MEDIA_UNAVAILABLE: Way.UNTOLD,
@@ -42,14 +44,6 @@ WAY: Final[dict[ErrorCode, Way]] = {
     ErrorCode.OUTCOME_UNKNOWN: Way.FAILS,
     ErrorCode.INTERNAL: Way.FAILS,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class CutOff:
-    """The port ended while it had the command: that says nothing of the way to WhatsApp. ``failed``: the answer in the
-    port's stead."""
-
-    failed: Failed
 
 
 class Gate:
@@ -70,18 +64,20 @@ class Gate:
         """Seconds until a probe may go; 0 if none is waited for."""
         return self.breaker.wait(now)
 
-    def let_through(self, ids: Iterable[str]) -> None:
-        """These are given to the port."""
-        for command_id in ids:
+    def let_through(self, keys: Iterable[str]) -> None:
+        """These attempts are given to the port."""
+        for key in keys:
             self.breaker = self.breaker.attempt()
-            self._began[command_id] = self.breaker.opened
+            self._began[key] = self.breaker.opened
 
-    def settle(self, id: str, answer: Sent | Failed | CutOff, now: float) -> bool:
-        """What came of ``id``; whether that changed the breaker's state. What began before it opened says no more."""
+    def settle(self, key: str, answer: Sent | Failed, now: float, *, cut: bool = False) -> bool:
+        """What came of an attempt; whether that changed the breaker's state. What began before it opened says no more.
+
+        ``cut``: the port ended while it had it, which says nothing of the way to WhatsApp."""
         before = self.breaker
-        if self._began.pop(id, None) != before.opened:
+        if self._began.pop(key, None) != before.opened:
             return False
-        way = _way(answer)
+        way = Way.UNTOLD if cut else _way(answer)
         match way:
             case Way.WORKS:
                 self.breaker = before.success(now)
@@ -94,13 +90,5 @@ class Gate:
         return self.breaker.state is not before.state
 
 
-def _way(answer: Sent | Failed | CutOff) -> Way:
-    match answer:
-        case Sent():
-            return Way.WORKS
-        case Failed(code=code):
-            return WAY[ErrorCode.of(code)]
-        case CutOff():
-            return Way.UNTOLD
-        case _:
-            assert_never(answer)
+def _way(answer: Sent | Failed) -> Way:
+    return Way.WORKS if isinstance(answer, Sent) else WAY[ErrorCode.of(answer.code)]

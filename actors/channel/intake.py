@@ -9,12 +9,14 @@ from typing import Final, assert_never
 
 import msgspec
 
-from protocol.bus import ClinicBus, Fetched, Publication
+from actors.channel.context import Context
+from actors.channel.publishing import publish
+from protocol.bus import Fetched, Later, Publication
 from protocol.codes import ErrorCode
 from protocol.commands import SendCommand, parse, salvage_id, unsupported
 from protocol.errors import BusUnavailableError, InvalidInputError
 from protocol.events import DeadLetter, ErrorBody, ResultEvent, message_id
-from protocol.ledger import Accepted, Conflicted, Ledger, Offer, Repeated
+from protocol.ledger import Accepted, Conflicted, Offer, Repeated, Scheduled
 from protocol.subjects import EventKind
 
 SETTLE_TIMEOUT_S: Final = 30.0
@@ -36,9 +38,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
-    """What the ledger took. ``error``: the refusals could not be published, so the queue will give them again."""
+    """What the ledger took. ``scheduled``: what is not to be sent yet. ``error``: not all that follows from it could
+    be done (refusals published, schedules set, the queue told), so the queue will give it again."""
 
     accepted: Sequence[Accepted]
+    scheduled: Sequence[Later]
     refused: int
     error: Exception | None = None
 
@@ -61,25 +65,30 @@ def read(fetched: Fetched) -> Offer | Refusal:
     )
 
 
-async def take_in(bus: ClinicBus, ledger: Ledger, clinic: str, channel: str, fetched: Sequence[Fetched]) -> Intake:
-    """Commit what is valid to the ledger, publish what is refused or known already, then acknowledge all to the queue.
+async def take_in(context: Context, fetched: Sequence[Fetched]) -> Intake:
+    """Commit what is valid to the ledger, schedule what is for later, publish what is refused or known already, then
+    tell the queue that all is taken.
 
     What the ledger has accepted is always returned, whatever becomes of the rest: the queue's repetition of it is only
     known to the ledger, and not given out again.
 
     Raises:
-        StoreUnavailableError: nothing was accepted or acknowledged; the queue gives it again.
+        StoreUnavailableError: nothing was accepted or settled; the queue gives it again.
     """
+    channel = context.channel
     read_all = [read(item) for item in fetched]
     offers = [item for item in read_all if isinstance(item, Offer)]
     refusals = [item for item in read_all if isinstance(item, Refusal)]
-    verdicts = await ledger.accept(channel, offers) if offers else []
+    verdicts = await context.ledger.accept(channel, offers, context.now().wall) if offers else []
     accepted: list[Accepted] = []
+    scheduled: list[Later] = []
     publications: list[Publication] = []
     for offer, verdict in zip(offers, verdicts, strict=True):
         match verdict:
             case Accepted():
                 accepted.append(verdict)
+            case Scheduled():
+                scheduled.append(later_of(verdict))
             case Repeated(result=result):
                 if result is not None:
                     publications.append(_repeat(channel, offer, result))
@@ -88,16 +97,25 @@ async def take_in(bus: ClinicBus, ledger: Ledger, clinic: str, channel: str, fet
             case _:
                 assert_never(verdict)
     for refusal in refusals:
-        publications += _publications(clinic, channel, refusal)
+        publications += _publications(context.clinic, channel, refusal)
+    error: Exception | None = None
     try:
         async with asyncio.timeout(SETTLE_TIMEOUT_S):
+            if scheduled:
+                await context.bus.schedule(channel, scheduled)
             if publications:
-                await bus.publish(publications)
-            for item in fetched:
-                await item.ack()
-    except (BusUnavailableError, TimeoutError) as error:
-        return Intake(accepted=accepted, refused=len(refusals), error=error)
-    return Intake(accepted=accepted, refused=len(refusals))
+                await publish(context, publications)
+            await context.bus.settle(fetched, taken=True)
+    except (BusUnavailableError, TimeoutError) as failure:
+        error = failure
+    return Intake(accepted=accepted, scheduled=scheduled, refused=len(refusals), error=error)
+
+
+def later_of(scheduled: Scheduled) -> Later:
+    """When a command is to be due."""
+    accepted = scheduled.accepted
+    assert accepted.command.not_before is not None
+    return Later(id=accepted.command.id, run=accepted.run, at=accepted.command.not_before)
 
 
 def _repeat(channel: str, offer: Offer, result: ResultEvent) -> Publication:
@@ -123,7 +141,8 @@ def _conflict(offer: Offer) -> Refusal:
 
 
 def _publications(clinic: str, channel: str, refusal: Refusal) -> list[Publication]:
-    """A dead letter, and a result if there is an id to give one for."""
+    """A dead letter, and a result if there is an id to give one for. The ledger knows nothing of them, so that only the
+    stream can tell whether they were published when the queue gave them before."""
     error = ErrorBody.of(refusal.code, refusal.message)
     parts = (refusal.id or "", hashlib.sha256(refusal.body).hexdigest(), refusal.queued_at.isoformat())
     letter = DeadLetter(
@@ -142,6 +161,7 @@ def _publications(clinic: str, channel: str, refusal: Refusal) -> list[Publicati
             event=letter,
             message_id=message_id(channel, "dead", *parts),
             headers=refusal.headers,
+            since=refusal.queued_at,
         )
     ]
     if refusal.id is None:
@@ -164,6 +184,7 @@ def _publications(clinic: str, channel: str, refusal: Refusal) -> list[Publicati
             event=result,
             message_id=message_id(channel, "refused", *parts),
             headers=refusal.headers,
+            since=refusal.queued_at,
         )
     )
     return publications

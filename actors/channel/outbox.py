@@ -1,235 +1,378 @@
 """The outbox of a channel, pure: which command is sent next, and what follows from each answer.
 
-Laws: within one chat commands go out one after another, in order of acceptance (by priority first), also across
-retries; a chat that waits holds up no other; at most ``in_flight`` commands are with the port at once.
+Laws: within one (chat, priority) commands go out in order of acceptance, also across retries; of one chat one command
+is away at a time; a chat that waits holds up no other; nothing starves (see ``lines``); at most ``in_flight`` commands
+are with the port at once. What may have been sent is in doubt: it goes nowhere, and its chat waits, until it is
+resolved.
 """
 
-from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from heapq import heapify, heappop, heappush
 from random import Random
 from typing import Final, assert_never
 
+from actors.channel.life import Now
+from actors.channel.lines import Chat, Lines
+from actors.channel.parcel import Again, Doubted, Ended, Parcel, Place, Settled
 from protocol.codes import ErrorCode, Permanence
-from protocol.events import ResultStatus
-from protocol.ledger import Accepted
+from protocol.events import ErrorBody, ResultStatus
+from protocol.ledger import Accepted, Contact
 from protocol.port import Failed, Sent
-from protocol.subjects import Priority
 from supervisor.backoff import Backoff
 
 NOT_CONNECTED_PAUSE_S: Final = 0.25
 """Before a command that met a lost session is offered again, so that the news of the loss arrives first."""
-
-_ORDER: Final = (Priority.HIGH, Priority.NORMAL, Priority.BULK)
+FAVOUR: Final = timedelta(hours=24)
+"""For so long after a person wrote, their chat counts as high."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxPolicy:
-    """``window``: commands held at once; ``in_flight``: with the port at once; ``attempts``: tries of each."""
+    """``window``: commands at once that could go now, or next in their chat; ``backlog``, ``bytes``: all that is held,
+    commands and what they say; ``in_flight``: with the port at once; ``attempts``: tries of each."""
 
     window: int = 64
-    in_flight: int = 8
+    in_flight: int = 16
+    backlog: int = 10_000
+    bytes: int = 32 << 20
     attempts: int = 5
     on_uncertain: str = "resend"
     backoff: Backoff = field(default_factory=lambda: Backoff(base_s=1.0, cap_s=60.0))
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """The command is at its end: ``status`` as in the result event, with the error if there is one."""
+class Hold:
+    """Pacing lets this command, and what is behind it in its line, not go for ``seconds``."""
 
-    accepted: Accepted
-    status: ResultStatus
-    attempts: int
-    wa_id: str | None = None
-    sent_at: datetime | None = None
-    code: ErrorCode | None = None
-    message: str = ""
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
-    """Another attempt in ``delay_s`` seconds; ``nothing_sent`` says that the last one certainly sent nothing."""
+class Stop:
+    """Pacing lets nothing go for ``seconds``."""
 
-    accepted: Accepted
-    delay_s: float
-    nothing_sent: bool
+    seconds: float
 
 
-Settled = Ended | Again
-
-
-@dataclass(slots=True)
-class _Lane:
-    """The commands of one (chat, priority), oldest first; ``not_before`` is monotonic seconds."""
-
-    waiting: deque[Accepted] = field(default_factory=deque)
-    not_before: float = 0.0
+Pace = Callable[[Parcel, Chat], Hold | Stop | None]
+"""Asked for each command that is about to go; None lets it, and counts it."""
 
 
 class Outbox:
-    """Not thread-safe: it belongs to one channel's actor. Times are monotonic seconds unless they are dates."""
+    """Not thread-safe: it belongs to one channel's actor."""
 
     def __init__(self, policy: OutboxPolicy) -> None:
-        self._policy = policy
-        self._lanes: dict[tuple[str, Priority], _Lane] = {}
-        self._flying: dict[str, Accepted] = {}
-        self._busy: set[str] = set()
-        self._waiting = 0
-        self._expiring = 0
+        self.policy = policy
+        self._lines = Lines()
+        self._parcels: dict[str, Parcel] = {}
+        self._away: dict[str, Parcel] = {}
+        self._flying = 0
+        self._bytes = 0
+        self._seq = 0
+        self._expiring: list[tuple[datetime, int, Parcel]] = []
+        self._silenced: set[str] = set()
+        self.stopped_until = 0.0
+        """Pacing lets nothing go before this (monotonic seconds)."""
 
     def __len__(self) -> int:
-        return len(self._flying) + self._waiting
+        return len(self._parcels)
 
     @property
     def room(self) -> int:
         """How many more commands may be taken from the queue; 0 until a good part of the window is free, so that a
-        busy channel takes them in batches."""
-        room = self._policy.window - len(self)
-        return room if room >= self._policy.window // 4 else 0
+        busy channel takes them in batches. What one fetch brings may go beyond ``bytes``."""
+        policy = self.policy
+        if self._bytes >= policy.bytes:
+            return 0
+        room = min(policy.window - self._flying - self._lines.soon, policy.backlog - len(self._parcels))
+        return room if room >= max(1, policy.window // 4) else 0
 
     @property
     def flying(self) -> int:
-        """Commands with the port."""
-        return len(self._flying)
+        """Commands with the port, or about to be."""
+        return self._flying
 
-    def add(self, commands: Iterable[Accepted]) -> None:
-        """Take what the ledger owns."""
+    @property
+    def doubts(self) -> int:
+        """Commands of which nobody knows whether they were sent."""
+        return len(self._away) - self._flying
+
+    def find(self, id: str) -> Parcel | None:
+        """The command ``id``, if it is here."""
+        return self._parcels.get(id)
+
+    # -- coming --
+
+    def add(self, commands: Iterable[Accepted], now: Now) -> list[Parcel]:
+        """Take what the ledger owns; those that are in doubt, in this order."""
+        doubts = []
         for accepted in commands:
-            self._lane(accepted).waiting.append(accepted)
-            self._count(accepted, 1)
+            self._seq += 1
+            parcel = Parcel.of(accepted, self._seq)
+            self._parcels[parcel.id] = parcel
+            self._bytes += parcel.size
+            chat = self._lines.chat(parcel.chat)
+            self._learn(chat, accepted.contact, now)
+            if accepted.uncertain:
+                parcel.place = Place.DOUBT
+                self._leave(chat, parcel)
+                doubts.append(parcel)
+            else:
+                chat.line(parcel.priority).parcels[parcel.id] = parcel
+                chat.waiting += 1
+                self._watch(parcel)
+            self._lines.place(chat, now)
+        return doubts
 
-    def expire(self, now: datetime) -> list[Ended]:
-        """Take out what has expired: it is not sent any more. If it may have been sent before, the error says so."""
-        ended: list[Ended] = []
-        if not self._expiring:
-            return ended
-        for key, lane in list(self._lanes.items()):
-            for accepted in [a for a in lane.waiting if a.command.expired(now)]:
-                if accepted is lane.waiting[0]:
-                    lane.not_before = 0.0  # the pause was its own
-                lane.waiting.remove(accepted)
-                self._count(accepted, -1)
-                ended.append(_expired(accepted))
-            self._tidy(key)
-        return ended
+    def _learn(self, chat: Chat, contact: Contact, now: Now) -> None:
+        chat.known = chat.known or contact.known
+        if contact.opted_out:
+            chat.opted_out = True
+            self._silenced.add(chat.jid)
+        if contact.last_in is not None:
+            lasts_s = (contact.last_in + FAVOUR - now.wall).total_seconds()
+            chat.favoured_until = max(chat.favoured_until, now.mono + lasts_s)
 
-    def hold_uncertain(self) -> list[Ended]:
-        """Take out what may have been sent already and is not to be sent again without a person's word."""
-        ended: list[Ended] = []
-        for key, lane in list(self._lanes.items()):
-            for accepted in [a for a in lane.waiting if a.uncertain and self._holds(a)]:
-                lane.waiting.remove(accepted)
-                self._count(accepted, -1)
-                message = "it may have been sent before a restart"
-                ended.append(_final(accepted, "held", ErrorCode.OUTCOME_UNKNOWN, message))
-            self._tidy(key)
-        return ended
+    def wrote(self, people: Sequence[str], opted_out: bool | None, now: Now) -> None:
+        """These JIDs, all of one person, wrote to us, and said whether they wish to be written to."""
+        for jid in people:
+            chat = self._lines.chats.get(jid)
+            if chat is None:
+                continue
+            chat.known = True
+            chat.favoured_until = now.mono + FAVOUR.total_seconds()
+            if opted_out is not None:
+                chat.opted_out = opted_out
+                self._silenced.add(jid)
+            for line in chat.lines.values():
+                if line.held:
+                    line.until, line.held = 0.0, False
+            self._lines.place(chat, now)
 
-    def due(self, now: float) -> bool:
+    def reconsider(self, now: Now) -> None:
+        """What pacing said does not hold any more: it is asked again."""
+        self.stopped_until = 0.0
+        self._lines.open_held(now)
+
+    # -- going --
+
+    def due(self, now: Now) -> bool:
         """Whether there is something to give to the port."""
-        return any(lane.waiting and lane.not_before <= now for lane in self._lanes.values())
+        self._lines.wake(now)
+        return self._lines.any_ready and now.mono >= self.stopped_until
 
-    def take(self, now: float, most: int) -> list[Accepted]:
-        """What is to be given to the port now, in this order, but at most ``most``; each stays in flight until
-        ``settle``."""
-        taken: list[Accepted] = []
-        limit = min(self._policy.in_flight, len(self._flying) + most)
-        if len(self._flying) >= limit:
-            return taken
-        for priority in _ORDER:
-            for key in [key for key in self._lanes if key[1] is priority]:
-                if len(self._flying) >= limit:
-                    return taken
-                lane = self._lanes[key]
-                if key[0] in self._busy or lane.not_before > now:
+    def take(self, now: Now, most: int, pace: Pace = lambda _parcel, _chat: None) -> list[Parcel]:
+        """What is to be given to the port now, in this order, but at most ``most``; each stays away until it is
+        settled. The caller gives each a new attempt (``Parcel.begin``) before anything else is asked of this."""
+        taken: list[Parcel] = []
+        lines = self._lines
+        lines.wake(now)
+        most = min(most, self.policy.in_flight - self._flying) if now.mono >= self.stopped_until else 0
+        while len(taken) < most and (chat := lines.pick()) is not None:
+            following = chat.next()
+            assert following is not None
+            assert chat.rank is not None
+            rank, (_, line) = chat.rank, following
+            parcel = line.head
+            match pace(parcel, chat):
+                case Hold(seconds):
+                    lines.close(chat, line, now.mono + seconds, held=True)
+                    lines.place(chat, now)
                     continue
-                accepted = lane.waiting.popleft()
-                self._count(accepted, -1)
-                flying = replace(accepted, attempts=accepted.attempts + 1, uncertain=False)
-                self._flying[accepted.command.id] = flying
-                self._busy.add(key[0])
-                taken.append(flying)
-                self._rotate(key)
+                case Stop(seconds):
+                    self.stopped_until = now.mono + seconds
+                    break
+            line.parcels.popitem(last=False)
+            chat.waiting -= 1
+            chat.took(line)
+            parcel.place = Place.PORT
+            self._flying += 1
+            self._leave(chat, parcel)
+            lines.place(chat, now)
+            lines.took(rank)
+            taken.append(parcel)
         return taken
 
-    def wait(self, now: float) -> float | None:
-        """Seconds until a lane that waits for its retry is due; None if none waits."""
-        due = [lane.not_before for lane in self._lanes.values() if lane.waiting and lane.not_before > now]
-        return min(due) - now if due else None
+    def wait(self, now: Now) -> float | None:
+        """Seconds until something is due that is not yet; None if nothing is."""
+        waits = [wait for wait in (self._lines.wait(now), self._expiry_wait(now)) if wait is not None]
+        if self.stopped_until > now.mono and self._lines.any_ready:
+            waits.append(self.stopped_until - now.mono)
+        return min(waits, default=None)
 
-    def settle(self, id: str, answer: Sent | Failed, now: float, random: Random) -> Settled | None:
-        """The port's answer to ``id``; None if it is not in flight (an answer that came twice)."""
-        accepted = self._flying.pop(id, None)
-        if accepted is None:
-            return None
-        self._busy.discard(self._key(accepted)[0])
+    # -- what comes of an attempt --
+
+    def away(self, key: str) -> Parcel | None:
+        """The command whose attempt ``key`` is under way, or in doubt."""
+        parcel = self._away.get(key.partition("#")[0])
+        return parcel if parcel is not None and parcel.key == key else None
+
+    def settle(self, parcel: Parcel, answer: Sent | Failed, now: Now, random: Random) -> Settled:
+        """The port's answer for one that is away."""
         if isinstance(answer, Sent):
-            self._tidy(self._key(accepted))
-            return Ended(accepted, "sent", accepted.attempts, wa_id=answer.wa_id, sent_at=answer.at)
+            return self._end(parcel, Ended(parcel, "sent", answer.wa_id, answer.at), now)
         code = ErrorCode.of(answer.code)
+        error = ErrorBody.of(code, answer.message)
         match code.permanence:
+            case Permanence.PERMANENT if code is ErrorCode.EXPIRED:
+                parcel.unspend()
+                return self._end(parcel, _expired(parcel), now)
             case Permanence.PERMANENT:
-                return self._end(accepted, "failed", code, answer.message)
+                return self._end(parcel, _final(parcel, "failed", code, answer.message), now)
             case Permanence.NOT_CONNECTED:
-                unspent = replace(accepted, attempts=accepted.attempts - 1)
-                return self._again(unspent, NOT_CONNECTED_PAUSE_S, now, nothing_sent=True)
-            case Permanence.UNKNOWN if self._holds(accepted):
-                return self._end(accepted, "held", code, answer.message)
-            case Permanence.TRANSIENT | Permanence.UNKNOWN:
-                if accepted.attempts >= self._policy.attempts:
-                    return self._end(accepted, "failed", code, answer.message)
-                delay = self._policy.backoff.delay(accepted.attempts, random)
-                nothing_sent = code.permanence is Permanence.TRANSIENT
-                return self._again(replace(accepted, uncertain=not nothing_sent), delay, now, nothing_sent=nothing_sent)
+                return self.unsent(parcel, now, NOT_CONNECTED_PAUSE_S)
+            case Permanence.RESTRICTED:
+                return self.unsent(parcel, now, 0.0)
+            case Permanence.UNKNOWN:
+                return self._doubt(parcel, error, now)
+            case Permanence.TRANSIENT:
+                if parcel.attempts >= self.policy.attempts:
+                    return self._end(parcel, _final(parcel, "failed", code, answer.message), now)
+                delay = self.policy.backoff.delay(parcel.attempts, random)
+                self._back(parcel, now, delay)
+                return Again(parcel, delay, spent=True, error=error)
             case _:
                 assert_never(code.permanence)
 
-    def _holds(self, accepted: Accepted) -> bool:
-        return (accepted.command.on_uncertain or self._policy.on_uncertain) == "hold"
+    def unsent(self, parcel: Parcel, now: Now, delay_s: float = 0.0) -> Again:
+        """The attempt sent nothing, for certain, and does not count."""
+        parcel.unspend()
+        self._back(parcel, now, delay_s)
+        return Again(parcel, delay_s, spent=False)
 
-    def _end(self, accepted: Accepted, status: ResultStatus, code: ErrorCode, message: str) -> Ended:
-        self._tidy(self._key(accepted))
-        return _final(accepted, status, code, message)
+    def waited(self, parcel: Parcel, now: Now, message: str) -> Ended | Again:
+        """One in doubt has waited long enough for a sign: ``on_uncertain`` decides."""
+        code = ErrorCode.OUTCOME_UNKNOWN
+        parcel.doubted = True
+        if (parcel.command.on_uncertain or self.policy.on_uncertain) == "hold":
+            return self._end(parcel, _final(parcel, "held", code, message), now)
+        if parcel.command.expired(now.wall):
+            return self._end(parcel, _expired(parcel), now)
+        if parcel.attempts >= self.policy.attempts:
+            return self._end(parcel, _final(parcel, "failed", code, message), now)
+        self._back(parcel, now, 0.0)
+        return Again(parcel, 0.0, spent=True, in_doubt=True)
 
-    def _again(self, accepted: Accepted, delay: float, now: float, *, nothing_sent: bool) -> Again:
-        lane = self._lane(accepted)
-        lane.waiting.appendleft(accepted)
-        self._count(accepted, 1)
-        lane.not_before = now + delay
-        return Again(accepted, delay, nothing_sent)
+    def shown(self, id: str, run: int, wa_id: str, now: Now) -> Ended | None:
+        """A receipt shows that this run was sent as ``wa_id``; None if that is known, or an attempt is under way,
+        which says so itself."""
+        parcel = self._parcels.get(id)
+        if parcel is None or parcel.run != run or parcel.place is Place.PORT:
+            return None
+        end = Ended(parcel, "sent", wa_id, now.wall)
+        if parcel.place is Place.DOUBT:
+            return self._end(parcel, end, now)
+        self._take_out(parcel, now)
+        return end
 
-    def _count(self, accepted: Accepted, by: int) -> None:
-        """One more or one less waits: counted, so that nothing here grows with the window."""
-        self._waiting += by
-        if accepted.command.expires_at is not None:
-            self._expiring += by
+    # -- ending without an attempt --
 
-    @staticmethod
-    def _key(accepted: Accepted) -> tuple[str, Priority]:
-        return str(accepted.command.address), accepted.priority
+    def sweep(self, now: Now) -> list[Ended]:
+        """Take out what has expired, and what is for people who wish to hear nothing: it is not sent any more."""
+        ended: list[Ended] = []
+        while self._expiring and self._expiring[0][0] <= now.wall:
+            parcel = heappop(self._expiring)[2]
+            parcel.watched = False
+            if parcel.place is Place.LINE and self._parcels.get(parcel.id) is parcel:
+                self._take_out(parcel, now)
+                ended.append(_expired(parcel))
+        for jid in list(self._silenced):
+            chat = self._lines.chats.get(jid)
+            if chat is not None and chat.opted_out:
+                for parcel in [parcel for line in chat.lines.values() for parcel in line.parcels.values()]:
+                    self._take_out(parcel, now)
+                    ended.append(_final(parcel, "failed", ErrorCode.OPTED_OUT, ErrorCode.OPTED_OUT.meaning))
+        self._silenced.clear()
+        return ended
 
-    def _lane(self, accepted: Accepted) -> _Lane:
-        return self._lanes.setdefault(self._key(accepted), _Lane())
+    def cancel(self, parcel: Parcel, now: Now) -> Ended | None:
+        """Take out one that waits; None if WhatsApp may have it."""
+        if parcel.place is not Place.LINE:
+            return None
+        self._take_out(parcel, now)
+        known = "; an attempt before that may have sent it" if parcel.doubted else ""
+        return _final(parcel, "failed", ErrorCode.CANCELLED, ErrorCode.CANCELLED.meaning + known)
 
-    def _rotate(self, key: tuple[str, Priority]) -> None:
-        """Let the other chats of the same priority go first next time."""
-        self._lanes[key] = self._lanes.pop(key)
-        self._tidy(key)
+    # -- keeping count --
 
-    def _tidy(self, key: tuple[str, Priority]) -> None:
-        lane = self._lanes.get(key)
-        if lane is not None and not lane.waiting:
-            del self._lanes[key]
+    def _leave(self, chat: Chat, parcel: Parcel) -> None:
+        chat.away += 1
+        chat.doubts += parcel.place is Place.DOUBT
+        self._away[f"{parcel.run}:{parcel.id}"] = parcel
+
+    def _return(self, parcel: Parcel) -> Chat:
+        chat = self._lines.chat(parcel.chat)
+        chat.away -= 1
+        chat.doubts -= parcel.place is Place.DOUBT
+        self._flying -= parcel.place is Place.PORT
+        del self._away[f"{parcel.run}:{parcel.id}"]
+        parcel.place = Place.LINE
+        return chat
+
+    def _doubt(self, parcel: Parcel, error: ErrorBody, now: Now) -> Doubted:
+        chat = self._lines.chat(parcel.chat)
+        if parcel.place is Place.PORT:
+            parcel.place = Place.DOUBT
+            self._flying -= 1
+            chat.doubts += 1
+        self._lines.place(chat, now)
+        return Doubted(parcel, error)
+
+    def _back(self, parcel: Parcel, now: Now, delay_s: float) -> None:
+        chat = self._return(parcel)
+        line = chat.line(parcel.priority)
+        line.put_back(parcel)
+        chat.waiting += 1
+        self._watch(parcel)
+        if chat.opted_out:
+            self._silenced.add(chat.jid)
+        if delay_s > 0:
+            self._lines.close(chat, line, now.mono + delay_s)
+        self._lines.place(chat, now)
+
+    def _end(self, parcel: Parcel, end: Ended, now: Now) -> Ended:
+        chat = self._return(parcel)
+        chat.known = chat.known or end.status == "sent"
+        self._forget(parcel)
+        self._lines.place(chat, now)
+        return end
+
+    def _take_out(self, parcel: Parcel, now: Now) -> None:
+        chat = self._lines.chat(parcel.chat)
+        line = chat.line(parcel.priority)
+        if line.until and line.head is parcel:
+            line.until = 0.0  # it was closed for this one
+        del line.parcels[parcel.id]
+        chat.waiting -= 1
+        self._forget(parcel)
+        self._lines.place(chat, now)
+
+    def _forget(self, parcel: Parcel) -> None:
+        del self._parcels[parcel.id]
+        self._bytes -= parcel.size
+
+    def _watch(self, parcel: Parcel) -> None:
+        """Have it expire in time. What has ended meanwhile is thrown out when it is the greater part."""
+        if parcel.command.expires_at is None or parcel.watched:
+            return
+        parcel.watched = True
+        heappush(self._expiring, (parcel.command.expires_at, parcel.seq, parcel))
+        if len(self._expiring) > 2 * len(self._parcels) + 64:
+            self._expiring = [entry for entry in self._expiring if self._parcels.get(entry[2].id) is entry[2]]
+            heapify(self._expiring)
+
+    def _expiry_wait(self, now: Now) -> float | None:
+        return max(0.0, (self._expiring[0][0] - now.wall).total_seconds()) if self._expiring else None
 
 
-def _expired(accepted: Accepted) -> Ended:
-    if accepted.uncertain:
+def _expired(parcel: Parcel) -> Ended:
+    if parcel.doubted:
         message = "expires_at passed; an attempt before that may have sent it"
-        return _final(accepted, "expired", ErrorCode.OUTCOME_UNKNOWN, message)
-    return _final(accepted, "expired", ErrorCode.EXPIRED, ErrorCode.EXPIRED.meaning)
+        return _final(parcel, "expired", ErrorCode.OUTCOME_UNKNOWN, message)
+    return _final(parcel, "expired", ErrorCode.EXPIRED, ErrorCode.EXPIRED.meaning)
 
 
-def _final(accepted: Accepted, status: ResultStatus, code: ErrorCode, message: str) -> Ended:
-    return Ended(accepted, status, accepted.attempts, code=code, message=message)
+def _final(parcel: Parcel, status: ResultStatus, code: ErrorCode, message: str) -> Ended:
+    return Ended(parcel, status, code=code, message=message)

@@ -1,24 +1,37 @@
-"""The part of a channel that publishes: results (recorded in the ledger first), states, codes and dead letters.
+"""The part of a channel that publishes: results (once the ledger has them), their dead letters, states and codes.
 
-One flush is out at a time and takes all that waits, so order holds and a busy channel publishes in batches. What has to
-wait for NATS is recorded meanwhile: a result that only memory knows would be a second message after a restart.
+One flush is out at a time and takes what waits, so order holds and a busy channel publishes in batches. What is
+published again after a failure says since when it may be there already. What NATS can never take, for its size, is told
+without what makes it large, rather than for ever again.
 """
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
+import msgspec
+
+from actors.channel.bookkeeping import Bookkeeping, Outcome, Recorded
 from actors.channel.context import Context
 from protocol.bus import Publication
-from protocol.events import Event, ResultEvent, message_id
+from protocol.codes import ErrorCode
+from protocol.errors import InvalidInputError, NotFoundError
+from protocol.events import DeadLetter, ErrorBody, Event, ResultEvent, message_id
 from protocol.interfaces import Failure
+from protocol.ledger import Unpublished
 from protocol.subjects import EventKind
 from supervisor.backoff import Backoff
 
-FLUSH_TIMEOUT_S: Final = 30.0
+__all__ = ["FlushDue", "Flushed", "Publishing", "Recorded"]
+
+FLUSH_TIMEOUT_S: Final = 60.0
+MOST_AT_ONCE: Final = 500
+"""Events in one flush."""
 MOST_WAITING: Final = 1000
 """Events that may wait while NATS is away; beyond that the oldest go, but no result."""
+TOO_LARGE: Final = "meta was left out: with it the event is larger than NATS takes"
 
 _BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
 
@@ -36,94 +49,132 @@ class FlushDue:
 
 
 @dataclass(slots=True, eq=False)
-class _Result:
-    """A final result to be recorded and published."""
+class _Item:
+    """Something to publish. ``result``: it is a final one, and the ledger is told when NATS has it; ``letter``: the
+    dead letter that goes before it, looked up if it should have one."""
 
-    event: ResultEvent
-    headers: Mapping[str, str]
-    recorded: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """The ledger knows the results that wait for NATS, or not yet."""
-
-    results: list[_Result]
-    failure: Failure | None
+    publication: Publication
+    result: ResultEvent | None = None
+    letter: Publication | None = None
 
 
 class Publishing:
-    """Belongs to one channel's actor."""
+    """Belongs to one channel's actor. ``books``: where results are recorded first."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._waiting: deque[Publication | _Result] = deque()
-        self._out: list[Publication | _Result] = []
+        self.books = Bookkeeping(context, self._committed)
+        self._waiting: deque[_Item] = deque()
+        self._events = 0
+        self._out: list[_Item] = []
+        self._out_since: datetime | None = None
         self._failures = 0
         self._pausing = False
-        self._recording = False
 
     @property
     def idle(self) -> bool:
-        """Nothing waits and nothing is out."""
-        return not self._waiting and not self._out
+        """Nothing waits, nothing is out, nothing is to be recorded."""
+        return not self._waiting and not self._out and self.books.idle
 
     @property
     def stuck(self) -> bool:
-        """The last flush failed; what waits would be known again after a restart."""
-        return self._failures > 0 and not self._unrecorded()
+        """The last flush, or the last transaction, failed; what waits is known again after a restart, or uncertain."""
+        return self.books.trouble is not None or (self._failures > 0 and self.books.idle)
+
+    # -- what is to be published --
 
     def event(
         self, kind: EventKind | None, event: Event, *parts: str, headers: Mapping[str, str] | None = None
     ) -> None:
         """Publish ``event``; ``parts`` tell it apart from all others of this channel."""
-        self._add(
-            Publication(
-                channel=self._context.channel,
-                kind=kind,
-                event=event,
-                message_id=message_id(self._context.channel, kind or "dead", *parts),
-                headers=headers or {},
-            )
-        )
-
-    def result(self, result: ResultEvent, headers: Mapping[str, str]) -> None:
-        """Record a final result in the ledger, then publish it."""
-        self._add(_Result(result, headers))
-
-    def _add(self, item: Publication | _Result) -> None:
-        if len(self._waiting) >= MOST_WAITING:
-            oldest = next((waiting for waiting in self._waiting if isinstance(waiting, Publication)), None)
+        if self._events >= MOST_WAITING:
+            oldest = next((item for item in self._waiting if item.result is None), None)
             if oldest is not None:
                 self._context.log.error("event dropped: too many wait for NATS", waiting=len(self._waiting))
                 self._waiting.remove(oldest)
-        self._waiting.append(item)
+                self._events -= 1
+        self._events += 1
+        self._waiting.append(_Item(self._publication(kind, event, kind or "dead", *parts, headers=headers or {})))
         self.flush()
+
+    def _committed(self, outcomes: Sequence[Outcome]) -> None:
+        self._waiting.extend(_Item(self._of(each.result, each.headers), each.result) for each in outcomes)
+        self.flush()
+
+    def recovered(self, left: Sequence[Unpublished]) -> None:
+        """Publish what an earlier life recorded and may not have published."""
+        for each in left:
+            letter = None
+            if each.letter is not None:
+                letter = replace(self._letter(each.letter, each.headers), since=each.at)
+            publication = replace(self._of(each.result, each.headers), since=each.at)
+            self._waiting.append(_Item(publication, each.result, letter))
+        self.flush()
+
+    def _of(self, result: ResultEvent, headers: Mapping[str, str]) -> Publication:
+        parts = (EventKind.RESULT, result.id, str(result.run), result.status)
+        return self._publication(EventKind.RESULT, result, *parts, headers=headers)
+
+    def _letter(self, letter: DeadLetter, headers: Mapping[str, str]) -> Publication:
+        return self._publication(None, letter, "dead", letter.id or "", str(letter.run), headers=headers)
+
+    def _publication(
+        self, kind: EventKind | None, event: Event, *parts: str, headers: Mapping[str, str]
+    ) -> Publication:
+        channel = self._context.channel
+        name = message_id(channel, *parts)
+        return Publication(channel=channel, kind=kind, event=event, message_id=name, headers=headers)
+
+    # -- flushing --
 
     def flush(self) -> None:
         """Send off what waits, unless a flush is out or pausing."""
-        if self._out or self._pausing:
-            self._record()
+        if self._out or self._pausing or not self._waiting:
             return
-        if not self._waiting:
-            return
-        self._out = list(self._waiting)
-        self._waiting.clear()
+        self._out = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+        self._events -= sum(item.result is None for item in self._out)
+        self._out_since = self._context.now().wall
         self._context.errand(
-            _flush(self._context, self._out),
-            lambda outcome: Flushed(Failure.of(outcome)),
-            timeout=FLUSH_TIMEOUT_S,
+            self._flush(self._out), lambda outcome: Flushed(Failure.of(outcome)), timeout=FLUSH_TIMEOUT_S
         )
+
+    async def _flush(self, items: Sequence[_Item]) -> None:
+        """On the loop. May be repeated."""
+        publications: list[Publication] = []
+        for item in items:
+            if item.letter is None and item.result is not None and item.result.status == "failed":
+                item.letter = await self._look_up(item, item.result)
+            if item.letter is not None:
+                publications.append(item.letter)
+            publications.append(item.publication)
+        await publish(self._context, publications)
+
+    async def _look_up(self, item: _Item, result: ResultEvent) -> Publication | None:
+        ledger, channel = self._context.ledger, self._context.channel
+        try:
+            letter = await ledger.letter(channel, result.id, result.run)
+        except NotFoundError:
+            self._context.log.error("no dead letter in the ledger", id=result.id, run=result.run)
+            return None
+        return replace(self._letter(letter, item.publication.headers), since=item.publication.since)
 
     def flushed(self, outcome: Flushed) -> None:
         """A flush ended."""
         if outcome.failure is None:
             self._failures = 0
+            runs = [(item.result.id, item.result.run) for item in self._out if item.result is not None]
             self._out = []
+            if runs:
+                self.books.publish(runs)
+                self.books.flush()
             self.flush()
             return
         self._failures += 1
         self._pausing = True
+        for item in self._out:
+            item.publication = _tried(item.publication, self._out_since)
+            item.letter = _tried(item.letter, self._out_since) if item.letter is not None else None
+        self._events += sum(item.result is None for item in self._out)
         self._waiting.extendleft(reversed(self._out))
         self._out = []
         delay = _BACKOFF.delay(self._failures, self._context.random)
@@ -135,57 +186,52 @@ class Publishing:
         self._pausing = False
         self.flush()
 
-    def _unrecorded(self) -> list[_Result]:
-        return [item for item in self._waiting if isinstance(item, _Result) and not item.recorded]
+    def recorded(self, message: Recorded) -> None:
+        """The ledger has answered."""
+        self.books.recorded(message)
 
-    def _record(self) -> None:
-        """Have the ledger know the results that wait."""
-        results = self._unrecorded()
-        if self._recording or not results:
+
+async def publish(context: Context, publications: Sequence[Publication]) -> None:
+    """On the loop: publish in this order; what is too large is reduced, or dropped with a word in the log.
+
+    Raises:
+        BusUnavailableError: some may not have been stored; repeat all, with ``since`` set.
+    """
+    try:
+        await context.bus.publish(publications)
+    except InvalidInputError:
+        # It is one of those that were not stored, and it does not say which: so one by one.
+        now = context.now().wall
+        for publication in publications:
+            await _publish_one(context, _tried(publication, now))
+
+
+async def _publish_one(context: Context, publication: Publication) -> None:
+    smaller: Publication | None = publication
+    while smaller is not None:
+        try:
+            await context.bus.publish([smaller])
+        except InvalidInputError as error:
+            smaller = _reduced(smaller)
+            end = "dropped" if smaller is None else "reduced"
+            context.log.error(f"event {end}: NATS cannot take it", kind=publication.kind, error=str(error))
+        else:
             return
-        self._recording = True
-        work = self._context.ledger.finish(self._context.channel, [result.event for result in results])
-        self._context.errand(
-            work,
-            lambda outcome: Recorded(results, Failure.of(outcome)),
-            timeout=FLUSH_TIMEOUT_S,
-        )
-
-    def recorded(self, outcome: Recorded) -> None:
-        """The ledger has answered. If it failed, the next flush tries again."""
-        self._recording = False
-        if outcome.failure is not None:
-            self._context.log.warning("results not recorded yet", error=str(outcome.failure.error))
-            return
-        for result in outcome.results:
-            result.recorded = True
-        if self._out or self._pausing:
-            self._record()
 
 
-async def _flush(context: Context, items: Sequence[Publication | _Result]) -> None:
-    """On the loop. Every step may be repeated: recording is idempotent, and NATS drops what it has by its id."""
-    channel = context.channel
-    results = [item for item in items if isinstance(item, _Result)]
-    if results:
-        unrecorded = [result for result in results if not result.recorded]
-        if unrecorded:
-            await context.ledger.finish(channel, [result.event for result in unrecorded])
-        for result in unrecorded:
-            result.recorded = True
-    await context.bus.publish(
-        [item if isinstance(item, Publication) else _publication(channel, item) for item in items]
-    )
-    if results:
-        await context.ledger.published(channel, [result.event.id for result in results])
+def _reduced(publication: Publication) -> Publication | None:
+    """The same with less in it; None if there is nothing to leave out."""
+    event = publication.event
+    match event:
+        case ResultEvent(meta=meta, error=error) if meta is not None:
+            error = error or ErrorBody.of(ErrorCode.INTERNAL, TOO_LARGE)
+            return replace(publication, event=msgspec.structs.replace(event, meta=None, error=error))
+        case DeadLetter(meta=meta, body=body, history=history) if meta is not None or body or history:
+            return replace(publication, event=msgspec.structs.replace(event, meta=None, body=b"", history=[]))
+        case _:
+            return None
 
 
-def _publication(channel: str, result: _Result) -> Publication:
-    event = result.event
-    return Publication(
-        channel=channel,
-        kind=EventKind.RESULT,
-        event=event,
-        message_id=message_id(channel, EventKind.RESULT, event.id, str(event.run), event.status),
-        headers=result.headers,
-    )
+def _tried(publication: Publication, at: datetime | None) -> Publication:
+    """``publication`` that may have been published since ``at``, or since what it says itself."""
+    return publication if publication.since is not None else replace(publication, since=at)

@@ -5,49 +5,50 @@ from datetime import datetime, timedelta
 import pytest
 
 from actors.channel import context as context_module
-from actors.channel import publishing, sending
+from actors.channel import publishing
 from actors.channel.outbox import OutboxPolicy
 from actors.channel.publishing import Publishing
 from actors.channel.sending import Sending, SendingPolicy
-from protocol.port import SendText
+from protocol.port import PortSpec, SendAnswered, SendText
 from supervisor.backoff import Backoff
 from supervisor.breaker import Breaker, Consecutive
 from tests.fakes.memory_ledger import Entry
 from tests.fakes.scripted_port import ScriptedPort, obliging
 from tests.unit.actors.channel.bench import CHANNEL, Bench
 from tests.unit.actors.channel.commands import AT
-from tests.unit.actors.channel.test_attempt import SPEC
 
+SPEC = PortSpec(clinic="acme", channel="reception", incarnation=1, store="x.db", device_name="Plantão")
 NEVER_OPENS = Breaker(trip=Consecutive(1_000_000))
 
 
 class Mouth(Bench):
-    """The sending part with its publishing part, and a port to send through."""
+    """The sending part with its publishing part, and a port to send through. ``wait_s``: ``uncertain.wait``."""
 
-    def __init__(self, before: Bench | None = None, breaker: Breaker = NEVER_OPENS, **outbox: object) -> None:
+    def __init__(
+        self, before: Bench | None = None, breaker: Breaker = NEVER_OPENS, wait_s: float = 30.0, **outbox: object
+    ) -> None:
         super().__init__(before)
         settings = {"backoff": Backoff(base_s=0.0)} | outbox
-        policy = SendingPolicy(outbox=OutboxPolicy(**settings), breaker=breaker)  # type: ignore[arg-type]  # a test's
+        self.policy = SendingPolicy(
+            outbox=OutboxPolicy(**settings),  # type: ignore[arg-type]  # a test's
+            breaker=breaker,
+            uncertain_wait_s=wait_s,
+        )
         self.publishing = Publishing(self.context)
-        self.part = Sending(self.context, policy, self.publishing)
-        self.port = ScriptedPort(SPEC, lambda _: None, self.bus.bell, obliging)
-        part, out = self.part, self.publishing
+        self.part = Sending(self.context, self.policy, self.publishing)
+        self.port = self.new_port()
         self.handlers = {
-            sending.Recovered: part.on_recovered,
-            sending.FetchEnded: part.on_fetched,
-            sending.IntakeEnded: part.on_intake,
-            sending.FetchDue: lambda _: part.on_fetch_due(),
-            sending.Marked: part.on_marked,
-            sending.Answered: part.on_answered,
-            sending.RetryMarked: part.on_retry_marked,
-            sending.OutboxDue: lambda _: part.pump(),
-            publishing.Flushed: out.flushed,
-            publishing.FlushDue: lambda _: out.due(),
-            publishing.Recorded: out.recorded,
+            **self.part.handlers,
+            publishing.Flushed: self.publishing.flushed,
+            publishing.FlushDue: lambda _: self.publishing.due(),
         }
 
+    def new_port(self) -> ScriptedPort:
+        return ScriptedPort(SPEC, lambda _: None, self.bus.bell, obliging, self.remains)
+
     async def start(self, *, connected: bool = True) -> "Mouth":
-        self.part.recover()
+        journal = await self.remains.journal()
+        self.part.recover([(each.number, each.what) for each in journal if isinstance(each.what, SendAnswered)])
         if connected:
             self.part.use(self.port)
         await self.run()

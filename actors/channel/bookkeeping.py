@@ -1,0 +1,171 @@
+"""The group commit of a channel: one transaction is out at a time, and what happens meanwhile gathers into the next.
+
+What the ledger has to know before anything follows from it is tied to the transaction here: attempts are given to the
+port, journal records are done, results are published when it is committed. A transaction that fails is kept as it is
+and repeated: nothing of it is lost, and nothing follows from it before.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from actors.channel.context import Context
+from protocol.errors import StoreUnavailableError
+from protocol.events import ResultEvent
+from protocol.interfaces import Failure
+from protocol.ledger import Attempt, Changes, Setback
+from supervisor.backoff import Backoff
+
+RECORD_TIMEOUT_S: Final = 300.0
+"""Far beyond what the store allows itself: whether a transaction was committed must not be left open by a time-out."""
+
+_BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A final result and the headers that go with it."""
+
+    result: ResultEvent
+    headers: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Page:
+    """What goes into one transaction, and what follows once it is committed.
+
+    ``launches`` are called on the loop; ``records``: numbers in the port's journal; ``settled``: attempts whose outcome
+    is in it.
+    """
+
+    setbacks: list[Setback] = field(default_factory=list)
+    finals: list[Outcome] = field(default_factory=list)
+    published: list[tuple[str, int]] = field(default_factory=list)
+    begun: list[Attempt] = field(default_factory=list)
+    launches: list[Callable[[], None]] = field(default_factory=list)
+    records: list[int] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.setbacks or self.finals or self.published or self.begun or self.records or self.settled)
+
+    def changes(self) -> Changes:
+        """For the ledger."""
+        results = [final.result for final in self.finals]
+        return Changes(setbacks=self.setbacks, results=results, published=self.published, begun=self.begun)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A transaction is committed, or not yet."""
+
+    page: Page
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDue:
+    """The pause after a failed transaction is over."""
+
+
+class Bookkeeping:
+    """Belongs to one channel's actor. ``committed`` is called with the results of each committed transaction."""
+
+    def __init__(self, context: Context, committed: Callable[[Sequence[Outcome]], None]) -> None:
+        self._context = context
+        self._committed = committed
+        self._next = Page()
+        self._out: Page | None = None
+        self._failures = 0
+        self.gather: Callable[[], None] = lambda: None
+        """Called before a transaction is made up, for what can go with it."""
+        self.trouble: str | None = None
+        """Why the last transaction failed; None if it did not."""
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is to be recorded."""
+        return self._out is None and not self._next
+
+    def begin(self, attempts: Sequence[Attempt], launch: Callable[[], None]) -> None:
+        """Record that these are about to begin, then ``launch`` them."""
+        self._next.begun += attempts
+        self._next.launches.append(launch)
+
+    def set_back(self, setback: Setback) -> None:
+        """Record an attempt that did not end its run."""
+        self._next.setbacks.append(setback)
+
+    def finish(self, result: ResultEvent, headers: Mapping[str, str]) -> None:
+        """Record a final result, then have it published."""
+        self._next.finals.append(Outcome(result, headers))
+
+    def publish(self, runs: Sequence[tuple[str, int]]) -> None:
+        """Record that NATS has the results of these (id, run)."""
+        self._next.published += runs
+
+    def settle(self, key: str, record: int | None) -> None:
+        """What came of the attempt ``key`` is in this transaction, and was in this ``record`` of the journal."""
+        self._next.settled.append(key)
+        if record is not None:
+            self._next.records.append(record)
+
+    def done(self, records: Sequence[int]) -> None:
+        """These records of the journal say nothing that is not known."""
+        self._next.records += records
+
+    def flush(self) -> None:
+        """Have what has gathered recorded, unless a transaction is out: then it goes with the next."""
+        if self._out is not None:
+            return
+        self.gather()
+        if not self._next:
+            return
+        self._out, self._next = self._next, Page()
+        self._send_off(self._out)
+
+    def _send_off(self, page: Page) -> None:
+        self._context.errand(
+            _record(self._context, page),
+            lambda outcome: Recorded(page, Failure.of(outcome)),
+            timeout=RECORD_TIMEOUT_S,
+        )
+
+    def recorded(self, message: Recorded) -> None:
+        """The ledger has answered.
+
+        Raises what is not known to have left the ledger as it was: the channel begins anew, from what is there.
+        """
+        failure = message.failure
+        if failure is None:
+            self._out = None
+            self._failures = 0
+            self.trouble = None
+            if message.page.finals:
+                self._committed(message.page.finals)
+            self.flush()
+            return
+        if not isinstance(failure.error, StoreUnavailableError):
+            raise failure.error
+        self._failures += 1
+        self.trouble = str(failure.error)
+        delay = _BACKOFF.delay(self._failures, self._context.random)
+        self._context.log.warning("not recorded yet", error=self.trouble, retry_in_s=round(delay, 2))
+        self._context.timer("record", delay, RecordDue())
+
+    def due(self) -> None:
+        """The pause is over: repeat the transaction."""
+        if self._out is not None:
+            self._send_off(self._out)
+
+
+async def _record(context: Context, page: Page) -> None:
+    """On the loop."""
+    changes = page.changes()
+    if changes:
+        await context.ledger.record(context.channel, changes)
+    if page.records:
+        context.remains.done(page.records)
+    context.flights.recorded(page.settled)
+    for launch in page.launches:
+        launch()

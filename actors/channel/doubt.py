@@ -1,0 +1,162 @@
+"""What may have been sent, and how it is found out.
+
+whatsmeow writes each message's secret into the session store before it sends anything. So one whose secret is not there
+was never sent. Of one that is there only the WhatsApp id is known: a receipt that names it is the proof; if none comes
+while all receipts could have come (``wait_s`` seconds after the offline backlog is through), there is silence.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from actors.channel.context import Context
+from actors.channel.parcel import Parcel
+from protocol.interfaces import Failure
+from supervisor.backoff import Backoff
+
+LOOK_TIMEOUT_S: Final = 60.0
+MOST_LOOKS: Final = 8
+"""After so many failures the session store is given up (half a minute): it says nothing then."""
+
+_BACKOFF: Final = Backoff(base_s=0.5, cap_s=10.0)
+
+
+class Finding(Enum):
+    """What was found out of a parcel in doubt."""
+
+    ABSENT = "absent"
+    """It was never sent."""
+    PRESENT = "present"
+    """It may have been sent, and the parcel has the WhatsApp id now: a receipt is waited for."""
+    SILENT = "silent"
+    """No sign came, and none is waited for any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the session store says of these."""
+
+    parcels: Sequence[Parcel]
+    outcome: Mapping[bytes, str] | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class LookDue:
+    """Look into the session store again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceDue:
+    """The time to wait for a sign may be over."""
+
+
+class Doubts:
+    """Belongs to one channel's actor. ``found`` is told of each finding."""
+
+    def __init__(self, context: Context, wait_s: float, found: Callable[[Parcel, Finding], None]) -> None:
+        self._context = context
+        self._found = found
+        self._to_look: list[Parcel] = []
+        self._looking = False
+        self._failures = 0
+        self._waiting: dict[Parcel, float | None] = {}
+        self._through = False
+        self.wait_s = wait_s
+
+    @property
+    def handlers(self) -> dict[type, Callable[[Any], None]]:
+        """Who deals with which of the messages that this part sends to its actor."""
+        return {Looked: self._on_looked, LookDue: lambda _: self._look(), SilenceDue: lambda _: self._on_silence_due()}
+
+    def add(self, parcels: Sequence[Parcel]) -> None:
+        """These are in doubt."""
+        for parcel in parcels:
+            if parcel.wa_id is not None:
+                self._wait(parcel)
+            elif parcel.secret is None:
+                self._found(parcel, Finding.SILENT)
+            else:
+                self._to_look.append(parcel)
+        if self._failures == 0:
+            self._look()
+
+    def settled(self, parcel: Parcel) -> None:
+        """This one is in doubt no more."""
+        self._waiting.pop(parcel, None)
+
+    # -- the session store --
+
+    def _look(self) -> None:
+        if self._looking or not self._to_look:
+            return
+        self._looking = True
+        parcels, self._to_look = self._to_look, []
+        self._context.errand(self._ids(parcels), lambda outcome: Looked(parcels, outcome), timeout=LOOK_TIMEOUT_S)
+
+    async def _ids(self, parcels: Sequence[Parcel]) -> Mapping[bytes, str]:
+        self._context.flights.began(parcel.key for parcel in parcels)
+        return await self._context.remains.ids_of([parcel.secret for parcel in parcels if parcel.secret is not None])
+
+    def _on_looked(self, message: Looked) -> None:
+        self._looking = False
+        if isinstance(message.outcome, Failure):
+            self._look_again(message.parcels, message.outcome)
+            return
+        self._failures = 0
+        for parcel in message.parcels:
+            assert parcel.secret is not None
+            parcel.wa_id = message.outcome.get(parcel.secret)
+            if parcel.wa_id is None:
+                self._found(parcel, Finding.ABSENT)
+            else:
+                self._wait(parcel)
+                self._found(parcel, Finding.PRESENT)
+        self._look()
+
+    def _look_again(self, parcels: Sequence[Parcel], failure: Failure) -> None:
+        self._failures += 1
+        log = self._context.log
+        if self._failures >= MOST_LOOKS:
+            log.error("session store given up: whether commands were sent is not known", error=str(failure.error))
+            self._failures = 0
+            for parcel in parcels:
+                self._found(parcel, Finding.SILENT)
+            self._look()
+            return
+        self._to_look = [*parcels, *self._to_look]
+        delay = _BACKOFF.delay(self._failures, self._context.random)
+        log.warning("session store not readable", error=str(failure.error), retry_in_s=round(delay, 2))
+        self._context.timer("look", delay, LookDue())
+
+    # -- receipts --
+
+    def backlog_in(self) -> None:
+        """What waited on WhatsApp's server is in: from now on a receipt that does not come is none."""
+        self._through = True
+        deadline = self._context.now().mono + self.wait_s
+        for parcel, known in self._waiting.items():
+            self._waiting[parcel] = known if known is not None else deadline
+        self._set_timer()
+
+    def interrupted(self) -> None:
+        """There is no session: nothing can come until the next one's backlog is in."""
+        self._through = False
+        self._waiting = dict.fromkeys(self._waiting)
+
+    def _wait(self, parcel: Parcel) -> None:
+        self._waiting[parcel] = self._context.now().mono + self.wait_s if self._through else None
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        deadlines = [deadline for deadline in self._waiting.values() if deadline is not None]
+        if deadlines:
+            self._context.timer("silence", max(0.0, min(deadlines) - self._context.now().mono), SilenceDue())
+
+    def _on_silence_due(self) -> None:
+        now = self._context.now().mono
+        over = [parcel for parcel, deadline in self._waiting.items() if deadline is not None and deadline <= now]
+        for parcel in over:
+            del self._waiting[parcel]
+            self._found(parcel, Finding.SILENT)
+        self._set_timer()

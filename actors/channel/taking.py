@@ -1,0 +1,142 @@
+"""The part of sending that takes commands: from the queue, through the ledger, into the outbox.
+
+One fetch is out at a time, and what it brought is taken in before the next: so order holds. What the ledger could not
+take is offered to it again before anything newer.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from actors.channel.context import Context
+from actors.channel.intake import Intake, take_in
+from protocol.bus import Fetched
+from protocol.errors import StoreUnavailableError
+from protocol.interfaces import Failure
+from supervisor.backoff import Backoff
+
+FETCH_TIMEOUT_S: Final = 300.0
+INTAKE_TIMEOUT_S: Final = 300.0
+"""Far beyond what the store and the bus allow themselves: what the ledger accepted must not be lost to a time-out."""
+GIVE_BACK_TIMEOUT_S: Final = 30.0
+
+_BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchEnded:
+    """Commands from the queue."""
+
+    outcome: Sequence[Fetched] | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeEnded:
+    """What became of them."""
+
+    outcome: Intake | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class FetchDue:
+    """Try again."""
+
+
+class Taking:
+    """Belongs to one channel's actor. ``room``: how many commands may be taken now; ``taken`` gets each intake."""
+
+    def __init__(self, context: Context, room: Callable[[], int], taken: Callable[[Intake], None]) -> None:
+        self._context = context
+        self._room = room
+        self._taken = taken
+        self._cancel: Callable[[], None] | None = None
+        self._fetched: Sequence[Fetched] = ()
+        self._open = False
+        self._failures = 0
+        self.trouble: str | None = None
+        """Why the ledger could not take the last commands."""
+
+    @property
+    def handlers(self) -> dict[type, Callable[[Any], None]]:
+        """Who deals with which of the messages that this part sends to its actor."""
+        return {FetchEnded: self._on_fetched, IntakeEnded: self._on_intake, FetchDue: lambda _: self._on_due()}
+
+    def open(self) -> None:
+        """Take commands from now on."""
+        self._open = True
+        self.fetch()
+
+    def close(self) -> None:
+        """Take no more. In any thread."""
+        self._open = False
+        if self._cancel is not None:
+            self._cancel()
+
+    def fetch(self) -> None:
+        """Ask the queue, if there is room and it is not being asked."""
+        if self._cancel is not None or not self._open or (room := self._room()) == 0:
+            return
+        work = self._context.bus.fetch(self._context.channel, room)
+        self._cancel = self._context.errand(work, FetchEnded, timeout=FETCH_TIMEOUT_S)
+
+    def _on_fetched(self, message: FetchEnded) -> None:
+        match message.outcome:
+            case Failure(error=TimeoutError()):
+                self._cancel = None
+                self.fetch()
+            case Failure():
+                self._later(message.outcome)
+            case fetched:
+                self._take_in(fetched)
+
+    def _take_in(self, fetched: Sequence[Fetched]) -> None:
+        self._fetched = fetched
+        self._context.errand(take_in(self._context, fetched), IntakeEnded, timeout=INTAKE_TIMEOUT_S)
+
+    def _on_intake(self, message: IntakeEnded) -> None:
+        """Raises what is not known to have left the ledger as it was: the channel begins anew and takes up what is
+        there."""
+        match message.outcome:
+            case Failure(error=StoreUnavailableError() as error):
+                self.trouble = str(error)
+                self._later(message.outcome)
+                return
+            case Failure(error=error):
+                raise error
+            case intake:
+                self._fetched = ()
+                self.trouble = None
+        if intake.refused:
+            self._context.log.warning("commands refused", count=intake.refused)
+        if intake.error is not None:
+            self._later(Failure(intake.error))
+        else:
+            self._failures = 0
+            self._cancel = None
+        self._taken(intake)
+        self.fetch()
+
+    def _later(self, failure: Failure) -> None:
+        if not self._open:
+            return
+        self._failures += 1
+        delay = _BACKOFF.delay(self._failures, self._context.random)
+        self._context.log.warning("commands not taken in", error=str(failure.error), retry_in_s=round(delay, 2))
+        self._context.timer("fetch", delay, FetchDue())
+
+    def _on_due(self) -> None:
+        if self._fetched:
+            self._take_in(self._fetched)
+            return
+        self._cancel = None
+        self.fetch()
+
+    def give_back(self, message: FetchEnded) -> None:
+        """Have the queue deliver what was fetched too late for us to whoever comes after us. In any thread."""
+        if not isinstance(message.outcome, Failure):
+            work = self._context.bus.settle(message.outcome, taken=False)
+            self._context.loop.spawn(work, _ignore, timeout=GIVE_BACK_TIMEOUT_S)
+
+
+def _ignore(_outcome: object) -> None:
+    """If it could not be given back it comes again by itself, only later."""
