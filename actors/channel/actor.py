@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 
-from actors.channel import asking, publishing, sending, unlinking, views
+from actors.channel import asking, publishing, sending, taking, unlinking, views
 from actors.channel.context import Context
 from actors.channel.flights import Flights
 from actors.channel.leftover import Found, Leftover
@@ -124,7 +124,6 @@ class Channel(Actor):
             asking.PortAsked: asking.answered,
             publishing.Flushed: self._publishing.flushed,
             publishing.FlushDue: lambda _: self._publishing.due(),
-            publishing.Recorded: self._publishing.recorded,
             CodeAnswered: self._pairing.on_answered,
         }
 
@@ -149,7 +148,7 @@ class Channel(Actor):
             case _Leave():
                 self.exit(Shutdown("port or publication did not end in time"))
             case _ if type(message) in self._handlers:
-                if isinstance(message, sending.IntakeEnded | sending.Answered):
+                if isinstance(message, taking.IntakeEnded | sending.Answered):
                     self._last_activity = self._context.now()
                 self._handlers[type(message)](message)
             case _:
@@ -224,7 +223,7 @@ class Channel(Actor):
     def dropped(self, message: Any) -> None:
         """What came too late: a port that nobody owns is killed, commands that nobody took go back to the queue."""
         self._session.dropped(message)
-        if isinstance(message, sending.FetchEnded):
+        if isinstance(message, taking.FetchEnded):
             self._sending.give_back(message)
 
     # -- the session --

@@ -113,6 +113,7 @@ class Story:
 
     def begun(self, wanted: WantedState = WantedState.CONNECTED) -> "Story":
         """The first port is being opened, if one is wanted."""
+        self.do(words.Ready())
         self.do(words.Began(wanted))
         return self
 
