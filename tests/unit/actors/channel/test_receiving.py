@@ -11,24 +11,11 @@ from protocol.ledger import Inbound, Sender
 from protocol.port import PortAnswer, Quote
 from protocol.subjects import EventKind
 from tests.fakes.scripted_port import AT, Answer, ScriptedPort, obliging, silent
+from tests.unit.actors.channel.answers import answering, raising, spec
 from tests.unit.actors.channel.bench import CHANNEL, CLINIC, Bench
 from tests.unit.actors.channel.heard import CHAT, image, message, receipt, undecryptable
 
 OTHER = "5511977776666@s.whatsapp.net"
-
-
-def answering(answer: PortAnswer) -> Answer:
-    async def give(_: object) -> PortAnswer:
-        return answer
-
-    return give
-
-
-def raising(error: Exception) -> Answer:
-    async def fail(_: object) -> PortAnswer:
-        raise error
-
-    return fail
 
 
 class Ear(Bench):
@@ -52,10 +39,7 @@ class Ear(Bench):
         self.receipted_.append((wa_id, kind, sender.id if sender else None))
 
     def new_port(self, incarnation: int = 1) -> ScriptedPort:
-        spec = p.PortSpec(
-            clinic=CLINIC, channel=CHANNEL, incarnation=incarnation, store="/runtime/x.db", device_name="Acme"
-        )
-        return ScriptedPort(spec, lambda _: None, self.bus.bell, obliging, self.remains)
+        return ScriptedPort(spec(incarnation), lambda _: None, self.bus.bell, obliging, self.remains)
 
     async def hear(self, *whats: Inbound, incarnation: int = 1) -> None:
         self.part.take([self.remains.write(what) for what in whats], incarnation)

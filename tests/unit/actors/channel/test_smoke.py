@@ -1,6 +1,7 @@
 from tests.fakes.memory_bus import body_of
 from tests.unit.actors.channel.mouth import Mouth
 
+
 async def test_smoke():
     m = Mouth()
     await m.start()
