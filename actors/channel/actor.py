@@ -4,75 +4,70 @@ Everything here runs in the actor's thread. The port's events and the outcomes o
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 import structlog
 
-from actors.channel import lifecycle, publishing, receiving, sending, unlinking, views
+from actors.channel import asking, publishing, sending, taking, unlinking, views
 from actors.channel.context import Context
 from actors.channel.flights import Flights
+from actors.channel.leftover import Found, Leftover
 from actors.channel.life import (
-    CancelTimer,
     Close,
-    ClosePort,
     CommandWaits,
-    Effect,
     FromPort,
     IdleCheckDue,
     IdleChecked,
+    Life,
     LifeEvent,
     LoggedOutByUs,
     Now,
     Open,
-    OpenPort,
-    PatienceOver,
-    PortNotOpened,
-    PortOpened,
     PortPhase,
-    ProbePort,
-    RetryDue,
-    SetTimer,
+    Ready,
     Sleep,
+    StoreFailed,
+    StoreWorks,
     SuspendedBy,
     began,
-    begin,
 )
 from actors.channel.machine import WANTS_PORT
 from actors.channel.pairing import CodeAnswered, Pairing
-from actors.channel.requests import Connect, Disconnect, Logout, Pair, Resume, ShowQr, Suspend
+from actors.channel.receiving import Receiving
+from actors.channel.reporting import Reporting
+from actors.channel.requests import (
+    Cancel,
+    CheckNumbers,
+    Configure,
+    Connect,
+    Discard,
+    Disconnect,
+    Logout,
+    MarkRead,
+    Pair,
+    Release,
+    Replay,
+    Resume,
+    ShowPresence,
+    ShowQr,
+    Suspend,
+)
+from actors.channel.session import PortSaid, Session
 from actors.channel.surroundings import Surroundings
-from protocol import port as port_protocol
-from protocol.channel import ChannelSnapshot, ChannelState, WantedState
-from protocol.errors import ConflictError, NotFoundError, PortError, UnavailableError
+from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, WantedState
+from protocol.errors import ConflictError, NotFoundError, UnavailableError
 from protocol.interfaces import Failure, Port
-from protocol.port import Inbound, PortAnswer, PortEvent, PortSpec, Probe
+from protocol.port import PortAnswer, PortEvent, PortExited, Record, Undecryptable
 from protocol.subjects import EventKind
 from supervisor.actor import Actor, Link
 from supervisor.names import Name
 from supervisor.reasons import ExitReason, Shutdown
 
-STOP_PORT_S: Final = 8.0
-OPEN_LIMIT_S: Final = 86_400.0
-"""Not to be reached by waiting in line: the opener keeps the deadline for opening."""
-PROBE_DEADLINE_S: Final = 10.0
 GONE_TIMEOUT_S: Final = 12.0
-
-
-# -- messages to itself --
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    incarnation: int
-    outcome: Port | Failure
-
-
-@dataclass(frozen=True, slots=True)
-class _Ignored:
-    outcome: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,63 +91,64 @@ class Channel(Actor):
             bus=surroundings.bus,
             ledger=surroundings.ledger,
             loop=surroundings.loop,
+            remains=surroundings.opener.remains(surroundings.store),
             flights=Flights(),
             tell=self.tell,
             timer=self.timer,
             random=Random(),  # noqa: S311 - jitter
             log=structlog.get_logger(__name__).bind(clinic=record.clinic, channel=record.id),
+            ended=partial(surroundings.board.ended, record.clinic, record.id),
         )
         self._began = began(record, surroundings.board.channel(record.clinic, record.id))
         self._wanted = self._began.wanted
-        policy = surroundings.policy
-        self._life = begin(self._context.now(), policy.breaker)
+        self._policy = policy = surroundings.policy.of(record)
         self._publishing = publishing.Publishing(self._context)
         self._sending = sending.Sending(self._context, policy.sending, self._publishing)
-        self._receiving = receiving.Receiving(self._context, policy.receiving)
+        self._receiving = Receiving(self._context, policy.receiving, self._sending)
+        self._reporting = Reporting(
+            self._context, self._receiving, self._sending.backlog_in, backlog_s=policy.receiving.backlog_s
+        )
+        self._leftover = Leftover(self._context, self._found, self._not_found)
+        self._unread: str | None = None
         self._pairing = Pairing(self._context)
-        self._port: Port | None = None
-        self._early: list[Inbound] = []
+        self._session = Session(self._context, surroundings, policy, self)
         self._last_activity: Now | None = None
         self._shown: object = None
         self._leaving = False
         self._handlers: dict[type, Callable[[Any], None]] = {
             **self._sending.handlers,
-            receiving.Published: self._receiving.on_published,
-            receiving.PublishDue: self._receiving.on_due,
+            **self._receiving.handlers,
+            **self._reporting.handlers,
+            **self._leftover.handlers,
+            **self._session.handlers,
+            asking.PortAsked: asking.answered,
             publishing.Flushed: self._publishing.flushed,
             publishing.FlushDue: lambda _: self._publishing.due(),
-            publishing.Recorded: self._publishing.recorded,
             CodeAnswered: self._pairing.on_answered,
         }
 
     # -- the actor's hooks --
 
     def initialize(self) -> bool:
-        """Take up what the ledger owns, and be as wanted."""
-        self._sending.recover()
-        self._step(self._began)
+        """Be as wanted, once it is known what earlier lives left."""
+        self._session.step(self._began)
+        self._leftover.look()
         self._look()
         return True
 
     def handle(self, message: Any) -> None:
         """Outcomes, port events, timers."""
         match message:
-            case FromPort():
-                self._port_said(message)
-            case _Opened(incarnation, outcome):
-                self._opened(incarnation, outcome)
-            case RetryDue() | PatienceOver():
-                self._step(message)
+            case PortSaid(incarnation, events):
+                self._port_said(incarnation, events)
             case IdleCheckDue():
-                self._step(self._idleness())
+                self._session.step(self._idleness())
             case unlinking.LogoutAnswered(outcome, reply):
                 self._logged_out(outcome, reply)
-            case _Ignored():
-                pass
             case _Leave():
                 self.exit(Shutdown("port or publication did not end in time"))
             case _ if type(message) in self._handlers:
-                if isinstance(message, sending.IntakeEnded | sending.Answered):
+                if isinstance(message, taking.IntakeEnded | sending.Answered):
                     self._last_activity = self._context.now()
                 self._handlers[type(message)](message)
             case _:
@@ -180,6 +176,19 @@ class Channel(Actor):
                 if self._life.qr is None:
                     raise NotFoundError(f"a QR code of channel {self._name} (it is {self._life.state})")
                 reply(self._life.qr)
+            case Cancel(id):
+                self._sending.cancel(id, reply)
+            case Release(id):
+                self._sending.release(id, reply)
+            case Replay(id):
+                self._sending.replay(id, reply)
+            case Discard(id):
+                self._sending.discard(id, reply)
+            case CheckNumbers() | MarkRead() | ShowPresence():
+                asking.ask_port(self._context, self._session.connected, request, reply)
+            case Configure(record):
+                self._configure(record)
+                reply(self.snapshot())
             case _:
                 super().answer(request, reply)
         self._look()
@@ -188,8 +197,9 @@ class Channel(Actor):
         """Finish what is in flight, close the port, publish what waits; then end."""
         self._leaving = True
         self._sending.close()
+        self._receiving.close()
         self._pairing.refuse("the channel is shutting down")
-        self._step(Close("shutting down"))
+        self._session.step(Close("shutting down"))
         self.timer("leave", GONE_TIMEOUT_S, _Leave())
         self._look()
 
@@ -197,128 +207,96 @@ class Channel(Actor):
         """Leave no port behind, whatever happened."""
         self._sending.close()
         self._pairing.refuse(f"the channel ended ({reason})")
-        if self._port is not None:
-            self._port.kill(f"its channel ended ({reason})")
+        self._session.kill(f"its channel ended ({reason})")
 
     def given_up(self) -> None:
         """Kill the port, and leave what is in the queue to the channel that comes in this one's place."""
         self._sending.close()
-        port = self._port
-        if port is not None:
-            port.kill("its channel hung")
+        self._session.kill("its channel hung")
 
     def facts(self) -> dict[str, object]:
         """Its state, and its port."""
-        port, life = self._port, self._life
+        port, life = self._session.port, self._life
         facts: dict[str, object] = {"state": life.state.value}
         return facts if port is None else facts | {"port": port.pid, "port_incarnation": port.incarnation}
 
     def dropped(self, message: Any) -> None:
         """What came too late: a port that nobody owns is killed, commands that nobody took go back to the queue."""
-        match message:
-            case _Opened(outcome=port) if not isinstance(port, Failure):
-                port.kill("its channel ended before it was open")
-            case sending.FetchEnded():
-                self._sending.give_back(message)
+        self._session.dropped(message)
+        if isinstance(message, taking.FetchEnded):
+            self._sending.give_back(message)
 
-    # -- the lifecycle --
+    # -- the session --
+
+    @property
+    def _life(self) -> Life:
+        return self._session.life
 
     @property
     def _name(self) -> str:
         return f"{self._record.clinic}/{self._record.id}"
 
-    def _step(self, event: LifeEvent) -> None:
-        before = self._life
-        policy, random = self._with.policy.life, self._context.random
-        self._life, effects = lifecycle.step(before, event, self._context.now(), policy, random)
-        for effect in effects:
-            self._perform(effect)
-        if (self._life.state, self._life.reason) != (before.state, before.reason):
+    def moved(self, before: Life) -> None:
+        """The session changed: tell of it what is told."""
+        life = self._life
+        if (life.state, life.reason) != (before.state, before.reason):
             self._announce(before.state)
-        if self._life.qr is not None and self._life.qr != before.qr:
-            self._publishing.event(EventKind.QR, views.qr_event(self._record, self._life.qr), self._life.qr.code)
-        if self._life.connected != before.connected:
-            self._sending.use(self._port if self._life.connected else None)
+        if life.qr is not None and life.qr != before.qr:
+            self._publishing.event(EventKind.QR, views.qr_event(self._record, life.qr), life.qr.code)
 
-    def _perform(self, effect: Effect) -> None:
-        match effect:
-            case OpenPort(incarnation):
-                self._open_port(incarnation)
-            case ClosePort(_, orderly, reason):
-                self._close_port(orderly, reason)
-            case ProbePort():
-                if self._port is not None:
-                    work = self._port.call(Probe(), deadline=PROBE_DEADLINE_S)
-                    self._context.errand(work, _Ignored, timeout=PROBE_DEADLINE_S * 2)
-            case SetTimer(event, seconds):
-                self.timer(type(event).__name__, seconds, event)
-            case CancelTimer(event):
-                self.cancel(type(event).__name__)
-            case _:
-                assert_never(effect)
+    def port_is(self, port: Port | None) -> None:
+        """Who gives credit to it."""
+        self._receiving.opened(port)
 
-    def _open_port(self, incarnation: int) -> None:
-        spec = PortSpec(
-            clinic=self._record.clinic,
-            channel=self._record.id,
-            incarnation=incarnation,
-            store=self._with.store,
-            device_name=self._with.policy.device_name,
-            proxy=self._with.policy.proxy,
-        )
+    def connected_is(self, port: Port | None) -> None:
+        """Who sends and fetches through it."""
+        self._sending.use(port)
+        self._receiving.use(port)
 
-        def said(event: PortEvent) -> None:
-            self.tell(FromPort(incarnation, event))
+    # -- what ports say --
 
-        work = self._with.opener.open(spec, said)
-        self._context.errand(work, lambda outcome: _Opened(incarnation, outcome), timeout=OPEN_LIMIT_S)
+    def _port_said(self, incarnation: int, events: Sequence[PortEvent]) -> None:
+        """Records count whoever said them: they were written down, and are claimed once."""
+        records: list[Record] = []
+        for event in events:
+            if isinstance(event, Record):
+                records.append(event)
+                continue
+            self._heard(incarnation, records)
+            records = []
+            if incarnation == self._life.incarnation:
+                self._told(incarnation, event)
+        self._heard(incarnation, records)
 
-    def _opened(self, incarnation: int, outcome: Port | Failure) -> None:
-        if isinstance(outcome, Failure):
-            reason = str(outcome.error) or type(outcome.error).__name__
-            if not isinstance(outcome.error, PortError):
-                self._context.log.error("port not opened", error=repr(outcome.error))
-            self._step(PortNotOpened(incarnation, reason))
+    def _heard(self, incarnation: int, records: Sequence[Record]) -> None:
+        if not records:
             return
-        if incarnation != self._life.incarnation or self._life.phase is PortPhase.ABSENT:
-            outcome.kill("it ended, or was given up, before it was known to be open")
-            return
-        self._port = outcome
-        early, self._early = self._early, []
-        for event in early:
-            self._receiving.take(event, outcome)
-        self._step(PortOpened(incarnation))
-
-    def _close_port(self, orderly: bool, reason: str) -> None:
-        if self._port is None:
-            return
-        if orderly:
-            work = self._port.stop(timeout=STOP_PORT_S)
-            self._context.errand(work, _Ignored, timeout=STOP_PORT_S * 2)
-        else:
-            self._port.kill(reason)
-
-    def _port_said(self, message: FromPort) -> None:
-        event = message.event
-        current = message.incarnation == self._life.incarnation
-        if isinstance(event, port_protocol.MessageReceived | port_protocol.ReceiptReceived):
-            if current:
-                self._receive(event)
-            return
-        if isinstance(event, port_protocol.Undecryptable):
-            self._context.log.warning("undecryptable message", wa_id=event.wa_id)
-        if isinstance(event, port_protocol.PortExited) and current:
-            self._port = None
-            self._early = []
-            self._context.log.info("port exited", reason=event.reason, expected=event.expected)
-        self._step(message)
-
-    def _receive(self, event: Inbound) -> None:
         self._last_activity = self._context.now()
-        if self._port is None:
-            self._early.append(event)
-        else:
-            self._receiving.take(event, self._port)
+        for record in records:
+            if isinstance(record.what, Undecryptable):
+                self._context.log.warning("undecryptable message", wa_id=record.what.wa_id)
+            self._reporting.said(record)
+        self._receiving.take(records, incarnation)
+
+    def _told(self, incarnation: int, event: PortEvent) -> None:
+        if isinstance(event, PortExited):
+            self._session.exited()
+            self._context.log.info("port exited", reason=event.reason, expected=event.expected)
+        self._reporting.said(event)
+        self._session.step(FromPort(incarnation, event))
+
+    # -- what earlier lives left --
+
+    def _found(self, found: Found) -> None:
+        self._unread = None
+        self._reporting.begin(found.traced, found.row)
+        self._receiving.take(found.inbound, 0)
+        self._receiving.begin()
+        self._sending.recover(found.answered)
+        self._session.step(Ready())
+
+    def _not_found(self, reason: str) -> None:
+        self._unread = reason
 
     def _idleness(self) -> IdleChecked:
         last = self._last_activity
@@ -327,9 +305,16 @@ class Channel(Actor):
 
     # -- requests --
 
+    def _configure(self, record: ChannelRecord) -> None:
+        """Live by this record's own settings; those of the lifecycle hold from the next session on."""
+        self._record = record
+        self._policy = self._with.policy.of(record)
+        self._sending.configure(self._policy.sending)
+        self._receiving.configure(self._policy.receiving)
+
     def _want(self, wanted: WantedState, event: LifeEvent, reply: Callable[[Any], None]) -> None:
         self._wanted = wanted
-        self._step(event)
+        self._session.step(event)
         reply(self.snapshot())
 
     def _resume(self, reply: Callable[[Any], None]) -> None:
@@ -346,17 +331,17 @@ class Channel(Actor):
         self._pairing.ask(phone, reply)
         if self._life.state not in WANTS_PORT:
             self._wanted = WantedState.CONNECTED
-            self._step(Open("pairing requested"))
+            self._session.step(Open("pairing requested"))
 
     def _log_out(self, reply: Callable[[Any], None]) -> None:
-        if not self._life.connected or self._port is None:
+        if not self._life.connected or self._session.port is None:
             raise ConflictError(f"channel {self._name} is {self._life.state}: only a connected one can log out")
-        unlinking.log_out(self._context, self._port, reply)
+        unlinking.log_out(self._context, self._session.port, reply)
 
     def _logged_out(self, outcome: PortAnswer | Failure, reply: Callable[[Any], None]) -> None:
         refused = unlinking.refusal(outcome, self._name)
         if refused is None and self._life.state in WANTS_PORT:
-            self._step(LoggedOutByUs())
+            self._session.step(LoggedOutByUs())
         reply(refused or self.snapshot())
 
     # -- what others see --
@@ -379,15 +364,30 @@ class Channel(Actor):
         event = views.state_event(self._record, life, previous)
         self._publishing.event(EventKind.STATE, event, life.state, self._context.now().wall.isoformat())
 
+    def _look_at_store(self) -> None:
+        trouble = self._unread or self._receiving.trouble or self._sending.stuck
+        if trouble != self._life.trouble:
+            self._session.step(StoreWorks() if trouble is None else StoreFailed(trouble))
+            self._with.board.put_trouble(self._record.clinic, self._record.id, trouble)
+
     def _look(self) -> None:
-        """After every message: wake for a command, show what changed, answer who waits, and leave when all is done."""
+        """After every message: hang up if nothing can be stored, wake for a command, show what changed, answer who
+        waits, and leave when all is done."""
+        self._reporting.look()
+        self._look_at_store()
         if self._life.suspended_by is SuspendedBy.POLICY and self._sending.waiting:
-            self._step(CommandWaits())
-        showing = (self._life, self._wanted, self._sending.breaker.state, len(self._sending), self._last_activity)
+            self._session.step(CommandWaits())
+        showing = (
+            self._life,
+            self._wanted,
+            self._sending.breaker.state,
+            len(self._sending),
+            self._last_activity,
+        )
         if showing != self._shown and self.actor_ref.is_alive():  # else another is in its place
             self._shown = showing
             self._with.board.put_channel(self.snapshot())
-        self._pairing.look(self._life.state, self._life.reason, self._life.qr, self._port)
+        self._pairing.look(self._life.state, self._life.reason, self._life.qr, self._session.port)
         parts = (self._publishing, self._receiving)
         if (
             self._leaving

@@ -61,7 +61,11 @@ class SuspendedBy(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
     """``failures`` counts ports lost since the channel was last stable; ``codes`` the QR codes this port has shown;
-    ``suspended_by`` is None unless it is suspended."""
+    ``suspended_by`` is None unless it is suspended.
+
+    ``ready``: what earlier lives left is known, before which no port is opened. ``trouble``: why nothing can be stored;
+    ``halted``: it is in error for that alone, and opens a port when it can.
+    """
 
     state: S
     reason: str
@@ -76,6 +80,9 @@ class Life:
     codes: int = 0
     qr: QrCode | None = None
     suspended_by: SuspendedBy | None = None
+    ready: bool = False
+    trouble: str | None = None
+    halted: bool = False
     jid: str | None = None
     phone: str | None = None
     profile_name: str | None = None
@@ -104,6 +111,23 @@ class Began:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """What earlier lives left is known: ports may be opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFailed:
+    """What comes in, or is sent, cannot be stored, for this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreWorks:
+    """It can be stored again."""
+
+
+@dataclass(frozen=True, slots=True)
 class PortOpened:
     """The port that was asked for is there."""
 
@@ -120,7 +144,7 @@ class PortNotOpened:
 
 @dataclass(frozen=True, slots=True)
 class FromPort:
-    """What a port said."""
+    """What a port said, but records."""
 
     incarnation: int
     event: port.PortEvent
@@ -180,6 +204,9 @@ class LoggedOutByUs:
 
 LifeEvent = (
     Began
+    | Ready
+    | StoreFailed
+    | StoreWorks
     | PortOpened
     | PortNotOpened
     | FromPort

@@ -6,7 +6,8 @@ The state comes first and is moved by ``machine.TRANSITIONS`` alone; the rest ar
 - one owner of reconnection: whatsmeow may redial for ``patience_s``; after that the port is killed and only the
   backoff and the breaker here say when the next one is opened;
 - what an old incarnation says is dropped;
-- a send wakes what the policy suspended, and never what an operator did.
+- a send wakes what the policy suspended, and never what an operator did;
+- no port while nothing can be stored: WhatsApp keeps what we don't take.
 """
 
 from dataclasses import replace
@@ -36,9 +37,12 @@ from actors.channel.life import (
     PortOpened,
     PortPhase,
     ProbePort,
+    Ready,
     RetryDue,
     SetTimer,
     Sleep,
+    StoreFailed,
+    StoreWorks,
     SuspendedBy,
 )
 from actors.channel.machine import WANTS_PORT, next_state
@@ -72,6 +76,15 @@ class _Step:
         match event:
             case Began(wanted, again):
                 self.begin(wanted, lazily=self.policy.lazy and not again)
+            case Ready():
+                self.life = replace(self.life, ready=True)
+            case StoreFailed(reason):
+                self.life = replace(self.life, trouble=reason)
+                self.halt()
+            case StoreWorks():
+                self.life = replace(self.life, trouble=None)
+                if self.life.halted:
+                    self.open("it can be stored again")
             case Open(reason):
                 self.open(reason)
             case Close(reason):
@@ -112,12 +125,14 @@ class _Step:
             self.life = replace(self.life, qr=None)
         if state is not S.SUSPENDED:
             self.life = replace(self.life, suspended_by=None)
+        if state is not S.ERROR:
+            self.life = replace(self.life, halted=False)
 
     def reconcile(self) -> None:
         """Open the port that the state wants, close the one it doesn't."""
         life = self.life
         wanted = life.state in WANTS_PORT
-        if wanted and life.phase is PortPhase.ABSENT and life.next_retry_at is None:
+        if wanted and life.ready and life.phase is PortPhase.ABSENT and life.next_retry_at is None:
             incarnation = life.incarnation + 1
             self.life = replace(life, phase=PortPhase.OPENING, incarnation=incarnation, codes=0)
             # No timer: its opener answers, however long the line before it. It has time to connect once it is there.
@@ -142,6 +157,14 @@ class _Step:
         self.close(orderly=True, reason="replaced by request")
         self.effects += [CancelTimer(RetryDue()), CancelTimer(PatienceOver())]
         self.life = replace(self.life, next_retry_at=None, failures=0, breaker=self.life.breaker.reset())
+        self.halt()
+
+    def halt(self) -> None:
+        """Have no port while nothing can be stored; be in error for as long, if one is wanted."""
+        if self.life.trouble is not None and (self.life.state in WANTS_PORT or self.life.halted):
+            if not self.life.halted:
+                self.rest(machine.StoreLost(), "")
+            self.life = replace(self.life, halted=True, reason=f"cannot store: {self.life.trouble}")
 
     def rest(self, event: machine.MachineEvent, reason: str) -> None:
         self.move(event, reason)
@@ -291,9 +314,7 @@ class _Step:
                 port.KeepAliveRestored()
                 | port.BacklogAnnounced()
                 | port.BacklogDelivered()
-                | port.MessageReceived()
-                | port.ReceiptReceived()
-                | port.Undecryptable()
+                | port.Record()
                 | port.PortExited()
             ):
                 pass

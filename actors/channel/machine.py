@@ -51,6 +51,11 @@ class Condemned:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreLost:
+    """What comes in, or is sent, cannot be stored; whoever has a port hangs up, so that WhatsApp keeps it for us."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenRequested:
     """``connect`` or ``pair``."""
 
@@ -74,6 +79,7 @@ MachineEvent = (
     | PairingEnded
     | SessionEnded
     | Condemned
+    | StoreLost
     | OpenRequested
     | CloseRequested
     | SuspendRequested
@@ -90,6 +96,7 @@ _WITH_PORT: Final[dict[type, S]] = {
     **_AT_REST,
     SessionEnded: S.LOGGED_OUT,
     Condemned: S.ERROR,
+    StoreLost: S.ERROR,
 }
 """What can happen to any channel that has one, or is about to have one."""
 

@@ -1,11 +1,13 @@
 """What a channel needs of the world, and what the settings say about channels."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from actors.board import Board
 from actors.channel.life import Policy
-from actors.channel.receiving import ReceivingPolicy
 from actors.channel.sending import SendingPolicy
+from actors.channel.telling import ReceivingPolicy
 from protocol.bus import ClinicBus
 from protocol.channel import ChannelRecord
 from protocol.interfaces import Loop, PortOpener
@@ -15,7 +17,7 @@ from supervisor.breaker import Breaker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelPolicy:
-    """Everything that settings say about channels."""
+    """Everything that settings say about channels. ``own``: what a channel's own settings make of it."""
 
     life: Policy = field(default_factory=Policy)
     breaker: Breaker = field(default_factory=Breaker)
@@ -23,6 +25,11 @@ class ChannelPolicy:
     receiving: ReceivingPolicy = field(default_factory=ReceivingPolicy)
     device_name: str = "Plantão"
     proxy: str | None = None
+    own: Callable[["ChannelPolicy", Mapping[str, Any]], "ChannelPolicy"] | None = None
+
+    def of(self, record: ChannelRecord) -> "ChannelPolicy":
+        """This, with the channel's own settings."""
+        return self if self.own is None else self.own(self, record.config)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +44,9 @@ class Surroundings:
     opener: PortOpener
     board: Board
     policy: ChannelPolicy
+
+    def now(self) -> "Surroundings":
+        """These, with the channel's record as it is by now: it may have been given other settings since."""
+        latest = self.board.record(self.record.clinic, self.record.id)
+        same = latest is not None and latest.created_at == self.record.created_at
+        return replace(self, record=latest) if latest is not None and same else self

@@ -31,6 +31,7 @@ from tests.fakes.memory_registry import MemoryRegistry
 from tests.fakes.parent import Parent
 from tests.fakes.scripted_port import AT, ScriptedOpener
 from tests.unit.actors.channel.home import AT_ONCE, POLICY
+from tests.unit.actors.counter import only_notes
 
 SUPERVISION = Supervision(
     hang_s=5.0,
@@ -62,7 +63,7 @@ class Node:
         self.board.listen(self.bell.ring)
         self.names = Names()
         self.runtime = runtime
-        self.desk = Desk(self.board, self.names, self.registry, self.bus, most_channels=3)
+        self.desk = Desk(self.board, self.names, self.registry, self.bus, self.store, only_notes, most_channels=3)
         self.supervision = SUPERVISION
         self.parent = Parent()
         self.root: ActorRef[Any] | None = None

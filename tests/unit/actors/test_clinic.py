@@ -9,10 +9,9 @@ import msgspec
 import pytest
 from pykka import ActorRegistry
 
-from actors.account import reconciler_name
 from actors.channel.actor import Channel
-from actors.reconciler import Reconciler, channel_name
-from actors.registrar import NAME
+from actors.places import REGISTRAR, channel_name, reconciler_name
+from actors.reconciler import Reconciler
 from protocol.channel import ChannelState, ClinicState, WantedState
 from tests.fakes.scripted_port import AT, UP
 from tests.unit.actors.node import Node, channel_record, clinic_record
@@ -233,7 +232,7 @@ def test_a_registrar_that_crashes_finds_the_clinics_running(node: Node) -> None:
     node.start()
     node.wait_channel("acme", "a", S.CONNECTED)
     node.wait_channel("beta", "x", S.CONNECTED)
-    node.crash(NAME)
+    node.crash(REGISTRAR)
     node.bell.wait(lambda: node.registry.watching == 1, "one watch")
     del node.registry.clinics["acme"]
     node.registry.tell()
@@ -294,3 +293,17 @@ async def test_what_an_operator_asked_for_holds_over_a_crash_of_the_channel(node
     await asyncio.to_thread(node.crash, channel_name("acme", "a"))
     shown = await asyncio.to_thread(node.wait_channel, "acme", "a", S.SUSPENDED)
     assert (shown.wanted, len(node.opener.asked)) == (WantedState.SUSPENDED, 1)
+
+
+async def test_a_channel_in_quarantine_shows_the_settings_with_which_it_would_begin(node: Node) -> None:
+    node.want("acme", "a")
+    node.start()
+    await asyncio.to_thread(node.wait_channel, "acme", "a", S.CONNECTED)
+    parked = msgspec.structs.replace(await node.desk.channel("acme", "a"), state=S.ERROR)
+    name = channel_name("acme", "a")
+    ref = node.names.whereis(name)
+    assert ref is not None
+    node.names.unregister(name, ref)
+    node.board.put_channel(parked)
+    assert (await node.desk.configure("acme", "a", {"note": 1})).config == {"note": 1}
+    node.names.register(name, ref)

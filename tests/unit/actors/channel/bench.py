@@ -24,7 +24,7 @@ class Bench:
     """
 
     def __init__(self, before: "Bench | None" = None) -> None:
-        """``before``: an earlier life, whose queue and ledger are taken over."""
+        """``before``: an earlier life, whose queue, ledger and ports' remains are taken over."""
         self.bus: MemoryClinicBus = before.bus if before else MemoryClinicBus()
         self.ledger: MemoryLedger = before.ledger if before else MemoryLedger(self.bus.bell)
         self.remains: ScriptedRemains = before.remains if before else ScriptedRemains()

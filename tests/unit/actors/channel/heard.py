@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from actors.channel.inbox import Heard
-from protocol.interfaces import Port
-from protocol.port import Inbound, MediaReference, MessageReceived, ReceiptReceived
+from actors.channel.inbox import Item
+from protocol.ledger import Inbound
+from protocol.port import MediaReference, MessageReceived, ReceiptReceived, Undecryptable
 from tests.fakes.scripted_port import AT
 
 CHAT = "5511988887777@s.whatsapp.net"
@@ -43,24 +43,9 @@ def receipt(*wa_ids: str, chat: str = CHAT, kind: Any = "delivered") -> ReceiptR
     return ReceiptReceived(wa_ids=list(wa_ids), chat=chat, sender=chat, kind=kind, at=AT)
 
 
-def heard(event: Inbound, port: Port | None = None) -> Heard:
-    return Heard(event, port or _Nobody())
+def undecryptable(wa_id: str, chat: str = CHAT, sender: str | None = None) -> Undecryptable:
+    return Undecryptable(wa_id=wa_id, chat=chat, sender=sender or chat, at=AT)
 
 
-class _Nobody:
-    """Stands for a port where none is asked anything."""
-
-    pid = 1
-    incarnation = 1
-
-    async def call(self, request: Any, *, deadline: float) -> Any:
-        raise AssertionError("nobody is asked")
-
-    def grant(self, count: int) -> None:
-        raise AssertionError("nobody is given credit")
-
-    async def stop(self, *, timeout: float) -> None:
-        raise AssertionError("nobody is stopped")
-
-    def kill(self, reason: str) -> None:
-        raise AssertionError("nobody is killed")
+def item(seq: int, what: Inbound) -> Item:
+    return Item(seq, f"key-{seq}", what, AT)

@@ -25,6 +25,7 @@ from tests.fakes.parent import Parent
 from tests.fakes.scripted_port import AT, UP, ScriptedOpener, ScriptedPort
 from tests.unit.actors.channel.bench import CHANNEL, CLINIC
 
+STORE = "/runtime/x.db"
 AT_ONCE = Backoff(base_s=0.0)
 POLICY = ChannelPolicy(
     life=Policy(patience_s=30.0, open_s=30.0, pairing_s=30.0, backoff=AT_ONCE),
@@ -46,13 +47,14 @@ class Home:
         self.bus = MemoryClinicBus(self.bell)
         self.ledger = MemoryLedger(self.bell)
         self.opener = ScriptedOpener(self.bell)
+        self.remains = self.opener.remains(STORE)
         self.board = Board()
         self.board.listen(self.bell.ring)
 
     def start(self, policy: ChannelPolicy = POLICY) -> "Home":
         surroundings = Surroundings(
             record=RECORD,
-            store="/runtime/x.db",
+            store=STORE,
             bus=self.bus,
             ledger=self.ledger,
             loop=self.loop,
@@ -104,7 +106,7 @@ def home() -> Iterator[Home]:
     try:
         yield place
         if hasattr(place, "ref") and place.ref.is_alive():
-            place.bus.away = place.bus.hanging = place.ledger.failing = False
+            place.bus.away = place.bus.hanging = place.ledger.failing = place.ledger.full = False
             place.opener.let_go()
             place.end()
         for port in place.opener.ports:

@@ -1,6 +1,6 @@
 """A channel's life moved by a test, with its timers and its ports as the effects left them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -40,7 +40,7 @@ class Story:
     random: Random = field(default_factory=lambda: Random(1))
 
     def __post_init__(self) -> None:
-        self.life: Life = begin(self.now, self.breaker)
+        self.life: Life = replace(begin(self.now, self.breaker), ready=True)
 
     @property
     def now(self) -> Now:

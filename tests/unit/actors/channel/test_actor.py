@@ -95,19 +95,25 @@ def test_commands_that_wait_for_a_session_are_shown_as_queued(home: Home) -> Non
 # -- ports that are lost --
 
 
-@pytest.mark.parametrize(("on_uncertain", "status", "attempts"), [("resend", "sent", 2), ("hold", "held", 1)])
-def test_what_was_in_flight_when_the_port_died_is_sent_again_or_held(
-    home: Home, on_uncertain: str, status: str, attempts: int
+@pytest.mark.parametrize(
+    ("traced", "on_uncertain", "status", "attempts"),
+    [(False, "hold", "sent", 1), (True, "resend", "sent", 2), (True, "hold", "held", 1)],
+)
+def test_what_was_in_flight_when_the_port_died_is_sent_again_or_held_as_the_session_store_and_the_sender_say(
+    home: Home, traced: bool, on_uncertain: str, status: str, attempts: int
 ) -> None:
-    port = home.connected()
+    port = home.connected(replace(POLICY, sending=replace(POLICY.sending, uncertain_wait_s=0.01)))
     port.answer = silent
     home.send("1", on_uncertain=on_uncertain)
-    port.wait_call(SendText)
+    request = port.wait_call(SendText)
+    if traced:
+        home.remains.trace("WA", request.secret, request.to)
     port.die()
+    home.opener.wait_port(2).say(p.BacklogDelivered(count=0))
     result = home.bus.wait_result("1")
     assert (result.status, result.attempts) == (status, attempts)
     sends = [call for port in home.opener.ports for call in port.calls if isinstance(call, SendText)]
-    assert len(sends) == attempts
+    assert len(sends) == (attempts if traced else 2)
     assert len(home.bus.results()) == 1
 
 
@@ -169,15 +175,17 @@ def test_messages_and_receipts_are_published_and_credited(home: Home) -> None:
     home.send("1")
     wa_id = home.bus.wait_result("1").wa_id
     assert wa_id is not None
-    port.say(receipt(wa_id), message("A"))
+    port.hear(receipt(wa_id), message("A"))
     home.bell.wait(lambda: port.granted == 2, "credit")
-    (received,), (event,) = home.bus.events(EventKind.RECEIPT), home.bus.events(EventKind.MESSAGE)
+    event = home.bell.wait(lambda: home.bus.events(EventKind.MESSAGE), "the message")[0]
+    received = home.bell.wait(lambda: home.bus.events(EventKind.RECEIPT), "the receipt")[0]
     assert (received.id, event.wa_id) == ("1", "A")
+    assert (home.remains.finished[-2:], len(home.remains.records)) == ([2, 3], 0)
     home.bell.wait(lambda: home.snapshot.last_activity_at, "activity")
 
 
 def test_what_a_port_hears_before_it_is_known_to_be_open_is_not_lost(home: Home) -> None:
-    home.opener.first_words = [UP, message("A")]
+    home.opener.first_words = [UP, home.remains.write(message("A"))]
     home.start()
     home.bell.wait(lambda: home.bus.events(EventKind.MESSAGE), "the message")
     port = home.opener.wait_port()
@@ -320,7 +328,7 @@ def test_a_shutdown_while_nats_is_away_leaves_every_result_in_the_ledger(home: H
     home.bus.away = True
     port._loop.call_soon_threadsafe(go_on.set)
     assert home.end() == Shutdown()
-    assert home.ledger.entry(CHANNEL, "2").state == "final"
+    assert home.ledger.entry(CHANNEL, "2").state == "sent"
     home.bus.away = False
     home.opener.first_words = [UP]
     home.start()

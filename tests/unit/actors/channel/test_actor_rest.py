@@ -96,7 +96,7 @@ def test_a_channel_with_a_send_under_way_is_not_idle(home: Home) -> None:
 def test_what_comes_in_is_activity_too(home: Home) -> None:
     port = home.connected()
     assert home.snapshot.last_activity_at is None
-    port.say(message("A"))
+    port.hear(message("A"))
     first = home.bell.wait(lambda: home.snapshot.last_activity_at, "activity")
     home.send("1")
     home.bus.wait_result("1")
@@ -149,5 +149,5 @@ def test_an_open_breaker_around_sending_is_shown(home: Home) -> None:
     home.connected(replace(POLICY, sending=replace(POLICY.sending, breaker=Breaker(trip=Consecutive(1), pause_s=60.0))))
     home.send("1")
     home.bell.wait(lambda: home.snapshot.sending_breaker is BreakerView.OPEN, "an open breaker")
-    home.bell.wait(lambda: ("retry", ("1",)) in home.ledger.calls, "the attempt to be unmarked")
+    home.bell.wait(lambda: ("setback", ("1",)) in home.ledger.calls, "the attempt to be unmarked")
     assert (home.snapshot.breaker, home.snapshot.queued) == (BreakerView.CLOSED, 1)

@@ -4,22 +4,22 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from actors.channel.inbox import Batch, Heard, Inbox
-from protocol.port import Inbound, MessageReceived
-from tests.unit.actors.channel.heard import heard, message, receipt
+from actors.channel.inbox import Batch, Inbox, Item
+from protocol.ledger import Inbound
+from protocol.port import MessageReceived
+from tests.unit.actors.channel.heard import item, message, receipt
 
 A, B, C = "a@s.whatsapp.net", "b@s.whatsapp.net", "c@s.whatsapp.net"
 
 
 def inbox(*events: Inbound) -> Inbox:
     box = Inbox()
-    for event in events:
-        box.add(heard(event))
+    box.add(item(seq, what) for seq, what in enumerate(events, 1))
     return box
 
 
 def names(batch: Batch) -> list[str]:
-    return [one.event.wa_id for one in batch.heard if isinstance(one.event, MessageReceived)]
+    return [one.what.wa_id for one in batch.items if isinstance(one.what, MessageReceived)]
 
 
 def test_everything_plain_goes_in_one_batch_in_order() -> None:
@@ -33,7 +33,7 @@ def test_everything_plain_goes_in_one_batch_in_order() -> None:
 def test_what_comes_while_a_batch_is_out_waits_for_it() -> None:
     box = inbox(message("1", A))
     (batch,) = box.take()
-    box.add(heard(message("2", B)))
+    box.add([item(2, message("2", B))])
     assert box.take() == []
     box.done(batch)
     assert [names(batch) for batch in box.take()] == [["2"]]
@@ -66,7 +66,7 @@ def test_media_does_not_overtake_what_came_before_it_in_its_chat() -> None:
 def test_a_receipt_waits_for_the_media_of_its_chat() -> None:
     box = inbox(message("1", A, media=True), receipt("X", chat=A), receipt("Y", chat=B))
     _, plain = box.take()
-    assert [one.event for one in plain.heard] == [receipt("Y", chat=B)]
+    assert [one.what for one in plain.items] == [receipt("Y", chat=B)]
 
 
 class InboxModel(RuleBasedStateMachine):
@@ -76,7 +76,7 @@ class InboxModel(RuleBasedStateMachine):
     def begin(self) -> None:
         self.box = Inbox()
         self.count = 0
-        self.due: dict[str, list[Heard]] = defaultdict(list)
+        self.due: dict[str, list[Item]] = defaultdict(list)
         self.out: list[Batch] = []
         self.waiting = 0
 
@@ -84,18 +84,18 @@ class InboxModel(RuleBasedStateMachine):
     def events_come(self, chat: str, media: bool, number: int) -> None:
         for _ in range(number):
             self.count += 1
-            one = heard(message(str(self.count), chat, media=media))
-            self.box.add(one)
+            one = item(self.count, message(str(self.count), chat, media=media))
+            self.box.add([one])
             self.due[chat].append(one)
             self.waiting += 1
 
     @rule()
     def batches_go_out(self) -> None:
         for batch in self.box.take():
-            self.waiting -= len(batch.heard)
+            self.waiting -= len(batch.items)
             self.out.append(batch)
         for chat, due in self.due.items():
-            is_out = [one for batch in self.out for one in batch.heard if one.event.chat == chat]
+            is_out = [one for batch in self.out for one in batch.items if one.what.chat == chat]
             assert is_out == due[: len(is_out)], "in order, and nothing overtakes what is out"
         assert sum(not batch.has_media for batch in self.out) <= 1
         if not self.out:
@@ -105,13 +105,13 @@ class InboxModel(RuleBasedStateMachine):
     @rule(data=st.data())
     def a_batch_is_published(self, data: st.DataObject) -> None:
         batch = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
-        for one in batch.heard:
-            assert self.due[one.event.chat].pop(0) is one, "published in order"
+        for one in batch.items:
+            assert self.due[one.what.chat].pop(0) is one, "published in order"
         self.box.done(batch)
 
     @invariant()
     def nothing_is_lost_or_doubled(self) -> None:
-        out = sum(len(batch.heard) for batch in self.out)
+        out = sum(len(batch.items) for batch in self.out)
         assert len(self.box) == self.waiting
         assert self.waiting + out == sum(len(due) for due in self.due.values())
 
@@ -119,7 +119,7 @@ class InboxModel(RuleBasedStateMachine):
     def media_is_alone(self) -> None:
         for batch in self.out:
             if batch.has_media:
-                assert len(batch.heard) == 1
+                assert len(batch.items) == 1
 
     def teardown(self) -> None:
         if not hasattr(self, "box"):
@@ -127,8 +127,8 @@ class InboxModel(RuleBasedStateMachine):
         self.batches_go_out()
         while self.out:
             batch = self.out.pop(0)
-            for one in batch.heard:
-                self.due[one.event.chat].remove(one)
+            for one in batch.items:
+                self.due[one.what.chat].remove(one)
             self.box.done(batch)
             self.batches_go_out()
         assert not any(self.due.values())

@@ -68,7 +68,7 @@ def test_a_channel_with_a_session_connects_without_a_code(story: Story) -> None:
         port.KeepAliveRestored(),
         port.BacklogAnnounced(messages=3, receipts=1),
         port.BacklogDelivered(count=4),
-        port.Undecryptable(wa_id="A", chat="c", sender="s", at=Story().now.wall),
+        port.Record(number=1, what=port.Undecryptable(wa_id="A", chat="c", sender="s", at=Story().now.wall)),
     ],
     ids=lambda event: type(event).__name__,
 )

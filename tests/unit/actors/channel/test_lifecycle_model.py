@@ -172,8 +172,7 @@ class Lifecycle(RuleBasedStateMachine):
                 port.KeepAliveRestored(),
                 port.BacklogAnnounced(messages=1, receipts=0),
                 port.BacklogDelivered(count=1),
-                port.Undecryptable(wa_id="A", chat="c", sender="s", at=AT),
-                port.ReceiptReceived(wa_ids=["A"], chat="c", sender="s", kind="read", at=AT),
+                port.Record(number=1, what=port.Undecryptable(wa_id="A", chat="c", sender="s", at=AT)),
             ]
         )
     )

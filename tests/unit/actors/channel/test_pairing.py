@@ -9,8 +9,8 @@ from protocol import port as p
 from protocol.channel import ChannelState, PairingCode, QrCode
 from protocol.errors import ConflictError
 from tests.fakes.scripted_port import AT, Answer, ScriptedPort, obliging, silent
+from tests.unit.actors.channel.answers import answering, raising, spec
 from tests.unit.actors.channel.bench import Bench
-from tests.unit.actors.channel.test_attempt import SPEC, answering, raising
 
 S = ChannelState
 QR = QrCode(code="code-1", expires_at=AT)
@@ -24,7 +24,7 @@ class Booth(Bench):
         super().__init__()
         self.part = Pairing(self.context)
         self.handlers = {CodeAnswered: self.part.on_answered}
-        self.port = ScriptedPort(SPEC, lambda _: None, self.bus.bell, obliging)
+        self.port = ScriptedPort(spec(), lambda _: None, self.bus.bell, obliging)
         self.answers: list[Any] = []
 
     def ask(self, phone: str | None = None) -> None:

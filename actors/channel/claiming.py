@@ -1,0 +1,188 @@
+"""The part of receiving that claims: from the records that ports say (or left) to what the ledger owns.
+
+One claim is out at a time and takes all that waits, in the order in which it was heard. When it is committed the
+records are done and the port has new credit: for what is ours, not for what NATS has, so a channel receives on while
+NATS is away. What cannot be claimed stays here and in the journal, and is tried again.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Final
+
+from actors.channel.context import Context
+from actors.channel.inbound import claim_of
+from actors.channel.inbox import Item
+from actors.channel.optout import OptOut
+from protocol.errors import StoreUnavailableError
+from protocol.interfaces import Failure, Port
+from protocol.ledger import Claim, Inbound
+from protocol.port import MessageReceived, Record
+from supervisor.backoff import Backoff
+
+CLAIM_TIMEOUT_S: Final = 10.0
+MOST_AT_ONCE: Final = 512
+"""Claims in one transaction."""
+
+_BACKOFF: Final = Backoff(base_s=0.2, cap_s=5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A record that holds ``what``; ``incarnation`` of the port that said it, 0 if it was found in the journal."""
+
+    number: int
+    what: Inbound
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """``items`` are new, with their ``claims``; ``repeats`` of what was heard were claimed before."""
+
+    items: Sequence[Item]
+    claims: Sequence[Claim]
+    repeats: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What became of a claim for which ``port`` was given credit."""
+
+    batch: Sequence[Heard]
+    port: Port | None
+    outcome: Taken | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimDue:
+    """The pause after a failure is over."""
+
+
+class Claiming:
+    """Belongs to one channel's actor. ``taken`` is called with what was claimed."""
+
+    def __init__(self, context: Context, optout: OptOut, taken: Callable[[Taken], None]) -> None:
+        self._context = context
+        self._optout = optout
+        self._taken = taken
+        self._waiting: deque[Heard] = deque()
+        self._out = False
+        self._pausing = False
+        self._failures = 0
+        self._port: Port | None = None
+        self._owed: Counter[int] = Counter()
+        self.heard = 0
+        """Records taken so far."""
+        self.settled = 0
+        """Of these, in order, those that are the ledger's."""
+        self.trouble: str | None = None
+        """Why what comes in cannot be stored, since the last attempt."""
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits and nothing is out."""
+        return not self._waiting and not self._out
+
+    def configure(self, optout: OptOut) -> None:
+        """Go by these words from now on."""
+        self._optout = optout
+
+    def take(self, records: Sequence[Record], incarnation: int) -> None:
+        """A port said these, or left them in the journal (incarnation 0); outcomes of sends among them are not ours."""
+        before = len(self._waiting)
+        for record in records:
+            if isinstance(record.what, Inbound):
+                self._waiting.append(Heard(record.number, record.what, incarnation))
+        self.heard += len(self._waiting) - before
+        self._pump()
+
+    def use(self, port: Port | None) -> None:
+        """Credit is ``port``'s from now on; None: there is none any more."""
+        self._port = port
+        if port is not None:
+            self._pay(port)
+
+    def _pay(self, port: Port) -> None:
+        """Give the credit for what was claimed before the port was known to be open."""
+        owed = self._owed.pop(port.incarnation, 0)
+        self._owed.clear()
+        if owed:
+            self._context.loop.spawn(_grant(port, owed), _ignore, timeout=CLAIM_TIMEOUT_S)
+
+    def _pump(self) -> None:
+        if self._out or self._pausing or not self._waiting:
+            return
+        self._out = True
+        port, batch = self._port, list(islice(self._waiting, MOST_AT_ONCE))
+        claims = [self._claim_of(heard.what) for heard in batch]
+        self._context.errand(
+            _claim(self._context, port, batch, claims),
+            lambda outcome: Claimed(batch, port, outcome),
+            timeout=CLAIM_TIMEOUT_S,
+        )
+
+    def _claim_of(self, what: Inbound) -> Claim:
+        claim = claim_of(self._context.channel, what)
+        if claim.people and isinstance(what, MessageReceived):
+            return replace(claim, opted_out=self._optout.said(what.text))
+        return claim
+
+    def on_claimed(self, message: Claimed) -> None:
+        """The ledger has answered."""
+        self._out = False
+        if isinstance(message.outcome, Failure):
+            self._failed(message.outcome.error)
+            return
+        self._failures = 0
+        self.trouble = None
+        for _ in message.batch:
+            self._waiting.popleft()
+        if message.port is None:
+            self._owed.update(heard.incarnation for heard in message.batch)
+            if self._port is not None:
+                self._pay(self._port)
+        self.settled += len(message.batch)
+        self._taken(message.outcome)
+        self._pump()
+
+    def _failed(self, error: BaseException) -> None:
+        self._failures += 1
+        self._pausing = True
+        self.trouble = str(error) or f"the database did not answer within {CLAIM_TIMEOUT_S:g} s"
+        delay = _BACKOFF.delay(self._failures, self._context.random)
+        known = isinstance(error, StoreUnavailableError | TimeoutError)
+        tell = self._context.log.warning if known else self._context.log.error
+        tell("inbound not claimed yet", error=str(error) if known else repr(error), retry_in_s=round(delay, 2))
+        self._context.timer("claim", delay, ClaimDue())
+
+    def on_due(self, _: ClaimDue) -> None:
+        """Try again."""
+        self._pausing = False
+        self._pump()
+
+
+async def _claim(context: Context, port: Port | None, batch: Sequence[Heard], claims: Sequence[Claim]) -> Taken:
+    """On the loop. May be repeated: what is claimed already is said to be so."""
+    now = context.now().wall
+    places = await context.ledger.claim(context.channel, claims, now)
+    context.remains.done([heard.number for heard in batch])
+    if port is not None:
+        count = sum(heard.incarnation == port.incarnation for heard in batch)
+        if count:
+            port.grant(count)
+    new = [(place, claim) for place, claim in zip(places, claims, strict=True) if place is not None]
+    return Taken(
+        items=[Item(place, claim.key, claim.what, now) for place, claim in new],
+        claims=[claim for _, claim in new],
+        repeats=len(batch) - len(new),
+    )
+
+
+async def _grant(port: Port, count: int) -> None:
+    port.grant(count)
+
+
+def _ignore(_: object) -> None:
+    """Credit that a port could not take any more is not missed."""

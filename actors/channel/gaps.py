@@ -1,0 +1,126 @@
+"""What to tell of a time without a session, pure: what waited on WhatsApp's server, what came of it, what may be lost.
+
+A period without a session is reported once the session after it has received its backlog; one whose next session ended
+before that goes on. What is counted begins with the socket: a backlog may come before WhatsApp has said that we are
+logged in.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from protocol.interfaces import Trace
+from protocol.ledger import Inbound
+from protocol.port import MessageReceived, Undecryptable
+
+MOST_WAITING: Final = 16
+"""Reports that wait for NATS; beyond that the newest become one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a ``GapEvent`` says; ``row``: every trace up to it belongs to a session that has ended (None: not known)."""
+
+    since: datetime | None
+    until: datetime
+    announced: int
+    arrived: int
+    undecryptable: int
+    row: int | None
+
+    def joined(self, later: "Report") -> "Report":
+        """This and the one after it as one."""
+        return replace(
+            later,
+            since=self.since,
+            announced=self.announced + later.announced,
+            arrived=self.arrived + later.arrived,
+            undecryptable=self.undecryptable + later.undecryptable,
+            row=self.row if later.row is None else later.row,
+        )
+
+
+class Gaps:
+    """Not thread-safe: it belongs to one channel's actor."""
+
+    def __init__(self) -> None:
+        self._reported = False
+        self._since: datetime | None = None
+        self._row: int | None = None
+        self._connected = False
+        self._delivered = False
+        self._clear()
+
+    def _clear(self) -> None:
+        self._announced = self._arrived = self._undecryptable = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a session."""
+        return self._connected
+
+    @property
+    def awaited(self) -> int:
+        """What WhatsApp has announced and not said to be delivered."""
+        return 0 if self._delivered else self._announced
+
+    @property
+    def due(self) -> bool:
+        """Whether there is a session that has its backlog, and a period before it to be reported."""
+        return self._connected and self._delivered and not self._reported
+
+    def ended(self, at: datetime, row: int | None = None) -> None:
+        """The session, or the attempt at one, is over; ``row`` as in ``Report``."""
+        if row is not None:
+            self._row = row
+        if self._reported:
+            self._reported, self._since = False, at
+        self._connected = self._delivered = False
+        self._clear()
+
+    def came_up(self) -> None:
+        """There is a session."""
+        self._connected = True
+
+    def announce(self, messages: int) -> None:
+        """So much waits on the server."""
+        self._announced += messages
+
+    def hear(self, what: Inbound) -> None:
+        """This came in."""
+        if self._reported:
+            return
+        if isinstance(what, Undecryptable):
+            self._arrived += 1
+            self._undecryptable += 1
+        elif isinstance(what, MessageReceived) and what.backlog:
+            self._arrived += 1
+
+    def deliver(self) -> None:
+        """The backlog is through, or there is none."""
+        self._delivered = True
+
+    def report(self, now: datetime) -> Report:
+        """What to tell, once; only when it is due."""
+        self._reported = True
+        row, self._row = self._row, None
+        return Report(
+            since=self._since,
+            until=now,
+            announced=self._announced,
+            arrived=self._arrived,
+            undecryptable=self._undecryptable,
+            row=row,
+        )
+
+
+def bare(jid: str) -> str:
+    """``jid`` without its device: ``5511…:7@s.whatsapp.net`` is ``5511…@s.whatsapp.net``."""
+    user, at, server = jid.partition("@")
+    return user.split(":")[0].split(".")[0] + at + server
+
+
+def of_others(traces: Iterable[Trace], own: frozenset[str]) -> list[Trace]:
+    """The traces of what others sent; ``own``: our own bare JIDs."""
+    return [trace for trace in traces if bare(trace.sender) not in own]

@@ -1,0 +1,87 @@
+"""What earlier lives of a channel left in the journal and the session store, read before any port is opened."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from actors.channel.context import Context
+from protocol.interfaces import Failure
+from protocol.port import Record, SendAnswered
+from supervisor.backoff import Backoff
+
+READ_TIMEOUT_S: Final = 60.0
+
+_BACKOFF: Final = Backoff(base_s=0.5, cap_s=10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``answered``: outcomes of sends, with their numbers; ``inbound``: the other records. Traces are accounted for up
+    to ``traced``, and there are some up to ``row``."""
+
+    answered: tuple[tuple[int, SendAnswered], ...]
+    inbound: tuple[Record, ...]
+    traced: int
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found, or not yet."""
+
+    outcome: Found | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class LookDue:
+    """Try again."""
+
+
+class Leftover:
+    """Belongs to one channel's actor. ``found`` is called once; ``failed`` with each reason why not yet."""
+
+    def __init__(self, context: Context, found: Callable[[Found], None], failed: Callable[[str], None]) -> None:
+        self._context = context
+        self._found = found
+        self._failed = failed
+        self._failures = 0
+
+    @property
+    def handlers(self) -> dict[type, Callable[[Any], None]]:
+        """Who deals with which of the messages that this part sends to its actor."""
+        return {Looked: self.on_looked, LookDue: lambda _: self.look()}
+
+    def look(self) -> None:
+        """Read it all."""
+        self._context.errand(_look(self._context), Looked, timeout=READ_TIMEOUT_S)
+
+    def on_looked(self, message: Looked) -> None:
+        """What came of it."""
+        match message.outcome:
+            case Failure(error=error):
+                self._failures += 1
+                reason = str(error) or f"nothing was read within {READ_TIMEOUT_S:g} s"
+                delay = _BACKOFF.delay(self._failures, self._context.random)
+                self._context.log.warning("what is left is not read yet", error=reason, retry_in_s=round(delay, 2))
+                self._context.timer("look", delay, LookDue())
+                self._failed(reason)
+            case found:
+                self._found(found)
+
+
+async def _look(context: Context) -> Found:
+    """On the loop."""
+    remains, ledger, channel = context.remains, context.ledger, context.channel
+    records = await remains.journal()
+    row = await remains.last_row()
+    traced = await ledger.traced(channel)
+    if traced is None or traced > row:
+        # Never looked at, or another session store than the one that was: nothing is known of what came before.
+        await ledger.trace(channel, row)
+        traced = row
+    return Found(
+        answered=tuple((record.number, record.what) for record in records if isinstance(record.what, SendAnswered)),
+        inbound=tuple(record for record in records if not isinstance(record.what, SendAnswered)),
+        traced=traced,
+        row=row,
+    )

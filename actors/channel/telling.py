@@ -1,0 +1,108 @@
+"""How what was claimed is told on NATS: one attempt, from receipts matched to commands to the acknowledgement. On the
+loop. Every attempt may be repeated, if the items are then marked as tried."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import msgspec
+
+from actors.channel import media
+from actors.channel.context import Context
+from actors.channel.inbound import Teller, receipts_of
+from actors.channel.inbox import Item
+from actors.channel.optout import NO_WORDS, OptOut
+from protocol.bus import Publication
+from protocol.errors import InvalidInputError, UnavailableError
+from protocol.events import EventMedia, MessageEvent
+from protocol.interfaces import Port
+from protocol.ledger import Inbound, Sender
+from protocol.port import MessageReceived, ReceiptReceived
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivingPolicy:
+    """``from_me``: publish what the clinic's own phone sent. ``media_timeout_s``, ``media_limit`` (bytes): inbound
+    media that takes longer or is larger is published with ``media.error``. ``in_memory``: claims that are held in
+    memory until NATS has them; beyond that they are read back from the database. ``backlog_s``: after so long the
+    channel takes a backlog that nobody announced to be empty."""
+
+    from_me: bool = False
+    media_timeout_s: float = 30.0
+    media_limit: int = 16 * 1024 * 1024
+    in_memory: int = 256
+    backlog_s: float = 10.0
+    optout: OptOut = NO_WORDS
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """An attempt to publish. ``senders``: by WhatsApp id, of the receipts in it, as far as it came to ask for them."""
+
+    senders: Mapping[str, Sender] | None
+    error: UnavailableError | None = None
+
+
+def wanted(policy: ReceivingPolicy, what: Inbound) -> bool:
+    """Whether ``what`` is published at all."""
+    return policy.from_me or not (isinstance(what, MessageReceived) and what.from_me)
+
+
+async def senders_of(context: Context, receipts: Sequence[ReceiptReceived]) -> Mapping[str, Sender]:
+    """Note these receipts; the commands that they are about, by WhatsApp id. Raises StoreUnavailableError."""
+    noted = [receipt for received in receipts for receipt in receipts_of(received)]
+    return await context.flights.receipted(context.ledger, context.channel, noted)
+
+
+async def fetch_and_publish(
+    context: Context, policy: ReceivingPolicy, teller: Teller, items: Sequence[Item], port: Port
+) -> Tried:
+    """Publish one message whose media is to be got through ``port``. Raises PortGoneError: another port may get it."""
+    (item,) = items
+    assert isinstance(item.what, MessageReceived)
+    deadline, limit = policy.media_timeout_s, policy.media_limit
+    found = await media.fetch(context, port, item.what, deadline=deadline, limit=limit)
+    return await publish(context, policy, teller, items, found)
+
+
+async def publish(
+    context: Context, policy: ReceivingPolicy, teller: Teller, items: Sequence[Item], found: EventMedia | None
+) -> Tried:
+    """Publish these in order; ``found``: the media of the only one. Raises StoreUnavailableError."""
+    receipts = [item.what for item in items if isinstance(item.what, ReceiptReceived)]
+    senders = await senders_of(context, receipts) if receipts else {}
+    publications = [
+        publication
+        for item in items
+        if wanted(policy, item.what)
+        for publication in teller.publications(item.what, senders, found, item.at if item.tried else None)
+    ]
+    try:
+        if publications:
+            await _tell(context, publications, items[0].at)
+    except UnavailableError as error:
+        return Tried(senders, error)
+    return Tried(senders)
+
+
+async def _tell(context: Context, publications: Sequence[Publication], since: datetime) -> None:
+    try:
+        await context.bus.publish(publications)
+        return
+    except InvalidInputError as error:
+        if len(publications) == 1:
+            await _tell_what_fits(context, publications[0], since, error)
+            return
+    for publication in publications:
+        await _tell(context, [replace(publication, since=publication.since or since)], since)
+
+
+async def _tell_what_fits(
+    context: Context, publication: Publication, since: datetime, error: InvalidInputError
+) -> None:
+    """An event that NATS refuses for ever must not stop those behind it."""
+    event = publication.event
+    context.log.error("event refused by NATS", error=str(error), kind=publication.kind)
+    if isinstance(event, MessageEvent) and (event.text or event.reply_to):
+        bare = msgspec.structs.replace(event, text=None, reply_to=None, media=None)
+        await _tell(context, [replace(publication, event=bare, since=since)], since)

@@ -1,0 +1,112 @@
+"""The channel's actor and what it has to store: what earlier lives left, what cannot be stored, what was lost."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from actors.channel.requests import Connect, Disconnect
+from protocol import port as p
+from protocol.channel import ChannelState
+from protocol.events import GapEvent
+from protocol.subjects import EventKind
+from tests.fakes.scripted_port import UP, ScriptedPort
+from tests.unit.actors.channel.bench import CHANNEL, CLINIC
+from tests.unit.actors.channel.heard import CHAT, message
+from tests.unit.actors.channel.home import Home
+from tests.unit.actors.channel.home import home as make_home
+
+S = ChannelState
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    with make_home() as place:
+        place.opener.first_words = [UP]
+        yield place
+
+
+def through(port: ScriptedPort, announced: int = 0) -> None:
+    port.say(p.BacklogAnnounced(messages=announced, receipts=0), p.BacklogDelivered(count=announced))
+
+
+def gap(home: Home, count: int = 1) -> GapEvent:
+    def look() -> GapEvent | None:
+        found = home.bus.events(EventKind.GAP)
+        return found[count - 1] if len(found) >= count else None
+
+    return home.bell.wait(look, f"gap report {count}")
+
+
+def test_what_earlier_lives_left_in_the_journal_is_published_before_anything_newer(home: Home) -> None:
+    home.remains.write(message("A"))
+    home.opener.first_words = [UP, home.remains.write(message("B"))]
+    home.start()
+    home.bell.wait(lambda: len(home.bus.events(EventKind.MESSAGE)) == 2, "both messages")
+    assert [event.wa_id for event in home.bus.events(EventKind.MESSAGE)] == ["A", "B"]
+    home.bell.wait(lambda: not home.remains.records, "an empty journal")
+
+
+def test_no_port_is_opened_before_it_is_known_what_was_left(home: Home) -> None:
+    home.remains.failing = True
+    home.start()
+    assert home.wait_state(S.ERROR).reason == "cannot store: session store: disk I/O error"
+    assert home.opener.asked == []
+    home.remains.failing = False
+    home.wait_state(S.CONNECTED)
+    assert home.board.trouble(CLINIC) is None
+
+
+def test_a_channel_that_can_store_nothing_hangs_up_and_comes_back_by_itself(home: Home) -> None:
+    port = home.connected()
+    home.ledger.full = True
+    port.hear(message("A"))
+    assert home.wait_state(S.ERROR).reason == "cannot store: the spool is full"
+    port.wait_ended()
+    assert (port.told_to_stop, port.granted, len(home.remains.records)) == (True, 0, 1)
+    assert home.board.trouble(CLINIC) == "the spool is full"
+    home.ledger.full = False
+    home.wait_state(S.CONNECTED)
+    home.opener.wait_port(2)
+    home.bell.wait(lambda: home.bus.events(EventKind.MESSAGE), "the message")
+    assert home.board.trouble(CLINIC) is None
+    assert home.remains.records == {}
+
+
+async def test_while_nothing_can_be_stored_an_operator_is_told_so_and_is_obeyed_afterwards(home: Home) -> None:
+    port = home.connected()
+    home.ledger.full = True
+    port.hear(message("A"))
+    home.wait_state(S.ERROR)
+    port.wait_ended()
+    assert (await home.ask(Connect())).state is S.ERROR
+    assert (await home.ask(Disconnect())).state is S.DISCONNECTED
+    home.ledger.full = False
+    home.bell.wait(lambda: home.bus.events(EventKind.MESSAGE), "the message")
+    assert (home.snapshot.state, len(home.opener.asked)) == (S.DISCONNECTED, 1)
+
+
+def test_what_was_lost_is_named_after_the_next_connection(home: Home) -> None:
+    port = home.connected()
+    through(port)
+    assert (gap(home).since, gap(home).announced, gap(home).lost) == (None, 0, [])
+    for wa_id in ("A", "B"):
+        home.remains.trace(wa_id, b"", CHAT, CHAT)
+    home.remains.trace("OURS", b"", CHAT, "5511999990000@s.whatsapp.net")
+    port.hear(message("A"))
+    home.bell.wait(lambda: port.granted == 1, "credit")
+    port.die()
+    second = home.opener.wait_port(2)
+    second.hear(message("C", backlog=True))
+    through(second, announced=1)
+    told = gap(home, 2)
+    assert [(lost.wa_id, lost.chat, lost.from_) for lost in told.lost] == [("B", CHAT, CHAT)]
+    assert (told.announced, told.arrived, told.undecryptable) == (1, 1, 0)
+    assert told.since is not None
+    home.bell.wait(lambda: home.ledger.channel(CHANNEL).traced == 3, "the traces to be accounted for")
+
+
+def test_what_was_lost_before_a_crash_is_named_by_the_next_life(home: Home) -> None:
+    home.ledger.channel(CHANNEL).traced = 0
+    home.remains.trace("A", b"", CHAT, CHAT)
+    through(home.connected())
+    assert [lost.wa_id for lost in gap(home).lost] == ["A"]
