@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from protocol.channel import ChannelRecord
+from protocol.port import Presence
+
 
 @dataclass(frozen=True, slots=True)
 class Connect:
@@ -38,3 +41,71 @@ class Pair:
 @dataclass(frozen=True, slots=True)
 class ShowQr:
     """Answered with the ``QrCode`` to show now."""
+
+
+# -- commands --
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End a command that waits or is scheduled. Answered with None once the ledger knows."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Send a held command in a new run. Answered with None once the ledger knows."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Send a failed command in a new run. Answered with None once the ledger knows."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Put a failed or held command away. Answered with None once the ledger knows."""
+
+    id: str
+
+
+# -- settings --
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Live by this record's settings from now on. Answered with a ``ChannelSnapshot``."""
+
+    record: ChannelRecord
+
+
+# -- WhatsApp --
+
+
+@dataclass(frozen=True, slots=True)
+class CheckNumbers:
+    """Which of these (digits) are on WhatsApp. Answered with ``NumberChecks``."""
+
+    phones: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRead:
+    """Tell ``chat`` that we have read these of ``sender`` (JIDs). Answered with None."""
+
+    chat: str
+    sender: str
+    wa_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShowPresence:
+    """Show the account as available or not, or as typing in ``chat`` (a JID). Answered with None."""
+
+    presence: Presence
+    chat: str | None
