@@ -182,8 +182,14 @@ class Registry(Protocol):
     async def want_channel(self, clinic: str, channel: str, wanted: WantedState) -> None:
         """Change what is wanted of a channel. Raises NotFoundError, BusUnavailableError."""
 
-    async def configure_channel(self, clinic: str, channel: str, config: Mapping[str, Any]) -> ChannelRecord:
-        """Put ``config`` in place of the channel's own settings. Raises NotFoundError, BusUnavailableError."""
+    async def configure_channel(
+        self, clinic: str, channel: str, config: Mapping[str, Any] | None, name: str | None = None
+    ) -> ChannelRecord:
+        """Put ``config`` in place of the channel's own settings, and call it ``name``; None leaves either as it is.
+
+        Raises:
+            NotFoundError, BusUnavailableError
+        """
 
     async def delete_clinic(self, clinic: str) -> None:
         """With its channels. Raises NotFoundError, BusUnavailableError."""

@@ -37,7 +37,7 @@ ContentType = Literal[
     "edit",
     "revoke",
 ]
-SUPPORTED_TYPES: Final = frozenset({"text", "image", "reaction"})
+SUPPORTED_TYPES: Final = frozenset({"text", "image", "audio", "video", "document", "reaction"})
 """Types this version sends; the others are valid commands answered with ``unsupported``."""
 
 ShortText = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -105,6 +105,7 @@ def parse(body: bytes) -> SendCommand:
         Address.parse(mention, f"mentions[{index}]")
     for field in ("not_before", "expires_at", "deliver_by"):
         _check_time(field, getattr(command, field))
+    _check_order(command)
     _check_content(command)
     if command.meta is not None:
         _check_meta(command.meta, MAX_META)
@@ -127,6 +128,14 @@ def _check_time(field: str, value: datetime | None) -> None:
         raise InvalidBodyError(field, "a time with an offset, such as 2026-11-20T12:00:00Z")
 
 
+def _check_order(command: SendCommand) -> None:
+    """A command that could never be sent, or be delivered in time, is a mistake."""
+    begin = command.not_before
+    for field in ("expires_at", "deliver_by"):
+        end = getattr(command, field)
+        _require(begin is None or end is None or begin < end, field, "a time after not_before")
+
+
 def _check_content(command: SendCommand) -> None:
     match command.type:
         case "text" | "edit":
@@ -139,10 +148,19 @@ def _check_content(command: SendCommand) -> None:
             assert media is not None
             given = [name for name in ("object", "url", "data") if getattr(media, name) is not None]
             _require(len(given) == 1, "media", f"exactly one of object, url and data, got {given or 'none'}")
+            _check_media(command.type, media)
         case _:
             pass
     if command.type in ("reaction", "edit", "revoke"):
         _require(command.target is not None, "target", f"the id of a message, for type {command.type}")
+
+
+def _check_media(kind: str, media: Media) -> None:
+    """What is given must be shown: WhatsApp has no caption for audio, and calls a document without a name untitled."""
+    _require(not media.voice or kind == "audio", "media.voice", "false, or type audio")
+    _require(kind != "document" or media.filename is not None, "media.filename", "a name, for type document")
+    without = media.caption is None or kind not in ("audio", "sticker")
+    _require(without, "media.caption", f"none, for type {kind}: WhatsApp shows none")
 
 
 def _check_meta(value: Any, levels: int) -> None:
@@ -170,15 +188,12 @@ def _require(holds: bool, field: str, expected: str) -> None:
 def unsupported(command: SendCommand) -> str | None:
     """What this version cannot do of ``command``, as words for the error; None if it can do all.
 
-    A promise that cannot be kept (a schedule, a deadline) is refused rather than ignored.
+    What cannot be kept is refused rather than ignored.
     """
     if command.type not in SUPPORTED_TYPES:
         return f"type {command.type} (supported: {', '.join(sorted(SUPPORTED_TYPES))})"
     if command.media is not None and command.media.url is not None:
         return "media.url (supported: object, data)"
-    for field in ("not_before", "deliver_by"):
-        if getattr(command, field) is not None:
-            return field
     return "mentions" if command.mentions else None
 
 

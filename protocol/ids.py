@@ -6,7 +6,7 @@ from typing import Annotated, Final, Self
 
 from msgspec import Meta
 
-from protocol.errors import InvalidAddressError, InvalidIdError
+from protocol.errors import InvalidAddressError, InvalidIdError, InvalidInputError
 
 # In Python "$" also matches before a line feed at the end; "(?!\n)" refuses that one, there and in other dialects.
 NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$(?!\n)"
@@ -17,6 +17,7 @@ ChannelId = Annotated[str, Meta(pattern=NAME_PATTERN, description="channel ident
 CommandId = Annotated[str, Meta(pattern=COMMAND_ID_PATTERN, description="idempotency key")]
 
 _NAME = re.compile(NAME_PATTERN)
+_COMMAND_ID = re.compile(COMMAND_ID_PATTERN)
 _PHONE = re.compile(r"[1-9][0-9]{6,14}\Z")
 _JID = re.compile(r"([0-9]{1,20}(?:-[0-9]{1,20}(?=@g\.us))?)@(s\.whatsapp\.net|lid|g\.us)\Z")
 
@@ -29,6 +30,17 @@ def check_name(what: str, value: str) -> str:
     """
     if not _NAME.match(value):
         raise InvalidIdError(what, value)
+    return value
+
+
+def check_command_id(value: str, field: str = "id") -> str:
+    """``value`` if it can be the id of a command; ``field`` is named in the error.
+
+    Raises:
+        InvalidInputError: it cannot.
+    """
+    if not _COMMAND_ID.match(value):
+        raise InvalidInputError(field, "1 to 128 of A-Z, a-z, 0-9, _, : and -")
     return value
 
 

@@ -66,8 +66,11 @@ class Operations(Protocol):
     async def send(self, clinic: str, channel: str, priority: Priority, body: bytes) -> str:
         """Put a send command on the channel's queue and return its id. Raises InvalidInputError."""
 
-    async def configure(self, clinic: str, channel: str, config: Mapping[str, Any]) -> ChannelSnapshot:
-        """Put ``config`` in place of the channel's own settings, which take effect at once.
+    async def configure(
+        self, clinic: str, channel: str, config: Mapping[str, Any] | None, name: str | None = None
+    ) -> ChannelSnapshot:
+        """Put ``config`` in place of the channel's own settings, which take effect at once, and call it ``name``; None
+        leaves either as it is.
 
         Raises:
             InvalidInputError: names the setting.
@@ -80,8 +83,9 @@ class Operations(Protocol):
     ) -> CommandPage:
         """Commands of a channel, newest first; those that failed are its dead letters. Raises InvalidInputError."""
 
-    async def command(self, clinic: str, channel: str, id: str) -> CommandView:
-        """One, with its history."""
+    async def command(self, clinic: str, channel: str, id: str, *, wait_s: float = 0.0) -> CommandView:
+        """One, with its history. With ``wait_s`` once its run has ended, or as it is after so many seconds; one that
+        was just sent need not be known before."""
 
     async def cancel(self, clinic: str, channel: str, id: str) -> CommandView:
         """End a command that waits or is scheduled: it fails, ``cancelled``. Raises ConflictError if WhatsApp has it

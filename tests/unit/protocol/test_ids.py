@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.errors import InvalidAddressError, InvalidIdError
-from protocol.ids import Address, ClinicId, CommandId, check_name, mask
+from protocol.errors import InvalidAddressError, InvalidIdError, InvalidInputError
+from protocol.ids import Address, ClinicId, CommandId, check_command_id, check_name, mask
 
 names = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,62}", fullmatch=True)
 phones = st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True)
@@ -116,3 +116,15 @@ def test_all_but_the_last_two_digits_are_hidden_and_nothing_else_is(text: str) -
     assert len(hidden) == len(text)
     assert re.findall("[0-9]", hidden) == re.findall("[0-9]", text)[-2:]
     assert all(now == before or (now == "*" and before.isdigit()) for now, before in zip(hidden, text, strict=True))
+
+
+@given(st.from_regex(r"[A-Za-z0-9_:-]{1,128}", fullmatch=True))
+def test_the_id_of_a_command_is_taken_as_it_is(id: str) -> None:
+    assert check_command_id(id) == id
+
+
+@pytest.mark.parametrize("id", ["", "a b", "a\n", "ação", "a.b", "a/b", "a*", "x" * 129])
+def test_what_cannot_be_the_id_of_a_command_is_refused_by_its_field(id: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        check_command_id(id, "message")
+    assert caught.value.field == "message"
