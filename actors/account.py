@@ -8,6 +8,7 @@ from typing import Any, Final
 import structlog
 
 from actors.loop import nothing
+from actors.places import account_name, reconciler_name
 from protocol.bus import Bus, ClinicBus
 from protocol.interfaces import Failure, Loop
 from protocol.ledger import Ledger, Store
@@ -57,16 +58,6 @@ class _Retry:
 @dataclass(frozen=True, slots=True)
 class _Closed:
     outcome: Failure | None
-
-
-def account_name(clinic: str) -> str:
-    """The clinic's account in ``Names``."""
-    return f"clinic/{clinic}/account"
-
-
-def reconciler_name(clinic: str) -> str:
-    """The clinic's reconciler in ``Names``."""
-    return f"clinic/{clinic}/reconciler"
 
 
 class Account(Actor):

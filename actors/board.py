@@ -1,12 +1,13 @@
-"""The board: the last snapshot of every clinic and channel, so that a look never waits for an actor.
+"""The board: the last snapshot of every clinic and channel, so that a look never waits for an actor; and the word that
+a command has ended, for who waits for that.
 
 Actors write, the loop reads. Every method is callable from any thread and returns at once.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from protocol.channel import ChannelSnapshot, ClinicSnapshot
+from protocol.channel import ChannelRecord, ChannelSnapshot, ClinicSnapshot
 
 Key = tuple[str, str]
 
@@ -18,6 +19,8 @@ class Board:
         self._lock = threading.Lock()
         self._clinics: dict[str, ClinicSnapshot] = {}
         self._channels: dict[Key, ChannelSnapshot] = {}
+        self._records: dict[Key, ChannelRecord] = {}
+        self._waiting: dict[tuple[str, str, str], list[Callable[[], None]]] = {}
         self._listeners: list[Callable[[], None]] = []
 
     def put_clinic(self, snapshot: ClinicSnapshot) -> None:
@@ -36,14 +39,15 @@ class Board:
         """The clinic is no more, nor are its channels."""
         with self._lock:
             self._clinics.pop(clinic, None)
-            for key in [key for key in self._channels if key[0] == clinic]:
-                del self._channels[key]
+            self._channels = {key: shown for key, shown in self._channels.items() if key[0] != clinic}
+            self._records = {key: record for key, record in self._records.items() if key[0] != clinic}
         self._changed()
 
     def drop_channel(self, clinic: str, channel: str) -> None:
         """The channel is no more."""
         with self._lock:
             self._channels.pop((clinic, channel), None)
+            self._records.pop((clinic, channel), None)
         self._changed()
 
     def clinics(self) -> list[ClinicSnapshot]:
@@ -65,6 +69,39 @@ class Board:
         """One."""
         with self._lock:
             return self._channels.get((clinic, channel))
+
+    def put_record(self, record: ChannelRecord) -> None:
+        """How a channel is wanted to be, by which it begins when it is started again."""
+        with self._lock:
+            self._records[record.clinic, record.id] = record
+
+    def record(self, clinic: str, channel: str) -> ChannelRecord | None:
+        """How a channel was last wanted to be."""
+        with self._lock:
+            return self._records.get((clinic, channel))
+
+    def ended(self, clinic: str, channel: str, ids: Iterable[str]) -> None:
+        """The ledger has the end of a run of these commands."""
+        if not self._waiting:  # as nearly always, and this is said of every command
+            return
+        with self._lock:
+            told = [one for each in ids for one in self._waiting.get((clinic, channel, each), ())]
+        for one in told:
+            one()
+
+    def on_ended(self, clinic: str, channel: str, id: str, told: Callable[[], None]) -> Callable[[], None]:
+        """Call ``told``, in the thread of who says so, whenever a run of the command ends; returns what ends that."""
+        key = (clinic, channel, id)
+        with self._lock:
+            self._waiting.setdefault(key, []).append(told)
+
+        def stop() -> None:
+            with self._lock:
+                self._waiting[key].remove(told)
+                if not self._waiting[key]:
+                    del self._waiting[key]
+
+        return stop
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call ``listener`` after every change; returns what ends that."""

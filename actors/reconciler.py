@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+import msgspec
 import structlog
 from pykka import ActorRef
 
@@ -17,25 +18,26 @@ from actors.account import (
     AccountNotOpened,
     AccountOpened,
     TellAccount,
-    account_name,
-    reconciler_name,
 )
 from actors.board import Board
 from actors.channel import views
 from actors.channel.context import Context
 from actors.channel.life import begin
+from actors.channel.requests import Configure
 from actors.channel.surroundings import ChannelPolicy, Surroundings
+from actors.places import REGISTRAR, account_name, channel_name, channels_name, reconciler_name
 from protocol.bus import Bus, ClinicBus, Publication
 from protocol.channel import ChannelRecord, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
 from protocol.events import message_id
 from protocol.interfaces import Failure, Loop, PortOpener
 from protocol.ledger import Store
 from protocol.subjects import EventKind
-from supervisor.actor import Actor, Link, tell
+from supervisor.actor import Actor, Call, Link, tell
 from supervisor.api import Children, ChildView, Phase
 from supervisor.backoff import Backoff
 from supervisor.breaker import BreakerState
 from supervisor.client import is_gone, remove_child, start_child, which_children
+from supervisor.inbox import InboxFullError
 from supervisor.names import Names
 from supervisor.spec import ChildSpec
 
@@ -124,16 +126,6 @@ class _Reconcile:
     """Time to look again."""
 
 
-def channels_name(clinic: str) -> str:
-    """The supervisor of the clinic's channels in ``Names``."""
-    return f"clinic/{clinic}/channels"
-
-
-def channel_name(clinic: str, channel: str) -> str:
-    """A channel in ``Names``."""
-    return f"clinic/{clinic}/channel/{channel}"
-
-
 def quarantined(child: ChildView) -> str:
     """The reason to show for a clinic or channel that is parked."""
     return f"quarantined after {child.restarts} restarts: {child.last_exit}"
@@ -162,7 +154,7 @@ class Reconciler(Actor):
 
     def initialize(self) -> bool:
         """Ask what is wanted, what there is to do it with, and what runs already."""
-        registrar = self._parts.names.whereis("registrar")
+        registrar = self._parts.names.whereis(REGISTRAR)
         if registrar is not None:
             tell(registrar, ReconcilerUp(self._clinic))
         account = self._parts.names.whereis(account_name(self._clinic))
@@ -176,6 +168,8 @@ class Reconciler(Actor):
         match message:
             case ClinicWanted():
                 self._wanted = message
+                for record in message.channels.values():
+                    self._parts.board.put_record(record)
                 self._show()
                 self._reconcile()
             case AccountOpened():
@@ -234,6 +228,22 @@ class Reconciler(Actor):
             if channel not in self._running and channel not in self._cleaning:
                 self._running[channel] = record.created_at
                 start_child(supervisor, self._channel_spec(self._surroundings(record, self._open)))
+            elif channel not in self._removing:
+                self._configure(record)
+
+    def _configure(self, record: ChannelRecord) -> None:
+        """Have a channel that runs live by its record; whatever of this is lost is seen at the next look."""
+        shown = self._parts.board.channel(self._clinic, record.id)
+        if shown is None or (shown.name, shown.config) == (record.name, record.config):
+            return
+        ref = self._parts.names.whereis(channel_name(self._clinic, record.id))
+        if ref is not None:
+            try:
+                tell(ref, Call(Configure(record), lambda _: None))
+            except InboxFullError:
+                self._log.warning("a channel has too much to do to be told its settings", channel=record.id)
+        elif shown.state is ChannelState.ERROR:  # in quarantine; it begins with them when it is let out
+            self._parts.board.put_channel(msgspec.structs.replace(shown, name=record.name, config=record.config))
 
     def _remove(self, supervisor: ActorRef[Any], channel: str) -> None:
         if channel not in self._removing:

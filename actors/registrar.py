@@ -8,9 +8,10 @@ from typing import Any, Final
 import structlog
 from msgspec.structs import replace
 
-from actors.account import CLOSE_TIMEOUT_S, reconciler_name
+from actors.account import CLOSE_TIMEOUT_S
 from actors.board import Board
 from actors.loop import nothing
+from actors.places import CLINICS, REGISTRAR, reconciler_name
 from actors.reconciler import ClinicWanted, ReconcilerUp, quarantined
 from protocol.bus import Registry, Wanted
 from protocol.channel import ChannelRecord, ChannelState, ClinicSnapshot, ClinicState
@@ -25,8 +26,6 @@ from supervisor.spec import ChildSpec
 ONE_DAY_S: Final = 86_400.0
 PAUSE_S: Final = 1.0
 RECONCILE_S: Final = 30.0
-CLINICS: Final = "clinics"
-NAME: Final = "registrar"
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +89,7 @@ class Registrar(Actor):
         clinic_spec: Callable[[str], ChildSpec],
         close: Callable[[str], Coroutine[Any, Any, None]],
     ) -> None:
-        super().__init__(link, names.name(NAME))
+        super().__init__(link, names.name(REGISTRAR))
         self._registry = registry
         self._loop = loop
         self._board = board

@@ -31,8 +31,8 @@ from typing import Any, Final
 
 from pykka import ActorRef
 
-from actors import account, reconciler, registrar
-from actors.account import Account, reconciler_name
+from actors import account, places, reconciler, registrar
+from actors.account import Account
 from actors.channel.actor import Channel
 from actors.channel.surroundings import Surroundings
 from actors.loop import LoopOwner
@@ -112,9 +112,9 @@ def root(parts: Parts, supervision: Supervision) -> list[ChildSpec]:
 def clinics(names: Names, supervision: Supervision) -> ChildSpec:
     """The supervisor of all clinics, which begins with none."""
     flags = Flags(independent=True, stagger=supervision.stagger)
-    name = names.name(registrar.CLINICS)
-    quarantined = _tell(names, registrar.NAME, registrar.Look())
-    return _supervisor(Role(registrar.CLINICS), [], flags, supervision, name, quarantined)
+    name = names.name(places.CLINICS)
+    quarantined = _tell(names, places.REGISTRAR, registrar.Look())
+    return _supervisor(Role(places.CLINICS), [], flags, supervision, name, quarantined)
 
 
 def follow(registry: Registry, parts: ClinicParts, supervision: Supervision) -> ChildSpec:
@@ -127,7 +127,7 @@ def follow(registry: Registry, parts: ClinicParts, supervision: Supervision) -> 
         close = partial(account.close, parts.bus, parts.store)
         return Registrar.start(link, registry, parts.loop, parts.board, parts.names, clinic_spec, close)
 
-    return ChildSpec(id=registrar.NAME, start=start, hang_s=supervision.hang_s, role=Role(registrar.NAME))
+    return ChildSpec(id=places.REGISTRAR, start=start, hang_s=supervision.hang_s, role=Role(places.REGISTRAR))
 
 
 def clinic(id: str, parts: ClinicParts, supervision: Supervision) -> ChildSpec:
@@ -136,8 +136,8 @@ def clinic(id: str, parts: ClinicParts, supervision: Supervision) -> ChildSpec:
     def channel_spec(surroundings: Surroundings) -> ChildSpec:
         return channel(surroundings, parts.names, supervision)
 
-    quarantined = _tell(parts.names, reconciler_name(id), reconciler.Look())
-    channels_name = parts.names.name(reconciler.channels_name(id))
+    quarantined = _tell(parts.names, places.reconciler_name(id), reconciler.Look())
+    channels_name = parts.names.name(places.channels_name(id))
     children = [
         ChildSpec(
             id="account",
@@ -168,10 +168,10 @@ def clinic(id: str, parts: ClinicParts, supervision: Supervision) -> ChildSpec:
 def channel(surroundings: Surroundings, names: Names, supervision: Supervision) -> ChildSpec:
     """One channel. Its port is its own: the end of one counts towards nothing here."""
     record = surroundings.record
-    name = names.name(reconciler.channel_name(record.clinic, record.id))
+    name = names.name(places.channel_name(record.clinic, record.id))
     return ChildSpec(
         id=record.id,
-        start=lambda link: Channel.start(link, surroundings, name),
+        start=lambda link: Channel.start(link, surroundings.now(), name),
         shutdown=CHANNEL_SHUTDOWN_S,
         backoff=ACTOR_BACKOFF,
         quarantine=supervision.quarantine,

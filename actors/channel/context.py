@@ -1,6 +1,6 @@
 """What the parts of a channel share: who they are, and how they reach the world. Belongs to one actor's thread."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
@@ -18,9 +18,16 @@ from supervisor.actor import monotonic
 T = TypeVar("T")
 
 
+def nothing_said(_: Iterable[str]) -> None:
+    """Nobody is told which commands have ended."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """``tell`` puts a message into the actor's inbox (any thread); ``timer`` is the actor's (its own thread only)."""
+    """``tell`` puts a message into the actor's inbox (any thread); ``timer`` is the actor's (its own thread only).
+
+    ``ended``: the ledger has the end of a run of these commands; for who waits for it (any thread).
+    """
 
     clinic: str
     channel: str
@@ -32,6 +39,7 @@ class Context:
     timer: Callable[[str, float, Any], None]
     random: Random
     log: FilteringBoundLogger
+    ended: Callable[[Iterable[str]], None] = nothing_said
 
     def errand(
         self, work: Coroutine[Any, Any, T], deliver: Callable[[T | Failure], Any], *, timeout: float

@@ -1,6 +1,6 @@
 """What a channel needs of the world, and what the settings say about channels."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from actors.board import Board
 from actors.channel.life import Policy
@@ -37,3 +37,9 @@ class Surroundings:
     opener: PortOpener
     board: Board
     policy: ChannelPolicy
+
+    def now(self) -> "Surroundings":
+        """These, with the channel's record as it is by now: it may have been given other settings since."""
+        latest = self.board.record(self.record.clinic, self.record.id)
+        same = latest is not None and latest.created_at == self.record.created_at
+        return replace(self, record=latest) if latest is not None and same else self

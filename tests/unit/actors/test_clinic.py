@@ -9,10 +9,9 @@ import msgspec
 import pytest
 from pykka import ActorRegistry
 
-from actors.account import reconciler_name
 from actors.channel.actor import Channel
-from actors.reconciler import Reconciler, channel_name
-from actors.registrar import NAME
+from actors.places import REGISTRAR, channel_name, reconciler_name
+from actors.reconciler import Reconciler
 from protocol.channel import ChannelState, ClinicState, WantedState
 from tests.fakes.scripted_port import AT, UP
 from tests.unit.actors.node import Node, channel_record, clinic_record
@@ -233,7 +232,7 @@ def test_a_registrar_that_crashes_finds_the_clinics_running(node: Node) -> None:
     node.start()
     node.wait_channel("acme", "a", S.CONNECTED)
     node.wait_channel("beta", "x", S.CONNECTED)
-    node.crash(NAME)
+    node.crash(REGISTRAR)
     node.bell.wait(lambda: node.registry.watching == 1, "one watch")
     del node.registry.clinics["acme"]
     node.registry.tell()

@@ -9,8 +9,7 @@ import pytest
 
 from actors.account import Account
 from actors.channel.actor import Channel
-from actors.reconciler import channel_name, channels_name
-from actors.registrar import NAME
+from actors.places import REGISTRAR, channel_name, channels_name
 from config.tree import Supervision
 from protocol.channel import ChannelState, ClinicState, WantedState
 from protocol.errors import ConflictError, UnavailableError
@@ -216,7 +215,7 @@ def test_a_registrar_that_hung_watches_no_more(node: Node) -> None:
     node.want("acme", "a")
     node.start()
     before = node.wait_channel("acme", "a", S.CONNECTED)
-    hung = node.names.whereis(NAME)
+    hung = node.names.whereis(REGISTRAR)
     assert hung is not None
     hangs, let_go = threading.Event(), threading.Event()
 

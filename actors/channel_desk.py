@@ -1,0 +1,213 @@
+"""The part of the desk that is about channels: which there are, how they are to be, and what they ask WhatsApp."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, cast
+
+from msgspec.structs import replace
+
+from actors.channel.requests import (
+    CheckNumbers,
+    Connect,
+    Disconnect,
+    Logout,
+    MarkRead,
+    Pair,
+    Resume,
+    ShowPresence,
+    ShowQr,
+    Suspend,
+)
+from actors.clinic_desk import display_name
+from actors.places import channels_name
+from actors.switchboard import Switchboard
+from protocol.bus import Registry
+from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, PairingCode, QrCode, WantedState
+from protocol.commands import utc_now
+from protocol.errors import (
+    BusUnavailableError,
+    ConflictError,
+    InvalidAddressError,
+    InvalidInputError,
+    UnavailableError,
+)
+from protocol.ids import Address, check_name
+from protocol.port import Presence
+from protocol.views import NumberChecks
+
+PAIR_TIMEOUT_S: Final = 45.0
+LOGOUT_TIMEOUT_S: Final = 45.0
+PORT_TIMEOUT_S: Final = 25.0
+"""Longer than the port's own deadline (see ``actors.channel.asking``), so that its reason is heard."""
+MOST_ASKING: Final = 4
+"""Questions to WhatsApp under way in one channel: its port does them one after another."""
+MOST_PHONES: Final = 50
+MOST_WA_IDS: Final = 100
+_LONGEST_WA_ID: Final = 256
+_IN_A_CHAT: Final = frozenset({"typing", "paused"})
+
+ConfigCheck = Callable[[Mapping[str, Any]], None]
+"""Raises InvalidInputError, naming the setting, for what cannot be a channel's own settings."""
+
+
+class ChannelDesk:
+    """See ``protocol.operations.Operations``."""
+
+    def __init__(
+        self, switchboard: Switchboard, registry: Registry, check_config: ConfigCheck, *, most_channels: int
+    ) -> None:
+        self._switchboard = switchboard
+        self._registry = registry
+        self._check_config = check_config
+        self._most_channels = most_channels
+        self._asking: Counter[tuple[str, str]] = Counter()
+
+    async def channels(self, clinic: str | None = None) -> Sequence[ChannelSnapshot]:
+        """All, or a clinic's."""
+        if clinic is not None:
+            self._switchboard.clinic(clinic)
+        return self._switchboard.board.channels(clinic)
+
+    async def channel(self, clinic: str, channel: str) -> ChannelSnapshot:
+        """One; raises NotFoundError."""
+        return self._switchboard.channel(clinic, channel)
+
+    async def add_channel(self, clinic: str, id: str, name: str | None = None) -> ChannelSnapshot:
+        """Register it, and wait until it is there."""
+        check_name("id", id)
+        self._switchboard.clinic(clinic)
+        board = self._switchboard.board
+        if len(board.channels(clinic)) >= self._most_channels:
+            raise ConflictError(f"clinic {clinic} has {self._most_channels} channels, as many as it may")
+        record = ChannelRecord(clinic=clinic, id=id, name=display_name(name or id), created_at=utc_now())
+        await self._registry.create_channel(record)
+        return await self._switchboard.until(lambda: board.channel(clinic, id), f"channel {clinic}/{id} is registered")
+
+    async def remove_channel(self, clinic: str, channel: str) -> None:
+        """Take it out of the registry, and wait until it has ended."""
+        await self._registry.delete_channel(clinic, channel)
+        board, waiting = self._switchboard.board, f"channel {clinic}/{channel} is being removed"
+        await self._switchboard.until(lambda: board.channel(clinic, channel) is None or None, waiting)
+
+    async def configure(
+        self, clinic: str, channel: str, config: Mapping[str, Any] | None, name: str | None = None
+    ) -> ChannelSnapshot:
+        """Register how it is to be, and wait until it is so: the registrar hears of it and has the channel told."""
+        if config is not None:
+            self._check_config(config)
+        if name is not None:
+            display_name(name)
+        self._switchboard.channel(clinic, channel)
+        record = await self._registry.configure_channel(clinic, channel, config, name)
+
+        def applied() -> ChannelSnapshot | None:
+            shown = self._switchboard.channel(clinic, channel)
+            return shown if (shown.name, shown.config) == (record.name, record.config) else None
+
+        return await self._switchboard.until(applied, f"the settings of channel {clinic}/{channel} are registered")
+
+    # -- how it is to be --
+
+    async def connect(self, clinic: str, channel: str) -> ChannelSnapshot:
+        """Open a port now; lets a quarantined channel out."""
+        self._switchboard.channel(clinic, channel)
+        if not self._switchboard.runs(clinic, channel):
+            await self._switchboard.release(channels_name(clinic), channel, f"channel {clinic}/{channel}")
+        return await self._have(clinic, channel, Connect(), WantedState.CONNECTED)
+
+    async def disconnect(self, clinic: str, channel: str) -> ChannelSnapshot:
+        """Close the port."""
+        return await self._have(clinic, channel, Disconnect(), WantedState.DISCONNECTED)
+
+    async def suspend(self, clinic: str, channel: str) -> ChannelSnapshot:
+        """Close the port; no command opens it."""
+        return await self._have(clinic, channel, Suspend(), WantedState.SUSPENDED)
+
+    async def resume(self, clinic: str, channel: str) -> ChannelSnapshot:
+        """Open a port if it is suspended."""
+        return await self._have(clinic, channel, Resume(), WantedState.CONNECTED)
+
+    async def logout(self, clinic: str, channel: str) -> ChannelSnapshot:
+        """Unlink the device."""
+        return cast(ChannelSnapshot, await self._switchboard.ask(clinic, channel, Logout(), LOGOUT_TIMEOUT_S))
+
+    async def pair(self, clinic: str, channel: str, phone: str | None) -> PairingCode | QrCode:
+        """Begin pairing."""
+        request = Pair(None if phone is None else _digits(phone, "phone"))
+        code = cast(PairingCode | QrCode, await self._switchboard.ask(clinic, channel, request, PAIR_TIMEOUT_S))
+        await self._remember(clinic, channel, WantedState.CONNECTED)
+        return code
+
+    async def qr(self, clinic: str, channel: str) -> QrCode:
+        """The code to show now."""
+        return cast(QrCode, await self._switchboard.ask(clinic, channel, ShowQr()))
+
+    async def _have(self, clinic: str, channel: str, request: Any, wanted: WantedState) -> ChannelSnapshot:
+        """Done first and remembered then: an operator can stop a channel also while NATS is away. A channel in
+        quarantine has no actor: as it is wanted then, it comes out."""
+        snapshot = self._switchboard.channel(clinic, channel)
+        if snapshot.state is ChannelState.ERROR and not self._switchboard.runs(clinic, channel):
+            await self._remember(clinic, channel, wanted)
+            snapshot = replace(snapshot, wanted=wanted)
+            self._switchboard.board.put_channel(snapshot)
+            return snapshot
+        snapshot = cast(ChannelSnapshot, await self._switchboard.ask(clinic, channel, request))
+        await self._remember(clinic, channel, wanted)
+        return snapshot
+
+    async def _remember(self, clinic: str, channel: str, wanted: WantedState) -> None:
+        try:
+            await self._registry.want_channel(clinic, channel, wanted)
+        except BusUnavailableError as error:
+            message = f"done, but a restart of the node would not have channel {clinic}/{channel} {wanted}: {error}"
+            raise UnavailableError(message) from error
+
+    # -- WhatsApp --
+
+    async def check(self, clinic: str, channel: str, phones: Sequence[str]) -> NumberChecks:
+        """Which of these numbers are on WhatsApp; each is answered once."""
+        if not 0 < len(phones) <= MOST_PHONES:
+            raise InvalidInputError("phones", f"1 to {MOST_PHONES} numbers, got {len(phones)}")
+        digits = dict.fromkeys(_digits(phone, f"phones[{index}]") for index, phone in enumerate(phones))
+        return cast(NumberChecks, await self._ask_port(clinic, channel, CheckNumbers(tuple(digits))))
+
+    async def mark_read(self, clinic: str, channel: str, chat: str, wa_ids: Sequence[str], sender: str | None) -> None:
+        """Tell the chat that we have read these messages."""
+        if not 0 < len(wa_ids) <= MOST_WA_IDS:
+            raise InvalidInputError("wa_ids", f"1 to {MOST_WA_IDS} ids of messages, got {len(wa_ids)}")
+        for index, wa_id in enumerate(wa_ids):
+            if not 0 < len(wa_id) <= _LONGEST_WA_ID:
+                raise InvalidInputError(f"wa_ids[{index}]", f"1 to {_LONGEST_WA_ID} characters")
+        where = Address.parse(chat, "chat")
+        if sender is None and where.server == "g.us":
+            raise InvalidInputError("sender", "the author of the messages, for a group")
+        author = where if sender is None else Address.parse(sender, "sender")
+        await self._ask_port(clinic, channel, MarkRead(str(where), str(author), tuple(wa_ids)))
+
+    async def presence(self, clinic: str, channel: str, presence: Presence, chat: str | None) -> None:
+        """Show the account as available or not, or as typing in a chat."""
+        if (presence in _IN_A_CHAT) != (chat is not None):
+            expected = "a number or JID" if presence in _IN_A_CHAT else "nothing"
+            raise InvalidInputError("chat", f"{expected}, for presence {presence}")
+        where = None if chat is None else str(Address.parse(chat, "chat"))
+        await self._ask_port(clinic, channel, ShowPresence(presence, where))
+
+    async def _ask_port(self, clinic: str, channel: str, request: CheckNumbers | MarkRead | ShowPresence) -> Any:
+        key = (clinic, channel)
+        if self._asking[key] >= MOST_ASKING:
+            raise UnavailableError(f"channel {clinic}/{channel} asks WhatsApp {MOST_ASKING} things already; try again")
+        self._asking[key] += 1
+        try:
+            return await self._switchboard.ask(clinic, channel, request, PORT_TIMEOUT_S)
+        finally:
+            self._asking[key] -= 1
+            if not self._asking[key]:
+                del self._asking[key]
+
+
+def _digits(phone: str, field: str) -> str:
+    """The digits of a phone number in any of its forms. Raises InvalidAddressError."""
+    address = Address.parse(phone, field)
+    if address.server != "s.whatsapp.net":
+        raise InvalidAddressError(phone, field)
+    return address.user

@@ -1,0 +1,82 @@
+"""The part of the desk that is about clinics."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+from zoneinfo import available_timezones
+
+from msgspec.structs import replace
+
+from actors.places import CLINICS
+from actors.switchboard import Switchboard
+from protocol.bus import Registry
+from protocol.channel import ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
+from protocol.commands import utc_now
+from protocol.errors import ConflictError, InvalidInputError
+from protocol.ids import check_name
+
+MOST_NAME: Final = 120
+
+_UNWELL: Final = frozenset({ChannelState.RECONNECTING, ChannelState.ERROR, ChannelState.LOGGED_OUT})
+
+
+class ClinicDesk:
+    """See ``protocol.operations.Operations``."""
+
+    def __init__(self, switchboard: Switchboard, registry: Registry) -> None:
+        self._switchboard = switchboard
+        self._registry = registry
+
+    async def clinics(self) -> Sequence[ClinicSnapshot]:
+        """All, by id."""
+        return [self._counted(snapshot) for snapshot in self._switchboard.board.clinics()]
+
+    async def clinic(self, clinic: str) -> ClinicSnapshot:
+        """One; raises NotFoundError."""
+        return self._counted(self._switchboard.clinic(clinic))
+
+    async def add_clinic(self, id: str, name: str, timezone: str | None = None) -> ClinicSnapshot:
+        """Register it, and wait until it is there."""
+        zone = timezone or "America/Sao_Paulo"
+        if zone not in available_timezones():
+            raise InvalidInputError("timezone", "an IANA time zone such as America/Sao_Paulo")
+        record = ClinicRecord(
+            id=check_name("id", id), name=display_name(name or id), timezone=zone, created_at=utc_now()
+        )
+        await self._registry.create_clinic(record)
+        board, waiting = self._switchboard.board, f"clinic {id} is registered"
+        return self._counted(await self._switchboard.until(lambda: board.clinic(id), waiting))
+
+    async def remove_clinic(self, clinic: str) -> None:
+        """Take it out of the registry, and wait until it has ended."""
+        await self._registry.delete_clinic(clinic)
+        board, waiting = self._switchboard.board, f"clinic {clinic} is being removed"
+        await self._switchboard.until(lambda: board.clinic(clinic) is None or None, waiting)
+
+    async def release_clinic(self, clinic: str) -> ClinicSnapshot:
+        """Let a quarantined clinic out."""
+        snapshot = self._switchboard.clinic(clinic)
+        if snapshot.state is not ClinicState.QUARANTINED:
+            raise ConflictError(f"clinic {clinic} is {snapshot.state}: only a quarantined one can be released")
+        await self._switchboard.release(CLINICS, clinic, f"clinic {clinic}")
+        released = await self._switchboard.until(lambda: self._released(clinic), f"clinic {clinic} is released")
+        return self._counted(released)
+
+    def _released(self, clinic: str) -> ClinicSnapshot | None:
+        snapshot = self._switchboard.board.clinic(clinic)
+        return None if snapshot is None or snapshot.state is ClinicState.QUARANTINED else snapshot
+
+    def _counted(self, snapshot: ClinicSnapshot) -> ClinicSnapshot:
+        channels = Counter(str(channel.state) for channel in self._switchboard.board.channels(snapshot.id))
+        state, reason = snapshot.state, snapshot.reason
+        unwell = sum(count for name, count in channels.items() if name in _UNWELL)
+        if state is ClinicState.RUNNING and unwell:
+            state, reason = ClinicState.DEGRADED, f"{unwell} of {channels.total()} channels need attention"
+        return replace(snapshot, channels=dict(channels), state=state, reason=reason)
+
+
+def display_name(name: str) -> str:
+    """``name`` if people can be shown it. Raises InvalidInputError."""
+    if not 0 < len(name) <= MOST_NAME or not name.isprintable():
+        raise InvalidInputError("name", f"1 to {MOST_NAME} printable characters")
+    return name

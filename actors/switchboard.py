@@ -1,0 +1,104 @@
+"""The switchboard: how what is asked reaches the actors. On the loop; looks at the board, asks with a timeout."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from actors.board import Board
+from actors.places import channel_name
+from protocol.channel import ChannelSnapshot, ClinicSnapshot
+from protocol.errors import ConflictError, NotFoundError, UnavailableError
+from supervisor.actor import NoAnswerError, ask
+from supervisor.api import Refused, RestartChild, Why
+from supervisor.names import Names
+
+T = TypeVar("T")
+ASK_TIMEOUT_S: Final = 5.0
+APPEAR_TIMEOUT_S: Final = 30.0
+
+
+class Switchboard:
+    """One for the node; keeps nothing of its own."""
+
+    def __init__(self, board: Board, names: Names) -> None:
+        self.board = board
+        self._names = names
+
+    def clinic(self, clinic: str) -> ClinicSnapshot:
+        """As it is on the board. Raises NotFoundError."""
+        snapshot = self.board.clinic(clinic)
+        if snapshot is None:
+            raise NotFoundError(f"clinic {clinic}")
+        return snapshot
+
+    def channel(self, clinic: str, channel: str) -> ChannelSnapshot:
+        """As it is on the board. Raises NotFoundError."""
+        snapshot = self.board.channel(clinic, channel)
+        if snapshot is None:
+            raise NotFoundError(f"channel {clinic}/{channel}")
+        return snapshot
+
+    def runs(self, clinic: str, channel: str) -> bool:
+        """Whether the channel has an actor just now: one in quarantine has none, nor has one between two lives."""
+        return self._names.whereis(channel_name(clinic, channel)) is not None
+
+    async def ask(self, clinic: str, channel: str, request: Any, timeout: float = ASK_TIMEOUT_S) -> Any:
+        """The channel's answer to ``request``.
+
+        Raises:
+            NotFoundError: there is no such channel.
+            UnavailableError: it is between two lives, or does not answer within ``timeout`` seconds.
+            PlantaoError: what it answered with.
+        """
+        self.channel(clinic, channel)
+        ref = self._names.whereis(channel_name(clinic, channel))
+        if ref is None:
+            raise UnavailableError(f"channel {clinic}/{channel} is starting; try again")
+        try:
+            return await ask(ref, request, timeout=timeout)
+        except NoAnswerError as error:
+            raise UnavailableError(f"channel {clinic}/{channel}: {error}") from error
+
+    async def release(self, supervisor: str, child: str, what: str) -> None:
+        """Have the supervisor of this name start ``child`` again, which is parked; ``what`` names it in errors.
+
+        Raises:
+            ConflictError: it fails at its start.
+            UnavailableError: the supervisor is away, or does not answer.
+        """
+        ref = self._names.whereis(supervisor)
+        if ref is None:
+            raise UnavailableError(f"{what} is starting; try again")
+        try:
+            answer = await ask(ref, RestartChild(child), timeout=ASK_TIMEOUT_S)
+        except NoAnswerError as error:
+            raise UnavailableError(f"{what}: {error}") from error
+        match answer:
+            case Refused(why=Why.START_FAILED, detail=reason):
+                raise ConflictError(f"{what} fails at its start: {reason}")
+            case Refused():
+                raise UnavailableError(f"{what} is starting; try again")
+
+    async def until(self, look: Callable[[], T | None], waiting: str) -> T:
+        """Wait until ``look`` finds something on the board.
+
+        Raises:
+            UnavailableError: it has not after ``APPEAR_TIMEOUT_S``; ``waiting`` says what is under way.
+        """
+        loop = asyncio.get_running_loop()
+        changed = asyncio.Event()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(changed.set)
+
+        stop = self.board.listen(wake)
+        try:
+            async with asyncio.timeout(APPEAR_TIMEOUT_S):
+                while (found := look()) is None:
+                    await changed.wait()
+                    changed.clear()
+                return found
+        except TimeoutError as error:
+            raise UnavailableError(f"{waiting}, but not yet done after {APPEAR_TIMEOUT_S:g} s") from error
+        finally:
+            stop()
