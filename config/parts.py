@@ -13,6 +13,7 @@ from actors.channel.surroundings import ChannelPolicy
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
+from config import overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
@@ -66,7 +67,8 @@ def make(settings: Settings) -> Parts:
     registry = NatsRegistry(bus)
     store = SqliteStore(settings.data)
     nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
-    desk = Desk(board, names, registry, bus, most_channels=settings.limits.channels_per_clinic)
+    most_channels = settings.limits.channels_per_clinic
+    desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=most_channels)
     bus.serve(desk)
     health = NodeHealth(names, tally, bus, settings.data)
     admin = AdminServer(

@@ -1,6 +1,6 @@
 """Clinics, their registrar and the desk, with fakes of all that they reach the world by."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from actors.reconciler import ClinicParts
 from config import tree
 from config.tree import Supervision
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
+from protocol.errors import InvalidInputError
 from supervisor.actor import ShutDown, tell
 from supervisor.api import Phase
 from supervisor.names import Names
@@ -47,6 +48,13 @@ def channel_record(clinic: str, id: str, created_at: datetime = AT) -> ChannelRe
     return ChannelRecord(clinic=clinic, id=id, name=id, created_at=created_at)
 
 
+def only_notes(config: Mapping[str, Any]) -> None:
+    """A channel of these tests has one setting of its own, a note."""
+    for name in config:
+        if name != "note":
+            raise InvalidInputError(f"config.{name}", "a known setting, one of note")
+
+
 class Node:
     """``start`` starts the tree; before, the registry and the fakes may be set up."""
 
@@ -62,7 +70,7 @@ class Node:
         self.board.listen(self.bell.ring)
         self.names = Names()
         self.runtime = runtime
-        self.desk = Desk(self.board, self.names, self.registry, self.bus, most_channels=3)
+        self.desk = Desk(self.board, self.names, self.registry, self.bus, self.store, only_notes, most_channels=3)
         self.supervision = SUPERVISION
         self.parent = Parent()
         self.root: ActorRef[Any] | None = None
