@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from protocol.bus import Fetched, Publication
+from protocol.bus import Due, Fetched, Later, Publication
 from protocol.codec import Encoding, encode
 from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError
 from protocol.events import DeadLetter, Event, ResultEvent
@@ -24,23 +24,37 @@ def body_of(**fields: Any) -> bytes:
 
 
 class MemoryClinicBus:
-    """``away``: every call raises; ``hanging``: publishing never returns; both may be changed at any time.
+    """``away``: every call raises; ``hanging``: publishing never returns; ``breaking``: the next publishing stores that
+    many and then raises; ``max_bytes``: a larger event can never be published. All may be changed at any time.
 
-    ``published`` holds what was stored, each ``Nats-Msg-Id`` once; ``acked`` the bodies that were acknowledged.
+    ``published`` holds what was stored. A ``Nats-Msg-Id`` in it is stored again unless its publication has ``since`` or
+    ``remembering`` is set, as within the server's dedup window: who relies on that has a mistake. ``looked_up`` has the
+    ids that were published with ``since``. ``acked``: the bodies that were taken; ``given_back``: those that were not.
+    ``scheduled``: by channel and id, what waits for its time, which passes only by ``pass_time`` and ``fire``;
+    ``woken``: what came of it and was taken.
     """
 
     def __init__(self, bell: Bell | None = None) -> None:
         self.bell = bell or Bell()
         self.away = False
         self.hanging = False
+        self.breaking: int | None = None
+        self.remembering = False
+        self.max_bytes: int | None = None
         self.published: list[Publication] = []
         self.publish_calls = 0
+        self.looked_up: list[str] = []
         self.acked: list[bytes] = []
+        self.given_back: list[bytes] = []
+        self.scheduled: dict[tuple[str, str], Later] = {}
+        self.woken: list[Due] = []
         self.media: dict[str, bytes] = {}
         self.forgotten: list[str] = []
         self.served: list[frozenset[str]] = []
+        self._now = datetime.min.replace(tzinfo=UTC)
         self._queues: dict[str, deque[Fetched]] = {}
-        self._given: dict[str, list[Fetched]] = {}
+        self._dues: dict[str, deque[Due]] = {}
+        self._given: dict[str, list[Fetched | Due]] = {}
         self._news: set[Callable[[], None]] = set()
         self._count = 0
 
@@ -49,33 +63,41 @@ class MemoryClinicBus:
     def put(self, channel: str, body: bytes, priority: Priority = Priority.NORMAL, **headers: str) -> None:
         """A service publishes a send command."""
         self._count += 1
-
-        async def ack() -> None:
-            self._check()
-            self.acked.append(body)
-            self._given[channel] = [given for given in self._given[channel] if given is not fetched]
-            self.bell.ring()
-
-        async def nak() -> None:
-            self._check()
-            self._given[channel] = [given for given in self._given[channel] if given is not fetched]
-            self._queues[channel].appendleft(fetched)
-            self._wake()
-
         queued_at = _EPOCH + timedelta(seconds=self._count)
-        fetched = Fetched(body=body, priority=priority, queued_at=queued_at, headers=headers, ack=ack, nak=nak)
+        fetched = Fetched(
+            body=body, priority=priority, queued_at=queued_at, headers=headers, token=(channel, self._count)
+        )
         self._queues.setdefault(channel, deque()).append(fetched)
         self._wake()
 
     def redeliver(self, channel: str) -> None:
-        """What was not acknowledged comes again, as it does after the server's ``ack_wait``."""
+        """What was not settled comes again, as it does after the server's ``ack_wait``."""
         given, self._given[channel] = self._given.get(channel, []), []
-        self._queues.setdefault(channel, deque()).extendleft(reversed(given))
+        for item in reversed(given):
+            self._return(channel, item)
         self._wake()
 
     def given(self, channel: str) -> list[Fetched]:
-        """What was fetched and is not acknowledged."""
-        return self._given.get(channel, [])
+        """What was fetched and is not settled."""
+        return [item for item in self._given.get(channel, []) if isinstance(item, Fetched)]
+
+    def pass_time(self, until: datetime) -> None:
+        """What is scheduled up to ``until`` is due; from then on, what is scheduled before it is so at once."""
+        self._now = until
+        for (channel, name), later in sorted(self.scheduled.items(), key=lambda item: item[1].at):
+            if later.at <= until:
+                self.fire(channel, name)
+
+    def fire(self, channel: str, id: str) -> None:
+        """The time of this schedule has come."""
+        later = self.scheduled.pop((channel, id))
+        self.put_due(channel, id, later.run)
+
+    def put_due(self, channel: str, id: str, run: int) -> None:
+        """``due`` gives this out, whether it was scheduled or not."""
+        self._count += 1
+        self._dues.setdefault(channel, deque()).append(Due(id=id, run=run, token=(channel, self._count)))
+        self._wake()
 
     def come_back(self) -> None:
         self.away = False
@@ -102,21 +124,8 @@ class MemoryClinicBus:
 
     async def fetch(self, channel: str, limit: int) -> Sequence[Fetched]:
         assert limit > 0
-        loop, news = asyncio.get_running_loop(), asyncio.Event()
-
-        def wake() -> None:
-            loop.call_soon_threadsafe(news.set)
-
-        self._news.add(wake)
-        try:
-            while True:
-                self._check()
-                if queue := self._queues.get(channel):
-                    break
-                await news.wait()
-                news.clear()
-        finally:
-            self._news.discard(wake)
+        await self._until(lambda: bool(self._queues.get(channel)))
+        queue = self._queues[channel]
         taken = sorted(queue, key=lambda fetched: _ORDER.index(fetched.priority))[:limit]
         for fetched in taken:
             queue.remove(fetched)
@@ -124,18 +133,63 @@ class MemoryClinicBus:
         self.bell.ring()
         return taken
 
+    async def due(self, channel: str, limit: int) -> Sequence[Due]:
+        assert limit > 0
+        await self._until(lambda: bool(self._dues.get(channel)))
+        queue = self._dues[channel]
+        taken = [queue.popleft() for _ in range(min(limit, len(queue)))]
+        self._given.setdefault(channel, []).extend(taken)
+        self.bell.ring()
+        return taken
+
+    async def settle(self, items: Sequence[Fetched | Due], *, taken: bool) -> None:
+        self._check()
+        for item in reversed(items) if not taken else items:
+            channel, number = item.token
+            given = self._given.get(channel, [])
+            if not any(one.token[1] == number for one in given):
+                continue
+            self._given[channel] = [one for one in given if one.token[1] != number]
+            if not taken:
+                self._return(channel, item)
+                if isinstance(item, Fetched):
+                    self.given_back.append(item.body)
+            elif isinstance(item, Fetched):
+                self.acked.append(item.body)
+            else:
+                self.woken.append(item)
+        self._wake()
+
+    async def schedule(self, channel: str, later: Sequence[Later]) -> None:
+        self._check()
+        for one in later:
+            self.scheduled[channel, one.id] = one
+            if one.at <= self._now:
+                self.fire(channel, one.id)
+        self.bell.ring()
+
+    async def unschedule(self, channel: str, ids: Sequence[str]) -> None:
+        self._check()
+        for name in ids:
+            self.scheduled.pop((channel, name), None)
+        self.bell.ring()
+
     async def publish(self, batch: Sequence[Publication]) -> None:
         self.publish_calls += 1
         self._check()
         if self.hanging:
             await asyncio.Event().wait()
+        left, self.breaking = self.breaking, None
+        self.looked_up += [publication.message_id for publication in batch if publication.since is not None]
         known = {publication.message_id for publication in self.published}
-        for publication in batch:
-            assert isinstance(publication.event, Event)
-            if publication.message_id not in known:
-                known.add(publication.message_id)
-                self.published.append(publication)
-        self.bell.ring()
+        try:
+            for publication in batch:
+                if left == 0:
+                    raise BusUnavailableError("the connection broke")
+                left = None if left is None else left - 1
+                self._publish(publication, known)
+        finally:
+            self.bell.ring()
 
     async def enqueue(self, channel: str, priority: Priority, body: bytes, headers: Mapping[str, str]) -> None:
         self._check()
@@ -161,12 +215,48 @@ class MemoryClinicBus:
     async def forget_channel(self, channel: str) -> None:
         self._check()
         self.forgotten.append(channel)
+        for key in [key for key in self.scheduled if key[0] == channel]:
+            del self.scheduled[key]
+        self._dues.pop(channel, None)
         self.bell.ring()
+
+    def _publish(self, publication: Publication, known: set[str]) -> None:
+        assert isinstance(publication.event, Event)
+        looked_up = publication.since is not None or self.remembering
+        if looked_up and publication.message_id in known:
+            return
+        if self.max_bytes is not None and len(encode(publication.event)) > self.max_bytes:
+            raise InvalidInputError("event", f"at most {self.max_bytes} bytes")
+        known.add(publication.message_id)
+        self.published.append(publication)
+
+    async def _until(self, ready: Callable[[], bool]) -> None:
+        loop, news = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(news.set)
+
+        self._news.add(wake)
+        try:
+            self._check()
+            while not ready():
+                await news.wait()
+                news.clear()
+                self._check()
+        finally:
+            self._news.discard(wake)
+
+    def _return(self, channel: str, item: Fetched | Due) -> None:
+        if isinstance(item, Fetched):
+            self._queues.setdefault(channel, deque()).appendleft(item)
+        else:
+            self._dues.setdefault(channel, deque()).appendleft(item)
 
     def _check(self) -> None:
         if self.away:
             raise BusUnavailableError("NATS is away")
 
     def _wake(self) -> None:
+        self.bell.ring()
         for wake in list(self._news):
             wake()

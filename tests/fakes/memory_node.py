@@ -32,6 +32,11 @@ class MemoryBus:
         self.opened.add(clinic)
         return self.of(clinic)
 
+    def clinic(self, clinic: str) -> MemoryClinicBus:
+        if clinic not in self.opened:
+            raise BusUnavailableError(f"clinic {clinic} is not open")
+        return self.of(clinic)
+
     async def close_clinic(self, clinic: str, *, forget: bool) -> None:
         self.opened.discard(clinic)
         self.bell.ring()

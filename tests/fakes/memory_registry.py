@@ -1,7 +1,8 @@
 """The registry in memory: what it is told, its watcher hears at once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -76,6 +77,15 @@ class MemoryRegistry:
         record = self.channels[clinic, channel]
         self.channels[clinic, channel] = msgspec.structs.replace(record, wanted=wanted)
         self.tell()
+
+    async def configure_channel(self, clinic: str, channel: str, config: Mapping[str, Any]) -> ChannelRecord:
+        self._check()
+        if (clinic, channel) not in self.channels:
+            raise NotFoundError(f"channel {clinic}/{channel}")
+        record = msgspec.structs.replace(self.channels[clinic, channel], config=dict(config))
+        self.channels[clinic, channel] = record
+        self.tell()
+        return record
 
     async def delete_clinic(self, clinic: str) -> None:
         self._check()
