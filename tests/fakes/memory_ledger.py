@@ -1,38 +1,84 @@
-"""A clinic's ledger in memory, which survives its channel and can fail."""
+"""A clinic's ledger in memory, which survives its channel and can fail. It answers as ``SqliteLedger`` does."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import count
 
-from protocol.errors import ConflictError, StoreUnavailableError
-from protocol.events import ResultEvent
-from protocol.ledger import Accepted, Conflicted, Offer, Repeated, Sender, Verdict
+from msgspec import structs
+
+from protocol.commands import utc_now
+from protocol.errors import ConflictError, NotFoundError, StoreUnavailableError
+from protocol.events import DeadLetter, ResultEvent
+from protocol.ledger import (
+    Accepted,
+    Attempt,
+    Changes,
+    Claim,
+    ClinicCounts,
+    Conflicted,
+    Offer,
+    Page,
+    Receipt,
+    Repeated,
+    Scheduled,
+    Sender,
+    Sendings,
+    Setback,
+    Spooled,
+    Unpublished,
+    Verdict,
+)
+from protocol.views import CommandState, CommandView
 from tests.fakes.bell import Bell
+from tests.fakes.memory_entries import (
+    ENDED,
+    PUT_AWAY,
+    Came,
+    Channel,
+    Entry,
+    Outcome,
+    Person,
+    buried,
+    letter,
+    note,
+    view,
+)
 
-State = Literal["waiting", "in_flight", "final"]
-
-
-@dataclass(slots=True)
-class Entry:
-    """A command as the ledger knows it."""
-
-    accepted: Accepted
-    state: State = "waiting"
-    result: ResultEvent | None = None
-    published: bool = False
+__all__ = ["Entry", "MemoryLedger"]
 
 
 class MemoryLedger:
-    """``failing``: every call raises and changes nothing. ``calls``: what was asked, as (method, ids)."""
+    """``failing``: every call raises and changes nothing. ``full``: so does every claim. ``calls``: what was asked, as
+    (method, ids); ``record`` is said as its parts: setback, result, published, begun."""
 
-    def __init__(self, bell: Bell | None = None) -> None:
+    def __init__(
+        self,
+        bell: Bell | None = None,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        keep: timedelta = timedelta(days=30),
+        remember: timedelta = timedelta(days=14),
+    ) -> None:
         self.bell = bell or Bell()
+        self.clock = clock
+        self.keep = keep
+        self.remember = remember
         self.failing = False
+        self.full = False
         self.entries: dict[tuple[str, str], Entry] = {}
+        self.channels: dict[str, Channel] = {}
         self.calls: list[tuple[str, tuple[str, ...]]] = []
+        self._places = count(1)
 
     def entry(self, channel: str, id: str) -> Entry:
         return self.entries[channel, id]
+
+    def channel(self, channel: str) -> Channel:
+        return self.channels.setdefault(channel, Channel())
+
+    def person(self, channel: str, jid: str) -> Person:
+        return self.channel(channel).people.setdefault(jid, Person())
 
     def _call(self, name: str, *ids: str) -> None:
         if self.failing:
@@ -40,11 +86,13 @@ class MemoryLedger:
         self.calls.append((name, ids))
         self.bell.ring()
 
-    async def accept(self, channel: str, offers: Sequence[Offer]) -> Sequence[Verdict]:
-        self._call("accept", *(offer.command.id for offer in offers))
-        return [self._judge(channel, offer) for offer in offers]
+    # -- commands --
 
-    def _judge(self, channel: str, offer: Offer) -> Verdict:
+    async def accept(self, channel: str, offers: Sequence[Offer], now: datetime) -> Sequence[Verdict]:
+        self._call("accept", *(offer.command.id for offer in offers))
+        return [self._judge(channel, offer, now) for offer in offers]
+
+    def _judge(self, channel: str, offer: Offer, now: datetime) -> Verdict:
         known = self.entries.get((channel, offer.command.id))
         if known is not None and known.accepted.command == offer.command:
             return Repeated(id=offer.command.id, result=known.result)
@@ -60,57 +108,325 @@ class MemoryLedger:
             queued_at=offer.queued_at,
             headers=offer.headers,
         )
-        self.entries[channel, offer.command.id] = Entry(accepted)
-        return accepted
+        later = offer.command.not_before is not None and offer.command.not_before > now
+        entry = Entry(accepted, CommandState.SCHEDULED if later else CommandState.WAITING, body=offer.body)
+        entry.seq = entry.turn = next(self._places)
+        self.entries[channel, offer.command.id] = entry
+        given = self._given(entry)
+        return Scheduled(accepted=given) if later else given
+
+    def _given(self, entry: Entry) -> Accepted:
+        people = self.channel(entry.accepted.channel).people
+        person = people.get(str(entry.accepted.command.address), Person())
+        return replace(entry.accepted, uncertain=entry.state is CommandState.IN_FLIGHT, contact=person.contact)
+
+    def _of(self, channel: str, *states: CommandState) -> list[Entry]:
+        return [
+            entry
+            for (of, _), entry in sorted(self.entries.items(), key=lambda item: item[1].turn)
+            if of == channel and entry.state in states
+        ]
 
     async def unfinished(self, channel: str) -> Sequence[Accepted]:
         self._call("unfinished")
-        return [
-            replace(entry.accepted, uncertain=entry.state == "in_flight")
-            for (of, _), entry in self.entries.items()
-            if of == channel and entry.state != "final"
-        ]
+        return [self._given(entry) for entry in self._of(channel, CommandState.WAITING, CommandState.IN_FLIGHT)]
 
-    async def begin(self, channel: str, ids: Sequence[str]) -> None:
-        self._call("begin", *ids)
-        entries = [self.entries[channel, key] for key in ids]
-        if any(entry.state == "final" for entry in entries):
-            raise ConflictError("a command is final")
-        for entry in entries:
-            entry.state = "in_flight"
-            entry.accepted = replace(entry.accepted, attempts=entry.accepted.attempts + 1)
+    async def scheduled(self, channel: str) -> Sequence[Scheduled]:
+        self._call("scheduled")
+        return [Scheduled(accepted=self._given(entry)) for entry in self._of(channel, CommandState.SCHEDULED)]
 
-    async def retry(self, channel: str, id: str) -> None:
-        self._call("retry", id)
-        if self.entries[channel, id].state == "in_flight":
-            self.entries[channel, id].state = "waiting"
+    async def wake(self, channel: str, items: Sequence[tuple[str, int]]) -> Sequence[Accepted]:
+        self._call("wake", *(item[0] for item in items))
+        woken = [entry for entry in self._of(channel, CommandState.SCHEDULED) if (entry.id, entry.run) in items]
+        for entry in woken:
+            entry.state, entry.turn = CommandState.WAITING, next(self._places)
+        return [self._given(entry) for entry in woken]
 
-    async def finish(self, channel: str, results: Sequence[ResultEvent]) -> None:
-        self._call("finish", *(result.id for result in results))
-        for result in results:
-            entry = self.entries[channel, result.id]
-            entry.state = "final"
-            entry.result = entry.result or result
+    async def record(self, channel: str, changes: Changes) -> None:
+        if self.failing:
+            raise StoreUnavailableError("disk full")
+        self._check(channel, changes)
+        for setback in changes.setbacks:
+            self._call("setback", setback.id)
+            self._set_back(self.entry(channel, setback.id), setback)
+        for result in changes.results:
+            self._call("result", result.id)
+            self._finish(self.entry(channel, result.id), result)
+        for key, run in changes.published:
+            self._call("published", key)
+            if (channel, key) in self.entries and run in self.entry(channel, key).outcomes:
+                self.entry(channel, key).outcomes[run].published = True
+        for attempt in changes.begun:
+            self._call("begun", attempt.id)
+            self._begin(self.entry(channel, attempt.id), attempt)
 
-    async def unpublished(self, channel: str) -> Sequence[tuple[ResultEvent, Mapping[str, str]]]:
+    def _check(self, channel: str, changes: Changes) -> None:
+        """Raise ConflictError before anything is changed."""
+        for each in (*changes.setbacks, *changes.results, *changes.begun):
+            assert isinstance(each, Setback | ResultEvent | Attempt)
+            if (channel, each.id) not in self.entries or each.run > self.entry(channel, each.id).run:
+                raise ConflictError(f"{each.id}: no such command or run")
+        ended = {(result.id, result.run) for result in changes.results}
+        for attempt in changes.begun:
+            entry = self.entry(channel, attempt.id)
+            if entry.final or attempt.run < entry.run or (attempt.id, attempt.run) in ended:
+                raise ConflictError(f"{attempt.id} is final")
+
+    def _set_back(self, entry: Entry, setback: Setback) -> None:
+        if entry.state is not CommandState.IN_FLIGHT or entry.run != setback.run:
+            return
+        if setback.error is not None:
+            entry.failed(setback.error, setback.at)
+        accepted = entry.accepted
+        if not setback.spent:
+            accepted = replace(accepted, attempts=max(0, accepted.attempts - 1))
+        if setback.uncertain:
+            entry.accepted = replace(accepted, wa_id=setback.wa_id or accepted.wa_id)
+        else:
+            entry.accepted = replace(accepted, wa_id=None, secret=None)
+            entry.state = CommandState.WAITING
+
+    def _finish(self, entry: Entry, result: ResultEvent) -> None:
+        if entry.run != result.run or entry.final:
+            return
+        now = self.clock()
+        if entry.state is CommandState.IN_FLIGHT and result.error is not None and result.status in ("failed", "held"):
+            entry.failed(result.error, now)
+        entry.state = CommandState(result.status)
+        entry.accepted = replace(entry.accepted, wa_id=None, secret=None)
+        entry.outcomes[result.run] = Outcome(result, now, next(self._places))
+        entry.ended_at = result.sent_at or now
+        if result.status == "sent":
+            if entry.delivered_at is None:
+                entry.deadline = entry.accepted.command.deliver_by
+            self._wrote(entry.accepted.channel, entry.accepted.command.address.server, entry, entry.ended_at)
+
+    def _wrote(self, channel: str, server: str, entry: Entry, at: datetime) -> None:
+        person = self.person(channel, str(entry.accepted.command.address))
+        if person.first_out is None:
+            person.first_out = at
+            person.cold = person.contact.last_in is None and server != "g.us"
+        person.contact = replace(person.contact, written=True)
+        kept = self.channel(channel)
+        kept.first_sent = kept.first_sent or at
+
+    def _begin(self, entry: Entry, attempt: Attempt) -> None:
+        entry.state = CommandState.IN_FLIGHT
+        accepted = entry.accepted
+        entry.accepted = replace(accepted, attempts=accepted.attempts + 1, secret=attempt.secret, wa_id=None)
+
+    async def unpublished(self, channel: str) -> Sequence[Unpublished]:
         self._call("unpublished")
-        return [
-            (entry.result, entry.accepted.headers)
+        left = [
+            (outcome, entry)
             for (of, _), entry in self.entries.items()
-            if of == channel and entry.result is not None and not entry.published
+            for outcome in entry.outcomes.values()
+            if of == channel and not outcome.published
+        ]
+        return [
+            Unpublished(
+                result=outcome.result,
+                headers=entry.accepted.headers,
+                at=outcome.at,
+                letter=letter(entry, outcome) if buried(outcome.result) else None,
+            )
+            for outcome, entry in sorted(left, key=lambda pair: pair[0].place)
         ]
 
-    async def published(self, channel: str, ids: Sequence[str]) -> None:
-        self._call("published", *ids)
-        for key in ids:
-            self.entries[channel, key].published = True
+    async def letter(self, channel: str, id: str, run: int) -> DeadLetter:
+        self._call("letter", id)
+        entry = self._known(channel, id)
+        if run not in entry.outcomes or not buried(entry.outcomes[run].result):
+            raise NotFoundError(f"dead letter of {id}")
+        return letter(entry, entry.outcomes[run])
 
-    async def senders(self, channel: str, wa_ids: Sequence[str]) -> Mapping[str, Sender]:
-        self._call("senders", *wa_ids)
-        found = {}
-        for (of, _), entry in self.entries.items():
-            result, command = entry.result, entry.accepted.command
-            if of == channel and result is not None and result.wa_id in wa_ids and result.wa_id is not None:
-                headers = entry.accepted.headers
-                found[result.wa_id] = Sender(id=command.id, to=command.to, meta=command.meta, headers=headers)
+    def _known(self, channel: str, id: str) -> Entry:
+        if (channel, id) not in self.entries:
+            raise NotFoundError(f"command {id}")
+        return self.entry(channel, id)
+
+    async def again(self, channel: str, id: str, state: CommandState, now: datetime) -> Accepted:
+        self._call("again", id)
+        entry = self._known(channel, id)
+        if entry.state is not state or state not in ENDED - {CommandState.SENT}:
+            raise ConflictError(f"{id} is {entry.state}")
+        entry.accepted = replace(entry.accepted, run=entry.run + 1, attempts=0, queued_at=now)
+        entry.state, entry.turn = CommandState.WAITING, next(self._places)
+        entry.ended_at = entry.delivered_at = entry.read_at = None
+        return self._given(entry)
+
+    async def discard(self, channel: str, id: str) -> None:
+        self._call("discard", id)
+        entry = self._known(channel, id)
+        if entry.state not in PUT_AWAY:
+            raise ConflictError(f"{id} is {entry.state}")
+        entry.state = CommandState.DISCARDED
+
+    async def command(self, channel: str, id: str) -> CommandView:
+        self._call("command", id)
+        entry = self._known(channel, id)
+        return structs.replace(view(entry), history=list(entry.history))
+
+    async def commands(self, channel: str, *, state: CommandState | None, before: int | None, limit: int) -> Page:
+        self._call("commands")
+        found = [
+            entry
+            for (of, _), entry in self.entries.items()
+            if of == channel and state in (None, entry.state) and (before is None or entry.seq < before)
+        ]
+        found.sort(key=lambda entry: -entry.seq)
+        items = found[:limit]
+        return Page(items=[view(entry) for entry in items], next=items[-1].seq if len(found) > limit else None)
+
+    async def receipted(self, channel: str, receipts: Sequence[Receipt]) -> Mapping[str, Sender]:
+        self._call("receipted", *(receipt.wa_id for receipt in receipts))
+        found: dict[str, Sender] = {}
+        for receipt in receipts:
+            for run, entry, unsettled in self._senders(channel, receipt.wa_id):
+                if run == entry.run:
+                    note(entry, receipt)
+                command = entry.accepted.command
+                found[receipt.wa_id] = Sender(
+                    id=command.id,
+                    run=run,
+                    to=command.to,
+                    meta=command.meta,
+                    headers=entry.accepted.headers,
+                    unsettled=unsettled,
+                )
         return found
+
+    def _senders(self, channel: str, wa_id: str) -> list[tuple[int, Entry, bool]]:
+        """Runs that sent it, the one to be told last."""
+        mine = [entry for (of, _), entry in self.entries.items() if of == channel]
+        ended = [(outcome, entry) for entry in mine for outcome in entry.outcomes.values()]
+        ended.sort(key=lambda pair: pair[0].place)
+        settled = [(outcome.result.run, entry, False) for outcome, entry in ended if outcome.result.wa_id == wa_id]
+        return settled + [
+            (entry.run, entry, True)
+            for entry in sorted(mine, key=lambda entry: entry.seq)
+            if entry.state is CommandState.IN_FLIGHT and entry.accepted.wa_id == wa_id
+        ]
+
+    async def overdue(self, channel: str, now: datetime) -> Sequence[Unpublished]:
+        self._call("overdue")
+        late = [
+            (entry.deadline, entry.seq, entry)
+            for (of, _), entry in self.entries.items()
+            if of == channel and entry.deadline is not None and entry.deadline <= now
+        ]
+        return [
+            Unpublished(
+                result=structs.replace(entry.result, status="late"),
+                headers=entry.accepted.headers,
+                at=deadline,
+                letter=None,
+            )
+            for deadline, _, entry in sorted(late, key=lambda found: found[:2])
+            if entry.result is not None
+        ]
+
+    async def lateness(self, channel: str, items: Sequence[tuple[str, int]]) -> None:
+        self._call("lateness", *(item[0] for item in items))
+        for key, run in items:
+            if (entry := self.entries.get((channel, key))) and entry.run == run:
+                entry.deadline = None
+
+    async def next_deadline(self, channel: str) -> datetime | None:
+        self._call("next_deadline")
+        return min((e.deadline for (of, _), e in self.entries.items() if of == channel and e.deadline), default=None)
+
+    async def sendings(self, channel: str, *, minute: datetime, day: datetime) -> Sendings:
+        self._call("sendings")
+        sent = [entry.ended_at for entry in self._of(channel, CommandState.SENT) if entry.ended_at]
+        people = self.channel(channel).people.values()
+        return Sendings(
+            last_minute=sum(at >= minute for at in sent),
+            today=sum(at >= day for at in sent),
+            new_today=sum(p.cold and p.first_out is not None and p.first_out >= day for p in people),
+            first=self.channel(channel).first_sent,
+        )
+
+    # -- what came in --
+
+    async def claim(self, channel: str, claims: Sequence[Claim], now: datetime) -> Sequence[int | None]:
+        if self.full:
+            raise StoreUnavailableError("the spool is full")
+        self._call("claim", *(claim.key for claim in claims))
+        return [self._claim(channel, claim, now) for claim in claims]
+
+    def _claim(self, channel: str, claim: Claim, now: datetime) -> int | None:
+        claims = self.channel(channel).claims
+        if claim.key in claims:
+            return None
+        claims[claim.key] = Came(next(self._places), now, claim.what)
+        for jid in claim.people:
+            person = self.person(channel, jid)
+            last_in = max(claim.what.at, person.contact.last_in or claim.what.at)
+            opted_out = person.contact.opted_out if claim.opted_out is None else claim.opted_out
+            person.contact = replace(person.contact, last_in=last_in, opted_out=opted_out)
+        return claims[claim.key].seq
+
+    async def spooled(self, channel: str, after: int, limit: int) -> Sequence[Spooled]:
+        self._call("spooled")
+        left = [
+            Spooled(seq=came.seq, key=key, what=came.what, at=came.at)
+            for key, came in self.channel(channel).claims.items()
+            if came.what is not None and came.seq > after
+        ]
+        return left[:limit]
+
+    async def stored(self, channel: str, keys: Sequence[str]) -> None:
+        self._call("stored", *keys)
+        for key in keys:
+            if came := self.channel(channel).claims.get(key):
+                came.what = None
+
+    async def claimed(self, channel: str, keys: Sequence[str]) -> frozenset[str]:
+        self._call("claimed", *keys)
+        return frozenset(keys) & self.channel(channel).claims.keys()
+
+    async def traced(self, channel: str) -> int | None:
+        self._call("traced")
+        return self.channel(channel).traced
+
+    async def trace(self, channel: str, row: int) -> None:
+        self._call("trace")
+        self.channel(channel).traced = row
+
+    # -- the whole --
+
+    async def counts(self) -> ClinicCounts:
+        self._call("counts")
+        commands: dict[str, dict[CommandState, int]] = {}
+        for (channel, _), entry in self.entries.items():
+            states = commands.setdefault(channel, {})
+            states[entry.state] = states.get(entry.state, 0) + 1
+        waiting = {
+            name: sum(came.what is not None for came in channel.claims.values())
+            for name, channel in self.channels.items()
+        }
+        return ClinicCounts(commands=commands, spooled={name: number for name, number in waiting.items() if number})
+
+    async def forget_channel(self, channel: str) -> None:
+        self._call("forget_channel")
+        self.entries = {key: entry for key, entry in self.entries.items() if key[0] != channel}
+        self.channels.pop(channel, None)
+
+    async def sweep(self, now: datetime) -> int:
+        self._call("sweep")
+        old = [key for key, entry in self.entries.items() if self._forgettable(entry, now - self.keep)]
+        for key in old:
+            del self.entries[key]
+        swept = len(old)
+        for channel in self.channels.values():
+            gone = [k for k, came in channel.claims.items() if came.what is None and came.at < now - self.remember]
+            for name in gone:
+                del channel.claims[name]
+            swept += len(gone)
+        return swept
+
+    def _forgettable(self, entry: Entry, before: datetime) -> bool:
+        if entry.ended_at is None or entry.deadline is not None:
+            return False
+        return entry.ended_at < before and all(outcome.published for outcome in entry.outcomes.values())

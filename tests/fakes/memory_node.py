@@ -62,6 +62,11 @@ class MemoryStore:
         self.opened.add(clinic)
         return self.ledgers.setdefault(clinic, MemoryLedger(self.bell))
 
+    def clinic(self, clinic: str) -> MemoryLedger:
+        if clinic not in self.opened:
+            raise StoreUnavailableError(f"clinic {clinic} is not open")
+        return self.ledgers[clinic]
+
     async def close_clinic(self, clinic: str) -> None:
         self.opened.discard(clinic)
         self.bell.ring()
