@@ -2,55 +2,84 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from protocol import port as p
+from protocol.codes import ErrorCode
 from protocol.errors import PortGoneError
-from protocol.port import PortAnswer, PortEvent, PortExited, PortRequest, PortSpec
+from protocol.interfaces import INBOUND_CREDIT, SendOutcome
+from protocol.port import PortAnswer, PortEvent, PortExited, PortRequest, PortSpec, SendRequest
 from tests.fakes.bell import Bell
+from tests.fakes.scripted_remains import AT, ScriptedRemains
 
-AT = datetime(2026, 1, 1, tzinfo=UTC)
+__all__ = ["AT", "PAIRED", "UP", "Answer", "ScriptedOpener", "ScriptedPort", "obliging", "silent"]
+
 UP = p.Connected(jid="5511999990000:7@s.whatsapp.net", lid="1:7@lid", phone="5511999990000", profile_name="Acme")
 PAIRED = p.PairingSucceeded(jid="5511999990000:7@s.whatsapp.net", lid="1:7@lid")
 
-Answer = Callable[[PortRequest], Awaitable[PortAnswer]]
+Anything = PortRequest | SendRequest
+Answer = Callable[[Anything], Awaitable[PortAnswer | p.Sent]]
+Deliver = Callable[[Sequence[PortEvent]], None]
 
 _wa_ids = itertools.count(1)
 
 
-async def obliging(request: PortRequest) -> PortAnswer:
+async def obliging(request: Anything) -> PortAnswer | p.Sent:
     """Everything succeeds."""
     match request:
         case p.RequestPairingCode():
             return p.PairingCodeIssued(code="ABCD-EFGH")
         case p.FetchMedia(reference=reference):
             return p.MediaFetched(data=b"media of " + reference)
-        case p.Probe() | p.LogOut():
-            return p.Done()
-        case _:
+        case p.CheckNumbers(phones=phones):
+            return p.NumbersChecked(items=[p.NumberFound(phone=n, jid=f"{n}@s.whatsapp.net") for n in phones])
+        case p.SendMessage():
             return p.Sent(wa_id=f"WA{next(_wa_ids)}", at=AT)
+        case _:
+            return p.Done()
 
 
-async def silent(_: PortRequest) -> PortAnswer:
+async def silent(_: Anything) -> PortAnswer | p.Sent:
     """Never answers."""
     await asyncio.Event().wait()
     raise AssertionError("nobody sets it")
 
 
-class ScriptedPort:
-    """Lives on the loop that opened it; ``say`` and what is for tests may be called from any thread.
+@dataclass(slots=True)
+class _Send:
+    """A send that the port has; ``begun``: it reached WhatsApp's library."""
 
-    ``calls``: every request; ``granted``: credit given; ``ended``: how it ended. ``answer`` decides what it answers.
-    ``deaf``: it does not end when it is told to stop, but only when it is killed.
+    request: SendRequest
+    deliver: Callable[[Sequence[SendOutcome]], None]
+    begun: bool = False
+
+
+class ScriptedPort:
+    """Lives on the loop that opened it; ``say``, ``hear`` and what is for tests may be called from any thread.
+
+    ``calls``: every request, sends too, as they began; ``batches``: how many sends were given at once; ``granted``:
+    credit given; ``ended``: how it ended. ``answer`` decides what it answers, to one send after another. What was sent
+    has its trace in ``remains``, as its outcome has its record in the journal there. ``deaf``: it does not end when it
+    is told to stop, but only when it is killed.
     """
 
-    def __init__(self, spec: PortSpec, deliver: Callable[[PortEvent], None], bell: Bell, answer: Answer) -> None:
+    def __init__(
+        self,
+        spec: PortSpec,
+        deliver: Deliver,
+        bell: Bell,
+        answer: Answer,
+        remains: ScriptedRemains | None = None,
+    ) -> None:
         self.spec = spec
         self.bell = bell
         self.answer = answer
+        self.remains = remains or ScriptedRemains()
         self.deaf = False
-        self.calls: list[PortRequest] = []
+        self.calls: list[Anything] = []
+        self.batches: list[int] = []
         self.granted = 0
         self.told_to_stop = False
         self.killed: str | None = None
@@ -58,6 +87,10 @@ class ScriptedPort:
         self._deliver = deliver
         self._loop = asyncio.get_running_loop()
         self._gone = asyncio.Event()
+        self._credit = INBOUND_CREDIT
+        self._unsaid: deque[p.Record] = deque()
+        self._sends: deque[_Send] = deque()
+        self._sending: asyncio.Task[None] | None = None
 
     # -- for tests --
 
@@ -66,17 +99,21 @@ class ScriptedPort:
         return self.ended is None
 
     def say(self, *events: PortEvent) -> None:
-        for event in events:
-            self._loop.call_soon_threadsafe(self._tell, event)
+        """These events come, together."""
+        self._loop.call_soon_threadsafe(self._tell, events)
+
+    def hear(self, *whats: p.MessageReceived | p.ReceiptReceived | p.Undecryptable) -> None:
+        """These come in from WhatsApp: into the journal first, then said as far as there is credit."""
+        self._loop.call_soon_threadsafe(self._hear, whats)
 
     def die(self, reason: str = "killed by signal 9") -> None:
         """It ends by itself."""
         self._loop.call_soon_threadsafe(self._end, reason, False)
 
-    def wait_call(self, kind: type[PortRequest], count: int = 1) -> PortRequest:
+    def wait_call(self, kind: type[Anything], count: int = 1) -> Anything:
         """The ``count``th request of this kind."""
 
-        def look() -> list[PortRequest] | None:
+        def look() -> list[Anything] | None:
             found = [call for call in self.calls if isinstance(call, kind)]
             return found if len(found) >= count else None
 
@@ -95,6 +132,35 @@ class ScriptedPort:
     def incarnation(self) -> int:
         return self.spec.incarnation
 
+    def send(
+        self, requests: Sequence[SendRequest], deliver: Callable[[Sequence[SendOutcome]], None], *, deadline: float
+    ) -> None:
+        assert deadline > 0
+        assert requests
+        if not self.alive:
+            gone = [_cut(request.key, ErrorCode.NOT_CONNECTED) for request in requests]
+            self._loop.call_soon(deliver, gone)
+            return
+        self.batches.append(len(requests))
+        self._sends.extend(_Send(request, deliver) for request in requests)
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.ensure_future(self._send_all())
+
+    async def _send_all(self) -> None:
+        while self._sends:
+            send = self._sends[0]
+            send.begun = True
+            self.calls.append(send.request)
+            self.bell.ring()
+            answer = await self.answer(send.request)
+            self._sends.popleft()
+            assert isinstance(answer, p.Sent | p.Failed)
+            if isinstance(answer, p.Sent):
+                self.remains.trace(answer.wa_id, send.request.secret, send.request.to)
+            record = self.remains.write(p.SendAnswered(key=send.request.key, answer=answer))
+            send.deliver([SendOutcome(key=send.request.key, answer=answer, record=record.number)])
+            self.bell.ring()
+
     async def call(self, request: PortRequest, *, deadline: float) -> PortAnswer:
         assert deadline > 0
         if not self.alive:
@@ -106,7 +172,9 @@ class ScriptedPort:
         try:
             await asyncio.wait((answering, ending), return_when=asyncio.FIRST_COMPLETED)
             if answering.done():
-                return answering.result()
+                answer = answering.result()
+                assert not isinstance(answer, p.Sent)
+                return answer
             raise PortGoneError(self.ended.reason if self.ended else "")
         finally:
             answering.cancel()
@@ -114,6 +182,8 @@ class ScriptedPort:
 
     def grant(self, count: int) -> None:
         self.granted += count
+        self._credit += count
+        self._say_heard()
         self.bell.ring()
 
     async def stop(self, *, timeout: float) -> None:
@@ -127,17 +197,38 @@ class ScriptedPort:
         self.killed = self.killed or reason
         self._loop.call_soon_threadsafe(self._end, reason, False)
 
-    def _tell(self, event: PortEvent) -> None:
+    def _tell(self, events: Sequence[PortEvent]) -> None:
+        if self.alive and events:
+            self._deliver(list(events))
+
+    def _hear(self, whats: Sequence[p.MessageReceived | p.ReceiptReceived | p.Undecryptable]) -> None:
         if self.alive:
-            self._deliver(event)
+            self._unsaid.extend(self.remains.write(what) for what in whats)
+            self._say_heard()
+
+    def _say_heard(self) -> None:
+        count = min(self._credit, len(self._unsaid))
+        self._credit -= count
+        self._tell([self._unsaid.popleft() for _ in range(count)])
 
     def _end(self, reason: str, expected: bool) -> None:
         if self.ended is not None:
             return
-        self.ended = PortExited(reason=reason, expected=expected)
-        self._deliver(self.ended)
+        if self._sending is not None:
+            self._sending.cancel()
+        for send in self._sends:
+            code = ErrorCode.OUTCOME_UNKNOWN if send.begun else ErrorCode.NOT_CONNECTED
+            send.deliver([_cut(send.request.key, code)])
+        self._sends.clear()
+        self._tell(list(self._unsaid))
+        self.ended = PortExited(reason=reason, expected=expected, last_row=len(self.remains.rows))
+        self._deliver([self.ended])
         self._gone.set()
         self.bell.ring()
+
+
+def _cut(key: str, code: ErrorCode) -> SendOutcome:
+    return SendOutcome(key=key, answer=p.Failed(code=code.value, message="the port is gone"), cut=True)
 
 
 class ScriptedOpener:
@@ -154,6 +245,7 @@ class ScriptedOpener:
         self.held = False
         self.answer: Answer = obliging
         self.first_words: list[PortEvent] = []
+        self._remains: dict[str, ScriptedRemains] = {}
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     def wait_port(self, count: int = 1, channel: str | None = None) -> ScriptedPort:
@@ -175,7 +267,10 @@ class ScriptedOpener:
     def alive(self) -> list[ScriptedPort]:
         return [port for port in self.ports if port.alive]
 
-    async def open(self, spec: PortSpec, deliver: Callable[[PortEvent], None]) -> ScriptedPort:
+    def remains(self, store: str) -> ScriptedRemains:
+        return self._remains.setdefault(store, ScriptedRemains())
+
+    async def open(self, spec: PortSpec, deliver: Deliver) -> ScriptedPort:
         self.asked.append(spec)
         self.bell.ring()
         if self.held:
@@ -186,8 +281,9 @@ class ScriptedOpener:
             raise self.refusal
         same = [port for port in self.alive if (port.spec.clinic, port.spec.channel) == (spec.clinic, spec.channel)]
         assert not same, f"two ports of {spec.clinic}/{spec.channel}"
-        port = ScriptedPort(spec, deliver, self.bell, self.answer)
+        port = ScriptedPort(spec, deliver, self.bell, self.answer, self.remains(spec.store))
         self.ports.append(port)
         self.bell.ring()
-        port.say(*self.first_words)
+        if self.first_words:
+            port.say(*self.first_words)
         return port
