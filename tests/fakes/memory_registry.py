@@ -78,11 +78,15 @@ class MemoryRegistry:
         self.channels[clinic, channel] = msgspec.structs.replace(record, wanted=wanted)
         self.tell()
 
-    async def configure_channel(self, clinic: str, channel: str, config: Mapping[str, Any]) -> ChannelRecord:
+    async def configure_channel(
+        self, clinic: str, channel: str, config: Mapping[str, Any] | None, name: str | None = None
+    ) -> ChannelRecord:
         self._check()
         if (clinic, channel) not in self.channels:
             raise NotFoundError(f"channel {clinic}/{channel}")
-        record = msgspec.structs.replace(self.channels[clinic, channel], config=dict(config))
+        record = self.channels[clinic, channel]
+        config = record.config if config is None else dict(config)
+        record = msgspec.structs.replace(record, config=config, name=name or record.name)
         self.channels[clinic, channel] = record
         self.tell()
         return record
