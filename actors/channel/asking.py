@@ -72,7 +72,7 @@ def _answer(message: PortAsked) -> NumberChecks | PlantaoError | None:
         case p.Failed(code=code, message=why):
             return _refused(message.channel, code, why)
         case Failure(error=error):
-            return UnavailableError(f"channel {message.channel} did not do it: {error or type(error).__name__}")
+            return UnavailableError(f"channel {message.channel} did not do it: {str(error) or type(error).__name__}")
         case _:
             return UnavailableError(f"the port of channel {message.channel} answered something else")
 

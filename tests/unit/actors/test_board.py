@@ -1,7 +1,16 @@
 from datetime import UTC, datetime
+from functools import partial
 
 from actors.board import Board
-from protocol.channel import Breaker, ChannelSnapshot, ChannelState, ClinicSnapshot, ClinicState, WantedState
+from protocol.channel import (
+    Breaker,
+    ChannelRecord,
+    ChannelSnapshot,
+    ChannelState,
+    ClinicSnapshot,
+    ClinicState,
+    WantedState,
+)
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -81,3 +90,32 @@ def test_listeners_hear_of_every_change_until_they_stop() -> None:
     stop()
     board.put_clinic(clinic("a"))
     assert len(heard) == 4
+
+
+def test_who_waits_for_a_command_is_told_that_it_ended() -> None:
+    board = Board()
+    told: list[str] = []
+    stops = [board.on_ended("acme", "a", each, partial(told.append, each)) for each in ("1", "2", "1")]
+    board.ended("acme", "a", ["0", "1"])
+    board.ended("acme", "b", ["2"])
+    board.ended("beta", "a", ["2"])
+    assert told == ["1", "1"]
+    for stop in stops[:2]:
+        stop()
+    board.ended("acme", "a", ["2", "1"])
+    assert told == ["1", "1", "1"]
+    stops[2]()
+    board.ended("acme", "a", ["1"])
+    assert told == ["1", "1", "1"]
+
+
+def test_how_a_channel_is_wanted_is_kept_until_it_is_dropped() -> None:
+    board = Board()
+    wanted = [ChannelRecord(clinic=clinic, id="a", name="a", created_at=AT) for clinic in ("acme", "beta")]
+    for record in wanted:
+        board.put_record(record)
+    assert board.record("acme", "a") == wanted[0]
+    board.drop_channel("acme", "a")
+    board.drop_clinic("beta")
+    assert board.record("acme", "a") is None
+    assert board.record("beta", "a") is None
