@@ -1,6 +1,6 @@
 """Clinics, their registrar and the desk, with fakes of all that they reach the world by."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,6 @@ from actors.reconciler import ClinicParts
 from config import tree
 from config.tree import Supervision
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
-from protocol.errors import InvalidInputError
 from supervisor.actor import ShutDown, tell
 from supervisor.api import Phase
 from supervisor.names import Names
@@ -32,6 +31,7 @@ from tests.fakes.memory_registry import MemoryRegistry
 from tests.fakes.parent import Parent
 from tests.fakes.scripted_port import AT, ScriptedOpener
 from tests.unit.actors.channel.home import AT_ONCE, POLICY
+from tests.unit.actors.counter import only_notes
 
 SUPERVISION = Supervision(
     hang_s=5.0,
@@ -46,13 +46,6 @@ def clinic_record(id: str, name: str = "A clinic") -> ClinicRecord:
 
 def channel_record(clinic: str, id: str, created_at: datetime = AT) -> ChannelRecord:
     return ChannelRecord(clinic=clinic, id=id, name=id, created_at=created_at)
-
-
-def only_notes(config: Mapping[str, Any]) -> None:
-    """A channel of these tests has one setting of its own, a note."""
-    for name in config:
-        if name != "note":
-            raise InvalidInputError(f"config.{name}", "a known setting, one of note")
 
 
 class Node:

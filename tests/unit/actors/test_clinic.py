@@ -293,3 +293,17 @@ async def test_what_an_operator_asked_for_holds_over_a_crash_of_the_channel(node
     await asyncio.to_thread(node.crash, channel_name("acme", "a"))
     shown = await asyncio.to_thread(node.wait_channel, "acme", "a", S.SUSPENDED)
     assert (shown.wanted, len(node.opener.asked)) == (WantedState.SUSPENDED, 1)
+
+
+async def test_a_channel_in_quarantine_shows_the_settings_with_which_it_would_begin(node: Node) -> None:
+    node.want("acme", "a")
+    node.start()
+    await asyncio.to_thread(node.wait_channel, "acme", "a", S.CONNECTED)
+    parked = msgspec.structs.replace(await node.desk.channel("acme", "a"), state=S.ERROR)
+    name = channel_name("acme", "a")
+    ref = node.names.whereis(name)
+    assert ref is not None
+    node.names.unregister(name, ref)
+    node.board.put_channel(parked)
+    assert (await node.desk.configure("acme", "a", {"note": 1})).config == {"note": 1}
+    node.names.register(name, ref)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from actors import desk as desk_module
+from actors import channel_desk, switchboard
 from actors.board import Board
 from actors.desk import Desk
+from actors.places import channel_name
 from protocol import port as p
 from protocol.channel import ChannelState, ClinicSnapshot, ClinicState, PairingCode, QrCode, WantedState
 from protocol.errors import (
@@ -26,9 +27,10 @@ from protocol.subjects import Priority
 from supervisor.names import Names
 from tests.fakes.bell import Bell
 from tests.fakes.memory_bus import body_of
-from tests.fakes.memory_node import MemoryBus
+from tests.fakes.memory_node import MemoryBus, MemoryStore
 from tests.fakes.memory_registry import MemoryRegistry
 from tests.fakes.scripted_port import UP, silent
+from tests.unit.actors.counter import only_notes
 from tests.unit.actors.node import Node, clinic_record
 from tests.unit.actors.node import node as make_node
 
@@ -118,12 +120,13 @@ async def test_a_release_is_answered_when_the_clinic_is_no_longer_shown_as_quara
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     board, released = Board(), asyncio.Event()
-    desk = Desk(board, Names(), MemoryRegistry(Bell()), MemoryBus(Bell()), most_channels=3)
+    bell = Bell()
+    desk = Desk(board, Names(), MemoryRegistry(bell), MemoryBus(bell), MemoryStore(bell), only_notes, most_channels=3)
 
     async def release(*_: object) -> None:
         released.set()
 
-    monkeypatch.setattr(desk, "_release", release)
+    monkeypatch.setattr(switchboard.Switchboard, "release", release)
     board.put_clinic(ClinicSnapshot.of(clinic_record("acme"), C.QUARANTINED, "why"))
     answer = asyncio.create_task(desk.release_clinic("acme"))
     await released.wait()
@@ -185,13 +188,24 @@ async def test_a_clinic_has_at_most_as_many_channels_as_it_may(paired: Node) -> 
 async def test_what_does_not_appear_in_time_is_said_to_be_under_way(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk_module, "APPEAR_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(switchboard, "APPEAR_TIMEOUT_S", 0.05)
     node.store.broken.add("acme")
     await node.desk.add_clinic("acme", "")
     with pytest.raises(UnavailableError, match="channel acme/a is registered, but not yet done"):
         await node.desk.add_channel("acme", "a")
     node.store.broken.clear()
     node.wait_channel("acme", "a", S.CONNECTED)
+
+
+async def test_settings_of_a_channel_take_effect_and_hold_over_its_crash(paired: Node) -> None:
+    shown = await paired.desk.configure("acme", "a", {"note": "x"}, "Recepção")
+    assert (shown.config, shown.name, shown.state) == ({"note": "x"}, "Recepção", S.CONNECTED)
+    await asyncio.to_thread(paired.crash, channel_name("acme", "a"))
+    shown = await asyncio.to_thread(paired.wait_channel, "acme", "a", S.CONNECTED)
+    assert (shown.config, shown.name) == ({"note": "x"}, "Recepção")
+    with pytest.raises(InvalidInputError) as caught:
+        await paired.desk.configure("acme", "a", {"nots": "x"})
+    assert caught.value.field == "config.nots"
 
 
 # -- requests --
@@ -267,7 +281,7 @@ async def test_a_phone_that_is_none_is_refused_by_its_field(paired: Node, phone:
 async def test_a_channel_that_does_not_answer_in_time_is_unavailable(
     paired: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk_module, "LOGOUT_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(channel_desk, "LOGOUT_TIMEOUT_S", 0.05)
     paired.opener.wait_port().answer = silent
     with pytest.raises(UnavailableError, match=r"channel acme/a: no answer within 0\.05 s"):
         await paired.desk.logout("acme", "a")
