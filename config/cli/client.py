@@ -64,6 +64,10 @@ class NodeClient:
         """Post ``body`` as JSON; the answer as builtins."""
         return self._ask("POST", path, query, body, timeout)
 
+    def patch(self, *path: str, body: Any) -> Any:
+        """Change what is at ``path``; the answer as builtins."""
+        return self._ask("PATCH", path, {}, body)
+
     def delete(self, *path: str) -> None:
         """Delete what is at ``path``."""
         self._ask("DELETE", path, {})

@@ -120,7 +120,9 @@ async def test_sending_queues_an_image_with_its_caption(
     image = tmp_path / "exame.png"
     image.write_bytes(b"\x89PNG")
 
-    result = await plantao("send", "acme", "front", "--to", "5511912345678", "--image", str(image), "--text", "Exame")
+    result = await plantao(
+        "send", "acme", "front", "--to", "5511912345678", "--image", str(image), "--caption", "Exame"
+    )
 
     assert result.exit_code == 0
     command = json.loads(operations.sent[0][3])
@@ -136,7 +138,11 @@ async def test_sending_queues_an_image_with_its_caption(
         (["--image", "empty.png"], "--image"),
         (["--image", "large.png"], "--image"),
         (["--image", "nowhere.png"], "--image"),
+        (["--text", "x", "--image", "empty.png"], "--text"),
+        (["--text", "x", "--caption", "y"], "--caption"),
+        (["--text", "x", "--at", "soon"], "--at"),
         (["--text", "x", "--priority", "urgent"], "--priority"),
+        (["--text", "x", "--wait", "--timeout", "0"], "--timeout"),
     ],
 )
 async def test_what_cannot_be_sent_is_wrong_use(
@@ -270,7 +276,17 @@ def test_a_node_that_cannot_be_started_is_exit_code_1(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("run",), ("send",), ("clinic",), ("channel",), ("channel", "pair"), ("clinic", "remove")]
+    "arguments",
+    [
+        (),
+        ("run",),
+        ("send",),
+        *((group,) for group in ("clinic", "channel", "message", "dead")),
+        *(("clinic", verb) for verb in ("add", "list", "stats", "release", "remove")),
+        *(("channel", verb) for verb in ("pair", "check", "set")),
+        *(("message", verb) for verb in ("list", "show", "cancel", "release")),
+        *(("dead", verb) for verb in ("list", "show", "replay", "discard")),
+    ],
 )
 def test_every_command_explains_itself(arguments: tuple[str, ...]) -> None:
     result = invoke(*arguments, "--help")
