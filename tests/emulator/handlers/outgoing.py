@@ -1,5 +1,7 @@
 """What goes to the accounts' devices: contacts' messages and their confirmations."""
 
+import os
+
 from tests.emulator.accounts import Delivery, DeliveryKey, Device
 from tests.emulator.binary import Node, Value
 from tests.emulator.contacts import Contact
@@ -11,6 +13,10 @@ from tests.emulator.world import RequestError, World
 _RETRIES = 2
 """How often a contact asks again for a message that it cannot read."""
 
+_SECRET_BYTES = 32
+_WITHOUT_SECRET = frozenset({"reaction"})
+"""Every other message carries a secret, from which later edits and reactions to it derive their keys."""
+
 _SAME_CONVERSATION = 1
 """How many retries of a client are answered from the conversation as it is; then a new one is begun."""
 
@@ -21,6 +27,8 @@ def send(world: World, contact: Contact, to: str, written: Written, *, by_lid: b
     if not devices:
         raise RequestError("to: no device is linked to this number")
     message_id = world.new_message_id()
+    if written.stanza_type not in _WITHOUT_SECRET:
+        written.message.messageContextInfo.messageSecret = os.urandom(_SECRET_BYTES)
     for device in devices:
         _post(world, contact, device, written, message_id, by_lid)
     world.feed.add(Happening.SENT, to, id=message_id, sender=contact.phone)
