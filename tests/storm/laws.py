@@ -20,12 +20,14 @@ down), or so long after it (it came again, and was taken for known, once the cha
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """``law`` in a word or two; ``id`` of the command or the WhatsApp message; ``text`` says what is wrong."""
+    """``law`` in a word or two; ``id`` of the command or the WhatsApp message; ``text`` says what is wrong; ``other``:
+    the id of the message that it should have been before."""
 
     law: str
     id: str
     key: Key
     text: str
+    other: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ def order_out(evidence: Evidence) -> list[Violation]:
         before = last.get(command.lane)
         if before is not None and before.number > command.number:
             text = f"arrived after {before.id}, which was stored later (chat {command.chat}, {command.priority})"
-            found.append(Violation("order out", command.id, command.key, text))
+            found.append(Violation("order out", command.id, command.key, text, before.id))
         else:
             last[command.lane] = command
     return found
@@ -156,7 +158,7 @@ def order_in(evidence: Evidence) -> list[Violation]:
         before = last.get(chat)
         if before is not None and places[before.id] > places[letter.id]:
             text = f"event after that of {before.id} ({before.text}), which was written later ({letter.text})"
-            found.append(Violation("order in", letter.id, event.key, text))
+            found.append(Violation("order in", letter.id, event.key, text, before.id))
         else:
             last[chat] = letter
     return found

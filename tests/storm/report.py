@@ -80,7 +80,8 @@ def broken(violations: Sequence[Violation], evidence: Evidence) -> list[Broken]:
 def timeline(violation: Violation, evidence: Evidence) -> list[str]:
     """What is known of the message or command, and the strikes that its channel could feel around it."""
     zero = evidence.strikes[0].at if evidence.strikes else 0.0
-    moments = _moments(violation, evidence)
+    moments = _moments(violation.id, evidence)
+    moments += [(at, f"{violation.other}: {text}") for at, text in _moments(violation.other, evidence)]
     if moments:
         first, last = min(moments)[0] - _AROUND_S, max(moments)[0] + _AROUND_S
         moments += [
@@ -92,8 +93,8 @@ def timeline(violation: Violation, evidence: Evidence) -> list[str]:
     return [f"{at - zero:8.2f}  {text}" for at, text in sorted(moments)] + logged[-_LOG_LINES:]
 
 
-def _moments(violation: Violation, evidence: Evidence) -> list[Moment]:
-    name, found = violation.id, list[Moment]()
+def _moments(name: str, evidence: Evidence) -> list[Moment]:
+    found = list[Moment]()
     for command in evidence.commands:
         if command.id == name:
             found.append((command.begun, f"published to {command.chat}, {command.priority}"))
