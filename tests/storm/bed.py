@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from config.sections import Settings
 from tests.acceptance.node import Node, settings
+from tests.bench.known import known
 from tests.chaos.watch import Watch, watching
 from tests.emulator.client import EmulatorProcess
 from tests.storm.plan import Key
@@ -22,6 +22,7 @@ _SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
     "log": {"format": "json", "level": "info"},
     "pacing": {"enabled": False},
     "uncertain": {"wait": 5.0},
+    "outbox": {"uncertain_wait": 5.0},
     "http": {"requests_per_hour": 1_000_000},
 }
 """Instead of the defaults, as far as this version has them: nobody paces himself in a storm, and waiting for receipts
@@ -56,15 +57,6 @@ class Bed:
 def _connected(watch: Watch, key: Key) -> bool:
     events = watch.states[key]
     return bool(events) and events[-1]["state"] == "connected"
-
-
-def known(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Those of ``tables`` that this version has settings for."""
-    sections = {name: kind for name, kind in Settings.__annotations__.items() if name in tables}
-    return {
-        name: {field: value for field, value in tables[name].items() if field in kind.__struct_fields__}
-        for name, kind in sections.items()
-    }
 
 
 @asynccontextmanager
