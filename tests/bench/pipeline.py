@@ -41,8 +41,8 @@ QUICK: Final = Sizes(rounds=1, flood=3000, paced_s=3.0, http=200)
 
 _RATE_NOTE: Final = (
     "10 channels in 10 clinics, text messages. Out: commands published in a pipeline, from the first publish to the\n"
-    "last result event on NATS; latency from publish to result, which in a flood is waiting in line. In: each null port\n"
-    "tells of messages as fast as it can hand them on; latency from its callback to the event."
+    "last result event on NATS; latency from publish to result, which in a flood is waiting in line. In: each null\n"
+    "port tells of messages as fast as it can hand them on; latency from its callback to the event."
 )
 _CPU_NOTE: Final = (
     "client: the ports. together: all but the bench, which only makes the load (and takes part of the two cores)."
