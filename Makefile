@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup run demo test check bench chaos lock clean
+.PHONY: setup run demo test check bench chaos storm soak lock clean
 
 setup: $(VENV)/.installed
 
@@ -39,6 +39,12 @@ bench: setup
 
 chaos: setup
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+storm: setup
+	$(BIN)/python -m tests.storm $(ARGS)
+
+soak: setup
+	$(BIN)/python -m tests.bench --part soak $(ARGS)
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --quiet --upgrade \

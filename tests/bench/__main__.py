@@ -15,33 +15,60 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
 from rich.console import Console
 
-from tests.bench import actors, messages, sessions
+from tests.bench import actors, messages, pipeline, sessions, soak
 from tests.bench.bed import Progress, bed
 from tests.bench.report import Report, Table, show, to_json
 
 _WIDTH: Final = 150
 _INTERRUPTED: Final = 130
 
-Part = Callable[[Progress, Callable[[Table], None], bool], Awaitable[None]]
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What was asked for. ``minutes`` and ``rate`` are the soak's."""
+
+    quick: bool
+    minutes: float
+    rate: float
 
 
-async def _messages(progress: Progress, shown: Callable[[Table], None], quick: bool) -> None:
+Part = Callable[[Progress, Callable[[Table], None], Options], Awaitable[None]]
+
+
+async def _messages(progress: Progress, shown: Callable[[Table], None], options: Options) -> None:
     async with bed(progress) as place:
-        await messages.measure(place, messages.QUICK if quick else messages.FULL, shown)
+        await messages.measure(place, messages.QUICK if options.quick else messages.FULL, shown)
 
 
-async def _sessions(progress: Progress, shown: Callable[[Table], None], quick: bool) -> None:
+async def _sessions(progress: Progress, shown: Callable[[Table], None], options: Options) -> None:
     async with bed(progress) as place:
-        await sessions.measure(place, sessions.QUICK if quick else sessions.FULL, shown)
+        await sessions.measure(place, sessions.QUICK if options.quick else sessions.FULL, shown)
 
 
-async def _actors(progress: Progress, shown: Callable[[Table], None], quick: bool) -> None:
-    await actors.measure(actors.QUICK if quick else actors.FULL, progress, shown)
+async def _pipeline(progress: Progress, shown: Callable[[Table], None], options: Options) -> None:
+    await pipeline.measure(pipeline.QUICK if options.quick else pipeline.FULL, progress, shown)
 
 
-PARTS: Final[dict[str, Part]] = {"messages": _messages, "sessions": _sessions, "actors": _actors}
+async def _actors(progress: Progress, shown: Callable[[Table], None], options: Options) -> None:
+    await actors.measure(actors.QUICK if options.quick else actors.FULL, progress, shown)
+
+
+async def _soak(progress: Progress, shown: Callable[[Table], None], options: Options) -> None:
+    async with bed(progress) as place:
+        await soak.measure(place, soak.Sizes(minutes=options.minutes, rate=options.rate), shown)
+
+
+PARTS: Final[dict[str, Part]] = {
+    "messages": _messages,
+    "pipeline": _pipeline,
+    "sessions": _sessions,
+    "actors": _actors,
+    "soak": _soak,
+}
+DEFAULT: Final = ("messages", "pipeline", "sessions", "actors")
+"""The parts that ``make bench`` runs if none is named."""
 
 
 async def run(options: argparse.Namespace) -> Report:
@@ -58,9 +85,10 @@ async def run(options: argparse.Namespace) -> Report:
         tables.append(table)
         show(out, table)
 
-    progress(f"this takes about {'2 minutes' if options.quick else '7 minutes'} on two idle cores; Ctrl-C ends it")
-    for name in options.part or PARTS:
-        await PARTS[name](progress, shown, options.quick)
+    progress("Ctrl-C ends it, and leaves nothing")
+    given = Options(quick=options.quick, minutes=options.minutes, rate=options.rate)
+    for name in options.part or DEFAULT:
+        await PARTS[name](progress, shown, given)
     progress("done")
     seconds = time.monotonic() - begun
     return Report(at=at, machine=machine(), quick=options.quick, seconds=seconds, tables=tables)
@@ -91,6 +119,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer messages and repetitions: to see that it works")
     parser.add_argument("--part", choices=PARTS, action="append", help="only this part")
+    parser.add_argument("--minutes", type=float, default=30.0, help="of the soak (30)")
+    parser.add_argument("--rate", type=float, default=20.0, help="of the soak: messages a second each way (20)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables there as well")
     options = parser.parse_args()
     try:

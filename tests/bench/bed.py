@@ -17,12 +17,13 @@ import msgspec
 from config.sections import Log, Reconnect
 from tests.acceptance.node import Node, NodeError, settings
 from tests.bench.accounts import Channel, patients, raw_phone
+from tests.bench.known import known
 from tests.bench.processes import CpuMeter, child
 from tests.bench.raw import Raw, raw
 from tests.bench.service import Service
 from tests.emulator.client import EmulatorProcess
 
-_MEMORY: Final = "/dev/shm" if Path("/dev/shm").is_dir() else None
+MEMORY: Final = "/dev/shm" if Path("/dev/shm").is_dir() else None
 _AWAY: Final = 503
 _INSIST_S: Final = 20.0
 _PAUSE_S: Final = 0.2
@@ -51,7 +52,11 @@ class Bed:
     @asynccontextmanager
     async def node(self) -> AsyncIterator[Started]:
         """The node, with the channels and sessions that it had the last time, on its default settings."""
-        defaults = {"reconnect": msgspec.to_builtins(Reconnect()), "log": msgspec.to_builtins(Log(format="json"))}
+        defaults = {
+            "reconnect": msgspec.to_builtins(Reconnect()),
+            "log": msgspec.to_builtins(Log(format="json")),
+            **known({"pacing": {"enabled": False}}),
+        }
         node = Node(self.directory / "node", settings(self.emulator.ready, defaults))
         at, begun = datetime.now(UTC), time.monotonic()
         node.start()  # on this thread: nothing can come between the start and the ``finally`` that ends it
@@ -73,21 +78,21 @@ class Bed:
         for one in channels:
             of[one.clinic].append(one)
         for clinic, together in of.items():
-            await _insist(node, "POST", "/api/v1/clinics", {"id": clinic, "name": clinic})
+            await insist(node, "POST", "/api/v1/clinics", {"id": clinic, "name": clinic})
             await asyncio.gather(*(self._pair(node, one, to) for one in together))
 
     async def _pair(self, node: Node, one: Channel, to: Service) -> None:
         since = datetime.now(UTC)
-        await _insist(node, "POST", f"/api/v1/clinics/{one.clinic}/channels", {"id": one.id})
+        await insist(node, "POST", f"/api/v1/clinics/{one.clinic}/channels", {"id": one.id})
         await self.emulator.scan(await to.qr(one), one.phone)
         await to.state(one, "connected", since)
 
     async def remove(self, node: Node, channels: Sequence[Channel], left: int) -> None:
         """Remove all but the first ``left`` of ``channels``, and the clinics that have none then."""
         for one in channels[left:]:
-            await _insist(node, "DELETE", f"/api/v1/clinics/{one.clinic}/channels/{one.id}")
+            await insist(node, "DELETE", f"/api/v1/clinics/{one.clinic}/channels/{one.id}")
         for clinic in sorted({one.clinic for one in channels} - {one.clinic for one in channels[:left]}):
-            await _insist(node, "DELETE", f"/api/v1/clinics/{clinic}")
+            await insist(node, "DELETE", f"/api/v1/clinics/{clinic}")
 
     @asynccontextmanager
     async def raw(self, store: Path) -> AsyncIterator[Raw]:
@@ -135,7 +140,7 @@ class Bed:
         return {"emulator": [self._emulator_pid], "bench": [os.getpid()]}
 
 
-async def _insist(node: Node, method: str, path: str, body: object = None) -> None:
+async def insist(node: Node, method: str, path: str, body: object = None) -> None:
     """A request that is made again while the node says that NATS is away, as it may be while accounts are changed."""
     deadline = time.monotonic() + _INSIST_S
     while True:
@@ -152,7 +157,7 @@ async def _insist(node: Node, method: str, path: str, body: object = None) -> No
 @asynccontextmanager
 async def bed(progress: Progress) -> AsyncIterator[Bed]:
     """An emulator and a place for all files; both are gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="plantao-bench-", dir=_MEMORY) as place:
+    with tempfile.TemporaryDirectory(prefix="plantao-bench-", dir=MEMORY) as place:
         directory = Path(place)
         emulator = EmulatorProcess(directory / "whatsapp", tolerate_key_reuse=True)
         try:

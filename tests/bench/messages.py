@@ -9,10 +9,10 @@ from tests.bench.accounts import channel, raw_phone
 from tests.bench.bed import Bed
 from tests.bench.inbound import receive, receive_one_by_one, receive_raw, receive_raw_one_by_one
 from tests.bench.processes import MEMORY_COLUMNS, mean_memory
-from tests.bench.report import Row, Table
+from tests.bench.report import Row, Table, percentile
 from tests.bench.runs import CPU_COLUMNS, RATE_COLUMNS, Series, cpu_ratio_row, ratio_row
 from tests.bench.service import service
-from tests.bench.traffic import Parties, flood, send_one_by_one, send_raw
+from tests.bench.traffic import Parties, flood, send_one_by_one, send_raw, steady
 
 Show = Callable[[Table], None]
 Turn = Callable[[Series], Awaitable[None]]
@@ -22,18 +22,21 @@ Turn = Callable[[Series], Awaitable[None]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
     """``rounds``: how often Plantão has its turn; raw neonize is before and after each. ``out``, ``into``: messages of
-    a run at full speed, all accounts together; ``paced``: one at a time, of each account."""
+    a run at full speed, all accounts together; ``paced``: one at a time, of each account; ``steady``: messages a
+    second, over all accounts, for ``steady_s`` seconds."""
 
-    accounts: tuple[int, ...] = (1, 4)
+    accounts: tuple[int, ...] = (1, 4, 10)
     chats: int = 40
     rounds: int = 2
     out: int = 4000
     into: int = 2400
     paced: int = 400
+    steady: float = 40.0
+    steady_s: float = 15.0
 
 
 FULL: Final = Sizes()
-QUICK: Final = Sizes(chats=10, rounds=1, out=400, into=200, paced=40)
+QUICK: Final = Sizes(accounts=(1, 4), chats=10, rounds=1, out=400, into=200, paced=40, steady_s=3.0)
 
 _OUT_NOTE: Final = (
     "Text messages, acknowledged by the emulator and not decrypted. Raw: a bare loop of send_message in a process for\n"
@@ -53,6 +56,12 @@ _FIRST_NOTE: Final = (
     "The first message between an account and a person (out: devices and keys are asked for; in: a session is made).\n"
     "Not contained in the other figures."
 )
+_STEADY_NOTE: Final = (
+    "Until the emulator has read the message: Plantão, and the socket, and neonize's encryption, and the emulator's\n"
+    "decryption in Python. Plantão's own share is in the part pipeline."
+)
+_STEADY_COLUMNS: Final = {"p50": "ms", "p99": "ms", "max": "ms"}
+_MS: Final = 1000.0
 _MEMORY_NOTE: Final = "One process for each session, after the traffic above."
 
 
@@ -78,6 +87,7 @@ async def measure(bed: Bed, sizes: Sizes, show: Show) -> None:
                 bed=bed, node=started.node, service=listener, clients=clients, channels=channels, people=people
             )
             await _first(parties, show)
+            await _steady(parties, sizes, show)
             await bed.emulator.fault("no_decrypt")
             await _compare(bed, list(_out(parties, sizes)), sizes.rounds, "Out", _OUT_NOTE, show)
             await _compare(bed, list(_into(parties, sizes)), sizes.rounds, "In", _IN_NOTE, show)
@@ -100,6 +110,17 @@ async def _first(parties: Parties, show: Show) -> None:
         rows.append(Row(label=label, n=series.count, values=series.latencies()))
     title = f"First contact, {len(parties.channels)} accounts at once, each one message at a time"
     show(Table(title=title, note=_FIRST_NOTE, columns=RATE_COLUMNS, rows=rows))
+
+
+async def _steady(parties: Parties, sizes: Sizes, show: Show) -> None:
+    """Before anything is a flood, and while the emulator reads what it gets."""
+    parties.bed.progress("latency at a steady rate")
+    rows = []
+    for label, took in (await steady(parties, sizes.steady, sizes.steady_s)).items():
+        values = {"p50": percentile(took, 0.5) * _MS, "p99": percentile(took, 0.99) * _MS, "max": max(took) * _MS}
+        rows.append(Row(label=label, n=len(took), values=values))
+    title = f"Out, {sizes.steady:g} messages a second over {len(parties.channels)} channels"
+    show(Table(title=title, note=_STEADY_NOTE, columns=_STEADY_COLUMNS, rows=rows))
 
 
 def _out(parties: Parties, sizes: Sizes) -> Iterator[_Case]:

@@ -62,7 +62,7 @@ class Service:
     """Made by ``service``."""
 
     def __init__(self, connection: Client) -> None:
-        self._connection = connection
+        self.connection = connection
         self._stream = connection.jetstream()
         self._expected: dict[tuple[str, str, str], Arrivals] = {}
         self._events: list[tuple[str, dict[str, Any]]] = []

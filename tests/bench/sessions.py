@@ -152,8 +152,8 @@ async def _open(nursery: Nursery, bed: Bed, one: Channel, ports: list[PortProces
     """The monotonic second at which the port was connected."""
     connected: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
-    def said(event: PortEvent) -> None:
-        if isinstance(event, Connected) and not connected.done():
+    def said(events: Sequence[PortEvent]) -> None:
+        if any(isinstance(event, Connected) for event in events) and not connected.done():
             connected.set_result(time.monotonic())
 
     spec = PortSpec(

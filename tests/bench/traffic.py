@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -97,6 +98,31 @@ async def send_one_by_one(parties: Parties, count: int, series: Series) -> None:
     begun = time.monotonic()
     await asyncio.gather(*map(send, parties.channels))
     series.add(begun, time.monotonic(), latencies, meter)
+
+
+async def steady(parties: Parties, rate: float, seconds: float) -> dict[str, list[float]]:
+    """``rate`` commands a second over all channels; seconds until WhatsApp's server has each, by what they are counted
+    from."""
+    since = (await parties.bed.emulator.arrivals()).next
+    messages, channels = parties.messages(max(1, int(rate * seconds))), itertools.cycle(parties.channels)
+    published, acknowledged = dict[str, float](), dict[str, float]()
+    ids: dict[Channel, list[str]] = defaultdict(list)
+    for (_, body), one in zip(messages, channels, strict=False):
+        ids[one].append(command_id(body))
+    results = [parties.service.expect("result", one, names) for one, names in ids.items()]
+    channels, begun = itertools.cycle(parties.channels), time.monotonic()
+    for index, ((to, body), one) in enumerate(zip(messages, channels, strict=False)):
+        await asyncio.sleep(max(0.0, begun + index / rate - time.monotonic()))
+        published[body] = time.time()
+        future = await parties.service.publish(one, command_id(body), to, body)
+        future.add_done_callback(lambda _, body=body: acknowledged.setdefault(body, time.time()))  # type: ignore[misc]
+    for one_result in results:
+        await one_result.all()
+    arrived = {one.text: one.at for one in (await parties.bed.emulator.arrivals(since)).items}
+    return {
+        "acknowledged to WhatsApp's server": [arrived[body] - at for body, at in acknowledged.items()],
+        "published to WhatsApp's server": [arrived[body] - at for body, at in published.items()],
+    }
 
 
 def command_id(body: str) -> str:

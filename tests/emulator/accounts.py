@@ -84,11 +84,12 @@ class Device:
             self._transmit(delivery)
 
     def post_all(self) -> int:
-        """Send everything that is not confirmed yet; how much that is."""
-        if not self.ready:
+        """Send everything that is not confirmed yet, marked as having waited; how much that is."""
+        if self.client is None or not self.ready:
             return 0
-        for delivery in tuple(self.queue.values()):
-            self._transmit(delivery)
+        for place, delivery in enumerate(tuple(self.queue.values())):
+            node = delivery.stanza()
+            self.client.send(Node(node.tag, {**node.attrs, "offline": str(place)}, node.content))
         return len(self.queue)
 
     def post_unwritten(self) -> None:

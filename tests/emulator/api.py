@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 Digits = Annotated[str, Meta(pattern=r"^[0-9]{6,15}\Z")]
 """A phone number with country code."""
@@ -39,6 +39,18 @@ class Send(Request):
     mime: str = "image/png"
     reaction: str | None = None
     about: str = ""
+    addressing: Literal["lid", "pn"] = "lid"
+
+
+class Burst(Request):
+    """Contacts (``from``) take turns in writing ``count`` texts to an account. ``{n}`` in ``text`` is the number of
+    each, from ``first`` on."""
+
+    contacts: list[Digits] = field(name="from")
+    to: Digits
+    text: str
+    count: Annotated[int, Meta(ge=1, le=100_000)]
+    first: int = 0
     addressing: Literal["lid", "pn"] = "lid"
 
 
@@ -85,6 +97,59 @@ class InboxItem(Struct, kw_only=True, rename={"sender": "from"}):
 
 class Inbox(Struct):
     items: list[InboxItem]
+
+
+class Letter(Struct, array_like=True):
+    """What a contact (``sender``) wrote to the account ``to``; times are unix seconds. ``receipted``: when a client
+    first said that it has it; ``retries``: how often one asked for it again."""
+
+    id: str
+    sender: str
+    to: str
+    text: str
+    at: float
+    receipted: float | None = None
+    retries: int = 0
+
+
+class Letters(Struct):
+    """Everything that contacts wrote, in order."""
+
+    items: list[Letter]
+
+
+class Arrival(Struct, array_like=True):
+    """One delivery of a message of an account (``sender``) into the inbox of the contact ``to``."""
+
+    to: str
+    id: str
+    sender: str
+    text: str
+    at: float
+
+
+class Arrivals(Struct):
+    """What arrived at anybody's; ``next`` is what to ask ``since`` the next time."""
+
+    items: list[Arrival]
+    next: int
+
+
+class Unreadable(Struct, array_like=True):
+    """A message of the account ``sender`` that the contact ``to`` could not read; ``reason`` is ``key_reuse`` (see
+    ``Stats``) or ``undecryptable``, which may come again and be read."""
+
+    to: str
+    id: str
+    sender: str
+    reason: Literal["key_reuse", "undecryptable"]
+    at: float
+
+
+class UnreadableList(Struct):
+    """In the order of time."""
+
+    items: list[Unreadable]
 
 
 class SessionInfo(Struct):

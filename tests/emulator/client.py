@@ -5,7 +5,7 @@ import base64
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -14,16 +14,21 @@ import aiohttp
 import msgspec
 
 from tests.emulator.api import (
+    Arrivals,
     Event,
     Events,
     FaultInfo,
     FaultList,
     Inbox,
     InboxItem,
+    Letter,
+    Letters,
     Ready,
     SessionInfo,
     SessionList,
     Stats,
+    Unreadable,
+    UnreadableList,
 )  # fmt: skip
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -42,6 +47,10 @@ class EventTimeoutError(EmulatorError):
 
 class Identified(msgspec.Struct):
     id: str
+
+
+class Ids(msgspec.Struct):
+    ids: list[str]
 
 
 class EmulatorProcess:
@@ -147,6 +156,29 @@ class EmulatorProcess:
 
     async def send_reaction(self, contact: str, to: str, emoji: str, about: str) -> str:
         return await self._send(contact, {"to": to, "reaction": emoji, "about": about})
+
+    async def burst(self, contacts: Sequence[str], to: str, count: int, text: str, *, first: int = 0) -> list[str]:
+        """``contacts`` take turns in writing to an account; the ids. ``{n}`` in ``text`` is the number of each, from
+        ``first`` on."""
+        body = {"from": list(contacts), "to": to, "count": count, "text": text, "first": first}
+        answer: Ids = msgspec.json.decode(await self._post("/burst", body), type=Ids)
+        return answer.ids
+
+    async def arrivals(self, since: int = 0) -> Arrivals:
+        """What arrived in anybody's inbox after the first ``since``."""
+        return await self._get(f"/inboxes?since={since}", Arrivals)
+
+    async def letters(self) -> list[Letter]:
+        """All that contacts ever wrote, and what of it a client has confirmed."""
+        return (await self._get("/letters", Letters)).items
+
+    async def unreadable(self) -> list[Unreadable]:
+        """What contacts could not read."""
+        return (await self._get("/unreadable", UnreadableList)).items
+
+    async def cut(self, phone: str | None = None, how: Literal["fin", "rst"] = "rst") -> None:
+        """End the connections of an account, or all that there are now."""
+        await self.clear(await self.fault("drop", how=how, phone=phone, count=1))
 
     async def inbox(self, contact: str) -> list[InboxItem]:
         """What the contact got, in order of arrival."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from tests.emulator.binary import SERVER, Node, Value
-from tests.emulator.faults import Delay, Moment, Mute
+from tests.emulator.faults import Delay, Moment, Mute, Slow
 
 if TYPE_CHECKING:
     from tests.emulator.accounts import Device
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 class Link(Protocol):
     """The way to a client.  All of it returns at once and none of it raises, also when the client is gone."""
 
-    def send(self, node: Node, delay: float) -> None:
-        """Queue a stanza; ``delay`` seconds late.  The order is kept."""
+    def send(self, node: Node, delay: float, second: float | None = None) -> None:
+        """Queue a stanza; ``delay`` seconds late, and later by what it takes at so many bytes a ``second``.
+
+        The order is kept.
+        """
 
     def close(self) -> None:
         """End the connection after what was queued."""
@@ -43,6 +46,10 @@ class Client:
         faults = self.world.faults
         if isinstance(faults.holds(Moment.STANZA, self.phone), Mute):
             return
+        match faults.holds(Moment.FRAME, self.phone):
+            case Slow(latency=latency, second=second):
+                self.link.send(node, latency, second)
+                return
         fault = faults.strike(Moment.FRAME, self.phone)
         self.link.send(node, fault.seconds if isinstance(fault, Delay) else 0.0)
 

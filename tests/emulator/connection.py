@@ -121,15 +121,18 @@ class SealedLink:
 
     def __init__(self, wire: Wire, greeting: Greeting, codec: Codec) -> None:
         self._wire, self._greeting, self._codec = wire, greeting, codec
-        self._late: deque[tuple[float, Node]] = deque()
+        self._late: deque[tuple[float, bytes]] = deque()
 
-    def send(self, node: Node, delay: float) -> None:
-        if not delay and not self._late:
-            self._transmit(node)
+    def send(self, node: Node, delay: float, second: float | None = None) -> None:
+        frame = self._codec.encode(node)
+        if not delay and second is None and not self._late:
+            self._transmit(frame)
             return
         loop = asyncio.get_running_loop()
-        due = loop.time() + delay
-        self._late.append((max(due, self._late[-1][0]) if self._late else due, node))
+        due = max(loop.time() + delay, self._late[-1][0] if self._late else 0.0)
+        if second is not None:
+            due += len(frame) / second
+        self._late.append((due, frame))
         if len(self._late) == 1:
             loop.call_at(due, self._send_late)
 
@@ -140,9 +143,9 @@ class SealedLink:
         if self._late:
             loop.call_at(self._late[0][0], self._send_late)
 
-    def _transmit(self, node: Node) -> None:
+    def _transmit(self, frame: bytes) -> None:
         if self._wire.open:
-            self._wire.write(self._greeting.sending.encrypt(self._codec.encode(node)))
+            self._wire.write(self._greeting.sending.encrypt(frame))
 
     async def receive(self) -> Node:
         return self._codec.decode(self._greeting.receiving.decrypt(await self._wire.frame()))

@@ -18,6 +18,8 @@ from tests.emulator.world import RequestError, World
 
 _LONGEST_WAIT = 600.0
 _LARGEST_REQUEST = 1 << 26
+_AT_ONCE = 50
+"""Messages of a burst that are written in one turn of the loop: about 20 ms."""
 
 Body = TypeVar("Body", bound=api.Request)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -38,6 +40,10 @@ class Control:
                 web.post("/contacts/{phone}", self._contact),
                 web.post("/contacts/{phone}/send", self._send),
                 web.get("/contacts/{phone}/inbox", self._inbox),
+                web.post("/burst", self._burst),
+                web.get("/inboxes", self._inboxes),
+                web.get("/letters", self._letters),
+                web.get("/unreadable", self._unreadable),
                 web.post("/contacts/{phone}/auto", self._auto),
                 web.post("/contacts/{phone}/read", self._read),
                 web.post("/contacts/{phone}/reinstall", self._reinstall),
@@ -77,6 +83,33 @@ class Control:
     async def _inbox(self, request: web.Request) -> web.Response:
         contact = self._world.contacts.get(_phone(request))
         return _json(api.Inbox(contact.inbox if contact else []))
+
+    async def _burst(self, request: web.Request) -> web.Response:
+        """In turns, so that clients are served meanwhile."""
+        body = await _body(request, api.Burst)
+        if not body.contacts:
+            raise RequestError("from: expected at least one contact")
+        contacts = [self._world.contact(phone) for phone in body.contacts]
+        ids = []
+        for number in range(body.count):
+            written = write_text(body.text.replace("{n}", str(body.first + number)), "", body.to)
+            contact = contacts[number % len(contacts)]
+            ids.append(send(self._world, contact, body.to, written, by_lid=body.addressing == "lid"))
+            if number % _AT_ONCE == _AT_ONCE - 1:
+                await asyncio.sleep(0)
+        return _json({"ids": ids})
+
+    async def _inboxes(self, request: web.Request) -> web.Response:
+        """?since=N: all that arrived after the first N, at anybody's."""
+        arrivals = self._world.archive.arrivals
+        since = int(_number(request, "since", len(arrivals)))
+        return _json(api.Arrivals(arrivals[since:], len(arrivals)))
+
+    async def _letters(self, _request: web.Request) -> web.Response:
+        return _json(api.Letters(list(self._world.archive.letters.values())))
+
+    async def _unreadable(self, _request: web.Request) -> web.Response:
+        return _json(api.UnreadableList(self._world.archive.unreadable))
 
     async def _auto(self, request: web.Request) -> web.Response:
         self._world.contact(_phone(request)).auto = await _body(request, api.Auto)

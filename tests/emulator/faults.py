@@ -66,6 +66,14 @@ class Delay(Fault, tag="delay"):
     seconds: Seconds
 
 
+class Slow(Fault, tag="slow"):
+    """A slow network towards the client: ``latency`` for each frame, and so many bytes a ``second`` (null: any number).
+    Strikes are not counted."""
+
+    latency: Seconds = 0.0
+    second: Annotated[float, Meta(ge=100)] | None = None
+
+
 class Mute(Fault, tag="mute"):
     """Nothing is sent any more, not even answers to keep-alives; connections stay open."""
 
@@ -181,6 +189,7 @@ STRIKES: Mapping[type[Fault], tuple[Moment, ...]] = {
     RefuseTcp: (Moment.LISTEN,),
     RefuseUpgrade: (Moment.UPGRADE,),
     Delay: (Moment.FRAME,),
+    Slow: (Moment.FRAME,),
     Mute: (Moment.STANZA,),
     StreamError: (Moment.ONLINE,),
     Failure: (Moment.LOGIN, Moment.REGISTER),
@@ -198,7 +207,7 @@ STRIKES: Mapping[type[Fault], tuple[Moment, ...]] = {
 }
 
 AnyFault = (
-    Drop | DropInFlight | Refuse | RefuseTcp | RefuseUpgrade | Delay | Mute | StreamError | Failure
+    Drop | DropInFlight | Refuse | RefuseTcp | RefuseUpgrade | Delay | Slow | Mute | StreamError | Failure
     | LoginUnanswered | NoAck | LateAck | AckError | BundleRefused | IqError | HandshakeLie | PairingLie
     | PairingRestart | QrCodes | NoDecrypt
 )  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from tests.emulator.accounts import Account, Device
 from tests.emulator.addresses import Address
 from tests.emulator.api import SessionInfo, Stats
+from tests.emulator.archive import Archive
 from tests.emulator.clients import Client
 from tests.emulator.contacts import Contact
 from tests.emulator.faults import Faults
@@ -45,6 +46,7 @@ class World:
     codes: dict[str, CodePairing] = field(default_factory=dict)
     """Clients that wait for their pairing code, by phone."""
     key_reuse: list[str] = field(default_factory=list)
+    archive: Archive = field(default_factory=Archive)
 
     def __post_init__(self) -> None:
         self.feed = Feed(self.clock)

@@ -25,8 +25,10 @@ def handle_receipt(client: Client, receipt: Node) -> None:
             continue
         key = DeliveryKey("message", message_id)
         if kind == _RETRY:
+            client.world.archive.retried(message_id)
             _write_again(client, key, receipt)
         else:
+            client.world.archive.receipted(message_id, client.world.clock())
             client.device.confirm(key)
 
 

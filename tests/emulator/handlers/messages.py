@@ -2,6 +2,7 @@
 
 from tests.emulator.accounts import Delivery, DeliveryKey
 from tests.emulator.addresses import Address, address_of, lid, pn
+from tests.emulator.api import Arrival, Unreadable
 from tests.emulator.binary import Node, Value
 from tests.emulator.clients import Client
 from tests.emulator.contacts import Contact
@@ -97,10 +98,13 @@ def _deliver(client: Client, stanza: Node, sealed: Node, contact: Contact) -> No
     except KeyReusedError as error:
         report = f"{client.phone} to {contact.phone}, message {message_id}: {error}"
         world.key_reuse.append(report)
+        world.archive.unreadable.append(Unreadable(contact.phone, message_id, client.phone, "key_reuse", world.clock()))
         world.feed.add(Happening.KEY_REUSED, client.phone, id=message_id, to=contact.phone, report=report)
         return
     except DecryptError as error:
         world.feed.add(Happening.UNDECRYPTABLE, client.phone, id=message_id, to=contact.phone, reason=str(error))
+        missed = Unreadable(contact.phone, message_id, client.phone, "undecryptable", world.clock())
+        world.archive.unreadable.append(missed)
         request_again(world, contact, device, message_id)
         return
     if contact.phone != client.phone:
@@ -111,6 +115,7 @@ def _show(client: Client, contact: Contact, message_id: str, message: Message) -
     """Into the inbox; then the contact does what it does by itself."""
     world, device = client.world, client.device
     item = contact.receive(message_id, client.phone, world.clock(), read(message, world.media))
+    world.archive.arrivals.append(Arrival(contact.phone, message_id, client.phone, item.text, item.at))
     world.feed.add(Happening.MESSAGE, client.phone, id=message_id, to=contact.phone, type=item.type, text=item.text)
     if device is None:
         return

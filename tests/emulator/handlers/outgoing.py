@@ -3,6 +3,7 @@
 import os
 
 from tests.emulator.accounts import Delivery, DeliveryKey, Device
+from tests.emulator.api import Letter
 from tests.emulator.binary import Node, Value
 from tests.emulator.contacts import Contact
 from tests.emulator.content import Written
@@ -31,6 +32,8 @@ def send(world: World, contact: Contact, to: str, written: Written, *, by_lid: b
         written.message.messageContextInfo.messageSecret = os.urandom(_SECRET_BYTES)
     for device in devices:
         _post(world, contact, device, written, message_id, by_lid)
+    text = written.message.conversation or written.message.extendedTextMessage.text
+    world.archive.written(Letter(message_id, contact.phone, to, text, world.clock()))
     world.feed.add(Happening.SENT, to, id=message_id, sender=contact.phone)
     return message_id
 

@@ -2,6 +2,7 @@
 
 import io
 import sqlite3
+import time
 from contextlib import closing
 from typing import Literal
 
@@ -215,3 +216,46 @@ async def test_a_client_that_lost_its_sessions_asks_again_and_gets_the_message(
     await again.wait_for("UndecryptableMessage")
     message = await again.wait_for("Message")
     assert (message.data["Info"]["ID"], message.data["Message"]["conversation"]) == (sent, "depois")
+
+
+async def test_contacts_write_in_bursts_and_all_is_found_in_one_list(
+    emulator: EmulatorProcess, clients: Clients, number: MakeNumber
+) -> None:
+    phone, one, other = number(), number(), number()
+    client = await clients.paired(phone)
+    ids = await emulator.burst([one, other], phone, 5, "n{n}", first=10)
+    await client.wait_for("Message", where=lambda data: data["Info"]["ID"] == ids[-1])
+    await emulator.wait_for("receipt", phone, where=lambda event: event.data["id"] == ids[-1])
+
+    letters = [letter for letter in await emulator.letters() if letter.to == phone]
+    assert [letter.id for letter in letters] == ids
+    assert [letter.text for letter in letters] == ["n10", "n11", "n12", "n13", "n14"]
+    assert [letter.sender for letter in letters] == [one, other, one, other, one]
+    assert all(letter.receipted is not None for letter in letters)
+
+    before = (await emulator.arrivals()).next
+    sent = await client.send_text(one, "oi")
+    await emulator.wait_for_message(one, text="oi")
+    [arrival] = (await emulator.arrivals(before)).items
+    assert (arrival.to, arrival.id, arrival.sender, arrival.text) == (one, sent, phone, "oi")
+
+
+async def test_a_slow_network_delivers_late_and_a_cut_ends_the_connection(
+    emulator: EmulatorProcess, clients: Clients, number: MakeNumber
+) -> None:
+    phone, contact = number(), number()
+    client = await clients.paired(phone)
+    await emulator.send_text(contact, phone, "antes")
+    await client.wait_for("Message")
+    fault = await emulator.fault("slow", phone=phone, latency=0.2, second=2000)
+    begun = time.monotonic()
+    last = (await emulator.burst([contact], phone, 5, "n{n}"))[-1]
+    await client.wait_for("Message", where=lambda data: data["Info"]["ID"] == last)
+    assert time.monotonic() - begun > 0.2 + 4 * 200 / 2000
+    await emulator.clear(fault)
+
+    start = await emulator.last_event()
+    await emulator.cut(phone)
+    await emulator.wait_for("offline", phone, after=start)
+    await emulator.wait_for("online", phone, after=start, timeout=20)
+    assert await emulator.faults() == []

@@ -30,7 +30,7 @@ class RememberingLink:
     delays: list[float] = field(default_factory=list)
     ended: str = ""
 
-    def send(self, node: Node, delay: float) -> None:
+    def send(self, node: Node, delay: float, second: float | None = None) -> None:
         self.sent.append(node)
         self.delays.append(delay)
 
@@ -117,7 +117,9 @@ def test_what_is_not_confirmed_comes_again_with_the_same_bytes(setting: Setting)
     assert again.tags() == ["success", "ib", "message", "message", "ib"]
     messages = [node for node in again.sent if node.tag == "message"]
     assert [node.get("id") for node in messages] == ids[1:]
-    assert messages[0] in link.sent
+    assert messages[0].content in [node.content for node in link.sent]
+    assert [node.get("offline") for node in messages] == ["0", "1"]
+    assert all("offline" not in node.attrs for node in link.sent)
     preview, count = (node.children[0] for node in again.sent if node.tag == "ib")
     assert (preview.get("message"), count.get("count")) == ("2", "2")
 
@@ -128,6 +130,20 @@ def test_one_receipt_may_confirm_several_messages(setting: Setting) -> None:
     listed = [Node("item", {"id": message_id}) for message_id in others]
     handle(client, Node("receipt", {"id": first, "to": lid(CONTACT)}, [Node("list", {}, listed)]))
     assert [s.offline_queue for s in setting.world.sessions()] == [0]
+
+
+def test_the_archive_tells_what_was_confirmed_and_what_was_asked_for_again(setting: Setting) -> None:
+    client, _ = setting.log_in(setting.linked())
+    first, second, third = [setting.write(text) for text in "abc"]
+    handle(client, Node("receipt", {"id": first, "to": lid(CONTACT), "type": "inactive"}))
+    handle(client, Node("receipt", {"id": second, "to": lid(CONTACT), "type": "retry"}, [Node("retry", {})]))
+    letters = setting.world.archive.letters
+    assert [(one.text, one.receipted is not None, one.retries) for one in letters.values()] == [
+        ("a", True, 0),
+        ("b", False, 1),
+        ("c", False, 0),
+    ]
+    assert letters[third].sender == CONTACT
 
 
 def test_receipts_wait_for_their_ack(setting: Setting) -> None:
