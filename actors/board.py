@@ -20,10 +20,7 @@ class Board:
         self._clinics: dict[str, ClinicSnapshot] = {}
         self._channels: dict[Key, ChannelSnapshot] = {}
         self._records: dict[Key, ChannelRecord] = {}
-<<<<<<< HEAD
         self._troubles: dict[Key, str] = {}
-=======
->>>>>>> w-ops
         self._waiting: dict[tuple[str, str, str], list[Callable[[], None]]] = {}
         self._listeners: list[Callable[[], None]] = []
 
@@ -45,10 +42,7 @@ class Board:
             self._clinics.pop(clinic, None)
             self._channels = {key: shown for key, shown in self._channels.items() if key[0] != clinic}
             self._records = {key: record for key, record in self._records.items() if key[0] != clinic}
-<<<<<<< HEAD
             self._troubles = {key: reason for key, reason in self._troubles.items() if key[0] != clinic}
-=======
->>>>>>> w-ops
         self._changed()
 
     def drop_channel(self, clinic: str, channel: str) -> None:
@@ -56,10 +50,7 @@ class Board:
         with self._lock:
             self._channels.pop((clinic, channel), None)
             self._records.pop((clinic, channel), None)
-<<<<<<< HEAD
             self._troubles.pop((clinic, channel), None)
-=======
->>>>>>> w-ops
         self._changed()
 
     def clinics(self) -> list[ClinicSnapshot]:
@@ -82,7 +73,6 @@ class Board:
         with self._lock:
             return self._channels.get((clinic, channel))
 
-<<<<<<< HEAD
     def put_trouble(self, clinic: str, channel: str, reason: str | None) -> None:
         """Why a channel can store nothing; None: it can."""
         with self._lock:
@@ -97,8 +87,6 @@ class Board:
         with self._lock:
             return next((reason for (of, _), reason in self._troubles.items() if of == clinic), None)
 
-=======
->>>>>>> w-ops
     def put_record(self, record: ChannelRecord) -> None:
         """How a channel is wanted to be, by which it begins when it is started again."""
         with self._lock:

@@ -70,14 +70,10 @@ class ClinicDesk:
         channels = Counter(str(channel.state) for channel in self._switchboard.board.channels(snapshot.id))
         state, reason = snapshot.state, snapshot.reason
         unwell = sum(count for name, count in channels.items() if name in _UNWELL)
-<<<<<<< HEAD
         trouble = self._switchboard.board.trouble(snapshot.id)
         if state is ClinicState.RUNNING and trouble is not None:
             state, reason = ClinicState.ERROR, f"cannot store: {trouble}"
         elif state is ClinicState.RUNNING and unwell:
-=======
-        if state is ClinicState.RUNNING and unwell:
->>>>>>> w-ops
             state, reason = ClinicState.DEGRADED, f"{unwell} of {channels.total()} channels need attention"
         return replace(snapshot, channels=dict(channels), state=state, reason=reason)
 

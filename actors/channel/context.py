@@ -26,12 +26,8 @@ def nothing_said(_: Iterable[str]) -> None:
 class Context:
     """``tell`` puts a message into the actor's inbox (any thread); ``timer`` is the actor's (its own thread only).
 
-<<<<<<< HEAD
     ``remains``: what this channel's ports leave behind (on the loop alone). ``ended``: the ledger has the end
     of a run of these commands; for who waits for it (any thread).
-=======
-    ``ended``: the ledger has the end of a run of these commands; for who waits for it (any thread).
->>>>>>> w-ops
     """
 
     clinic: str

@@ -1,12 +1,8 @@
 """What a channel needs of the world, and what the settings say about channels."""
 
-<<<<<<< HEAD
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-=======
-from dataclasses import dataclass, field, replace
->>>>>>> w-ops
 
 from actors.board import Board
 from actors.channel.life import Policy

@@ -169,14 +169,9 @@ class MemoryLedger:
         ended = {(result.id, result.run) for result in changes.results}
         for attempt in changes.begun:
             entry = self.entry(channel, attempt.id)
-<<<<<<< HEAD
             asleep = entry.state is CommandState.SCHEDULED
             if asleep or entry.final or attempt.run < entry.run or (attempt.id, attempt.run) in ended:
                 raise ConflictError(f"{attempt.id} is final or scheduled")
-=======
-            if entry.final or attempt.run < entry.run or (attempt.id, attempt.run) in ended:
-                raise ConflictError(f"{attempt.id} is final")
->>>>>>> w-ops
 
     def _set_back(self, entry: Entry, setback: Setback) -> None:
         if entry.state is not CommandState.IN_FLIGHT or entry.run != setback.run:
@@ -302,13 +297,10 @@ class MemoryLedger:
                 )
         return found
 
-<<<<<<< HEAD
     async def ours(self, channel: str, wa_ids: Sequence[str]) -> frozenset[str]:
         self._call("ours", *wa_ids)
         return frozenset(wa_id for wa_id in wa_ids if self._senders(channel, wa_id))
 
-=======
->>>>>>> w-ops
     def _senders(self, channel: str, wa_id: str) -> list[tuple[int, Entry, bool]]:
         """Runs that sent it, the one to be told last."""
         mine = [entry for (of, _), entry in self.entries.items() if of == channel]
