@@ -82,15 +82,21 @@ class NatsRegistry:
         work = partial(_change, key=key, what=what, change=lambda record: replace(record, wanted=wanted))
         await self._with_bucket(work, f"changing {what}")
 
-    async def configure_channel(self, clinic: str, channel: str, config: Mapping[str, Any]) -> ChannelRecord:
+    async def configure_channel(
+        self, clinic: str, channel: str, config: Mapping[str, Any] | None, name: str | None = None
+    ) -> ChannelRecord:
         """See ``Registry``. Of ``config`` it checks only that it is a JSON object of at most 16 KiB.
 
         Raises NotFoundError, BusUnavailableError, InvalidIdError, InvalidInputError.
         """
         key = subjects.registry_channel(check_name("clinic", clinic), check_name("channel", channel))
-        wanted = _checked_config(config)
+        wanted = None if config is None else _checked_config(config)
         what = f"channel {channel} of clinic {clinic}"
-        work = partial(_change, key=key, what=what, change=lambda record: replace(record, config=wanted))
+
+        def change(record: ChannelRecord) -> ChannelRecord:
+            return replace(record, config=record.config if wanted is None else wanted, name=name or record.name)
+
+        work = partial(_change, key=key, what=what, change=change)
         return await self._with_bucket(work, f"configuring {what}")
 
     async def delete_clinic(self, clinic: str) -> None:

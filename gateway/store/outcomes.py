@@ -155,6 +155,14 @@ class Outcomes(Part):
         rows = await self._database.transact(work) if receipts else []
         return dict(map(read_sender, rows))
 
+    async def ours(self, channel: str, wa_ids: Sequence[str]) -> frozenset[str]:
+        """Of these WhatsApp ids, those that a command was sent under."""
+        named = {"channel": channel, "wa_ids": array(set(wa_ids))}
+        found: list[str] = []
+        for sql in (self._queries.select_senders, self._queries.select_unsettled):
+            found += await self._database.fetch(lambda row: str(row[0]), sql, named)
+        return frozenset(found)
+
     def _note(self, connection: sqlite3.Connection, rows: Sequence[Row], receipts: Sequence[Receipt]) -> None:
         """The receipts of present runs, where they belong."""
         present: dict[str, list[int]] = {}
