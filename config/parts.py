@@ -7,9 +7,9 @@ from random import Random
 from actors.board import Board
 from actors.channel.life import Policy
 from actors.channel.outbox import OutboxPolicy
-from actors.channel.receiving import ReceivingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
+from actors.channel.telling import ReceivingPolicy
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
