@@ -15,6 +15,7 @@ from gateway.nats.link import Broker, Connection, Link
 from gateway.nats.publisher import Outgoing, Publisher
 from gateway.nats.pull import Delivery
 from gateway.nats.queue import Queue, Source
+from gateway.nats.rate import Bucket
 from gateway.nats.rpc import ClinicRpc
 from gateway.nats.streams import Retention, clinic_streams, ensure_stream, room_for_schedules, send_stream
 from gateway.nats.translate import translating
@@ -49,12 +50,15 @@ class NatsClinicBus:
         retention: Retention,
         ack_wait: float,
         operations: Operations | None,
+        rate: Callable[[str], float],
     ) -> None:
         self._clinic = clinic
         self._encoding = encoding
         self._retention = retention
         self._ack_wait = ack_wait
         self._rpc = ClinicRpc(clinic, operations) if operations is not None else None
+        self._rate = rate
+        self._bucket = Bucket()
         self._publisher: Publisher | None = None
         self._queues: dict[str, Queue] = {}
         self._dues: dict[str, Queue] = {}
@@ -68,8 +72,14 @@ class NatsClinicBus:
         self.link.open_mending(self._link_broke)
 
     async def fetch(self, channel: str, limit: int) -> Sequence[Fetched]:
-        """See ``ClinicBus``. Of two calls for one channel, the second waits for the first."""
-        return [sending.fetched(delivery) for delivery in await self._queue(channel).fetch(limit)]
+        """See ``ClinicBus``. Of two calls for one channel, the second waits for the first. All channels together get no
+        more than the clinic's rate allows."""
+        queue = self._queue(channel)
+        while not (allowed := self._bucket.left(self._rate(self._clinic), limit)):  # noqa: ASYNC110 - time is the event
+            await asyncio.sleep(self._bucket.pause(self._rate(self._clinic)))
+        deliveries = await queue.fetch(allowed)
+        self._bucket.take(len(deliveries))
+        return [sending.fetched(delivery) for delivery in deliveries]
 
     async def settle(self, items: Sequence[Fetched | Due], *, taken: bool) -> None:
         """See ``ClinicBus``. Returns as soon as it is written. What is not taken stays here, and is given out before

@@ -215,6 +215,53 @@ async def test_kills_in_the_middle_of_batches_lose_nothing_and_double_nothing(
     assert await attempts((await connect("clinic-acme")).jetstream()) == list(range(done))
 
 
+async def test_kills_while_commands_are_fetched_and_settled_lose_none(
+    broker: EmbeddedBroker, bus: NatsBus, connect: Connect
+) -> None:
+    acme = await serving(bus, "acme", "front")
+    queued: list[bytes] = []
+    owned: list[bytes] = []
+    stop = asyncio.Event()
+
+    async def enqueue_for_ever() -> None:
+        while not stop.is_set():
+            try:
+                await acme.enqueue("front", Priority.NORMAL, b"%d" % len(queued), {})
+                queued.append(b"%d" % len(queued))
+            except BusUnavailableError:
+                await asyncio.sleep(0.02)
+
+    async def own_for_ever() -> None:
+        while True:
+            try:
+                batch = await acme.fetch("front", 64)
+                # Every third batch is given back first, as by a ledger that is away.
+                if len(owned) % 3 == 0:
+                    await acme.settle(batch, taken=False)
+                    batch = await acme.fetch("front", 64)
+                owned.extend(one.body for one in batch)
+                await acme.settle(batch, taken=True)
+            except BusUnavailableError:
+                await asyncio.sleep(0.02)
+
+    working = [asyncio.create_task(work()) for work in (enqueue_for_ever, own_for_ever)]
+    for _ in range(3):
+        before = len(owned)
+        while len(owned) < before + 150:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        await crash(broker)
+        await broker.start()
+    stop.set()
+    async with asyncio.timeout(20):
+        while not working[0].done() or not set(queued) <= set(owned):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    js = (await connect("clinic-acme", Role.PLANTAO)).jetstream()
+    async with asyncio.timeout(20):
+        while (await js.stream_info("send")).state.messages:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    working[1].cancel()
+
+
 async def test_a_publication_without_a_stream_is_no_success(
     bus: NatsBus, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,6 +164,28 @@ async def test_settling_many_at_once_leaves_none_behind(slow: NatsBus, connect: 
             await asyncio.sleep(0.01)
 
 
+async def test_a_clinics_channels_together_get_no_more_than_its_rate(broker: EmbeddedBroker) -> None:
+    rates = {"acme": 50.0, "other": 0.0}
+    bus = NatsBus(broker, retention=SMALL, commands_per_s=rates.__getitem__)
+    await bus.start()
+    acme, other = await serving(bus, "acme", "a", "b"), await serving(bus, "other", "a")
+    for number in range(150):
+        for of, channel in ((acme, "a"), (acme, "b"), (other, "a")):
+            await of.enqueue(channel, Priority.NORMAL, b"%d" % number, {})
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    await fetch_all(other, 150, channel="a", limit=64)
+    assert clock() - began < 1
+    began = clock()
+    await asyncio.gather(*(fetch_all(acme, 75, channel=channel, limit=20) for channel in ("a", "b")))
+    assert 0.5 < clock() - began < 3
+    rates["acme"] = 0
+    began = clock()
+    await asyncio.gather(*(fetch_all(acme, 75, channel=channel, limit=20) for channel in ("a", "b")))
+    assert clock() - began < 1
+    await bus.stop(timeout=2)
+
+
 async def test_only_a_clinic_that_is_open_is_found(slow: NatsBus) -> None:
     with pytest.raises(BusUnavailableError, match="acme is not open"):
         slow.clinic("acme")
