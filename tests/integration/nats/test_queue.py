@@ -177,11 +177,11 @@ async def test_a_clinics_channels_together_get_no_more_than_its_rate(broker: Emb
     await fetch_all(other, 150, channel="a", limit=64)
     assert clock() - began < 1
     began = clock()
-    await asyncio.gather(*(fetch_all(acme, 75, channel=channel, limit=20) for channel in ("a", "b")))
+    await asyncio.gather(*(fetch_all(acme, 70, channel=channel, limit=20) for channel in ("a", "b")))
     assert 0.5 < clock() - began < 3
     rates["acme"] = 0
     began = clock()
-    await asyncio.gather(*(fetch_all(acme, 75, channel=channel, limit=20) for channel in ("a", "b")))
+    await asyncio.gather(*(fetch_all(acme, 50, channel=channel, limit=20) for channel in ("a", "b")))
     assert clock() - began < 1
     await bus.stop(timeout=2)
 
