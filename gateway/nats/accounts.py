@@ -234,6 +234,7 @@ def _shared(clinic: str) -> list[tuple[str, str]]:
         ("service", f"{root}.send"),
         ("service", f"{root}.send.*"),
         ("service", f"{root}.rpc.*"),
+        ("service", f"clinic.{clinic}.rpc.*"),
         ("stream", f"{root}.event.>"),
         ("stream", f"{root}.dead"),
     ]

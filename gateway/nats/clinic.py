@@ -13,7 +13,9 @@ from gateway.nats import lookup, media, sending, wire
 from gateway.nats.headers import passed_on
 from gateway.nats.link import Broker, Connection, Link
 from gateway.nats.publisher import Outgoing, Publisher
+from gateway.nats.pull import Delivery
 from gateway.nats.queue import Queue, Source
+from gateway.nats.rate import Bucket
 from gateway.nats.rpc import ClinicRpc
 from gateway.nats.streams import Retention, clinic_streams, ensure_stream, room_for_schedules, send_stream
 from gateway.nats.translate import translating
@@ -48,12 +50,15 @@ class NatsClinicBus:
         retention: Retention,
         ack_wait: float,
         operations: Operations | None,
+        rate: Callable[[str], float],
     ) -> None:
         self._clinic = clinic
         self._encoding = encoding
         self._retention = retention
         self._ack_wait = ack_wait
         self._rpc = ClinicRpc(clinic, operations) if operations is not None else None
+        self._rate = rate
+        self._bucket = Bucket()
         self._publisher: Publisher | None = None
         self._queues: dict[str, Queue] = {}
         self._dues: dict[str, Queue] = {}
@@ -67,17 +72,28 @@ class NatsClinicBus:
         self.link.open_mending(self._link_broke)
 
     async def fetch(self, channel: str, limit: int) -> Sequence[Fetched]:
-        """See ``ClinicBus``. Of two calls for one channel, the second waits for the first."""
-        return [sending.fetched(delivery) for delivery in await self._queue(channel).fetch(limit)]
+        """See ``ClinicBus``. Of two calls for one channel, the second waits for the first. All channels together get no
+        more than the clinic's rate allows."""
+        queue = self._queue(channel)
+        while not (allowed := self._bucket.left(self._rate(self._clinic), limit)):  # noqa: ASYNC110 - time is the event
+            await asyncio.sleep(self._bucket.pause(self._rate(self._clinic)))
+        deliveries = await queue.fetch(allowed)
+        self._bucket.take(len(deliveries))
+        return [sending.fetched(delivery) for delivery in deliveries]
 
     async def settle(self, items: Sequence[Fetched | Due], *, taken: bool) -> None:
-        """See ``ClinicBus``. Returns as soon as it is written."""
+        """See ``ClinicBus``. Returns as soon as it is written. What is not taken stays here, and is given out before
+        what is newer."""
+        deliveries: list[Delivery] = [item.token for item in items]
+        if not taken:
+            for pull in {delivery.pull for delivery in deliveries}:
+                pull.put_back([delivery for delivery in deliveries if delivery.pull is pull])
+            return
         connection = await self.link.connection()
-        word = wire.ACK if taken else wire.NAK
         with translating("settling"):
-            connection.nc.write([wire.answer(item.token.reply, word) for item in items])
-        for item in items:
-            item.token.pull.settled(item.token)
+            connection.nc.write([wire.answer(delivery.reply, wire.ACK) for delivery in deliveries])
+        for delivery in deliveries:
+            delivery.pull.settled(delivery)
 
     async def schedule(self, channel: str, later: Sequence[Later]) -> None:
         """See ``ClinicBus``."""
@@ -110,8 +126,8 @@ class NatsClinicBus:
     async def publish(self, batch: Sequence[Publication]) -> None:
         """See ``ClinicBus``. Many are under way at once, in order; the first that fails stops those after it."""
         if any(publication.since is not None for publication in batch):
-            known = await self._stored(batch)
-            batch = [publication for publication in batch if publication.message_id not in known]
+            stored = await self._stored(batch)
+            batch = [one for one in batch if (one.kind is None, one.message_id) not in stored]
         await self._store(self._messages(batch), "publishing events")
 
     async def enqueue(self, channel: str, priority: Priority, body: bytes, headers: Mapping[str, str]) -> None:
@@ -230,20 +246,20 @@ class NatsClinicBus:
             raise BusUnavailableError(f"{doing}: connection lost")
         await connection.during(publisher.publish(messages), doing, timeout=PUBLISH_TIMEOUT)
 
-    async def _stored(self, batch: Sequence[Publication]) -> frozenset[str]:
-        """The ids of those that have ``since`` and are in their stream already."""
+    async def _stored(self, batch: Sequence[Publication]) -> frozenset[tuple[bool, str]]:
+        """Of those that have ``since``, which are stored already: whether it is a dead letter, and its id."""
         connection = await self.link.connection()
-        known: set[str] = set()
-        for stream, kinds in ((subjects.STREAM_DEAD, False), (subjects.STREAM_EVENTS, True)):
-            tried = [one for one in batch if one.since is not None and (one.kind is not None) is kinds]
+        stored: set[tuple[bool, str]] = set()
+        for stream, dead in ((subjects.STREAM_DEAD, True), (subjects.STREAM_EVENTS, False)):
+            tried = [one for one in batch if one.since is not None and (one.kind is None) is dead]
             if not tried:
                 continue
             ids = {self._full_id(one): one.message_id for one in tried}
             since = min(one.since for one in tried if one.since is not None) - _MARGIN
             work = lookup.stored(connection, stream, {self._subject(one) for one in tried}, ids, since)
             found = await connection.during(work, f"looking into the stream {stream}", timeout=LOOKUP_TIMEOUT)
-            known |= {ids[one] for one in found}
-        return frozenset(known)
+            stored |= {(dead, ids[one]) for one in found}
+        return frozenset(stored)
 
     def _messages(self, batch: Iterable[Publication]) -> Iterator[Outgoing]:
         encoding = self._encoding(self._clinic)

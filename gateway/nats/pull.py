@@ -65,7 +65,7 @@ class Pull:
         self._due = 0
         self._deadline = 0.0
         self._held: dict[int, Delivery] = {}
-        """By sequence in the stream, in order of arrival."""
+        """By sequence in the stream."""
         self._taken: dict[int, Delivery] = {}
         """What was taken and is not settled."""
         self.failure: str | None = None
@@ -111,39 +111,45 @@ class Pull:
         """True if something came in that was not taken."""
         return bool(self._held)
 
+    @property
+    def unsettled(self) -> bool:
+        """True if something is held, or was taken and is not settled."""
+        return bool(self._held or self._taken)
+
     def take(self, limit: int) -> list[Delivery]:
         """At most ``limit`` of what came in, oldest first."""
-        taken = [self._held.pop(sequence) for sequence in list(self._held)[:limit]]
+        taken = [self._held.pop(sequence) for sequence in sorted(self._held)[:limit]]
         for delivery in taken:
             self._taken[delivery.sequence] = delivery
         return taken
 
     def put_back(self, taken: Sequence[Delivery]) -> None:
-        """Hold again what was just taken."""
-        for delivery in taken:
-            self._taken.pop(delivery.sequence, None)
-        self._held = {delivery.sequence: delivery for delivery in taken} | self._held
+        """Hold again what was taken, before what is newer; does nothing for what is settled."""
+        unsettled = [self._taken.pop(one.sequence) for one in taken if self._taken.get(one.sequence) is one]
+        if unsettled:
+            self._held = {one.sequence: one for one in unsettled} | self._held
+            self._wake.set()
 
     def settled(self, delivery: Delivery) -> None:
         """What was taken needs no more thought."""
         self._taken.pop(delivery.sequence, None)
 
-    def give_back(self, older_than: float) -> None:
+    async def give_back(self, older_than: float) -> None:
         """If something has been held for more than ``older_than`` seconds, have the server deliver all that is held
         again: it is about to, and what is newer must not overtake it. Raises the client library's errors."""
-        oldest = next(iter(self._held.values()), None)
-        if oldest is None or self._clock() - oldest.at <= older_than:
+        oldest = min((delivery.at for delivery in self._held.values()), default=None)
+        if oldest is None or self._clock() - oldest <= older_than:
             return
         held, self._held = self._held, {}
-        self._write([wire.answer(delivery.reply, wire.NAK) for delivery in held.values()])
+        await self._refuse(list(held.values()))
 
-    def release(self) -> None:
+    async def release(self) -> None:
         """Have the server deliver again all that is held, and all that was taken and not settled. Raises the client
         library's errors."""
-        unsettled = sorted((self._taken | self._held).values(), key=lambda delivery: delivery.sequence)
+        deliveries = [delivery for _, delivery in sorted((self._taken | self._held).items())]
         self._taken, self._held = {}, {}
-        if unsettled:
-            self._write([wire.answer(delivery.reply, wire.NAK) for delivery in unsettled])
+        if deliveries:
+            await self._refuse(deliveries)
 
     async def _ask(self, request: Request, batch: int, patience: float, body: dict[str, object]) -> None:
         assert self._connection is not None
@@ -153,9 +159,12 @@ class Pull:
         asked = json.dumps({"batch": batch, "max_bytes": MAX_BYTES, **body}).encode()
         await self._connection.nc.publish(self._subject, asked, f"{self._inbox}.{self._number}")
 
-    def _write(self, frames: Sequence[bytes]) -> None:
+    async def _refuse(self, deliveries: Sequence[Delivery]) -> None:
+        """Returns once the server knows of all: it takes refusals in order, but a request at the same time as they."""
         assert self._connection is not None
-        self._connection.nc.write(frames)
+        nc, last = self._connection.nc, deliveries[-1]
+        nc.write([wire.answer(delivery.reply, wire.NAK) for delivery in deliveries[:-1]])
+        await nc.request(last.reply.decode(), wire.NAK, timeout=_GRACE)
 
     def _receive(self, subject: bytes, reply: bytes, body: bytes, block: bytes | None) -> None:
         status = "" if body or reply else wire.status_of(block)

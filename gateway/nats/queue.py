@@ -74,12 +74,16 @@ class Queue:
 
     async def release(self) -> None:
         """Listen no longer, and have all that is held or taken and not settled come again at once."""
-        for _, pull in self._pulls:
+        connection, self._bound = self._bound, None
+        for source, pull in self._pulls:
             await pull.unbind()
-            if self._bound is not None and not self._bound.lost.done():
-                with suppress(NatsError):
-                    pull.release()
-        self._bound = None
+            if connection is None or connection.lost.done() or not pull.unsettled:
+                continue
+            with suppress(NatsError):
+                # Before it answers this the server drops requests to which nobody listens. What it tried to deliver to
+                # one would be the last to come again instead of the first.
+                await connection.js.consumer_info(source.stream, source.name)
+                await pull.release()
 
     async def forget(self, connection: Connection) -> None:
         """Delete the consumers. Raises the client library's errors."""
@@ -110,7 +114,7 @@ class Queue:
         try:
             for _, pull in self._pulls:
                 # Well before the server takes it for lost and gives it to us a second time.
-                pull.give_back(older_than=0.8 * self._ack_wait)
+                await pull.give_back(older_than=0.8 * self._ack_wait)
                 while len(taken) < limit and sum(len(delivery.body) for delivery in taken) < MAX_BYTES:
                     found = pull.take(limit - len(taken))
                     taken += found

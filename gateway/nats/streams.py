@@ -125,7 +125,7 @@ def later_stream(clinic: str, retention: Retention) -> StreamConfig:
 
 
 def room_for_schedules(info: StreamInfo) -> bool:
-    """False once the stream ``later`` is so full that it could soon drop what it holds: nothing more may be scheduled."""
+    """False once the stream ``later`` is so full that it could soon drop what it holds: no more may be scheduled."""
     return info.state.bytes < (info.config.max_bytes or 0) // 4 * 3
 
 

@@ -11,7 +11,7 @@ from gateway.nats.accounts import Role
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.sending import consumer_name
-from protocol.bus import ClinicBus, Fetched
+from protocol.bus import ClinicBus, Fetched, Later
 from protocol.errors import BusUnavailableError, InvalidInputError
 from protocol.subjects import Priority
 from tests.integration.nats.conftest import SMALL, Connect, serving
@@ -105,6 +105,95 @@ async def test_a_command_that_is_given_back_comes_again_at_once_and_before_newer
     (first,) = await asyncio.wait_for(acme.fetch("front", 1), 5)
     await acme.settle([first], taken=False)
     assert bodies(await asyncio.wait_for(fetch_all(acme, 2), 5)) == [b"1", b"2"]
+
+
+async def test_what_is_held_or_not_settled_when_a_clinic_is_closed_comes_again_at_once(slow: NatsBus) -> None:
+    acme = await serving(slow, "acme", "front")
+    for number in range(30):
+        await acme.enqueue("front", Priority.NORMAL, b"%02d" % number, {})
+    await acme.enqueue("front", Priority.HIGH, b"high", {})
+    await acme.schedule("front", [Later(id="a", run=1, at=datetime(2026, 1, 1, tzinfo=UTC))])
+    await asyncio.wait_for(acme.due("front", 5), 10)
+    high, first, second, *_ = await asyncio.wait_for(acme.fetch("front", 10), 5)
+    await acme.settle([first], taken=True)
+    # Waiting on the server, so that more is caught by us than anybody asked for.
+    waiting = asyncio.create_task(acme.fetch("front", 50))
+    await asyncio.wait_for(waiting, 5)
+    waiting = asyncio.create_task(acme.fetch("front", 1))
+    await asyncio.sleep(0.1)
+    await acme.enqueue("front", Priority.BULK, b"bulk", {})
+    await asyncio.wait_for(waiting, 5)
+    await slow.close_clinic("acme", forget=False)
+    again = await slow.open_clinic("acme")
+    found = await asyncio.wait_for(fetch_all(again, 31), 5)
+    assert sorted(bodies(found)) == sorted([high.body, *(b"%02d" % number for number in range(1, 30)), b"bulk"])
+    assert bodies(found)[1] == second.body
+    (due,) = await asyncio.wait_for(again.due("front", 5), 5)
+    assert due.id == "a"
+
+
+async def test_a_command_that_came_as_the_bus_stopped_is_there_for_the_next(broker: EmbeddedBroker) -> None:
+    for turn in range(5):
+        bus = NatsBus(broker, retention=SMALL)
+        await bus.start()
+        acme = await serving(bus, "acme", "front")
+        fetching = asyncio.create_task(acme.fetch("front", 10))
+        await asyncio.sleep(0.05)
+        for number in range(20):
+            await acme.enqueue("front", Priority.NORMAL, b"%d.%d" % (turn, number), {})
+        await bus.stop(timeout=2)
+        fetching.cancel()
+        await asyncio.wait((fetching,))
+    bus = NatsBus(broker, retention=SMALL)
+    await bus.start()
+    acme = await serving(bus, "acme", "front")
+    assert len(set(bodies(await asyncio.wait_for(fetch_all(acme, 100), 5)))) == 100
+    await bus.stop(timeout=2)
+
+
+async def test_settling_many_at_once_leaves_none_behind(slow: NatsBus, connect: Connect) -> None:
+    acme = await serving(slow, "acme", "front")
+    for number in range(200):
+        await acme.enqueue("front", Priority.NORMAL, b"%d" % number, {})
+    found = await fetch_all(acme, 200, limit=64)
+    await acme.settle(found, taken=True)
+    await acme.settle([], taken=True)
+    js = (await connect("clinic-acme")).jetstream()
+    async with asyncio.timeout(5):
+        while (await js.stream_info("send")).state.messages:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_clinics_channels_together_get_no_more_than_its_rate(broker: EmbeddedBroker) -> None:
+    rates = {"acme": 50.0, "other": 0.0}
+    bus = NatsBus(broker, retention=SMALL, commands_per_s=rates.__getitem__)
+    await bus.start()
+    acme, other = await serving(bus, "acme", "a", "b"), await serving(bus, "other", "a")
+    for number in range(150):
+        for of, channel in ((acme, "a"), (acme, "b"), (other, "a")):
+            await of.enqueue(channel, Priority.NORMAL, b"%d" % number, {})
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    await fetch_all(other, 150, channel="a", limit=64)
+    assert clock() - began < 1
+    began = clock()
+    await asyncio.gather(*(fetch_all(acme, 70, channel=channel, limit=20) for channel in ("a", "b")))
+    assert 0.5 < clock() - began < 3
+    rates["acme"] = 0
+    began = clock()
+    await asyncio.gather(*(fetch_all(acme, 50, channel=channel, limit=20) for channel in ("a", "b")))
+    assert clock() - began < 1
+    await bus.stop(timeout=2)
+
+
+async def test_only_a_clinic_that_is_open_is_found(slow: NatsBus) -> None:
+    with pytest.raises(BusUnavailableError, match="acme is not open"):
+        slow.clinic("acme")
+    acme = await slow.open_clinic("acme")
+    assert slow.clinic("acme") is acme
+    await slow.close_clinic("acme", forget=False)
+    with pytest.raises(BusUnavailableError, match="acme is not open"):
+        slow.clinic("acme")
 
 
 async def test_an_unacknowledged_command_comes_again(bus: NatsBus) -> None:

@@ -14,7 +14,7 @@ from gateway.nats.bus import NatsBus
 from gateway.nats.registry import NatsRegistry
 from protocol.bus import Wanted
 from protocol.channel import ChannelRecord, ClinicRecord, WantedState
-from protocol.errors import AlreadyExistsError, BusUnavailableError, InvalidIdError, NotFoundError
+from protocol.errors import AlreadyExistsError, BusUnavailableError, InvalidIdError, InvalidInputError, NotFoundError
 from tests.integration.nats.conftest import crash
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -68,6 +68,38 @@ async def watcher(registry: NatsRegistry) -> AsyncIterator[Watcher]:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def test_a_channels_own_settings_are_put_in_place_of_the_old(registry: NatsRegistry, watcher: Watcher) -> None:
+    await registry.create_clinic(clinic("acme"))
+    await registry.create_channel(channel("acme", "front"))
+    config = {"idle_after": 3600, "pacing": {"enabled": False}}
+    record = await registry.configure_channel("acme", "front", config)
+    assert (record.config, record.name, record.wanted) == (config, "Front", WantedState.CONNECTED)
+    await registry.want_channel("acme", "front", WantedState.SUSPENDED)
+    await registry.create_clinic(clinic("other"))
+    await watcher.until({"acme", "other"}, {("acme", "front")})
+    assert watcher.latest is not None
+    assert watcher.latest.channels["acme", "front"] == msgspec.structs.replace(record, wanted=WantedState.SUSPENDED)
+    assert await registry.configure_channel("acme", "front", {}) == msgspec.structs.replace(
+        record, wanted=WantedState.SUSPENDED, config={}
+    )
+    for wrong in ({"a": "x" * (16 << 10)}, {"a": object()}):
+        with pytest.raises(InvalidInputError, match="config"):
+            await registry.configure_channel("acme", "front", wrong)
+    with pytest.raises(NotFoundError, match="back of clinic acme"):
+        await registry.configure_channel("acme", "back", {})
+
+
+async def test_two_who_change_a_channel_at_once_both_have_their_way(registry: NatsRegistry) -> None:
+    await registry.create_clinic(clinic("acme"))
+    await registry.create_channel(channel("acme", "front"))
+    await asyncio.gather(
+        registry.configure_channel("acme", "front", {"a": 1}),
+        registry.want_channel("acme", "front", WantedState.DISCONNECTED),
+    )
+    record = await registry.configure_channel("acme", "front", {"a": 1})
+    assert (record.config, record.wanted) == ({"a": 1}, WantedState.DISCONNECTED)
 
 
 async def test_an_empty_registry_is_delivered_as_such(watcher: Watcher) -> None:

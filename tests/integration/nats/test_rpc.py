@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -19,7 +19,8 @@ from protocol import subjects
 from protocol.channel import Breaker, ChannelSnapshot, ChannelState, PairingCode, QrCode, WantedState
 from protocol.errors import BusUnavailableError, ConflictError, NotFoundError
 from protocol.operations import Operations
-from protocol.subjects import Verb
+from protocol.subjects import ClinicVerb, Priority, Verb
+from protocol.views import ChannelStats, ClinicStats, CommandState, CommandView, NumberCheck, NumberChecks
 from tests.integration.nats.conftest import SMALL, Connect, crash
 
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning:nats")
@@ -94,6 +95,53 @@ class RememberingOperations:
     async def qr(self, clinic: str, channel: str) -> QrCode:
         return QrCode(code="qr", expires_at=NOW)
 
+    async def channels(self, clinic: str | None = None) -> list[ChannelSnapshot]:
+        assert clinic is not None
+        return [await self._snapshot("channels", clinic, "front"), await self._snapshot("channels", clinic, "back")]
+
+    async def stats(self, clinic: str) -> ClinicStats:
+        self.asked.append(("stats", clinic))
+        counted = ChannelStats(channel="front", commands={CommandState.SENT: 2}, spooled=1)
+        return ClinicStats(clinic=clinic, channels=[counted], database_bytes=3, database_limit=4)
+
+    async def check(self, clinic: str, channel: str, phones: Sequence[str]) -> NumberChecks:
+        self.asked.append(("check", clinic, channel, *phones))
+        return NumberChecks(items=[NumberCheck(phone=phone, on_whatsapp=False) for phone in phones])
+
+    async def mark_read(self, clinic: str, channel: str, chat: str, wa_ids: Sequence[str], sender: str | None) -> None:
+        self.asked.append(("mark_read", clinic, channel, chat, *wa_ids, sender or "-"))
+
+    async def presence(self, clinic: str, channel: str, presence: str, chat: str | None) -> None:
+        self.asked.append(("presence", clinic, channel, presence, chat or "-"))
+
+    async def command(self, clinic: str, channel: str, id: str) -> CommandView:
+        return self._view("command", clinic, channel, id)
+
+    async def cancel(self, clinic: str, channel: str, id: str) -> CommandView:
+        return self._view("cancel", clinic, channel, id)
+
+    async def release(self, clinic: str, channel: str, id: str) -> CommandView:
+        return self._view("release", clinic, channel, id)
+
+    async def replay(self, clinic: str, channel: str, id: str) -> CommandView:
+        return self._view("replay", clinic, channel, id)
+
+    async def discard(self, clinic: str, channel: str, id: str) -> CommandView:
+        return self._view("discard", clinic, channel, id)
+
+    def _view(self, verb: str, clinic: str, channel: str, id: str) -> CommandView:
+        self.asked.append((verb, clinic, channel, id))
+        return CommandView(
+            id=id,
+            run=1,
+            state=CommandState.HELD,
+            priority=Priority.NORMAL,
+            to="5511988887777",
+            type="text",
+            attempts=1,
+            queued_at=NOW,
+        )
+
 
 @pytest.fixture
 def operations() -> RememberingOperations:
@@ -140,6 +188,53 @@ async def test_every_verb_is_answered_for_its_own_clinic(
     assert json.loads((await ask(nc, Verb.QR, clinic="other")).data)["code"] == "qr"
 
 
+async def test_what_is_asked_of_commands_and_of_whatsapp_reaches_operations(
+    serving: NatsBus, operations: RememberingOperations, connect: Connect
+) -> None:
+    nc = await connect("clinic-acme")
+    for verb in (Verb.COMMAND, Verb.CANCEL, Verb.RELEASE, Verb.REPLAY, Verb.DISCARD):
+        view = json.loads((await ask(nc, verb, b'{"id": "a:1_x"}')).data)
+        assert (view["v"], view["id"], view["state"], view["history"]) == (1, "a:1_x", "held", [])
+    checked = json.loads((await ask(nc, Verb.CHECK, b'{"phones": ["5511988887777"]}')).data)
+    assert checked["items"] == [{"phone": "5511988887777", "on_whatsapp": False, "jid": None}]
+    read = {"chat": "120363@g.us", "ids": ["A", "B"], "from": "1@lid"}
+    assert msgpack.unpackb((await ask(nc, Verb.MARK_READ, msgpack.packb(read))).data) == {"v": 1}
+    await ask(nc, Verb.MARK_READ, b'{"chat": "5511988887777", "ids": ["A"]}')
+    await ask(nc, Verb.PRESENCE, b'{"presence": "typing", "chat": "5511988887777"}')
+    assert json.loads((await ask(nc, Verb.PRESENCE, b'{"presence": "available"}')).data) == {"v": 1}
+    commands = [(verb, "acme", "front", "a:1_x") for verb in ("command", "cancel", "release", "replay", "discard")]
+    assert operations.asked == [
+        *commands,
+        ("check", "acme", "front", "5511988887777"),
+        ("mark_read", "acme", "front", "120363@g.us", "A", "B", "1@lid"),
+        ("mark_read", "acme", "front", "5511988887777", "A", "-"),
+        ("presence", "acme", "front", "typing", "5511988887777"),
+        ("presence", "acme", "front", "available", "-"),
+    ]
+
+
+@pytest.mark.parametrize("account", ["clinic-acme", subjects.ACCOUNT_PLATFORM])
+async def test_a_clinic_tells_of_itself_as_a_whole(serving: NatsBus, connect: Connect, account: str) -> None:
+    nc = await connect(account)
+    channels = json.loads((await nc.request("clinic.acme.rpc.channels", timeout=5)).data)
+    assert [one["channel"] for one in channels["items"]] == ["front", "back"]
+    stats = json.loads((await nc.request("clinic.acme.rpc.stats", timeout=5)).data)
+    assert stats == {
+        "v": 1,
+        "clinic": "acme",
+        "channels": [{"channel": "front", "commands": {"sent": 2}, "spooled": 1}],
+        "database_bytes": 3,
+        "database_limit": 4,
+    }
+    unknown = await nc.request("clinic.acme.rpc.status", timeout=5)
+    assert refusal(unknown) == {
+        "status": "400",
+        "code": "invalid_request",
+        "field": "verb",
+        "message": "verb: expected one of channels, stats; got 'status'",
+    }
+
+
 async def test_pairing_takes_a_phone_in_either_encoding_and_replies_in_the_same(
     serving: NatsBus, operations: RememberingOperations, connect: Connect
 ) -> None:
@@ -162,6 +257,18 @@ async def test_bad_requests_name_what_is_wrong(serving: NatsBus, connect: Connec
         ("status", b"\xc1", "front", "body"),
         ("status", b"", "FRONT", "channel"),
         ("explode", b"", "front", "verb"),
+        ("stats", b"", "front", "verb"),
+        ("check", b"", "front", "phones"),
+        ("check", b'{"phones": []}', "front", "phones"),
+        ("check", json.dumps({"phones": ["5511988887777"] * 51}).encode(), "front", "phones"),
+        ("check", b'{"phones": ["5511988887777", "x"]}', "front", "phones[1]"),
+        ("mark_read", b'{"ids": ["A"]}', "front", "chat"),
+        ("mark_read", b'{"chat": "1@lid", "ids": []}', "front", "ids"),
+        ("mark_read", b'{"chat": "1@lid", "ids": [""]}', "front", "ids[0]"),
+        ("mark_read", b'{"chat": "1@lid", "ids": ["A"], "from": 3}', "front", "from"),
+        ("presence", b'{"presence": "asleep"}', "front", "presence"),
+        ("cancel", b"{}", "front", "id"),
+        ("replay", b'{"id": "a b"}', "front", "id"),
     ]
     for verb, body, channel, field in wrong:
         reply = await ask(nc, verb, body, channel=channel)
@@ -225,7 +332,7 @@ async def test_the_service_is_found_by_the_tools_of_nats(serving: NatsBus, conne
     ping = json.loads((await nc.request("$SRV.PING", timeout=5)).data)
     assert (ping["name"], ping["type"]) == ("plantao", "io.nats.micro.v1.ping_response")
     info = json.loads((await nc.request("$SRV.INFO.plantao", timeout=5)).data)
-    assert {endpoint["name"] for endpoint in info["endpoints"]} == set(Verb)
+    assert {endpoint["name"] for endpoint in info["endpoints"]} == {*Verb, *ClinicVerb}
     assert info["endpoints"][0]["subject"].startswith("clinic.acme.channel.*.rpc.")
     stats = json.loads((await nc.request("$SRV.STATS.plantao", timeout=5)).data)
     assert stats["endpoints"][0]["num_errors"] == 0

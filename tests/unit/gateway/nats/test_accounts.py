@@ -76,7 +76,7 @@ def test_any_clinics_make_a_configuration_with_exactly_their_accounts(clinics: s
     found = config["accounts"]
     assert isinstance(found, dict)
     assert set(found) == {"plantao", "platform"} | {f"clinic-{clinic}" for clinic in clinics}
-    assert len(found["platform"].get("imports", [])) == 5 * len(clinics)
+    assert len(found["platform"].get("imports", [])) == 6 * len(clinics)
     users = [user for account in found.values() for user in account["users"]]
     assert len({user["user"] for user in users}) == len({user["password"] for user in users}) == 3 + 2 * len(clinics)
     assert config["host"] == "127.0.0.1"

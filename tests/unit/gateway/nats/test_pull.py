@@ -38,6 +38,9 @@ class ScriptedServer:
     def write(self, frames: Sequence[bytes]) -> None:
         self.written += frames
 
+    async def request(self, subject: str, body: bytes, timeout: float) -> None:
+        self.written.append(b"PUB %b %d\r\n%b\r\n" % (subject.encode(), len(body), body))
+
     def deliver(self, body: bytes, again: int | None = None) -> bytes:
         """``again``: the stream sequence under which it was delivered before. Where to acknowledge it."""
         self.delivered += 1
@@ -150,10 +153,10 @@ async def test_what_was_held_too_long_goes_back_with_all_that_is_newer(
     old = server.deliver(b"old")
     clock.now += 20
     new = server.deliver(b"new")
-    pull.give_back(older_than=21)
+    await pull.give_back(older_than=21)
     assert pull.holds
     clock.now += 2
-    pull.give_back(older_than=21)
+    await pull.give_back(older_than=21)
     assert not pull.take(1)
     assert server.written == [nak(old), nak(new)]
 
@@ -167,7 +170,7 @@ async def test_what_the_server_delivers_again_takes_the_place_of_what_is_held(
     clock.now += 20
     server.deliver(b"1", again=1)
     server.deliver(b"2", again=2)
-    pull.give_back(older_than=10)
+    await pull.give_back(older_than=10)
     assert [delivery.body for delivery in pull.take(9)] == [b"1", b"2"]
 
 
@@ -195,10 +198,10 @@ async def test_what_is_released_is_all_that_was_not_settled_in_the_order_of_the_
     first, second, third = pull.take(3)
     pull.settled(second)
     pull.put_back([third])
-    pull.release()
+    await pull.release()
     assert server.written == [nak(replies[0]), nak(replies[2]), nak(replies[3])]
     assert (first.body, pull.holds) == (b"1", False)
-    pull.release()
+    await pull.release()
     assert len(server.written) == 3
 
 
@@ -207,5 +210,5 @@ async def test_what_was_taken_and_comes_again_is_given_back_once(pull: Pull, ser
     server.deliver(b"1")
     pull.take(1)
     again = server.deliver(b"1", again=1)
-    pull.release()
+    await pull.release()
     assert server.written == [nak(again)]
