@@ -78,9 +78,11 @@ class Pull:
         return self._request
 
     async def bind(self, connection: Connection) -> None:
-        """Listen on ``connection``; requests made before are void, what came from them stays."""
+        """Listen on ``connection``, on which the consumer begins anew: what is not settled comes again, in order, so
+        what is held is let go, and requests made before are void."""
         await self.unbind()
         self._connection = connection
+        self._held = {}
         self._request = Request.NONE
         self.failure = None
         self._inbox = connection.nc.new_inbox()
@@ -131,8 +133,9 @@ class Pull:
             self._wake.set()
 
     def settled(self, delivery: Delivery) -> None:
-        """What was taken needs no more thought."""
+        """What was taken is acknowledged, and with it whatever came of the same message since."""
         self._taken.pop(delivery.sequence, None)
+        self._held.pop(delivery.sequence, None)
 
     async def give_back(self, older_than: float) -> None:
         """If something has been held for more than ``older_than`` seconds, have the server deliver all that is held

@@ -90,11 +90,13 @@ class Queue:
         self._bound = None
         for source, pull in self._pulls:
             await pull.unbind()
-            with suppress(NotFoundError):
-                await connection.js.delete_consumer(source.stream, source.name)
+            await _delete(connection, source)
 
     async def _bind(self, connection: Connection) -> None:
+        """Begin anew. What an old consumer had delivered to a process or a connection that is gone would come again
+        only after ``ack_wait``, and what is newer would overtake it."""
         for source, pull in self._pulls:
+            await connection.during(_delete(connection, source), f"beginning the consumer {source.name} anew")
             config = ConsumerConfig(
                 durable_name=source.name,
                 name=source.name,
@@ -162,3 +164,8 @@ class Queue:
             await asyncio.wait((woken, connection.lost), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
             woken.cancel()
+
+
+async def _delete(connection: Connection, source: Source) -> None:
+    with suppress(NotFoundError):
+        await connection.js.delete_consumer(source.stream, source.name)

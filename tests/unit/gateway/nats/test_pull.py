@@ -182,12 +182,21 @@ async def test_what_is_put_back_comes_first_again(pull: Pull, server: ScriptedSe
     assert [delivery.body for delivery in pull.take(5)] == [b"1", b"2", b"3"]
 
 
-async def test_a_new_connection_voids_requests_and_keeps_what_came(pull: Pull, server: ScriptedServer) -> None:
+async def test_a_new_connection_voids_requests_and_what_came_comes_again(pull: Pull, server: ScriptedServer) -> None:
     await pull.linger(5)
     server.deliver(b"1")
     await pull.bind(cast(Connection, ScriptedServer()))
     assert pull.request.name == "NONE"
-    assert pull.holds
+    assert not pull.holds
+
+
+async def test_what_came_again_while_it_was_taken_is_settled_with_it(pull: Pull, server: ScriptedServer) -> None:
+    await pull.linger(5)
+    server.deliver(b"1")
+    [taken] = pull.take(1)
+    server.deliver(b"1", again=1)
+    pull.settled(taken)
+    assert not pull.unsettled
 
 
 async def test_what_is_released_is_all_that_was_not_settled_in_the_order_of_the_stream(
