@@ -144,9 +144,15 @@ def test_half_a_record_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyP
     journal.append(answered("1:a"))
     (segment,) = segments(folder_of(store))
     size, write = segment.path.stat().st_size, os.write
+
+    def fill(file: int, data: bytes) -> int:
+        if segment.path.stat().st_size > size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, data[:5])
+
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", lambda file, data: write(file, data[:5]))
-        with pytest.raises(JournalError, match="5 of"):
+        patch.setattr(os, "write", fill)
+        with pytest.raises(JournalError, match="No space left"):
             journal.append(answered("1:b"))
     assert segment.path.stat().st_size == size
 
