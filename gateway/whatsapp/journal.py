@@ -22,9 +22,9 @@ from typing import Final
 
 import msgspec
 
-from protocol.port import MessageReceived, ReceiptReceived, Record, SendAnswered, Undecryptable
+from protocol.port import AlreadyDecrypted, MessageReceived, ReceiptReceived, Record, SendAnswered, Undecryptable
 
-Inbound = MessageReceived | ReceiptReceived | Undecryptable
+Inbound = MessageReceived | ReceiptReceived | Undecryptable | AlreadyDecrypted
 What = Inbound | SendAnswered
 
 SEGMENT_SIZE: Final = 256 << 10
