@@ -112,7 +112,7 @@ class Session:
 
     def hang_up(self) -> None:
         """Close the connection: nothing more arrives, what has arrived is handed over still, and ``silence`` begins
-        anew. Only when logged in and no call is in flight; it may block."""
+        anew. Only when logged in; it may block, and calls in flight fail."""
         self._client.disconnect()
         self._last_event = time.monotonic()
 

@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from gateway.whatsapp.journal import folder_of, segments
 from protocol.interfaces import SendOutcome
-from protocol.port import AlreadyDecrypted, Connected, MessageReceived, SendText, Sent
+from protocol.port import AlreadyDecrypted, Connected, Failed, MessageReceived, SendText, Sent
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber
 from tests.integration.whatsapp.harness import Account, send, text
@@ -207,13 +207,40 @@ async def test_a_journal_without_space_ends_the_port_within_a_second(
     await clinic.heard.until_that(lambda: rest <= {message.wa_id for message in clinic.heard.of(MessageReceived)})
 
 
+def fill(store: Path) -> None:
+    """Leave the journal of ``store`` no space."""
+    with suppress(OSError):
+        (folder_of(str(store)) / "ballast").write_bytes(b"x" * 65_537)
+
+
+async def test_a_port_that_must_hang_up_does_not_wait_for_its_send(
+    small_disk: Path, account: MakeAccount, emulator: EmulatorProcess, number: MakeNumber
+) -> None:
+    clinic, contact = account(store=small_disk), number()
+    port = await clinic.paired()
+    await emulator.fault("no_ack", phone=clinic.phone)
+    request = text(contact, "never acknowledged")
+    sending = asyncio.create_task(send(port, request, deadline=60))
+    arrived = await emulator.wait_for("message", where=lambda event: event.data["to"] == contact)
+    fill(small_disk)
+    words = "one too many" + "x" * 6000
+    await emulator.send_text(contact, clinic.phone, words)
+    began = time.monotonic()
+    await emulator.wait_for("offline", phone=clinic.phone, after=arrived.seq)
+    assert time.monotonic() - began < 1.5
+    (outcome,) = await sending
+    assert isinstance(outcome.answer, Failed)
+    assert (outcome.answer.code, outcome.record) == ("outcome_unknown", None)
+    assert [message.text for message in clinic.heard.of(MessageReceived)] == [words]
+    assert "No space left on device" in (await clinic.exited()).reason
+
+
 async def test_a_send_that_cannot_be_written_down_is_answered_all_the_same(
     small_disk: Path, account: MakeAccount, number: MakeNumber
 ) -> None:
     clinic = account(store=small_disk)
     port = await clinic.paired()
-    with suppress(OSError):
-        (folder_of(str(small_disk)) / "ballast").write_bytes(b"x" * 65_537)
+    fill(small_disk)
     (outcome,) = await send(port, text(number()))
     assert isinstance(outcome.answer, Sent)
     assert outcome.record is None
