@@ -24,6 +24,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, NoReturn
 
 from gateway.whatsapp import library, lock, translate
