@@ -22,9 +22,9 @@ from typing import Final
 
 import msgspec
 
-from protocol.port import MessageReceived, ReceiptReceived, Record, SendAnswered, Undecryptable
+from protocol.port import AlreadyDecrypted, MessageReceived, ReceiptReceived, Record, SendAnswered, Undecryptable
 
-Inbound = MessageReceived | ReceiptReceived | Undecryptable
+Inbound = MessageReceived | ReceiptReceived | Undecryptable | AlreadyDecrypted
 What = Inbound | SendAnswered
 
 SEGMENT_SIZE: Final = 256 << 10
@@ -154,11 +154,15 @@ class Journal:
             return number(self._segment, self._index - 1)
 
     def _write(self, record: bytes) -> None:
-        written = os.write(self._file, record)
-        if written != len(record):
+        """Whole or not at all. A short write comes of a disk that is full: what is wrong is said by the next one."""
+        try:
+            written = os.write(self._file, record)
+            while written < len(record):
+                written += os.write(self._file, record[written:])
+        except OSError:
             with suppress(OSError):
                 os.ftruncate(self._file, self._size)
-            raise OSError(f"{written} of {len(record)} bytes were written")
+            raise
 
     def _rotate(self) -> None:
         """The count is in the old one's name before there is a new one, so whoever sees a record of the new one can

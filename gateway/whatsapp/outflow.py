@@ -14,13 +14,7 @@ from typing import Final
 from gateway.whatsapp.credit import Credit
 from gateway.whatsapp.frames import Happened
 from gateway.whatsapp.journal import Inbound, Journal, JournalError
-from protocol.port import (
-    MessageReceived,
-    PortEvent,
-    ReceiptReceived,
-    Record,
-    Undecryptable,
-)
+from protocol.port import PortEvent, Record
 
 MAX_RECORDS: Final = 2048
 MAX_BYTES: Final = 8 << 20
@@ -52,6 +46,7 @@ class Outflow:
         self._overflow = overflow
         self._max_records = max_records
         self._max_bytes = max_bytes
+        self._order = threading.Lock()
         self._changed = threading.Condition()
         self._queue: deque[PortEvent] = deque()
         self._records = 0
@@ -62,11 +57,13 @@ class Outflow:
         threading.Thread(target=self._work, name="outflow", daemon=True).start()
 
     def put(self, event: PortEvent | Inbound) -> None:
-        """On neonize's thread: write it down if it is something that came in, and queue it."""
-        if isinstance(event, MessageReceived | ReceiptReceived | Undecryptable):
-            self._enqueue(self._recorded(event), _size(event))
-        else:
-            self._enqueue(event, 0)
+        """Write it down if it is something that came in, and queue it. Callable from any thread; records are queued in
+        the order of their numbers."""
+        with self._order:
+            if isinstance(event, Inbound):
+                self._enqueue(self._recorded(event), _size(event))
+            else:
+                self._enqueue(event, 0)
 
     def _recorded(self, event: Inbound) -> Record:
         try:

@@ -24,6 +24,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, NoReturn
 
 from gateway.whatsapp import library, lock, translate
@@ -275,7 +276,10 @@ class _Port:
         self._sends.close()
         self._sends.wait_idle(_FINISH_S)
         self._outflow.flush(_FLUSH_S)
-        self._write(Ended(reason=reason))
+        if self._writing.acquire(timeout=_FLUSH_S):  # else main does not read, and finds the rest in the journal
+            with suppress(OSError):
+                self._sock.settimeout(_FLUSH_S)
+                self._sock.sendall(pack(Ended(reason=reason)))
         os._exit(0)
 
 

@@ -66,8 +66,8 @@ class StoreRemains:
         if holder is not None and lock.is_orphan(holder):
             await self._evict(holder)
         records = await self._read(others=self._writers)
-        for record in records:
-            self.heard(record)
+        if not self._writers:  # all there is was read; a store that was deleted begins anew
+            self._heard = number(self._known + 1, 0) - 1
         return records
 
     async def _evict(self, holder: Holder) -> None:

@@ -63,7 +63,8 @@ def store_name(path: str) -> str:
 
 
 class Session:
-    """``deliver`` gets the events, on neonize's thread, in order; it must neither block nor raise.
+    """``deliver`` gets the events in order, on neonize's thread; what is read from whatsmeow's log, on any. It must
+    neither block nor raise.
     ``broken`` is told why if an event could not be read: it is lost then, and the session not to be trusted."""
 
     def __init__(
@@ -111,7 +112,7 @@ class Session:
 
     def hang_up(self) -> None:
         """Close the connection: nothing more arrives, what has arrived is handed over still, and ``silence`` begins
-        anew. Only when logged in and no call is in flight; it may block."""
+        anew. Only when logged in; it may block, and calls in flight fail."""
         self._client.disconnect()
         self._last_event = time.monotonic()
 
@@ -142,6 +143,8 @@ class Session:
             return
         line = library.proto.LogEntry.FromString(ctypes.string_at(binary, size)).Message
         self._log.read(line)
+        if thrown_away := translate.already_decrypted(line):
+            self._deliver(thrown_away)
         if logged_out := translate.from_log(line):
             timer = threading.Timer(self._logout_patience, self._tell_logged_out, [logged_out])
             timer.daemon = True

@@ -26,10 +26,21 @@ class PairCode(Request):
     phone: Digits
 
 
-class Send(Request):
-    """A contact writes to an account: exactly one of text, image (base64 in JSON) and reaction.
+class File(Request):
+    """Media of any kind; ``data`` is base64 in JSON. ``voice``: audio as a voice note."""
 
-    ``about`` is the id of the message that is answered (with text or image) or reacted to.
+    kind: Literal["image", "audio", "video", "document"]
+    data: bytes
+    mime: str
+    caption: str = ""
+    filename: str = ""
+    voice: bool = False
+
+
+class Send(Request):
+    """A contact writes to an account: exactly one of text, image (base64 in JSON), file and reaction.
+
+    ``about`` is the id of the message that is answered (with text, image or file) or reacted to.
     """
 
     to: Digits
@@ -37,6 +48,7 @@ class Send(Request):
     image: bytes | None = None
     caption: str = ""
     mime: str = "image/png"
+    file: File | None = None
     reaction: str | None = None
     about: str = ""
     addressing: Literal["lid", "pn"] = "lid"
@@ -91,6 +103,9 @@ class InboxItem(Struct, kw_only=True, rename={"sender": "from"}):
     mime: str = ""
     sha256: str = ""
     size: int = 0
+    filename: str = ""
+    voice: bool = False
+    seconds: int = 0
     about: str = ""
     about_text: str = ""
 

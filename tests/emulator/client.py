@@ -19,6 +19,7 @@ from tests.emulator.api import (
     Events,
     FaultInfo,
     FaultList,
+    File,
     Inbox,
     InboxItem,
     Letter,
@@ -153,6 +154,9 @@ class EmulatorProcess:
     ) -> str:
         content = {"image": base64.b64encode(image).decode(), "caption": caption, "mime": mime}
         return await self._send(contact, {"to": to, "about": about, **content})
+
+    async def send_file(self, contact: str, to: str, file: File, *, about: str = "") -> str:
+        return await self._send(contact, {"to": to, "about": about, "file": msgspec.to_builtins(file)})
 
     async def send_reaction(self, contact: str, to: str, emoji: str, about: str) -> str:
         return await self._send(contact, {"to": to, "reaction": emoji, "about": about})

@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.emulator.addresses import lid
+from tests.emulator.api import File
 from tests.emulator.media import MediaError, MediaKind, seal, unseal
 from tests.emulator.media_store import MediaStore
 from tests.emulator.schemas import Message
+
+KINDS: Mapping[str, MediaKind] = {
+    "image": MediaKind.IMAGE,
+    "audio": MediaKind.AUDIO,
+    "video": MediaKind.VIDEO,
+    "document": MediaKind.DOCUMENT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +42,28 @@ def write_text(text: str, about: str, about_author: str) -> Written:
     return Written(message, "text")
 
 
-def write_image(plain: bytes, caption: str, mime: str, about: str, about_author: str, media: MediaStore) -> Written:
-    file = seal(plain, MediaKind.IMAGE)
-    path = media.put(file.blob)
+def write_file(file: File, about: str, about_author: str, media: MediaStore) -> Written:
+    sealed = seal(file.data, KINDS[file.kind])
+    path = media.put(sealed.blob)
     message = Message()
-    image = message.imageMessage
-    image.URL = f"https://mmg.whatsapp.net{path}?ccb=11-4"
-    image.directPath = f"{path}?ccb=11-4"
-    image.mediaKey, image.fileSHA256, image.fileEncSHA256 = file.key, file.plain_sha256, file.sealed_sha256
-    image.fileLength, image.mimetype = file.plain_length, mime
-    if caption:
-        image.caption = caption
+    part = getattr(message, f"{file.kind}Message")
+    part.URL = f"https://mmg.whatsapp.net{path}?ccb=11-4"
+    part.directPath = f"{path}?ccb=11-4"
+    part.mediaKey, part.fileSHA256, part.fileEncSHA256 = sealed.key, sealed.plain_sha256, sealed.sealed_sha256
+    part.fileLength, part.mimetype = sealed.plain_length, file.mime
+    if file.caption:
+        part.caption = file.caption
+    if file.filename:
+        part.fileName = file.filename
+    if file.kind == "audio":
+        part.PTT = file.voice
     if about:
-        _quote(image.contextInfo, about, about_author)
-    return Written(message, "media", "image")
+        _quote(part.contextInfo, about, about_author)
+    if file.kind == "document" and file.caption:
+        envelope = Message()
+        envelope.documentWithCaptionMessage.message.CopyFrom(message)
+        message = envelope
+    return Written(message, "media", "ptt" if file.voice else file.kind)
 
 
 def write_reaction(emoji: str, about: str, about_author: str, now: float) -> Written:
@@ -87,20 +103,32 @@ def _read_extended_text(message: Message, _media: MediaStore) -> Seen:
     return {"type": "text", "text": text.text, **_read_quote(text.contextInfo)}
 
 
-def _read_image(message: Message, media: MediaStore) -> Seen:
-    image = message.imageMessage
-    seen: Seen = {
-        "type": "image", "caption": image.caption, "text": image.caption, "mime": image.mimetype,
-        **_read_quote(image.contextInfo),
-    }  # fmt: skip
-    blob = media.get(image.directPath)
-    if blob is None:
-        return {**seen, "type": "image_missing"}
-    try:
-        plain = unseal(blob, image.mediaKey, MediaKind.IMAGE)
-    except MediaError:
-        return {**seen, "type": "image_unreadable"}
-    return {**seen, "sha256": hashlib.sha256(plain).hexdigest(), "size": len(plain)}
+def _read_file(kind: str) -> "Reader":
+    def read_file(message: Message, media: MediaStore) -> Seen:
+        part = getattr(message, f"{kind}Message")
+        caption = getattr(part, "caption", "")
+        seen: Seen = {
+            "type": kind, "caption": caption, "text": caption, "mime": part.mimetype,
+            **_read_quote(part.contextInfo),
+        }  # fmt: skip
+        if kind == "document":
+            seen["filename"] = part.fileName
+        if kind == "audio":
+            seen |= {"voice": part.PTT, "seconds": part.seconds}
+        blob = media.get(part.directPath)
+        if blob is None:
+            return {**seen, "type": f"{kind}_missing"}
+        try:
+            plain = unseal(blob, part.mediaKey, KINDS[kind])
+        except MediaError:
+            return {**seen, "type": f"{kind}_unreadable"}
+        return {**seen, "sha256": hashlib.sha256(plain).hexdigest(), "size": len(plain)}
+
+    return read_file
+
+
+def _read_envelope(message: Message, media: MediaStore) -> Seen:
+    return read(message.documentWithCaptionMessage.message, media)
 
 
 def _read_reaction(message: Message, _media: MediaStore) -> Seen:
@@ -118,9 +146,12 @@ def _read_quote(context: Any) -> Seen:
     }
 
 
-READERS: Mapping[str, Callable[[Message, MediaStore], Seen]] = {
+Reader = Callable[[Message, MediaStore], Seen]
+
+READERS: Mapping[str, Reader] = {
     "conversation": _read_conversation,
     "extendedTextMessage": _read_extended_text,
-    "imageMessage": _read_image,
+    **{f"{kind}Message": _read_file(kind) for kind in KINDS},
+    "documentWithCaptionMessage": _read_envelope,
     "reactionMessage": _read_reaction,
 }

@@ -18,6 +18,9 @@ class MediaKind(Enum):
     """The text that binds a media key to its kind."""
 
     IMAGE = b"WhatsApp Image Keys"
+    AUDIO = b"WhatsApp Audio Keys"
+    VIDEO = b"WhatsApp Video Keys"
+    DOCUMENT = b"WhatsApp Document Keys"
 
 
 class MediaError(ValueError):

@@ -17,7 +17,7 @@ import pytest_asyncio
 from gateway.whatsapp.opener import Nursery
 from gateway.whatsapp.port_process import Timings
 from protocol.errors import PortGoneError, PortStartError
-from protocol.port import Connected, Done, Failed, PortExited, Probe, QrShown, Sent
+from protocol.port import Connected, Done, Failed, PortExited, Probe, QrShown, SendAnswered, Sent
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber, MakeNursery
 from tests.integration.whatsapp.harness import (
@@ -355,7 +355,7 @@ async def test_a_port_and_the_nursery_end_when_main_is_killed(account: MakeAccou
     await gone(pids["nursery"], WAIT)
 
 
-async def test_a_port_whose_main_is_killed_finishes_the_send_in_flight(
+async def test_a_port_whose_main_is_killed_finishes_the_send_in_flight_and_writes_down_what_came_of_it(
     account: MakeAccount, lone_main: LoneMain, emulator: EmulatorProcess, number: MakeNumber
 ) -> None:
     clinic, contact = account(), number()
@@ -364,7 +364,11 @@ async def test_a_port_whose_main_is_killed_finishes_the_send_in_flight(
     pids = await lone_main(clinic.store, send_to=jid(contact))
     await emulator.wait_for_message(contact)
     os.kill(pids["main"], signal.SIGKILL)
-    assert 0.5 < await gone(pids["port"], WAIT) < 4.5
+    await gone(pids["main"], WAIT)
+    left = [record.what for record in await clinic.remains.journal()]
+    (outcome,) = [what for what in left if isinstance(what, SendAnswered)]
+    assert (outcome.key, type(outcome.answer)) == ("1:last", Sent)
+    await gone(pids["port"], WAIT)
 
 
 async def test_a_port_whose_main_is_killed_waits_no_longer_than_five_seconds(

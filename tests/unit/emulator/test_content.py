@@ -2,7 +2,8 @@
 
 import hashlib
 
-from tests.emulator.content import read, write_image, write_reaction, write_text
+from tests.emulator.api import File
+from tests.emulator.content import read, write_file, write_reaction, write_text
 from tests.emulator.media_store import MediaStore
 from tests.emulator.schemas import Message
 
@@ -21,13 +22,28 @@ def test_a_reaction_tells_what_it_is_about() -> None:
 
 def test_an_image_is_opened_when_its_file_is_there() -> None:
     media = MediaStore()
-    message = write_image(b"png", "legenda", "image/png", "", "5511", media).message
+    image = File(kind="image", data=b"png", mime="image/png", caption="legenda")
+    message = write_file(image, "", "5511", media).message
     seen = read(message, media)
     assert (seen["type"], seen["size"], seen["sha256"]) == ("image", 3, hashlib.sha256(b"png").hexdigest())
     assert (seen["caption"], seen["mime"]) == ("legenda", "image/png")
     assert read(message, MediaStore())["type"] == "image_missing"
     message.imageMessage.mediaKey = bytes(32)
     assert read(message, media)["type"] == "image_unreadable"
+
+
+def test_files_of_each_kind_are_read_as_written() -> None:
+    media = MediaStore()
+    voice = File(kind="audio", data=b"ogg", mime="audio/ogg", voice=True)
+    written = write_file(voice, "ID", "5511", media)
+    seen = read(written.message, media)
+    assert written.media_type == "ptt"
+    assert (seen["type"], seen["voice"], seen["size"], seen["about"]) == ("audio", True, 3, "ID")
+    video = File(kind="video", data=b"mp4", mime="video/mp4", caption="olha")
+    assert read(write_file(video, "", "5511", media).message, media)["caption"] == "olha"
+    document = File(kind="document", data=b"pdf", mime="application/pdf", filename="a.pdf", caption="laudo")
+    seen = read(write_file(document, "", "5511", media).message, media)
+    assert (seen["type"], seen["filename"], seen["caption"]) == ("document", "a.pdf", "laudo")
 
 
 def test_an_unknown_kind_shows_as_its_name() -> None:

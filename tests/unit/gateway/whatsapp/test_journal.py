@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.whatsapp.journal import Journal, JournalError, Segment, What, folder_of, number, segment_of, segments
-from protocol.port import Failed, ReceiptReceived, SendAnswered, Sent, Undecryptable
+from protocol.port import AlreadyDecrypted, Failed, ReceiptReceived, SendAnswered, Sent, Undecryptable
 
 AT = datetime(2026, 11, 21, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -20,6 +20,7 @@ WORDS = st.text(max_size=40)
 WHAT: st.SearchStrategy[What] = st.one_of(
     st.builds(SendAnswered, key=WORDS, answer=st.builds(Sent, wa_id=WORDS, at=st.just(AT))),
     st.builds(SendAnswered, key=WORDS, answer=st.builds(Failed, code=WORDS, message=WORDS)),
+    st.builds(AlreadyDecrypted, wa_id=WORDS, chat=WORDS, sender=WORDS),
     st.builds(Undecryptable, wa_id=WORDS, chat=WORDS, sender=WORDS, at=st.just(AT)),
     st.builds(
         ReceiptReceived,
@@ -144,9 +145,15 @@ def test_half_a_record_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyP
     journal.append(answered("1:a"))
     (segment,) = segments(folder_of(store))
     size, write = segment.path.stat().st_size, os.write
+
+    def fill(file: int, data: bytes) -> int:
+        if segment.path.stat().st_size > size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, data[:5])
+
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", lambda file, data: write(file, data[:5]))
-        with pytest.raises(JournalError, match="5 of"):
+        patch.setattr(os, "write", fill)
+        with pytest.raises(JournalError, match="No space left"):
             journal.append(answered("1:b"))
     assert segment.path.stat().st_size == size
 

@@ -1,5 +1,6 @@
 """What ports leave behind: which segments go when, against a model; and the traces of a session store."""
 
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -113,6 +114,24 @@ async def test_a_port_that_is_gone_has_said_some_and_left_some(store: str) -> No
     left.opening()
     unheard, _ = await left.ended(read=True)
     assert numbers(unheard) == [outcome], "what came in is said once; an outcome until it is done"
+
+
+async def test_a_store_that_was_deleted_begins_anew(store: str) -> None:
+    left = remains(store)
+    left.opening()
+    journal = Journal(store, segment_size=1)
+    for each in range(4):
+        left.heard(Record(number=journal.append(inbound(str(each))), what=inbound(str(each))))
+    await left.ended(read=True)
+    shutil.rmtree(folder_of(store))
+
+    assert await left.journal() == []
+    left.opening()
+    written = Journal(store).append(inbound("1"))
+    unheard, _ = await left.ended(read=True)
+    assert numbers(unheard) == [written]
+    left.done([written])
+    assert await left.journal() == []
 
 
 async def test_a_port_that_nobody_hears_loses_nothing(store: str) -> None:

@@ -13,6 +13,7 @@ from gateway.whatsapp.frames import MAX_MEDIA
 from gateway.whatsapp.library import e2e, events, proto
 from gateway.whatsapp.session import Session, store_name
 from protocol.port import (
+    AlreadyDecrypted,
     Connected,
     Failed,
     FetchMedia,
@@ -201,6 +202,11 @@ def test_a_logout_that_neonize_delivers_is_told_once(session: Session, heard: li
     fire(events.LoggedOutEv(OnConnect=True, Reason=proto.MAIN_DEVICE_GONE))
     wait_for_timers()
     assert heard == [LoggedOut(reason="main_device_gone")]
+
+
+def test_what_whatsmeow_throws_away_is_said(session: Session, heard: list[Any]) -> None:
+    log_line("Ignoring message 3A from 7755@lid: failed to decrypt: received message with old counter (index: 9)")
+    assert heard == [AlreadyDecrypted(wa_id="3A", chat="7755@lid", sender="7755@lid")]
 
 
 def test_the_log_callback_bears_nothing(session: Session, heard: list[Any]) -> None:
