@@ -252,6 +252,8 @@ class Channel(Actor):
         """Who sends and fetches through it."""
         self._sending.use(port)
         self._receiving.use(port)
+        if port is not None:
+            self._reporting.came_up()
 
     # -- what ports say --
 

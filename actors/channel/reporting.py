@@ -95,18 +95,21 @@ class Reporting:
         self._traced = traced
         self._gaps.ended(self._context.now().wall, row)
 
+    def came_up(self) -> None:
+        """There is a session, and messages can be sent."""
+        self._gaps.came_up()
+        self._session += 1
+        wait = ANNOUNCED_LIMIT_S if self._gaps.awaited else self._backlog_s
+        self._context.timer("backlog", wait, BacklogDue(self._session))
+        self._through()
+
     def said(self, event: PortEvent) -> None:
-        """The port said this; records are taken by others before."""
+        """The port said this; records are taken by others besides."""
         match event:
             case Record(what=what) if isinstance(what, Inbound):
                 self._gaps.hear(what)
             case Connected(jid=jid, lid=lid):
                 self._own = frozenset(bare(own) for own in (jid, lid) if own)
-                self._gaps.came_up()
-                self._session += 1
-                wait = ANNOUNCED_LIMIT_S if self._gaps.awaited else self._backlog_s
-                self._context.timer("backlog", wait, BacklogDue(self._session))
-                self._through()
             case BacklogAnnounced(messages=messages):
                 self._gaps.announce(messages)
                 if self._gaps.awaited and self._gaps.connected:
