@@ -55,7 +55,9 @@ def test_what_needs_a_port_cannot_happen_where_there_is_none(state: S) -> None:
 
 
 @pytest.mark.parametrize("state", sorted(WANTS_PORT))
-@pytest.mark.parametrize("event", [machine.PortLost, machine.SocketLost, machine.SessionEnded, machine.Condemned])
+@pytest.mark.parametrize(
+    "event", [machine.PortLost, machine.SocketLost, machine.SessionEnded, machine.Condemned, machine.StoreLost]
+)
 def test_a_port_may_be_lost_and_a_session_end_in_every_state_that_has_one(state: S, event: type[MachineEvent]) -> None:
     assert event in TRANSITIONS[state]
 
