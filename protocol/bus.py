@@ -95,7 +95,8 @@ class ClinicBus(Protocol):
 
         Raises:
             BusUnavailableError: some may not have been stored; repeat the batch, with ``since`` set.
-            InvalidInputError: the first that is not stored yet can never be (it is too large); those before it are.
+            InvalidInputError: the first that is not stored yet can never be (it is too large): ``field`` is its
+                ``message_id``. Those before it are stored; of those after it, repeat them with ``since`` set.
         """
 
     async def enqueue(self, channel: str, priority: Priority, body: bytes, headers: Mapping[str, str]) -> None:
