@@ -334,6 +334,15 @@ class Undecryptable(PortMessage, frozen=True, kw_only=True):
     at: datetime
 
 
+class AlreadyDecrypted(PortMessage, frozen=True, kw_only=True):
+    """WhatsApp delivered a message again that whatsmeow had decrypted before, and takes it for received from now on:
+    it throws it away. If no ``MessageReceived`` of it was ever recorded, because a port died in between, it is lost."""
+
+    wa_id: str
+    chat: str
+    sender: str
+
+
 class SendAnswered(PortMessage, frozen=True, kw_only=True):
     """What came of the send ``key``: written into the journal before anybody is told."""
 
@@ -349,7 +358,7 @@ class Record(PortMessage, frozen=True, kw_only=True):
     """
 
     number: int
-    what: MessageReceived | ReceiptReceived | Undecryptable | SendAnswered
+    what: MessageReceived | ReceiptReceived | Undecryptable | AlreadyDecrypted | SendAnswered
 
 
 class PortExited(PortMessage, frozen=True, kw_only=True):
