@@ -291,7 +291,7 @@ class Channel(Actor):
 
     def _found(self, found: Found) -> None:
         self._unread = None
-        self._reporting.begin(found.traced, found.row)
+        self._reporting.begin(found.traced, found.row, found.inbound)
         self._receiving.take(found.inbound, 0)
         self._receiving.begin()
         self._sending.recover(found.answered)

@@ -90,26 +90,31 @@ class Claiming:
         self._optout = optout
 
     def take(self, records: Sequence[Record], incarnation: int) -> None:
-        """A port said these, or left them in the journal (incarnation 0); outcomes of sends among them are not ours."""
+        """A port said these, or left them in the journal (incarnation 0). What is not claimed is only credited."""
         before = len(self._waiting)
         for record in records:
             if isinstance(record.what, Inbound):
                 self._waiting.append(Heard(record.number, record.what, incarnation))
-        self.heard += len(self._waiting) - before
+        new = len(self._waiting) - before
+        self.heard += new
+        if new < len(records):
+            self._owed[incarnation] += len(records) - new
+            self._pay()
         self._pump()
 
     def use(self, port: Port | None) -> None:
         """Credit is ``port``'s from now on; None: there is none any more."""
         self._port = port
-        if port is not None:
-            self._pay(port)
+        self._pay()
 
-    def _pay(self, port: Port) -> None:
-        """Give the credit for what was claimed before the port was known to be open."""
-        owed = self._owed.pop(port.incarnation, 0)
+    def _pay(self) -> None:
+        """Give the credit for what was claimed before the port was known to be open, or is not to be claimed."""
+        if self._port is None:
+            return
+        owed = self._owed.pop(self._port.incarnation, 0)
         self._owed.clear()
         if owed:
-            self._context.loop.spawn(_grant(port, owed), _ignore, timeout=CLAIM_TIMEOUT_S)
+            self._context.loop.spawn(_grant(self._port, owed), _ignore, timeout=CLAIM_TIMEOUT_S)
 
     def _pump(self) -> None:
         if self._out or self._pausing or not self._waiting:
@@ -141,8 +146,7 @@ class Claiming:
             self._waiting.popleft()
         if message.port is None:
             self._owed.update(heard.incarnation for heard in message.batch)
-            if self._port is not None:
-                self._pay(self._port)
+            self._pay()
         self.settled += len(message.batch)
         self._taken(message.outcome)
         self._pump()

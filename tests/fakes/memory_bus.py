@@ -226,7 +226,7 @@ class MemoryClinicBus:
         if looked_up and publication.message_id in known:
             return
         if self.max_bytes is not None and len(encode(publication.event)) > self.max_bytes:
-            raise InvalidInputError("event", f"at most {self.max_bytes} bytes")
+            raise InvalidInputError(publication.message_id, f"at most {self.max_bytes} bytes")
         known.add(publication.message_id)
         self.published.append(publication)
 

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
-from actors.channel.gaps import Gaps, Report, bare, of_others
-from protocol.interfaces import Trace
+from actors.channel.gaps import Gaps, Report, bare
+from protocol.port import AlreadyDecrypted, Record
 from tests.unit.actors.channel.heard import message, receipt, undecryptable
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -21,6 +21,10 @@ def report(**fields: object) -> Report:
         "row": None,
     }
     return Report(**(known | fields))  # type: ignore[arg-type]  # a test's
+
+
+def thrown(wa_id: str) -> Record:
+    return Record(number=1, what=AlreadyDecrypted(wa_id=wa_id, chat="c@lid", sender="c@lid"))
 
 
 def session(gaps: Gaps, minutes: int) -> Report:
@@ -87,11 +91,14 @@ def test_two_reports_become_one() -> None:
     assert first.joined(report(row=8)).row == 8
 
 
-def test_what_we_sent_ourselves_is_not_lost() -> None:
-    def trace(sender: str) -> Trace:
-        return Trace(row=1, chat="c@s.whatsapp.net", sender=sender, wa_id="A", secret=b"")
+def test_what_was_thrown_away_is_told_with_the_report_or_astray_after_it() -> None:
+    gaps = Gaps()
+    gaps.throw(thrown("A"))
+    assert session(gaps, 0).thrown == (thrown("A"),)
+    gaps.throw(thrown("B"))
+    assert gaps.stray
+    assert gaps.report(at(1)) == report(until=at(1), thrown=(thrown("B"),), stray=True)
 
-    own = frozenset({"55119@s.whatsapp.net", "1@lid"})
-    traces = [trace("55119:3@s.whatsapp.net"), trace("1:7@lid"), trace("1.0:7@lid"), trace("2@lid")]
-    assert of_others(traces, own) == [traces[3]]
-    assert bare("55119@s.whatsapp.net") == "55119@s.whatsapp.net"
+
+def test_a_jid_without_its_device() -> None:
+    assert [bare(jid) for jid in ("5511:3@lid", "5511.0:3@lid", "5511@lid")] == ["5511@lid"] * 3

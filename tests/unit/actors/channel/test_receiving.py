@@ -221,6 +221,13 @@ async def test_the_sending_part_hears_who_wrote_once(ear: Ear) -> None:
     assert ear.part.undecryptable == 2
 
 
+async def test_what_whatsmeow_threw_away_is_credited_and_no_more(ear: Ear) -> None:
+    thrown = ear.remains.write(p.AlreadyDecrypted(wa_id="A", chat=CHAT, sender=CHAT))
+    ear.part.take([thrown], 1)
+    await ear.run()
+    assert (ear.port.granted, ear.messages, ear.remains.finished) == (1, [], [])
+
+
 async def test_a_message_that_cannot_be_decrypted_is_an_event_and_so_is_the_one_that_follows(ear: Ear) -> None:
     await ear.hear(undecryptable("A"), undecryptable("A"), message("A"))
     assert [(event.wa_id, event.type, event.text, event.is_group) for event in ear.messages] == [

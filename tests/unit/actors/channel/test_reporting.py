@@ -16,8 +16,8 @@ from tests.unit.actors.channel.heard import CHAT, message
 
 
 class Witness(Bench):
-    """The reporting part; ``heard`` and ``settled``: what was heard and is the ledger's; ``told``: how often the backlog
-    was said to be in."""
+    """The reporting part; ``heard`` and ``settled``: what was heard and is the ledger's; ``told``: how often the
+    backlog was said to be in."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,6 +51,9 @@ class Witness(Bench):
     def lose(self, *wa_ids: str) -> None:
         for wa_id in wa_ids:
             self.remains.trace(wa_id, b"", CHAT, CHAT)
+
+    def throw(self, wa_id: str) -> None:
+        self.part.said(self.remains.write(p.AlreadyDecrypted(wa_id=wa_id, chat=CHAT, sender=CHAT)))
 
     @property
     def gaps(self) -> list[GapEvent]:
@@ -172,3 +175,41 @@ async def test_another_session_store_is_a_new_beginning(witness: Witness) -> Non
     await witness.exit(1)
     await witness.session()
     assert (witness.lost, witness.traced()) == ([[]], 1)
+
+
+async def test_what_we_sent_ourselves_is_not_lost(witness: Witness) -> None:
+    witness.remains.trace("A", b"", CHAT, UP.jid)
+    witness.remains.trace("B", b"", CHAT, UP.lid or "")
+    await witness.exit(2)
+    await witness.session()
+    assert witness.lost == [[]]
+
+
+async def test_what_was_thrown_away_and_nobody_has_is_lost_and_its_record_done_when_nats_knows(
+    witness: Witness,
+) -> None:
+    witness.lose("A")
+    witness.throw("A")
+    witness.throw("B")
+    witness.throw("C")
+    key = message_key(CHANNEL, CHAT, "C")
+    await witness.ledger.claim(CHANNEL, [Claim(key=key, what=message("C"))], AT)
+    await witness.exit(1)
+    witness.bus.away = True
+    await witness.session()
+    assert witness.remains.finished == []
+    witness.bus.away = False
+    await witness.fire("report")
+    assert (witness.lost, witness.remains.finished) == ([["A", "B"]], [1, 2, 3])
+
+
+async def test_what_is_thrown_away_later_is_told_by_itself_if_nobody_has_it(witness: Witness) -> None:
+    await witness.session()
+    witness.throw("A")
+    await witness.fire("stray")
+    assert (witness.lost, witness.told) == ([[], ["A"]], 1)
+    witness.throw("B")
+    key = message_key(CHANNEL, CHAT, "B")
+    await witness.ledger.claim(CHANNEL, [Claim(key=key, what=message("B"))], AT)
+    await witness.fire("stray")
+    assert (witness.lost, witness.remains.finished) == ([[], ["A"]], [1, 2])
