@@ -342,7 +342,7 @@ class Channel(Actor):
 
     def _logged_out(self, outcome: PortAnswer | Failure, reply: Callable[[Any], None]) -> None:
         refused = unlinking.refusal(outcome, self._name)
-        if refused is None and self._life.state in WANTS_PORT:
+        if refused is None:
             self._session.step(LoggedOutByUs())
         reply(refused or self.snapshot())
 
@@ -357,6 +357,8 @@ class Channel(Actor):
             sending_breaker=self._sending.breaker.state,
             queued=len(self._sending),
             last_activity_at=self._last_activity.wall if self._last_activity is not None else None,
+            spooled=self._receiving.spooled,
+            undecryptable=self._receiving.undecryptable,
         )
 
     def _announce(self, previous: ChannelState) -> None:

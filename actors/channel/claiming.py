@@ -7,7 +7,7 @@ NATS is away. What cannot be claimed stays here and in the journal, and is tried
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -18,7 +18,7 @@ from actors.channel.optout import OptOut
 from protocol.errors import StoreUnavailableError
 from protocol.interfaces import Failure, Port
 from protocol.ledger import Claim, Inbound
-from protocol.port import MessageReceived, Record
+from protocol.port import Record
 from supervisor.backoff import Backoff
 
 CLAIM_TIMEOUT_S: Final = 10.0
@@ -121,18 +121,13 @@ class Claiming:
             return
         self._out = True
         port, batch = self._port, list(islice(self._waiting, MOST_AT_ONCE))
-        claims = [self._claim_of(heard.what) for heard in batch]
+        channel, optout = self._context.channel, self._optout
+        claims = [claim_of(channel, heard.what, optout) for heard in batch]
         self._context.errand(
             _claim(self._context, port, batch, claims),
             lambda outcome: Claimed(batch, port, outcome),
             timeout=CLAIM_TIMEOUT_S,
         )
-
-    def _claim_of(self, what: Inbound) -> Claim:
-        claim = claim_of(self._context.channel, what)
-        if claim.people and isinstance(what, MessageReceived):
-            return replace(claim, opted_out=self._optout.said(what.text))
-        return claim
 
     def on_claimed(self, message: Claimed) -> None:
         """The ledger has answered."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, assert_never
 
+from actors.channel.optout import OptOut
 from protocol.bus import Publication
 from protocol.events import EventMedia, EventReply, MessageEvent, ReceiptEvent, message_id
 from protocol.ledger import Claim, Inbound, Receipt, Sender
@@ -38,9 +39,14 @@ def key_of(channel: str, what: Inbound) -> str:
             assert_never(what)
 
 
-def claim_of(channel: str, what: Inbound) -> Claim:
+def claim_of(channel: str, what: Inbound, optout: OptOut) -> Claim:
     """The claim for ``what``."""
-    return Claim(key=key_of(channel, what), what=what, people=people_of(what))
+    return Claim(key=key_of(channel, what), what=what, people=people_of(what), opted_out=opted_out(what, optout))
+
+
+def opted_out(what: Inbound, optout: OptOut) -> bool | None:
+    """What a person says to us of being written to: see ``Claim``."""
+    return optout.said(what.text) if isinstance(what, MessageReceived) and people_of(what) else None
 
 
 def people_of(what: Inbound) -> tuple[str, ...]:
@@ -87,12 +93,18 @@ class Teller:
         self._channel = channel
 
     def publications(
-        self, what: Inbound, senders: Mapping[str, Sender], media: EventMedia | None, since: datetime | None
+        self,
+        what: Inbound,
+        *,
+        senders: Mapping[str, Sender],
+        optout: OptOut,
+        media: EventMedia | None,
+        since: datetime | None,
     ) -> list[Publication]:
         """The events that ``what`` is told by; ``since`` as in ``Publication``."""
         match what:
             case MessageReceived():
-                return [self._message(what, self._received(what, media), since)]
+                return [self._message(what, self._received(what, optout, media), since)]
             case Undecryptable():
                 return [self._message(what, self._undecryptable(what), since)]
             case ReceiptReceived():
@@ -100,7 +112,7 @@ class Teller:
             case _:
                 assert_never(what)
 
-    def _received(self, what: MessageReceived, media: EventMedia | None) -> MessageEvent:
+    def _received(self, what: MessageReceived, optout: OptOut, media: EventMedia | None) -> MessageEvent:
         return MessageEvent(
             clinic=self._clinic,
             channel=self._channel,
@@ -122,6 +134,7 @@ class Teller:
             edited=what.edited,
             revoked=what.revoked,
             forwarded=what.forwarded,
+            opted_out=opted_out(what, optout),
         )
 
     def _undecryptable(self, what: Undecryptable) -> MessageEvent:

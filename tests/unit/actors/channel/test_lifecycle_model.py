@@ -243,11 +243,11 @@ class Lifecycle(RuleBasedStateMachine):
         self.do(words.CommandWaits())
         assert self.story.state is self.opened_state if asleep else self.story.life == before
 
-    @precondition(lambda self: self.story.state in WANTS_PORT)
     @rule(now=RARELY)
     def somebody_logged_it_out(self, now: bool) -> None:
         if now:
             self.paired = False
+            self.sleeper = None
             self.do(words.LoggedOutByUs())
             assert self.story.state is S.LOGGED_OUT
 

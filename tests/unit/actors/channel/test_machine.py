@@ -51,7 +51,13 @@ def test_what_people_ask_for_is_possible_in_every_state(state: S) -> None:
 
 @pytest.mark.parametrize("state", sorted(set(S) - WANTS_PORT))
 def test_what_needs_a_port_cannot_happen_where_there_is_none(state: S) -> None:
-    assert set(TRANSITIONS[state]) == {machine.OpenRequested, machine.CloseRequested, machine.SuspendRequested}
+    asked = {machine.OpenRequested, machine.CloseRequested, machine.SuspendRequested}
+    assert set(TRANSITIONS[state]) == asked | {machine.SessionEnded}
+
+
+@pytest.mark.parametrize("state", S)
+def test_that_the_session_was_ended_may_be_heard_in_every_state(state: S) -> None:
+    assert next_state(state, machine.SessionEnded()) is S.LOGGED_OUT
 
 
 @pytest.mark.parametrize("state", sorted(WANTS_PORT))
