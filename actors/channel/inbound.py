@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, assert_never
 
+from actors.channel.inbox import Item
 from actors.channel.optout import OptOut
 from protocol.bus import Publication
 from protocol.events import EventMedia, EventReply, MessageEvent, ReceiptEvent, message_id
@@ -94,19 +95,19 @@ class Teller:
 
     def publications(
         self,
-        what: Inbound,
+        item: Item,
         *,
         senders: Mapping[str, Sender],
         optout: OptOut,
         media: EventMedia | None,
-        since: datetime | None,
     ) -> list[Publication]:
-        """The events that ``what`` is told by; ``since`` as in ``Publication``."""
+        """The events that ``item`` is told by; a message has its claim's key for its id."""
+        what, since = item.what, item.at if item.tried else None
         match what:
             case MessageReceived():
-                return [self._message(what, self._received(what, optout, media), since)]
+                return [self._message(item.key, self._received(what, optout, media), since)]
             case Undecryptable():
-                return [self._message(what, self._undecryptable(what), since)]
+                return [self._message(item.key, self._undecryptable(what), since)]
             case ReceiptReceived():
                 return [self._receipt(what, wa_id, senders.get(wa_id), since) for wa_id in what.wa_ids]
             case _:
@@ -154,14 +155,12 @@ class Teller:
             type=UNDECRYPTABLE,
         )
 
-    def _message(
-        self, what: MessageReceived | Undecryptable, event: MessageEvent, since: datetime | None
-    ) -> Publication:
+    def _message(self, key: str, event: MessageEvent, since: datetime | None) -> Publication:
         return Publication(
             channel=self._channel,
             kind=EventKind.MESSAGE,
             event=event,
-            message_id=key_of(self._channel, what),
+            message_id=key,
             headers={},
             since=since,
         )

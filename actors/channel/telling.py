@@ -75,9 +75,7 @@ async def publish(
         publication
         for item in items
         if wanted(policy, item.what)
-        for publication in teller.publications(
-            item.what, senders=senders, optout=policy.optout, media=found, since=item.at if item.tried else None
-        )
+        for publication in teller.publications(item, senders=senders, optout=policy.optout, media=found)
     ]
     try:
         if publications:

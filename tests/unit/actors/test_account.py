@@ -45,7 +45,7 @@ def test_a_database_is_swept_until_nothing_is_left_and_again_later_also_after_a_
         return outcome
 
     ledger = MemoryLedger(bell)
-    ledger.sweep = sweep  # type: ignore[method-assign]  # a test's
+    ledger.sweep = sweep  # type: ignore[assignment,method-assign]  # a test's
     store.ledgers["acme"] = ledger
     parent = Parent()
     account = Account.start(parent.link, "acme", MemoryBus(bell), store, loop, Names())
