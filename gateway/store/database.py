@@ -5,8 +5,9 @@ this clinic and nobody else. A connection is opened when there is something to d
 """
 
 import asyncio
+import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,9 +15,10 @@ from typing import Any, Final, TypeVar, cast
 
 import aiosqlite
 
-from gateway.store.faults import NO_WAL, STORE_ERRORS, FaultError, fault_of, unavailable
+from gateway.store.copies import keep_copy
+from gateway.store.faults import FULL, NO_WAL, STORE_ERRORS, FaultError, fault_of, limit_reached, unavailable
 from gateway.store.files import make_private_directory, make_private_file
-from gateway.store.schema import load_migrations, migrate
+from gateway.store.schema import load_migrations, migrate, missing, read_version
 from protocol.errors import StoreUnavailableError
 
 T = TypeVar("T")
@@ -27,6 +29,17 @@ _PRAGMAS: Final = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA journal_size_limit = 67108864",
 )
+
+BEGIN: Final = "BEGIN IMMEDIATE"
+LOOK: Final = "BEGIN"
+
+_EXTENT: Final = """
+SELECT page_count, max_page_count, page_size, file
+  FROM pragma_page_count, pragma_max_page_count, pragma_page_size, pragma_database_list
+ WHERE name = 'main'
+"""
+_SOME_SPACE: Final = 1 << 20
+"""Bytes: a disk that has them was not why a file could not grow."""
 
 _SLICE: Final = 64
 """Rows to decode, at some 15 µs each, before others on the loop get their turn."""
@@ -50,17 +63,24 @@ class Connection(aiosqlite.Connection):
 class Database:
     """The file at ``path``, of the clinic ``clinic``. All methods are called on one loop.
 
-    ``busy_timeout``: seconds to wait for a lock that another connection holds.
+    ``busy_timeout``: seconds to wait for a lock that another connection holds. ``max_bytes``: to which the file may
+    grow, its write-ahead log apart.
     """
 
-    def __init__(self, clinic: str, path: Path, *, busy_timeout: float) -> None:
+    def __init__(self, clinic: str, path: Path, *, busy_timeout: float, max_bytes: int) -> None:
         self._clinic = clinic
         self._path = path
         self._busy_timeout = busy_timeout
+        self._max_bytes = max_bytes
         self._wanted = False
         self._connection: Connection | None = None
         self._lock = asyncio.Lock()
         self._running: set[asyncio.Task[Any]] = set()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it was opened and not closed; a fault may have closed the file for the time being."""
+        return self._wanted
 
     async def open(self) -> None:
         """Open the file, creating and migrating it; harmless if it is open.
@@ -83,7 +103,15 @@ class Database:
         Raises:
             StoreUnavailableError: nothing was changed.
         """
-        return await self._to_its_end(self._use(lambda connection: connection.run(partial(_transact, work))))
+        return await self._to_its_end(self._use(lambda connection: connection.run(partial(_transact, BEGIN, work))))
+
+    async def look(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do ``work``, which only reads, on one state of the file; no lock of another connection holds it up.
+
+        Raises:
+            StoreUnavailableError
+        """
+        return await self._to_its_end(self._use(lambda connection: connection.run(partial(_transact, LOOK, work))))
 
     async def fetch(self, read: Callable[[Row], T], sql: str, parameters: Mapping[str, Any]) -> list[T]:
         """All rows of a query, each as ``read`` makes it.
@@ -138,7 +166,7 @@ class Database:
 
     async def _connected(self) -> Connection:
         if self._connection is None:
-            self._connection = await _connect(self._path, self._busy_timeout)
+            self._connection = await _connect(self._path, self._busy_timeout, self._max_bytes)
         return self._connection
 
     async def _disconnect(self) -> None:
@@ -161,47 +189,68 @@ def execute(connection: sqlite3.Connection, sql: str, parameters: Mapping[str, A
     return connection.execute(sql, parameters).rowcount
 
 
-def execute_many(connection: sqlite3.Connection, sql: str, rows: Iterable[Mapping[str, Any]]) -> int:
+def execute_many(connection: sqlite3.Connection, sql: str, rows: Sequence[Row]) -> int:
     """Run one statement for each of ``rows``; how many rows changed."""
-    return connection.executemany(sql, rows).rowcount
+    return connection.executemany(sql, rows).rowcount if rows else 0
 
 
-def _transact(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
+def _transact(begin: str, work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
     try:
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(begin)
         result = work(connection)
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException as error:
         with suppress(sqlite3.Error):  # the first error says more; a full disk has rolled back by itself
             connection.rollback()
+        if isinstance(error, sqlite3.Error) and fault_of(error) is FULL:
+            _tell_limit(connection, error)
         raise
     return result
 
 
-async def _connect(path: Path, busy_timeout: float) -> Connection:
-    connection = Connection(partial(_open_file, path, busy_timeout), iter_chunk_size=64)
+def _tell_limit(connection: sqlite3.Connection, error: sqlite3.Error) -> None:
+    """SQLite says the same of a full disk and of a file that may not grow. Raises FaultError if it is the second."""
+    [(pages, most, size, file)] = connection.execute(_EXTENT).fetchall()
+    disk = os.statvfs(Path(file).parent)
+    if pages * 2 >= most and disk.f_bavail * disk.f_frsize >= _SOME_SPACE:
+        raise FaultError(limit_reached(most * size)) from error
+
+
+async def _connect(path: Path, busy_timeout: float, max_bytes: int) -> Connection:
+    connection = Connection(partial(_open_file, path, busy_timeout, max_bytes), iter_chunk_size=64)
     try:
         await connection
     except BaseException:
         if connection.stopped is not None:
             await connection.stopped
         raise
+    return connection
+
+
+def _open_file(path: Path, busy_timeout: float, max_bytes: int) -> sqlite3.Connection:
+    """On the connection's thread, as it touches the disk. Transactions are begun by us, not guessed by ``sqlite3``."""
+    make_private_directory(path.parent)
+    make_private_file(path)
+    connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
     try:
-        await migrate(connection, load_migrations())
-        [(mode,)] = await connection.execute_fetchall("PRAGMA journal_mode = WAL")
-        if mode != "wal":
-            raise FaultError(NO_WAL)
-        for pragma in _PRAGMAS:
-            await connection.execute(pragma)
+        _prepare(connection, path, max_bytes)
     except BaseException:
         with suppress(sqlite3.Error):
-            await connection.close()
+            connection.close()
         raise
     return connection
 
 
-def _open_file(path: Path, busy_timeout: float) -> sqlite3.Connection:
-    """On the connection's thread, as it touches the disk. Transactions are begun by us, not guessed by ``sqlite3``."""
-    make_private_directory(path.parent)
-    make_private_file(path)
-    return sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
+def _prepare(connection: sqlite3.Connection, path: Path, max_bytes: int) -> None:
+    """The newest schema (with a copy of what was before), write-ahead logging, and the limit."""
+    migrations = load_migrations()
+    if (version := read_version(connection)) and missing(connection, migrations):
+        keep_copy(connection, path, version)
+    migrate(connection, migrations)
+    [(mode,)] = connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    if mode != "wal":
+        raise FaultError(NO_WAL)
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+    [(page_size,)] = connection.execute("PRAGMA page_size").fetchall()
+    connection.execute(f"PRAGMA max_page_count = {max_bytes // page_size:d}")

@@ -54,6 +54,20 @@ NO_WAL: Final = Fault(
     "put the data directory on a local disk",
     lasting=True,
 )
+
+
+def limit_reached(limit: int) -> Fault:
+    """The file is as large as a clinic's may be."""
+    what = f"has reached the clinic's limit of {limit} bytes"
+    return Fault(what, "raise the limit, or keep commands for a shorter time", lasting=False)
+
+
+def spool_full(limit: int) -> Fault:
+    """As much waits for NATS as may."""
+    what = f"holds as much of what came in as it may before NATS has it: the spool is full ({limit} bytes)"
+    return Fault(what, "see why NATS takes nothing, or raise the limit", lasting=False)
+
+
 UNEXPECTED: Final = Fault("failed in a way that is not foreseen", "see the cause in the log", lasting=True)
 
 FAULTS: Final[dict[int, Fault]] = {
@@ -120,8 +134,8 @@ def fault_of(error: BaseException) -> Fault:
 
 def unavailable(fault: Fault, clinic: str, path: Path, cause: BaseException) -> StoreUnavailableError:
     """The error for the rest of the program; it names the clinic, the file and the mend."""
-    name = getattr(cause, "sqlite_errorname", type(cause).__name__)
-    return StoreUnavailableError(f"clinic {clinic}: {path} {fault.what} ({name}): {fault.mend}")
+    name = "" if isinstance(cause, FaultError) else f" ({getattr(cause, 'sqlite_errorname', type(cause).__name__)})"
+    return StoreUnavailableError(f"clinic {clinic}: {path} {fault.what}{name}: {fault.mend}")
 
 
 def unavailable_directory(fault: Fault, path: Path, cause: OSError) -> StoreUnavailableError:

@@ -1,4 +1,4 @@
-"""The statements of ``queries.sql``, each a field under its name."""
+"""The statements of the files in ``sql/``, each a field under its name."""
 
 import re
 from dataclasses import dataclass, fields
@@ -11,18 +11,71 @@ _NAME: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queries:
-    """One SQL statement per field; what each does is said in the file."""
+    """One SQL statement per field; what each does is said in the files."""
 
+    # commands.sql
     select_known: str
+    select_last: str
     insert_command: str
+    insert_body: str
     select_unfinished: str
-    begin_attempt: str
-    clear_attempt: str
+    select_scheduled: str
+    select_owned: str
+    select_asleep: str
+    wake_command: str
+    select_state: str
+    begin_again: str
+    discard_command: str
+    select_command: str
+    select_page: str
+    select_page_of_state: str
+    # results.sql
+    select_runs: str
+    settle_attempt: str
+    doubt_attempt: str
+    insert_failure: str
     finish_command: str
     insert_result: str
-    select_unpublished: str
+    delete_body: str
+    mark_first_sent: str
     mark_published: str
+    begin_attempt: str
+    select_unpublished: str
+    select_failed: str
     select_senders: str
+    select_unsettled: str
+    note_delivered: str
+    note_read: str
+    note_played: str
+    select_overdue: str
+    clear_deadline: str
+    select_next_deadline: str
+    count_sendings: str
+    # inbound.sql
+    select_claimed: str
+    select_last_claim: str
+    insert_claim: str
+    insert_spooled: str
+    add_size: str
+    select_spooled: str
+    delete_spooled: str
+    select_people: str
+    note_in: str
+    note_out: str
+    select_traced: str
+    mark_traced: str
+    # whole.sql
+    count_commands: str
+    count_spooled: str
+    select_size: str
+    forget_commands: str
+    forget_spool: str
+    forget_claims: str
+    forget_people: str
+    forget_channel: str
+    select_channels: str
+    sweep_commands: str
+    sweep_claims: str
 
 
 def split_named(text: str) -> dict[str, str]:
@@ -40,13 +93,18 @@ def split_named(text: str) -> dict[str, str]:
 
 @cache
 def load_queries() -> Queries:
-    """The file, read once.
+    """The files, read once.
 
     Raises:
-        ValueError: the file and the fields of ``Queries`` do not say the same names.
+        ValueError: the files and the fields of ``Queries`` do not say the same names.
     """
-    named = split_named((files("gateway.store") / "queries.sql").read_text(encoding="utf-8"))
+    texts = [
+        file.read_text(encoding="utf-8")
+        for file in sorted((files("gateway.store") / "sql").iterdir(), key=lambda file: file.name)
+        if file.name.endswith(".sql")
+    ]
+    named = split_named("\n".join(texts))
     wanted = {field.name for field in fields(Queries)}
     if named.keys() != wanted:
-        raise ValueError(f"queries.sql and Queries differ in {sorted(named.keys() ^ wanted)}")
+        raise ValueError(f"the files in sql/ and Queries differ in {sorted(named.keys() ^ wanted)}")
     return Queries(**named)

@@ -1,33 +1,68 @@
-"""Commands, results, headers and times as they stand in a row."""
+"""Commands, results, headers and times as they stand in a row.
+
+What was received is kept as it came, JSON or msgpack. The rest is msgpack by msgspec, which writes times as its
+timestamp extension; what version 1 of the file holds is msgpack with times as text. Both are read.
+"""
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from protocol.codec import MAX_BODY, decode, encode
+from protocol.codec import MAX_BODY, decode
 from protocol.commands import SendCommand
-from protocol.events import ResultEvent
-from protocol.ledger import Accepted, Offer, Sender
+from protocol.errors import InvalidBodyError
+from protocol.events import ErrorBody, FailedAttempt, ResultEvent
+from protocol.ledger import Accepted, Contact, Inbound, Offer
 from protocol.subjects import Priority
 
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _STORED_LIMIT: Final = 16 * MAX_BODY
 """A body in JSON grows when it is written as msgpack: ``1.5,`` is 4 bytes there and 9 here."""
 _TIMES: Final = ("not_before", "expires_at", "deliver_by")
 _NESTED: Final = ("media", "reply_to")
 
+pack: Final = msgspec.msgpack.Encoder().encode
+"""A Struct or builtin as a stored blob."""
+_unpack_result: Final = msgspec.msgpack.Decoder(ResultEvent).decode
+_unpack_headers: Final = msgspec.msgpack.Decoder(dict[str, str]).decode
+_unpack_meta: Final = msgspec.msgpack.Decoder(dict[str, Any]).decode
+_unpack_inbound: Final[Callable[[bytes], Inbound]] = msgspec.msgpack.Decoder(Inbound).decode
+_unpack_failures: Final = msgspec.json.Decoder(list[tuple[int, int, int, str, str, bool]], strict=False).decode
+_plain_json: Final = msgspec.json.Encoder(order="deterministic").encode
+_priorities: Final = {priority.value: priority for priority in Priority}
+
 
 def micros(at: datetime) -> int:
     """Whole microseconds from 1970-01-01 UTC to ``at``, which has an offset."""
-    return (at - _EPOCH) // timedelta(microseconds=1)
+    return (at - _EPOCH) // _MICROSECOND
 
 
 def moment(micros: int) -> datetime:
     """The time that is ``micros`` microseconds after 1970-01-01 UTC."""
     return _EPOCH + timedelta(microseconds=micros)
+
+
+def maybe_micros(at: datetime | None) -> int | None:
+    """The same of a time that may be missing."""
+    return None if at is None else micros(at)
+
+
+def maybe_moment(number: int | None) -> datetime | None:
+    """The same of a time that may be missing."""
+    return None if number is None else moment(number)
+
+
+def array(texts: Iterable[str | int]) -> str:
+    """A JSON array, for a statement that takes any number of them."""
+    return json.dumps(list(texts))
 
 
 def content_of(command: SendCommand) -> bytes:
@@ -43,36 +78,41 @@ def content_of(command: SendCommand) -> bytes:
     for field in _TIMES:
         if field in plain:
             plain[field] = micros(getattr(command, field))
-    return hashlib.blake2b(msgspec.json.encode(plain, order="deterministic"), digest_size=16).digest()
+    return hashlib.blake2b(_plain_json(plain), digest_size=16).digest()
 
 
 def _stated(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None and value is not False and value != []}
 
 
-def command_row(channel: str, offer: Offer, run: int) -> dict[str, Any]:
+def command_row(channel: str, offer: Offer, state: str, seq: int, turn: int | None, chat: str) -> Row:
     """The parameters of ``insert_command``."""
-    return {
-        "channel": channel,
-        "id": offer.command.id,
-        "run": run,
-        "content": content_of(offer.command),
-        "priority": offer.priority.value,
-        "queued_at": micros(offer.queued_at),
-        "headers": encode(dict(offer.headers)),
-        "body": encode(offer.command),
-    }
+    command = offer.command
+    return (
+        seq,
+        channel,
+        command.id,
+        state,
+        turn,
+        micros(offer.queued_at),
+        maybe_micros(command.not_before),
+        maybe_micros(command.expires_at),
+        maybe_micros(command.deliver_by),
+        offer.priority.value,
+        command.to,
+        chat,
+        command.type,
+        content_of(command),
+        pack(offer.headers if type(offer.headers) is dict else dict(offer.headers)),
+        None if command.meta is None else pack(command.meta),
+    )
 
 
-def result_row(channel: str, result: ResultEvent) -> dict[str, Any]:
-    """The parameters of ``finish_command`` and ``insert_result``."""
-    return {
-        "channel": channel,
-        "id": result.id,
-        "run": result.run,
-        "wa_id": result.wa_id,
-        "event": encode(result),
-    }
+def _checked(unpack: Callable[[bytes], T], blob: bytes) -> T:
+    try:
+        return unpack(blob)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidBodyError("row", "a blob that can be decoded") from error
 
 
 def read_command(body: bytes) -> SendCommand:
@@ -82,30 +122,57 @@ def read_command(body: bytes) -> SendCommand:
 
 def read_result(event: bytes) -> ResultEvent:
     """A stored result."""
-    return decode(event, ResultEvent, limit=_STORED_LIMIT)
+    return _checked(_unpack_result, event)
 
 
 def read_headers(headers: bytes) -> dict[str, str]:
     """Stored headers."""
-    return decode(headers, dict[str, str], limit=_STORED_LIMIT)
+    return _checked(_unpack_headers, headers)
 
 
-def read_accepted(channel: str, row: tuple[Any, ...]) -> Accepted:
-    """A row of ``select_unfinished``."""
-    body, run, priority, attempts, state, queued_at, headers = row
+def read_meta(meta: bytes | None) -> dict[str, Any] | None:
+    """A command's stored ``meta``."""
+    return None if meta is None else _checked(_unpack_meta, meta)
+
+
+def read_inbound(what: bytes) -> Inbound:
+    """What came in, as it was spooled."""
+    return _checked(_unpack_inbound, what)
+
+
+def read_failures(failures: str | None) -> list[FailedAttempt]:
+    """Failed attempts, from the JSON that a statement makes of them."""
+    if failures is None:
+        return []
+    return [
+        FailedAttempt(
+            run=run,
+            number=number,
+            at=moment(at),
+            error=ErrorBody(code=code, message=message, permanent=permanent),
+        )
+        for run, number, at, code, message, permanent in _checked(_unpack_failures, failures.encode())
+    ]
+
+
+def read_contact(last_in: int | None, first_out: int | None, opted_out: int | None) -> Contact:
+    """From the columns of ``people``, all None for a stranger."""
+    return Contact(last_in=maybe_moment(last_in), written=first_out is not None, opted_out=bool(opted_out))
+
+
+def read_accepted(channel: str, row: Row) -> Accepted:
+    """A row of ``select_unfinished`` and its like."""
+    body, run, priority, attempts, state, queued_at, headers, secret, wa_id, *contact = row
     return Accepted(
         channel=channel,
         command=read_command(body),
         run=run,
-        priority=Priority(priority),
+        priority=_priorities[priority],
         attempts=attempts,
         uncertain=state == "in_flight",
         queued_at=moment(queued_at),
         headers=read_headers(headers),
+        contact=read_contact(*contact),
+        secret=secret,
+        wa_id=wa_id,
     )
-
-
-def read_sender(body: bytes, headers: bytes) -> Sender:
-    """From a row of ``select_senders``."""
-    command = read_command(body)
-    return Sender(id=command.id, to=command.to, meta=command.meta, headers=read_headers(headers))

@@ -7,12 +7,14 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
-import aiosqlite
+import msgpack
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FILE: Final = re.compile(r"([0-9]{4})_\w+\.sql\Z")
 
 
@@ -69,8 +71,21 @@ def split_statements(script: str) -> Iterator[str]:
         raise ValueError(f"an SQL script ends inside a statement: {pending.strip()[:80]!r}")
 
 
-async def migrate(connection: aiosqlite.Connection, migrations: tuple[Migration, ...]) -> None:
-    """Bring the file to the newest version, in one transaction; no transaction may be open.
+def missing(connection: sqlite3.Connection, migrations: tuple[Migration, ...]) -> tuple[Migration, ...]:
+    """What the file lacks.
+
+    Raises:
+        NewerSchemaError: the file is ahead of ``migrations``.
+    """
+    version = read_version(connection)
+    if version > len(migrations):
+        raise NewerSchemaError(version, len(migrations))
+    return migrations[version:]
+
+
+def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...]) -> None:
+    """Bring the file to the newest version, in one transaction; no transaction may be open, and ``foreign_keys`` is
+    off, as SQLite has it at first: tables are replaced.
 
     On failure the transaction is left to the caller, who closes the connection and so rolls it back.
 
@@ -78,24 +93,33 @@ async def migrate(connection: aiosqlite.Connection, migrations: tuple[Migration,
         NewerSchemaError: the file is ahead of ``migrations``; it was not touched.
         sqlite3.Error
     """
-    if not await _missing(connection, migrations):
+    if not missing(connection, migrations):
         return
-    await connection.execute("BEGIN IMMEDIATE")
-    for migration in await _missing(connection, migrations):
+    connection.create_function("packed", 2, packed, deterministic=True)
+    connection.create_function("micros", 1, micros_of, deterministic=True)
+    connection.execute("BEGIN IMMEDIATE")
+    for migration in missing(connection, migrations):
         for statement in migration.statements:
-            await connection.execute(statement)
-        await connection.execute(f"PRAGMA user_version = {migration.version:d}")
-    await connection.commit()
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {migration.version:d}")
+    connection.execute("COMMIT")
 
 
-async def read_version(connection: aiosqlite.Connection) -> int:
+def read_version(connection: sqlite3.Connection) -> int:
     """The file's schema version; 0 for an empty file."""
-    [(version,)] = await connection.execute_fetchall("PRAGMA user_version")
+    [(version,)] = connection.execute("PRAGMA user_version").fetchall()
     return int(version)
 
 
-async def _missing(connection: aiosqlite.Connection, migrations: tuple[Migration, ...]) -> tuple[Migration, ...]:
-    version = await read_version(connection)
-    if version > len(migrations):
-        raise NewerSchemaError(version, len(migrations))
-    return migrations[version:]
+def packed(blob: bytes, path: str) -> Any:
+    """For migrations: the value at ``path`` (names with dots between) in a msgpack map. None if it is not there; a map
+    or list as msgpack."""
+    value: Any = msgpack.unpackb(blob)
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return msgpack.packb(value) if isinstance(value, dict | list) else value
+
+
+def micros_of(text: str | None) -> int | None:
+    """For migrations: whole microseconds from 1970-01-01 UTC to an RFC 3339 time."""
+    return None if text is None else (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)

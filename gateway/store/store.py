@@ -2,12 +2,16 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from gateway.store.database import Database
 from gateway.store.faults import fault_of, unavailable_directory
 from gateway.store.files import check_writable, clinics_directory, database_file
 from gateway.store.ledger import SqliteLedger
+from gateway.store.part import Bounds
+from protocol.commands import utc_now
 from protocol.errors import StoreUnavailableError
 
 
@@ -16,11 +20,21 @@ class SqliteStore:
 
     Each open clinic has a thread of its own (aiosqlite). ``busy_timeout``: seconds to wait for a lock that another
     program holds on a file; the longest that one call can keep its clinic waiting, save for the disk itself.
+    ``bounds``: how long and how much each clinic's database keeps. ``clock``: the time at which results are recorded.
     """
 
-    def __init__(self, data: Path, *, busy_timeout: float = 2.0) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        busy_timeout: float = 2.0,
+        bounds: Bounds | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._data = data
         self._busy_timeout = busy_timeout
+        self._bounds = bounds or Bounds()
+        self._clock = clock
         self._running = False
         self._ledgers: dict[str, SqliteLedger] = {}
 
@@ -73,9 +87,17 @@ class SqliteStore:
         if not self._running:
             raise StoreUnavailableError(f"clinic {clinic}: {path} cannot be opened: the store is not running")
         if clinic not in self._ledgers:
-            self._ledgers[clinic] = SqliteLedger(Database(clinic, path, busy_timeout=self._busy_timeout))
+            database = Database(clinic, path, busy_timeout=self._busy_timeout, max_bytes=self._bounds.max_bytes)
+            self._ledgers[clinic] = SqliteLedger(database, bounds=self._bounds, clock=self._clock)
         ledger = self._ledgers[clinic]
         await ledger.open()
+        return ledger
+
+    def clinic(self, clinic: str) -> SqliteLedger:
+        """The clinic's ledger if it is open. Raises StoreUnavailableError if it is not."""
+        ledger = self._ledgers.get(clinic)
+        if ledger is None or not ledger.is_open:
+            raise StoreUnavailableError(f"clinic {clinic}: its database is not open")
         return ledger
 
     async def close_clinic(self, clinic: str) -> None:

@@ -169,8 +169,9 @@ class MemoryLedger:
         ended = {(result.id, result.run) for result in changes.results}
         for attempt in changes.begun:
             entry = self.entry(channel, attempt.id)
-            if entry.final or attempt.run < entry.run or (attempt.id, attempt.run) in ended:
-                raise ConflictError(f"{attempt.id} is final")
+            asleep = entry.state is CommandState.SCHEDULED
+            if asleep or entry.final or attempt.run < entry.run or (attempt.id, attempt.run) in ended:
+                raise ConflictError(f"{attempt.id} is final or scheduled")
 
     def _set_back(self, entry: Entry, setback: Setback) -> None:
         if entry.state is not CommandState.IN_FLIGHT or entry.run != setback.run:

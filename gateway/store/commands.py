@@ -1,0 +1,269 @@
+"""A clinic's commands: taken, woken, begun again, put away, shown."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from gateway.store.database import Row, execute, execute_many, fetch
+from gateway.store.part import Part
+from gateway.store.rows import (
+    array,
+    command_row,
+    content_of,
+    maybe_moment,
+    micros,
+    moment,
+    read_accepted,
+    read_contact,
+    read_failures,
+    read_meta,
+    read_result,
+)
+from protocol.errors import ConflictError, NotFoundError
+from protocol.events import ResultEvent
+from protocol.ledger import (
+    STRANGER,
+    Accepted,
+    Conflicted,
+    Contact,
+    Offer,
+    Page,
+    Repeated,
+    Scheduled,
+    Verdict,
+)
+from protocol.subjects import Priority
+from protocol.views import CommandState, CommandView
+
+FIRST_RUN: Final = 1
+REPEATABLE: Final = frozenset({CommandState.FAILED, CommandState.EXPIRED, CommandState.HELD, CommandState.DISCARDED})
+"""What has ended and was not sent: its body is still there."""
+DISCARDABLE: Final = frozenset({CommandState.FAILED, CommandState.HELD})
+_BEYOND: Final = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger holds for an id: the hash of its content, and its final result if it has one."""
+
+    content: bytes
+    result: ResultEvent | None
+
+
+def judge(offers: Sequence[Offer], known: Mapping[str, Known]) -> list[Offer | Repeated | Conflicted]:
+    """The verdict on each offer, in order; those that are new as they are. An id that is offered twice is new once."""
+    fresh: dict[str, Offer] = {}
+    verdicts: list[Offer | Repeated | Conflicted] = []
+    for offer in offers:
+        key = offer.command.id
+        if before := known.get(key):
+            same, result = before.content == content_of(offer.command), before.result
+        elif earlier := fresh.get(key):
+            same, result = content_of(earlier.command) == content_of(offer.command), None
+        else:
+            fresh[key] = offer
+            verdicts.append(offer)
+            continue
+        verdicts.append(Repeated(id=key, result=result) if same else Conflicted(id=key))
+    return verdicts
+
+
+def due_later(offer: Offer, now: datetime) -> bool:
+    """Whether it is not to be sent yet."""
+    not_before = offer.command.not_before
+    return not_before is not None and not_before > now
+
+
+def _accepted(channel: str, offer: Offer, contact: Contact) -> Accepted:
+    return Accepted(
+        channel=channel,
+        command=offer.command,
+        run=FIRST_RUN,
+        priority=offer.priority,
+        attempts=0,
+        uncertain=False,
+        queued_at=offer.queued_at,
+        headers=offer.headers,
+        contact=contact,
+    )
+
+
+class Commands(Part):
+    """See ``protocol.ledger.Ledger``. Ids are unique per channel."""
+
+    async def accept(self, channel: str, offers: Sequence[Offer], now: datetime) -> Sequence[Verdict]:
+        """Take ownership of the new ones; one verdict for each offer, in order."""
+
+        def work(connection: sqlite3.Connection) -> Sequence[Verdict]:
+            judged = judge(offers, self._known(connection, channel, offers))
+            fresh = [offer for offer in judged if isinstance(offer, Offer)]
+            chats = [str(offer.command.address) for offer in fresh]
+            self._take(connection, channel, fresh, chats, now)
+            contacts = self._contacts(connection, channel, chats)
+            chat = iter(chats)
+            return [
+                self._owned(channel, each, contacts.get(next(chat), STRANGER), now) if isinstance(each, Offer) else each
+                for each in judged
+            ]
+
+        return await self._database.transact(work) if offers else []
+
+    def _known(self, connection: sqlite3.Connection, channel: str, offers: Sequence[Offer]) -> Mapping[str, Known]:
+        named = {"channel": channel, "ids": array(offer.command.id for offer in offers)}
+        rows = fetch(connection, self._queries.select_known, named)
+        return {key: Known(content, None if event is None else read_result(event)) for key, content, event in rows}
+
+    def _take(
+        self, connection: sqlite3.Connection, channel: str, fresh: Sequence[Offer], chats: Sequence[str], now: datetime
+    ) -> None:
+        [(last, turn)] = fetch(connection, self._queries.select_last, {"channel": channel})
+        rows: list[Row] = []
+        bodies: list[Row] = []
+        for seq, (offer, chat) in enumerate(zip(fresh, chats, strict=True), start=last + 1):
+            bodies.append((seq, offer.body))
+            if due_later(offer, now):
+                rows.append(command_row(channel, offer, "scheduled", seq, None, chat))
+            else:
+                turn += 1
+                rows.append(command_row(channel, offer, "waiting", seq, turn, chat))
+        execute_many(connection, self._queries.insert_command, rows)
+        execute_many(connection, self._queries.insert_body, bodies)
+
+    def _contacts(self, connection: sqlite3.Connection, channel: str, chats: Sequence[str]) -> Mapping[str, Contact]:
+        rows = fetch(connection, self._queries.select_people, {"channel": channel, "jids": array(chats)})
+        return {jid: read_contact(*columns) for jid, *columns in rows}
+
+    def _owned(self, channel: str, offer: Offer, contact: Contact, now: datetime) -> Accepted | Scheduled:
+        accepted = _accepted(channel, offer, contact)
+        return Scheduled(accepted=accepted) if due_later(offer, now) else accepted
+
+    async def unfinished(self, channel: str) -> Sequence[Accepted]:
+        """What was accepted, is not final and not scheduled, oldest first: in the order in which it was accepted, woken
+        or begun again."""
+        return await self._database.fetch(
+            partial(read_accepted, channel), self._queries.select_unfinished, {"channel": channel}
+        )
+
+    async def scheduled(self, channel: str) -> Sequence[Scheduled]:
+        """What waits for its time, oldest first."""
+
+        def read(row: Row) -> Scheduled:
+            return Scheduled(accepted=read_accepted(channel, row))
+
+        return await self._database.fetch(read, self._queries.select_scheduled, {"channel": channel})
+
+    async def wake(self, channel: str, items: Sequence[tuple[str, int]]) -> Sequence[Accepted]:
+        """Of these (id, run), those that were scheduled are so no longer, in the order of acceptance."""
+        wanted = set(items)
+
+        def work(connection: sqlite3.Connection) -> Sequence[Accepted]:
+            named = {"channel": channel, "ids": array(key for key, _ in wanted)}
+            asleep = fetch(connection, self._queries.select_asleep, named)
+            woken = [seq for seq, key, run in asleep if (key, run) in wanted]
+            [(_, turn)] = fetch(connection, self._queries.select_last, {"channel": channel})
+            execute_many(
+                connection, self._queries.wake_command, [(seq, turn + step) for step, seq in enumerate(woken, start=1)]
+            )
+            return self._reread(connection, channel, woken)
+
+        return await self._database.transact(work) if items else []
+
+    def _reread(self, connection: sqlite3.Connection, channel: str, seqs: Sequence[int]) -> Sequence[Accepted]:
+        rows = fetch(connection, self._queries.select_owned, {"seqs": array(seqs)})
+        return [read_accepted(channel, row) for row in rows]
+
+    async def again(self, channel: str, id: str, state: CommandState, now: datetime) -> Accepted:
+        """Begin a new run, queued ``now``, of a command whose last one ended as ``state``.
+
+        Raises:
+            NotFoundError: there is no such command.
+            ConflictError: it is in another state, or was sent.
+        """
+
+        def work(connection: sqlite3.Connection) -> Accepted:
+            seq = self._in_state(connection, channel, id, {state} & REPEATABLE, "sent again")
+            [(_, turn)] = fetch(connection, self._queries.select_last, {"channel": channel})
+            execute(connection, self._queries.begin_again, {"seq": seq, "turn": turn + 1, "now": micros(now)})
+            [accepted] = self._reread(connection, channel, [seq])
+            return accepted
+
+        return await self._database.transact(work)
+
+    async def discard(self, channel: str, id: str) -> None:
+        """Take a failed or held command off the list of those that wait for a person.
+
+        Raises:
+            NotFoundError, ConflictError: as for ``again``.
+        """
+
+        def work(connection: sqlite3.Connection) -> None:
+            seq = self._in_state(connection, channel, id, DISCARDABLE, "discarded")
+            execute(connection, self._queries.discard_command, {"seq": seq})
+
+        await self._database.transact(work)
+
+    def _in_state(
+        self,
+        connection: sqlite3.Connection,
+        channel: str,
+        id: str,
+        states: frozenset[CommandState] | set[CommandState],
+        what: str,
+    ) -> int:
+        rows = fetch(connection, self._queries.select_state, {"channel": channel, "id": id})
+        if not rows:
+            raise NotFoundError(f"channel {channel}: command {id}")
+        [(seq, state)] = rows
+        if state not in states:
+            raise ConflictError(f"channel {channel}: command {id} is {state}, and cannot be {what} as it is")
+        return int(seq)
+
+    async def command(self, channel: str, id: str) -> CommandView:
+        """One, with the history of its attempts. Raises NotFoundError."""
+        found = await self._database.fetch(read_view, self._queries.select_command, {"channel": channel, "id": id})
+        if not found:
+            raise NotFoundError(f"channel {channel}: command {id}")
+        return found[0][1]
+
+    async def commands(self, channel: str, *, state: CommandState | None, before: int | None, limit: int) -> Page:
+        """Of a channel, all or in a state, newest first, beginning after the cursor ``before``."""
+        queries = self._queries
+        named = {"channel": channel, "before": _BEYOND if before is None else before, "limit": limit + 1}
+        if state is None:
+            found = await self._database.fetch(read_view, queries.select_page, named)
+        else:
+            found = await self._database.fetch(read_view, queries.select_page_of_state, {**named, "state": state.value})
+        items = found[:limit]
+        return Page(items=[view for _, view in items], next=items[-1][0] if len(found) > limit else None)
+
+
+def read_view(row: Row) -> tuple[int, CommandView]:
+    """A row of ``select_page`` and its like: the cursor and the command."""
+    key, run, state, priority, recipient, type_, attempts, queued_at, not_before, expires_at, deliver_by, *rest = row
+    delivered_at, read_at, wa_id, meta, event, seq, failures = rest
+    ended: dict[str, Any] = {"wa_id": wa_id}
+    if event is not None:
+        result = read_result(event)
+        ended = {"wa_id": result.wa_id, "sent_at": result.sent_at, "error": result.error}
+    view = CommandView(
+        id=key,
+        run=run,
+        state=CommandState(state),
+        priority=Priority(priority),
+        to=recipient,
+        type=type_,
+        attempts=attempts,
+        queued_at=moment(queued_at),
+        not_before=maybe_moment(not_before),
+        expires_at=maybe_moment(expires_at),
+        deliver_by=maybe_moment(deliver_by),
+        delivered_at=maybe_moment(delivered_at),
+        read_at=maybe_moment(read_at),
+        history=read_failures(failures),
+        meta=read_meta(meta),
+        **ended,
+    )
+    return seq, view

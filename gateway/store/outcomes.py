@@ -1,0 +1,253 @@
+"""What came of a clinic's commands: attempts and results, receipts, deadlines."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from msgspec import structs
+
+from gateway.store.database import Row, execute, execute_many, fetch
+from gateway.store.part import Part
+from gateway.store.rows import (
+    array,
+    maybe_moment,
+    micros,
+    moment,
+    pack,
+    read_failures,
+    read_headers,
+    read_meta,
+    read_result,
+)
+from protocol.codes import ErrorCode
+from protocol.errors import ConflictError, NotFoundError
+from protocol.events import DeadLetter, ErrorBody, ResultEvent
+from protocol.ledger import Changes, Receipt, Sender, Sendings, Setback, Unpublished
+
+UNFINISHED: Final = frozenset({"scheduled", "waiting", "in_flight"})
+_NO_ERROR: Final = ErrorBody.of(ErrorCode.INTERNAL, "no error was given")
+
+
+class Run(NamedTuple):
+    """A row of ``select_runs``."""
+
+    id: str
+    seq: int
+    run: int
+    state: str
+    attempts: int
+    chat: str
+    deliver_by: int | None
+    delivered_at: int | None
+
+
+class Outcomes(Part):
+    """See ``protocol.ledger.Ledger``."""
+
+    async def record(self, channel: str, changes: Changes) -> None:
+        """Record what happened, as one transaction: setbacks, results, what NATS has, beginnings.
+
+        Raises:
+            ConflictError: a beginning of what is final or scheduled, or anything of an unknown command or run; nothing
+                was changed.
+        """
+        queries = self._queries
+        published = [(channel, key, run) for key, run in changes.published]
+        begun = [(channel, attempt.id, attempt.run, attempt.secret) for attempt in changes.begun]
+
+        def work(connection: sqlite3.Connection) -> None:
+            if changes.setbacks:
+                self._set_back(connection, channel, changes.setbacks)
+            if changes.results:
+                self._finish(connection, channel, changes.results)
+            if published:
+                execute_many(connection, queries.mark_published, published)
+            if begun and execute_many(connection, queries.begin_attempt, begun) != len(begun):
+                raise ConflictError(f"channel {channel}: a command that is final, scheduled or unknown cannot begin")
+
+        if changes:
+            await self._database.transact(work)
+
+    def _runs(
+        self, connection: sqlite3.Connection, channel: str, named: Sequence[Setback] | Sequence[ResultEvent]
+    ) -> dict[str, Run]:
+        rows = fetch(
+            connection, self._queries.select_runs, {"channel": channel, "ids": array(each.id for each in named)}
+        )
+        found = {row[0]: Run._make(row) for row in rows}
+        for each in named:
+            if each.id not in found or each.run > found[each.id].run:
+                raise ConflictError(f"channel {channel}: there is no command {each.id} with a run {each.run}")
+        return found
+
+    def _set_back(self, connection: sqlite3.Connection, channel: str, setbacks: Sequence[Setback]) -> None:
+        runs = self._runs(connection, channel, setbacks)
+        for setback in setbacks:
+            now = runs[setback.id]
+            if now.run != setback.run or now.state != "in_flight":
+                continue
+            if setback.error is not None:
+                self._note_failure(connection, now, setback.error, setback.at)
+            attempts = now.attempts if setback.spent else max(0, now.attempts - 1)
+            if setback.uncertain:
+                execute_many(connection, self._queries.doubt_attempt, [(now.seq, attempts, setback.wa_id)])
+                runs[now.id] = now._replace(attempts=attempts)
+            else:
+                execute_many(connection, self._queries.settle_attempt, [(now.seq, attempts)])
+                runs[now.id] = now._replace(attempts=attempts, state="waiting")
+
+    def _note_failure(self, connection: sqlite3.Connection, run: Run, error: ErrorBody, at: datetime) -> None:
+        row = (run.seq, run.run, run.attempts, micros(at), error.code, error.message, error.permanent)
+        execute_many(connection, self._queries.insert_failure, [row])
+
+    def _finish(self, connection: sqlite3.Connection, channel: str, results: Sequence[ResultEvent]) -> None:
+        queries, runs, at = self._queries, self._runs(connection, channel, results), self._clock()
+        recorded = micros(at)
+        ended: list[Row] = []
+        events: list[Row] = []
+        sent: list[Row] = []
+        for result in results:
+            now = runs[result.id]
+            if now.run != result.run or now.state not in UNFINISHED:
+                continue
+            if result.error is not None and now.state == "in_flight" and result.status in ("failed", "held"):
+                self._note_failure(connection, now, result.error, at)
+            runs[result.id] = now._replace(state=result.status)
+            code = None if result.error is None else result.error.code
+            events.append((now.seq, now.run, recorded, result.status, code, result.wa_id, pack(result)))
+            ended_at = recorded if result.sent_at is None else micros(result.sent_at)
+            deadline = None
+            if result.status == "sent":
+                deadline = now.deliver_by if now.delivered_at is None else None
+                sent.append((channel, now.chat, ended_at, not now.chat.endswith("@g.us")))
+            ended.append((now.seq, result.status, ended_at, deadline))
+        execute_many(connection, queries.finish_command, ended)
+        execute_many(connection, queries.insert_result, events)
+        if sent:
+            execute_many(connection, queries.delete_body, [(row[0],) for row in ended if row[1] == "sent"])
+            execute_many(connection, queries.note_out, sent)
+            execute(connection, queries.mark_first_sent, {"channel": channel, "at": sent[0][2]})
+
+    async def unpublished(self, channel: str) -> Sequence[Unpublished]:
+        """Final results whose publication was not recorded, oldest first, with the dead letters of those that failed
+        and were not cancelled."""
+        return await self._database.fetch(read_unpublished, self._queries.select_unpublished, {"channel": channel})
+
+    async def letter(self, channel: str, id: str, run: int) -> DeadLetter:
+        """The dead letter of a failed run, with the history of all runs so far. Raises NotFoundError."""
+        named = {"channel": channel, "id": id, "run": run}
+        for found in await self._database.fetch(read_unpublished, self._queries.select_failed, named):
+            if found.letter is not None:
+                return found.letter
+        raise NotFoundError(f"channel {channel}: a dead letter of command {id}, run {run}")
+
+    async def receipted(self, channel: str, receipts: Sequence[Receipt]) -> Mapping[str, Sender]:
+        """Note receipts; the commands behind their WhatsApp ids, where they are ours."""
+        named = {"channel": channel, "wa_ids": array({receipt.wa_id for receipt in receipts})}
+
+        def work(connection: sqlite3.Connection) -> list[Row]:
+            rows = fetch(connection, self._queries.select_senders, named)
+            rows += fetch(connection, self._queries.select_unsettled, named)
+            self._note(connection, rows, receipts)
+            return rows
+
+        rows = await self._database.transact(work) if receipts else []
+        return dict(map(read_sender, rows))
+
+    async def ours(self, channel: str, wa_ids: Sequence[str]) -> frozenset[str]:
+        """Of these WhatsApp ids, those that a command was sent under."""
+        named = {"channel": channel, "wa_ids": array(set(wa_ids))}
+        found: list[str] = []
+        for sql in (self._queries.select_senders, self._queries.select_unsettled):
+            found += await self._database.fetch(lambda row: str(row[0]), sql, named)
+        return frozenset(found)
+
+    def _note(self, connection: sqlite3.Connection, rows: Sequence[Row], receipts: Sequence[Receipt]) -> None:
+        """The receipts of present runs, where they belong."""
+        present: dict[str, list[int]] = {}
+        for wa_id, seq, _, run, current, *_ in rows:
+            if run == current:
+                present.setdefault(wa_id, []).append(seq)
+        noted = [(seq, micros(each.at), each.kind) for each in receipts for seq in present.get(each.wa_id, ())]
+        for sql, kinds in (
+            (self._queries.note_delivered, ("delivered", "read", "played")),
+            (self._queries.note_read, ("read", "played")),
+            (self._queries.note_played, ("played",)),
+        ):
+            execute_many(connection, sql, [(seq, at) for seq, at, kind in noted if kind in kinds])
+
+    async def overdue(self, channel: str, now: datetime) -> Sequence[Unpublished]:
+        """Commands sent and not delivered by their ``deliver_by``, the most overdue first: for each a ``late`` result,
+        until ``lateness`` says that NATS has it. ``at`` is the deadline."""
+        return await self._database.fetch(
+            read_overdue, self._queries.select_overdue, {"channel": channel, "now": micros(now)}
+        )
+
+    async def lateness(self, channel: str, items: Sequence[tuple[str, int]]) -> None:
+        """NATS has the ``late`` results of these (id, run). Harmless for one that is none."""
+        rows = [(channel, key, run) for key, run in items]
+        if rows:
+            await self._database.transact(
+                lambda connection: execute_many(connection, self._queries.clear_deadline, rows)
+            )
+
+    async def next_deadline(self, channel: str) -> datetime | None:
+        """The earliest ``deliver_by`` of what is sent and not delivered."""
+        [deadline] = await self._database.fetch(
+            lambda row: maybe_moment(row[0]), self._queries.select_next_deadline, {"channel": channel}
+        )
+        return deadline
+
+    async def sendings(self, channel: str, *, minute: datetime, day: datetime) -> Sendings:
+        """What was sent since ``minute`` and since ``day``. A group is no new contact."""
+        named = {"channel": channel, "minute": micros(minute), "day": micros(day)}
+        [found] = await self._database.fetch(read_sendings, self._queries.count_sendings, named)
+        return found
+
+
+def read_unpublished(row: Row) -> Unpublished:
+    """A row of ``select_unpublished``."""
+    event, headers, at, status, code, body, meta, failures = row
+    result, letter = read_result(event), None
+    if status == "failed" and code != ErrorCode.CANCELLED.value:
+        letter = DeadLetter(
+            clinic=result.clinic,
+            channel=result.channel,
+            id=result.id,
+            run=result.run,
+            error=result.error or _NO_ERROR,
+            attempts=result.attempts,
+            at=moment(at),
+            body=body,
+            history=read_failures(failures),
+            meta=read_meta(meta),
+        )
+    return Unpublished(result=result, headers=read_headers(headers), at=moment(at), letter=letter)
+
+
+def read_overdue(row: Row) -> Unpublished:
+    """A row of ``select_overdue``."""
+    event, headers, deadline = row
+    result = structs.replace(read_result(event), status="late")
+    return Unpublished(result=result, headers=read_headers(headers), at=moment(deadline), letter=None)
+
+
+def read_sender(row: Row) -> tuple[str, Sender]:
+    """A row of ``select_senders`` or ``select_unsettled``."""
+    wa_id, _, key, run, _, recipient, meta, headers, unsettled = row
+    sender = Sender(
+        id=key,
+        run=run,
+        to=recipient,
+        meta=read_meta(meta),
+        headers=read_headers(headers),
+        unsettled=bool(unsettled),
+    )
+    return wa_id, sender
+
+
+def read_sendings(row: tuple[Any, ...]) -> Sendings:
+    """The row of ``count_sendings``."""
+    last_minute, today, new_today, first = row
+    return Sendings(last_minute=last_minute, today=today, new_today=new_today, first=maybe_moment(first))

@@ -1,0 +1,153 @@
+-- Attempts, results, receipts and deadlines.
+
+-- name: select_runs
+-- What has to be known of commands to judge what happened to them.
+SELECT id, seq, run, state, attempts, chat, deliver_by, delivered_at
+  FROM commands
+ WHERE channel = :channel
+   AND id IN (SELECT value FROM json_each(:ids));
+
+-- name: settle_attempt
+-- Nothing was sent.
+UPDATE commands
+   SET state = 'waiting', attempts = ?2, secret = NULL, wa_id = NULL
+ WHERE seq = ?1;
+
+-- name: doubt_attempt
+-- It may have been sent, perhaps under this WhatsApp id.
+UPDATE commands
+   SET attempts = ?2, wa_id = coalesce(?3, wa_id)
+ WHERE seq = ?1;
+
+-- name: insert_failure
+-- An attempt that failed: command, run, number, time, code, message, permanence. What is said twice is kept once.
+INSERT INTO failures (command, run, number, at, code, message, permanent)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+ WHERE NOT EXISTS (SELECT 1
+                     FROM failures
+                    WHERE seq = (SELECT max(seq) FROM failures WHERE command = ?1)
+                      AND run = ?2
+                      AND number = ?3
+                      AND code = ?5);
+
+-- name: finish_command
+-- The present run is over.
+UPDATE commands
+   SET state = ?2, ended_at = ?3, deadline = ?4, turn = NULL, secret = NULL, wa_id = NULL
+ WHERE seq = ?1;
+
+-- name: insert_result
+-- How it ended: command, run, time, status, code, WhatsApp id, event.
+INSERT INTO results (command, run, at, status, code, wa_id, event)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7);
+
+-- name: delete_body
+-- It was sent: its words are not needed any more.
+DELETE FROM bodies WHERE command = ?1;
+
+-- name: mark_first_sent
+-- The channel's first message, unless one was before it.
+INSERT INTO channels (channel, first_sent) VALUES (:channel, :at)
+    ON CONFLICT (channel) DO UPDATE SET first_sent = excluded.first_sent
+ WHERE first_sent IS NULL;
+
+-- name: mark_published
+-- NATS has the result of this run: channel, id, run.
+UPDATE results
+   SET published = 1
+ WHERE published = 0
+   AND run = ?3
+   AND command = (SELECT seq FROM commands WHERE channel = ?1 AND id = ?2);
+
+-- name: begin_attempt
+-- Count an attempt and mark it in flight: channel, id, run, secret. What is final or scheduled is not sent.
+UPDATE commands
+   SET attempts = attempts + 1, state = 'in_flight', secret = ?4, wa_id = NULL
+ WHERE channel = ?1
+   AND id = ?2
+   AND run = ?3
+   AND turn IS NOT NULL;
+
+-- name: select_unpublished
+-- Results that NATS may not have, in the order of finishing.
+SELECT event, headers, at, status, code, body, meta, failures
+  FROM told
+ WHERE published = 0
+   AND channel = :channel
+ ORDER BY seq;
+
+-- name: select_failed
+-- The failed result of a run.
+SELECT event, headers, at, status, code, body, meta, failures
+  FROM told
+ WHERE channel = :channel
+   AND id = :id
+   AND run = :run
+   AND status = 'failed';
+
+-- name: select_senders
+-- The runs that sent these WhatsApp messages, in the order of finishing.
+SELECT r.wa_id, c.seq, c.id, r.run, c.run, c.recipient, c.meta, c.headers, 0
+  FROM results r
+  CROSS JOIN commands c ON c.seq = r.command
+ WHERE r.wa_id IN (SELECT value FROM json_each(:wa_ids))
+   AND c.channel = :channel
+ ORDER BY r.seq;
+
+-- name: select_unsettled
+-- The commands that may have sent these, in the order of acceptance.
+SELECT wa_id, seq, id, run, run, recipient, meta, headers, 1
+  FROM commands
+ WHERE wa_id IN (SELECT value FROM json_each(:wa_ids))
+   AND channel = :channel
+ ORDER BY seq;
+
+-- name: note_delivered
+-- A receipt of any kind: command, time. Whoever read it has received it.
+UPDATE commands
+   SET delivered_at = min(?2, coalesce(delivered_at, ?2)), deadline = NULL
+ WHERE seq = ?1;
+
+-- name: note_read
+-- It was read, or played.
+UPDATE commands
+   SET read_at = min(?2, coalesce(read_at, ?2))
+ WHERE seq = ?1;
+
+-- name: note_played
+-- It was played.
+UPDATE commands
+   SET played_at = min(?2, coalesce(played_at, ?2))
+ WHERE seq = ?1;
+
+-- name: select_overdue
+-- What was sent and not delivered by its deadline.
+SELECT r.event, c.headers, c.deadline
+  FROM commands c
+  JOIN results r ON r.command = c.seq AND r.run = c.run
+ WHERE c.channel = :channel
+   AND c.deadline <= :now
+ ORDER BY c.deadline, c.seq;
+
+-- name: clear_deadline
+-- NATS has the late result of this run: channel, id, run.
+UPDATE commands
+   SET deadline = NULL
+ WHERE channel = ?1
+   AND id = ?2
+   AND run = ?3
+   AND deadline IS NOT NULL;
+
+-- name: select_next_deadline
+-- The earliest.
+SELECT min(deadline)
+  FROM commands
+ WHERE channel = :channel
+   AND deadline IS NOT NULL;
+
+-- name: count_sendings
+-- What was sent since a minute and a day ago, to how many new contacts, and when the first was.
+SELECT (SELECT count(*) FROM commands WHERE channel = :channel AND ended_at >= :minute AND state = 'sent'),
+       (SELECT count(*) FROM commands WHERE channel = :channel AND ended_at >= :day AND state = 'sent'),
+       (SELECT count(*) FROM people WHERE channel = :channel AND first_out >= :day AND cold),
+       (SELECT first_sent FROM channels WHERE channel = :channel);
