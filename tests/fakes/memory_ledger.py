@@ -19,6 +19,7 @@ from protocol.ledger import (
     Conflicted,
     Offer,
     Page,
+    Paired,
     Receipt,
     Repeated,
     Scheduled,
@@ -398,6 +399,14 @@ class MemoryLedger:
     async def trace(self, channel: str, row: int) -> None:
         self._call("trace")
         self.channel(channel).traced = row
+
+    async def paired(self, channel: str) -> Paired | None:
+        self._call("paired")
+        return self.channel(channel).paired
+
+    async def pair(self, channel: str, paired: Paired) -> None:
+        self._call("pair", paired.phone)
+        self.channel(channel).paired = paired
 
     # -- the whole --
 
