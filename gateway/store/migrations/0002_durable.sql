@@ -200,5 +200,5 @@ SELECT c.channel, c.id, r.run, r.seq, r.published, r.status, r.code, r.event, c.
               FROM (SELECT * FROM failures WHERE command = r.command AND run <= r.run ORDER BY seq) f)
        END AS failures
   FROM results r
-  CROSS JOIN commands c ON c.seq = r.command
+  JOIN commands c ON c.seq = r.command
   LEFT JOIN bodies b ON b.command = c.seq;

@@ -1,4 +1,6 @@
 -- Attempts, results, receipts and deadlines.
+--
+-- CROSS JOIN and "+channel" keep SQLite from looking through all commands of a channel.
 
 -- name: select_runs
 -- What has to be known of commands to judge what happened to them.
@@ -73,7 +75,7 @@ UPDATE commands
 SELECT event, headers, at, status, code, body, meta, failures
   FROM told
  WHERE published = 0
-   AND channel = :channel
+   AND +channel = :channel
  ORDER BY seq;
 
 -- name: select_failed
@@ -99,8 +101,8 @@ SELECT r.wa_id, c.seq, c.id, r.run, c.run, c.recipient, c.meta, c.headers, 0
 SELECT wa_id, seq, id, run, run, recipient, meta, headers, 1
   FROM commands
  WHERE wa_id IN (SELECT value FROM json_each(:wa_ids))
-   AND channel = :channel
- ORDER BY seq;
+   AND +channel = :channel
+ ORDER BY +seq;
 
 -- name: note_delivered
 -- A receipt of any kind: command, time. Whoever read it has received it.

@@ -14,7 +14,7 @@ from gateway.store import SqliteStore
 from gateway.store.database import Database, execute, fetch
 from gateway.store.ledger import SqliteLedger
 from protocol.errors import StoreUnavailableError
-from tests.integration.store.samples import CHANNEL, offer
+from tests.integration.store.samples import CHANNEL, NOW, offer
 
 
 @contextmanager
@@ -43,13 +43,13 @@ async def test_a_locked_file_is_said_to_be_locked_and_serves_again_when_it_is_fr
     with raw(file) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailableError, match=r"clinic acme: .*clinic\.db is locked .*SQLITE_BUSY.*: end"):
-            await ledger.accept(CHANNEL, [offer("a")])
+            await ledger.accept(CHANNEL, [offer("a")], NOW)
         other.execute("ROLLBACK")
-    await ledger.accept(CHANNEL, [offer("a")])
+    await ledger.accept(CHANNEL, [offer("a")], NOW)
 
 
 async def test_a_reader_is_not_held_up_by_the_lock_of_a_writer(ledger: SqliteLedger, file: Path) -> None:
-    await ledger.accept(CHANNEL, [offer("a")])
+    await ledger.accept(CHANNEL, [offer("a")], NOW)
     with raw(file) as other:
         other.execute("BEGIN IMMEDIATE")
         assert len(await ledger.unfinished(CHANNEL)) == 1
@@ -62,7 +62,7 @@ async def test_a_new_file_that_is_locked_is_opened_when_it_is_free(store: Sqlite
         with pytest.raises(StoreUnavailableError, match="is locked"):
             await store.open_clinic("acme")
         other.execute("ROLLBACK")
-    await (await store.open_clinic("acme")).accept(CHANNEL, [offer("a")])
+    await (await store.open_clinic("acme")).accept(CHANNEL, [offer("a")], NOW)
 
 
 async def test_a_file_that_may_not_grow_fails_whole_batches_and_serves_again_when_it_may(tmp_path: Path) -> None:
@@ -82,16 +82,16 @@ async def test_a_file_that_may_not_grow_fails_whole_batches_and_serves_again_whe
 
 
 async def test_a_full_database_fails_whole_batches_and_serves_again_when_there_is_room(tmp_path: Path) -> None:
-    database = Database("acme", tmp_path / "acme" / "clinic.db", busy_timeout=1)
+    database = Database("acme", tmp_path / "acme" / "clinic.db", busy_timeout=1, max_bytes=1 << 26)
     await database.open()
     ledger = SqliteLedger(database)
-    await ledger.accept(CHANNEL, [offer("a")])
+    await ledger.accept(CHANNEL, [offer("a")], NOW)
     await database.transact(lambda connection: fetch(connection, "PRAGMA max_page_count = 1", {}))
     with pytest.raises(StoreUnavailableError, match=r"cannot grow.*\(SQLITE_FULL\): free some space"):
-        await ledger.accept(CHANNEL, [offer("b"), offer("c", "x" * 60_000)])
+        await ledger.accept(CHANNEL, [offer("b"), offer("c", "x" * 60_000)], NOW)
     assert [each.command.id for each in await ledger.unfinished(CHANNEL)] == ["a"]
     await database.transact(lambda connection: fetch(connection, "PRAGMA max_page_count = 1000000", {}))
-    await ledger.accept(CHANNEL, [offer("c", "x" * 60_000)])
+    await ledger.accept(CHANNEL, [offer("c", "x" * 60_000)], NOW)
     await database.close()
 
 
@@ -108,15 +108,15 @@ async def test_a_file_with_a_wrong_header_is_refused_and_its_neighbour_serves(
         await store.open_clinic("acme")
     assert content_of(file) == content
     neighbour = await store.open_clinic("vila")
-    await neighbour.accept(CHANNEL, [offer("a")])
+    await neighbour.accept(CHANNEL, [offer("a")], NOW)
     put(file, b"")
-    await (await store.open_clinic("acme")).accept(CHANNEL, [offer("a")])
+    await (await store.open_clinic("acme")).accept(CHANNEL, [offer("a")], NOW)
 
 
 async def test_damage_inside_a_file_is_said_when_it_is_read_and_ends_when_it_is_mended(
     store: SqliteStore, ledger: SqliteLedger, file: Path
 ) -> None:
-    await ledger.accept(CHANNEL, [offer(f"a{n}", "x" * 3000) for n in range(50)])
+    await ledger.accept(CHANNEL, [offer(f"a{n}", "x" * 3000) for n in range(50)], NOW)
     await store.close_clinic("acme")
     good = content_of(file)
     put(file, good[:8192] + b"\xff" * (len(good) - 8192))
@@ -128,7 +128,7 @@ async def test_damage_inside_a_file_is_said_when_it_is_read_and_ends_when_it_is_
 
 
 async def test_a_row_that_cannot_be_decoded_is_damage(ledger: SqliteLedger, file: Path) -> None:
-    await ledger.accept(CHANNEL, [offer("a")])
+    await ledger.accept(CHANNEL, [offer("a")], NOW)
     with raw(file) as other:
         other.execute("UPDATE commands SET body = x'c1'")
     with pytest.raises(StoreUnavailableError, match="is damaged"):
@@ -143,7 +143,7 @@ async def test_a_file_of_a_newer_version_is_refused_untouched(
         other.execute("PRAGMA user_version = 99")
     before = content_of(file)
     with pytest.raises(
-        StoreUnavailableError, match=r"newer Plantão: schema version 99, .* up to 1 .*install that version"
+        StoreUnavailableError, match=r"newer Plantão: schema version 99, .* up to 2 .*install that version"
     ):
         await store.open_clinic("acme")
     assert content_of(file) == before
@@ -164,10 +164,10 @@ async def test_a_file_in_the_place_of_the_directory_is_said_not_to_open(store: S
 
 
 async def test_an_error_inside_a_transaction_takes_all_of_it_back(tmp_path: Path) -> None:
-    database = Database("acme", tmp_path / "acme" / "clinic.db", busy_timeout=1)
+    database = Database("acme", tmp_path / "acme" / "clinic.db", busy_timeout=1, max_bytes=1 << 26)
     await database.open()
     ledger = SqliteLedger(database)
-    await ledger.accept(CHANNEL, [offer("a")])
+    await ledger.accept(CHANNEL, [offer("a")], NOW)
 
     def break_off(connection: sqlite3.Connection) -> None:
         execute(connection, "DELETE FROM commands", {})

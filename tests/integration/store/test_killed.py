@@ -42,7 +42,7 @@ async def test_what_was_acknowledged_is_there_after_sigkill_and_nothing_is_half_
     await store.start()
     ledger = await store.open_clinic("acme")
     waiting = {each.command.id: each for each in await ledger.unfinished(CHANNEL)}
-    final = {result.id for result, _ in await ledger.unpublished(CHANNEL)}
+    final = {each.result.id for each in await ledger.unpublished(CHANNEL)}
     await store.stop(timeout=5)
 
     assert not waiting.keys() & final

@@ -14,7 +14,7 @@ from gateway.store.ledger import SqliteLedger
 from protocol.errors import InvalidIdError, StoreUnavailableError
 from protocol.interfaces import Service
 from protocol.ledger import Ledger, Store
-from tests.integration.store.samples import CHANNEL, PHONE, offer
+from tests.integration.store.samples import CHANNEL, NOW, PHONE, offer
 
 
 def mode(path: Path) -> int:
@@ -39,7 +39,7 @@ async def test_the_files_are_their_owners_alone_whatever_the_umask_is(tmp_path: 
     try:
         store = SqliteStore(tmp_path / "data")
         await store.start()
-        await (await store.open_clinic("acme")).accept(CHANNEL, [offer("a")])
+        await (await store.open_clinic("acme")).accept(CHANNEL, [offer("a")], NOW)
         directory = tmp_path / "data" / "clinics" / "acme"
         assert mode(directory.parent) == mode(directory) == 0o700
         assert {each.name: mode(each) for each in directory.iterdir()} == {
@@ -61,11 +61,11 @@ async def test_files_that_were_open_to_others_are_closed_to_them(store: SqliteSt
 async def test_the_file_is_in_wal_mode_at_the_newest_version(ledger: SqliteLedger, file: Path) -> None:
     with closing(sqlite3.connect(file)) as other:
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert other.execute("PRAGMA user_version").fetchone() == (1,)
+        assert other.execute("PRAGMA user_version").fetchone() == (2,)
 
 
 async def test_a_closed_store_leaves_one_file(store: SqliteStore, ledger: SqliteLedger, file: Path) -> None:
-    await ledger.accept(CHANNEL, [offer("a")])
+    await ledger.accept(CHANNEL, [offer("a")], NOW)
     await store.stop(timeout=5)
     assert [each.name for each in file.parent.iterdir()] == ["clinic.db"]
 
@@ -81,7 +81,7 @@ async def test_opening_and_closing_at_the_same_time_leaves_a_clinic_that_can_be_
     for _ in range(10):
         await asyncio.gather(store.open_clinic("acme"), store.close_clinic("acme"), store.open_clinic("acme"))
     ledger = await store.open_clinic("acme")
-    await ledger.accept(CHANNEL, [offer("a")])
+    await ledger.accept(CHANNEL, [offer("a")], NOW)
 
 
 async def test_closing_a_clinic_that_is_not_open_is_harmless(store: SqliteStore) -> None:
@@ -96,13 +96,13 @@ async def test_a_closed_ledger_refuses_until_its_clinic_is_opened_again(
 ) -> None:
     await store.close_clinic("acme")
     with pytest.raises(StoreUnavailableError, match=r"clinic acme: .*clinic\.db is closed"):
-        await ledger.accept(CHANNEL, [offer("a")])
+        await ledger.accept(CHANNEL, [offer("a")], NOW)
     assert await store.open_clinic("acme") is ledger
-    await ledger.accept(CHANNEL, [offer("a")])
+    await ledger.accept(CHANNEL, [offer("a")], NOW)
 
 
 async def test_what_was_asked_before_closing_is_done_before_closing(store: SqliteStore, ledger: SqliteLedger) -> None:
-    accepting = [asyncio.ensure_future(ledger.accept(CHANNEL, [offer(f"a{n}")])) for n in range(20)]
+    accepting = [asyncio.ensure_future(ledger.accept(CHANNEL, [offer(f"a{n}")], NOW)) for n in range(20)]
     await asyncio.sleep(0)
     await store.close_clinic("acme")
     await asyncio.gather(*accepting)
@@ -128,7 +128,7 @@ async def test_a_store_that_is_not_running_opens_nothing_and_can_be_started_agai
 
 async def test_no_message_is_logged_at_any_level(ledger: SqliteLedger, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        await ledger.accept(CHANNEL, [offer("a", "Sua biópsia")])
+        await ledger.accept(CHANNEL, [offer("a", "Sua biópsia")], NOW)
         await ledger.unfinished(CHANNEL)
     assert "biópsia" not in caplog.text
     assert PHONE not in caplog.text
@@ -154,7 +154,7 @@ async def test_a_file_that_does_not_close_in_time_is_named_and_closed_later(
 ) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        accepting = asyncio.ensure_future(ledger.accept(CHANNEL, [offer("a")]))
+        accepting = asyncio.ensure_future(ledger.accept(CHANNEL, [offer("a")], NOW))
         await asyncio.sleep(0)
         with pytest.raises(StoreUnavailableError, match="databases of acme did not close within 0 s"):
             await store.stop(timeout=0)
@@ -166,7 +166,7 @@ async def test_a_file_that_does_not_close_in_time_is_named_and_closed_later(
 async def test_a_cancelled_call_is_done_whole_or_not_at_all_and_the_next_one_is_served(ledger: SqliteLedger) -> None:
     for steps in range(12):
         batch = [offer(f"{steps}-{n}") for n in range(3)]
-        call = asyncio.ensure_future(ledger.accept(CHANNEL, batch))
+        call = asyncio.ensure_future(ledger.accept(CHANNEL, batch, NOW))
         for _ in range(steps):
             await asyncio.sleep(0)
         call.cancel()
@@ -175,7 +175,7 @@ async def test_a_cancelled_call_is_done_whole_or_not_at_all_and_the_next_one_is_
     there = [each.command.id for each in await ledger.unfinished(CHANNEL)]
     assert all(there.count(key) == 1 for key in there)
     assert len(there) % 3 == 0
-    await ledger.accept(CHANNEL, [offer("after")])
+    await ledger.accept(CHANNEL, [offer("after")], NOW)
 
 
 def test_a_loop_that_ends_in_the_middle_of_calls_leaves_a_whole_file(tmp_path: Path) -> None:
@@ -183,7 +183,9 @@ def test_a_loop_that_ends_in_the_middle_of_calls_leaves_a_whole_file(tmp_path: P
         store = SqliteStore(tmp_path)
         await store.start()
         ledger = await store.open_clinic("acme")
-        calls = [asyncio.ensure_future(ledger.accept(CHANNEL, [offer(f"{n}-{m}") for m in "ab"])) for n in range(5)]
+        calls = [
+            asyncio.ensure_future(ledger.accept(CHANNEL, [offer(f"{n}-{m}") for m in "ab"], NOW)) for n in range(5)
+        ]
         await calls[0]
         try:
             for call in calls[1:]:

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from gateway.store import SqliteStore
-from tests.integration.store.samples import CHANNEL, offer, sent
+from tests.integration.store.samples import CHANNEL, NOW, begun, offer, sent, settled
 
 BATCH = 20
 
@@ -27,11 +27,11 @@ async def work(data: Path, prefix: str) -> None:
     ledger = await store.open_clinic("acme")
     for number in count():
         ids = batch_ids(prefix, number)
-        await ledger.accept(CHANNEL, [offer(key) for key in ids])
+        await ledger.accept(CHANNEL, [offer(key) for key in ids], NOW)
         print("accepted", number, flush=True)
-        await ledger.begin(CHANNEL, ids)
+        await ledger.record(CHANNEL, begun(*ids))
         print("begun", number, flush=True)
-        await ledger.finish(CHANNEL, [sent(key) for key in ids[BATCH // 2 :]])
+        await ledger.record(CHANNEL, settled(*(sent(key) for key in ids[BATCH // 2 :])))
         print("finished", number, flush=True)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from gateway.store import SqliteStore
 from gateway.store.ledger import SqliteLedger
 from protocol.errors import StoreUnavailableError
-from tests.integration.store.samples import CHANNEL, offer
+from tests.integration.store.samples import CHANNEL, NOW, offer
 
 ROOM = 300_000
 """Bytes to which a file may grow; the write-ahead log reaches it first."""
@@ -25,7 +25,7 @@ async def fill(ledger: SqliteLedger) -> tuple[int, str]:
     """Accept batches of two until it fails; how many commands were accepted, and the error."""
     for batch in count():
         try:
-            await ledger.accept(CHANNEL, [offer(f"{batch}-{n}", TEXT) for n in range(2)])
+            await ledger.accept(CHANNEL, [offer(f"{batch}-{n}", TEXT) for n in range(2)], NOW)
         except StoreUnavailableError as error:
             return batch * 2, str(error)
     raise AssertionError("unreachable")
@@ -40,7 +40,7 @@ async def work(data: Path) -> dict[str, object]:
     accepted, error = await fill(ledger)
     there = len(await ledger.unfinished(CHANNEL))
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    await ledger.accept(CHANNEL, [offer("after", TEXT)])
+    await ledger.accept(CHANNEL, [offer("after", TEXT)], NOW)
     after = len(await ledger.unfinished(CHANNEL))
     await store.stop(timeout=5)
     return {"accepted": accepted, "error": error, "there": there, "after": after}

@@ -1,10 +1,21 @@
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
+from contextlib import closing
 
-import aiosqlite
+import msgpack
 import pytest
 
-from gateway.store.schema import Migration, NewerSchemaError, load_migrations, migrate, read_version, split_statements
+from gateway.store.schema import (
+    Migration,
+    NewerSchemaError,
+    load_migrations,
+    micros_of,
+    migrate,
+    missing,
+    packed,
+    read_version,
+    split_statements,
+)
 
 ONE = Migration(1, ("CREATE TABLE one (a)",))
 TWO = Migration(2, ("CREATE TABLE two (a)", "INSERT INTO two VALUES (2)"))
@@ -12,13 +23,13 @@ BROKEN = Migration(2, ("CREATE TABLE two (a)", "CREATE TABLE one (a)"))
 
 
 @pytest.fixture
-async def connection() -> AsyncIterator[aiosqlite.Connection]:
-    async with aiosqlite.connect(":memory:", isolation_level=None) as connection:
+def connection() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         yield connection
 
 
-async def tables(connection: aiosqlite.Connection) -> set[str]:
-    rows = await connection.execute_fetchall("SELECT name FROM sqlite_schema WHERE type = 'table'")
+def tables(connection: sqlite3.Connection) -> set[str]:
+    rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
     return {name for (name,) in rows}
 
 
@@ -28,38 +39,38 @@ def test_the_migrations_in_the_package_are_numbered_without_a_gap() -> None:
     assert all(migration.statements for migration in migrations)
 
 
-async def test_an_empty_file_gets_all_migrations_in_order(connection: aiosqlite.Connection) -> None:
-    await migrate(connection, (ONE, TWO))
-    assert await read_version(connection) == 2
-    assert await tables(connection) == {"one", "two"}
+def test_an_empty_file_gets_all_migrations_in_order(connection: sqlite3.Connection) -> None:
+    migrate(connection, (ONE, TWO))
+    assert read_version(connection) == 2
+    assert tables(connection) == {"one", "two"}
 
 
-async def test_an_older_file_gets_what_it_lacks(connection: aiosqlite.Connection) -> None:
-    await migrate(connection, (ONE,))
-    await migrate(connection, (ONE, TWO))
-    assert await read_version(connection) == 2
+def test_an_older_file_gets_what_it_lacks(connection: sqlite3.Connection) -> None:
+    migrate(connection, (ONE,))
+    migrate(connection, (ONE, TWO))
+    assert read_version(connection) == 2
 
 
-async def test_a_file_at_the_newest_version_is_left_alone(connection: aiosqlite.Connection) -> None:
-    await migrate(connection, (ONE, TWO))
-    await migrate(connection, (ONE, TWO))
-    assert list(await connection.execute_fetchall("SELECT a FROM two")) == [(2,)]
+def test_a_file_at_the_newest_version_is_left_alone(connection: sqlite3.Connection) -> None:
+    migrate(connection, (ONE, TWO))
+    migrate(connection, (ONE, TWO))
+    assert connection.execute("SELECT a FROM two").fetchall() == [(2,)]
 
 
-async def test_a_newer_file_is_refused_untouched(connection: aiosqlite.Connection) -> None:
-    await migrate(connection, (ONE, TWO))
+def test_a_newer_file_is_refused_untouched(connection: sqlite3.Connection) -> None:
+    migrate(connection, (ONE, TWO))
     with pytest.raises(NewerSchemaError, match="version 2, and this Plantão knows up to 1") as caught:
-        await migrate(connection, (ONE,))
+        migrate(connection, (ONE,))
     assert (caught.value.found, caught.value.known) == (2, 1)
     assert not connection.in_transaction
 
 
-async def test_a_migration_that_fails_leaves_nothing_of_any(connection: aiosqlite.Connection) -> None:
+def test_a_migration_that_fails_leaves_nothing_of_any(connection: sqlite3.Connection) -> None:
     with pytest.raises(sqlite3.OperationalError, match="already exists"):
-        await migrate(connection, (ONE, BROKEN))
-    await connection.rollback()
-    assert await read_version(connection) == 0
-    assert await tables(connection) == set()
+        migrate(connection, (ONE, BROKEN))
+    connection.rollback()
+    assert read_version(connection) == 0
+    assert tables(connection) == set()
 
 
 def test_a_script_is_split_where_statements_end() -> None:
@@ -75,3 +86,22 @@ def test_a_script_is_split_where_statements_end() -> None:
 def test_a_script_that_ends_inside_a_statement_is_refused() -> None:
     with pytest.raises(ValueError, match="inside a statement"):
         list(split_statements("CREATE TABLE a (b);\nCREATE TABLE c (d)\n"))
+
+
+def test_what_a_file_lacks_is_what_comes_after_its_version(connection: sqlite3.Connection) -> None:
+    assert missing(connection, (ONE, TWO)) == (ONE, TWO)
+    migrate(connection, (ONE,))
+    assert missing(connection, (ONE, TWO)) == (TWO,)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("a", 1), ("b.c", "x"), ("b", b"\x81\xa1c\xa1x"), ("d", b"\x91\x01"), ("none", None), ("a.b", None), ("e", None)],
+)
+def test_a_migration_reads_values_out_of_msgpack(path: str, value: object) -> None:
+    assert packed(msgpack.packb({"a": 1, "b": {"c": "x"}, "d": [1], "e": None}), path) == value
+
+
+def test_a_migration_reads_times() -> None:
+    assert micros_of(None) is None
+    assert micros_of("1970-01-01T00:00:01.000002Z") == micros_of("1970-01-01T01:00:01.000002+01:00") == 1_000_002
