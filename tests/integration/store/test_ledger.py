@@ -156,12 +156,12 @@ async def test_an_attempt_is_counted_and_uncertain_until_it_is_settled(ledger: S
 
 
 async def test_what_is_final_cannot_begin_again_and_nothing_of_the_batch_does(ledger: SqliteLedger) -> None:
-    await ledger.accept(CHANNEL, [offer("a"), offer("b")], NOW)
+    await ledger.accept(CHANNEL, [offer("a"), offer("b", to="77@lid")], NOW)
     await ledger.record(CHANNEL, settled(sent("a")))
     for wrong in ("a", "unknown"):
         with pytest.raises(ConflictError, match="cannot begin"):
             await ledger.record(CHANNEL, begun("b", wrong))
-    assert await ledger.unfinished(CHANNEL) == [accepted(offer("b"))]
+    assert await ledger.unfinished(CHANNEL) == [accepted(offer("b", to="77@lid"))]
 
 
 async def test_a_result_and_a_beginning_of_the_same_run_in_one_go_are_refused_whole(ledger: SqliteLedger) -> None:
