@@ -42,7 +42,10 @@ FIRST_RUN: Final = 1
 REPEATABLE: Final = frozenset({CommandState.FAILED, CommandState.EXPIRED, CommandState.HELD, CommandState.DISCARDED})
 """What has ended and was not sent: its body is still there."""
 DISCARDABLE: Final = frozenset({CommandState.FAILED, CommandState.HELD})
+TO_SEND: Final = frozenset({CommandState.WAITING, CommandState.IN_FLIGHT})
 _BEYOND: Final = (1 << 63) - 1
+_SEQ: Final = 16
+"""The column of the cursor in a row of ``select_page_of_state``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,11 @@ class Commands(Part):
     """See ``protocol.ledger.Ledger``. Ids are unique per channel."""
 
     async def accept(self, channel: str, offers: Sequence[Offer], now: datetime) -> Sequence[Verdict]:
-        """Take ownership of the new ones; one verdict for each offer, in order."""
+        """Take ownership of the new ones; one verdict for each offer, in order.
+
+        Raises:
+            StoreUnavailableError: also if there are new ones and the file is nearly as large as it may be.
+        """
 
         def work(connection: sqlite3.Connection) -> Sequence[Verdict]:
             judged = judge(offers, self._known(connection, channel, offers))
@@ -119,6 +126,8 @@ class Commands(Part):
     def _take(
         self, connection: sqlite3.Connection, channel: str, fresh: Sequence[Offer], chats: Sequence[str], now: datetime
     ) -> None:
+        if fresh:
+            self._check_room(connection)
         [(last, turn)] = fetch(connection, self._queries.select_last, {"channel": channel})
         rows: list[Row] = []
         bodies: list[Row] = []
@@ -226,29 +235,35 @@ class Commands(Part):
         found = await self._database.fetch(read_view, self._queries.select_command, {"channel": channel, "id": id})
         if not found:
             raise NotFoundError(f"channel {channel}: command {id}")
-        return found[0][1]
+        return found[0]
 
     async def commands(self, channel: str, *, state: CommandState | None, before: int | None, limit: int) -> Page:
         """Of a channel, all or in a state, newest first, beginning after the cursor ``before``."""
-        queries = self._queries
-        named = {"channel": channel, "before": _BEYOND if before is None else before, "limit": limit + 1}
-        if state is None:
-            found = await self._database.fetch(read_view, queries.select_page, named)
-        else:
-            found = await self._database.fetch(read_view, queries.select_page_of_state, {**named, "state": state.value})
-        items = found[:limit]
-        return Page(items=[view for _, view in items], next=items[-1][0] if len(found) > limit else None)
+        states = tuple(CommandState) if state is None else (state,)
+        cursor = _BEYOND if before is None else before
+
+        def work(connection: sqlite3.Connection) -> Page:
+            rows = []
+            for each in states:
+                sql = self._queries.select_page_to_send if each in TO_SEND else self._queries.select_page_of_state
+                named = {"channel": channel, "state": each.value, "before": cursor, "limit": limit + 1}
+                rows += fetch(connection, sql, named)
+            rows.sort(key=lambda row: row[_SEQ], reverse=True)
+            more = len(rows) > limit
+            return Page(items=[read_view(row) for row in rows[:limit]], next=rows[limit - 1][_SEQ] if more else None)
+
+        return await self._database.look(work)
 
 
-def read_view(row: Row) -> tuple[int, CommandView]:
-    """A row of ``select_page`` and its like: the cursor and the command."""
+def read_view(row: Row) -> CommandView:
+    """A row of ``select_command`` and its like."""
     key, run, state, priority, recipient, type_, attempts, queued_at, not_before, expires_at, deliver_by, *rest = row
-    delivered_at, read_at, wa_id, meta, event, seq, failures = rest
+    delivered_at, read_at, wa_id, meta, event, _, failures = rest
     ended: dict[str, Any] = {"wa_id": wa_id}
     if event is not None:
         result = read_result(event)
         ended = {"wa_id": result.wa_id, "sent_at": result.sent_at, "error": result.error}
-    view = CommandView(
+    return CommandView(
         id=key,
         run=run,
         state=CommandState(state),
@@ -266,4 +281,3 @@ def read_view(row: Row) -> tuple[int, CommandView]:
         meta=read_meta(meta),
         **ended,
     )
-    return seq, view

@@ -54,7 +54,10 @@ class InboundPart(Part):
             what = pack(claim.what)
             spooled.append((seq, channel, len(what), what))
         more = sum(row[2] for row in spooled)
-        if more and size + more > self._bounds.spool_bytes:
+        if not more:
+            return
+        self._check_room(connection)
+        if size + more > self._bounds.spool_bytes:
             raise FaultError(spool_full(self._bounds.spool_bytes))
         execute_many(connection, queries.insert_claim, [(seq, channel, claim.key, at) for seq, claim in fresh])
         execute_many(connection, queries.insert_spooled, spooled)

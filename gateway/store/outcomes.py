@@ -104,6 +104,7 @@ class Outcomes(Part):
     def _finish(self, connection: sqlite3.Connection, channel: str, results: Sequence[ResultEvent]) -> None:
         queries, runs, at = self._queries, self._runs(connection, channel, results), self._clock()
         recorded = micros(at)
+        [(place,)] = fetch(connection, queries.select_last_place, {})
         ended: list[Row] = []
         events: list[Row] = []
         sent: list[Row] = []
@@ -115,7 +116,8 @@ class Outcomes(Part):
                 self._note_failure(connection, now, result.error, at)
             runs[result.id] = now._replace(state=result.status)
             code = None if result.error is None else result.error.code
-            events.append((now.seq, now.run, recorded, result.status, code, result.wa_id, pack(result)))
+            place += 1
+            events.append((now.seq, now.run, place, recorded, result.status, code, result.wa_id, pack(result)))
             ended_at = recorded if result.sent_at is None else micros(result.sent_at)
             deadline = None
             if result.status == "sent":

@@ -27,14 +27,15 @@ class Queries:
     begin_again: str
     discard_command: str
     select_command: str
-    select_page: str
     select_page_of_state: str
+    select_page_to_send: str
     # results.sql
     select_runs: str
     settle_attempt: str
     doubt_attempt: str
     insert_failure: str
     finish_command: str
+    select_last_place: str
     insert_result: str
     delete_body: str
     mark_first_sent: str

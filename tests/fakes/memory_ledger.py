@@ -306,7 +306,7 @@ class MemoryLedger:
         """Runs that sent it, the one to be told last."""
         mine = [entry for (of, _), entry in self.entries.items() if of == channel]
         ended = [(outcome, entry) for entry in mine for outcome in entry.outcomes.values()]
-        ended.sort(key=lambda pair: pair[0].place)
+        ended.sort(key=lambda pair: (pair[0].at, pair[1].seq, pair[0].result.run))
         settled = [(outcome.result.run, entry, False) for outcome, entry in ended if outcome.result.wa_id == wa_id]
         return settled + [
             (entry.run, entry, True)

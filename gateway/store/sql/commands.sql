@@ -40,6 +40,7 @@ SELECT body, run, priority, attempts, state, queued_at, headers, secret, wa_id, 
   FROM owned
  WHERE channel = :channel
    AND state = 'scheduled'
+   AND turn IS NULL
  ORDER BY seq;
 
 -- name: select_owned
@@ -94,23 +95,26 @@ SELECT id, run, state, priority, recipient, type, attempts, queued_at, not_befor
  WHERE channel = :channel
    AND id = :id;
 
--- name: select_page
--- Commands of a channel, newest first.
-SELECT id, run, state, priority, recipient, type, attempts, queued_at, not_before, expires_at, deliver_by,
-       delivered_at, read_at, wa_id, meta, event, seq, NULL
-  FROM shown
- WHERE channel = :channel
-   AND seq < :before
- ORDER BY seq DESC
- LIMIT :limit;
-
 -- name: select_page_of_state
--- The same of those in a state.
+-- What is scheduled, or ended in a way, newest first.
 SELECT id, run, state, priority, recipient, type, attempts, queued_at, not_before, expires_at, deliver_by,
        delivered_at, read_at, wa_id, meta, event, seq, NULL
   FROM shown
  WHERE channel = :channel
    AND state = :state
+   AND turn IS NULL
+   AND seq < :before
+ ORDER BY seq DESC
+ LIMIT :limit;
+
+-- name: select_page_to_send
+-- What is to be sent and in a state, newest first.
+SELECT id, run, state, priority, recipient, type, attempts, queued_at, not_before, expires_at, deliver_by,
+       delivered_at, read_at, wa_id, meta, event, seq, NULL
+  FROM shown
+ WHERE channel = :channel
+   AND state = :state
+   AND turn IS NOT NULL
    AND seq < :before
  ORDER BY seq DESC
  LIMIT :limit;

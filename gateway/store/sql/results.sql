@@ -38,10 +38,14 @@ UPDATE commands
    SET state = ?2, ended_at = ?3, deadline = ?4, turn = NULL, secret = NULL, wa_id = NULL
  WHERE seq = ?1;
 
+-- name: select_last_place
+-- The last place among what NATS may not have.
+SELECT coalesce(max(place), 0) FROM results WHERE place IS NOT NULL;
+
 -- name: insert_result
--- How it ended: command, run, time, status, code, WhatsApp id, event.
-INSERT INTO results (command, run, at, status, code, wa_id, event)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7);
+-- How it ended: command, run, place, time, status, code, WhatsApp id, event.
+INSERT INTO results (command, run, place, at, status, code, wa_id, event)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);
 
 -- name: delete_body
 -- It was sent: its words are not needed any more.
@@ -56,8 +60,8 @@ INSERT INTO channels (channel, first_sent) VALUES (:channel, :at)
 -- name: mark_published
 -- NATS has the result of this run: channel, id, run.
 UPDATE results
-   SET published = 1
- WHERE published = 0
+   SET place = NULL
+ WHERE place IS NOT NULL
    AND run = ?3
    AND command = (SELECT seq FROM commands WHERE channel = ?1 AND id = ?2);
 
@@ -74,9 +78,9 @@ UPDATE commands
 -- Results that NATS may not have, in the order of finishing.
 SELECT event, headers, at, status, code, body, meta, failures
   FROM told
- WHERE published = 0
+ WHERE place IS NOT NULL
    AND +channel = :channel
- ORDER BY seq;
+ ORDER BY place;
 
 -- name: select_failed
 -- The failed result of a run.
@@ -94,7 +98,7 @@ SELECT r.wa_id, c.seq, c.id, r.run, c.run, c.recipient, c.meta, c.headers, 0
   CROSS JOIN commands c ON c.seq = r.command
  WHERE r.wa_id IN (SELECT value FROM json_each(:wa_ids))
    AND c.channel = :channel
- ORDER BY r.seq;
+ ORDER BY r.at, c.seq, r.run;
 
 -- name: select_unsettled
 -- The commands that may have sent these, in the order of acceptance.

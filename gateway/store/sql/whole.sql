@@ -2,7 +2,9 @@
 
 -- name: count_commands
 -- By channel and state.
-SELECT channel, state, count(*) FROM commands GROUP BY channel, state;
+SELECT channel, state, count(*) FROM commands WHERE turn IS NULL GROUP BY channel, state
+ UNION ALL
+SELECT channel, state, count(*) FROM commands WHERE turn IS NOT NULL GROUP BY channel, state;
 
 -- name: count_spooled
 -- By channel.
@@ -50,7 +52,7 @@ DELETE FROM commands
                 WHERE c.channel = :channel
                   AND c.ended_at < :before
                   AND c.deadline IS NULL
-                  AND NOT EXISTS (SELECT 1 FROM results r WHERE r.command = c.seq AND r.published = 0)
+                  AND NOT EXISTS (SELECT 1 FROM results r WHERE r.command = c.seq AND r.place IS NOT NULL)
                 LIMIT :limit);
 
 -- name: sweep_claims

@@ -87,7 +87,7 @@ async def test_a_full_database_fails_whole_batches_and_serves_again_when_there_i
     ledger = SqliteLedger(database)
     await ledger.accept(CHANNEL, [offer("a")], NOW)
     await database.transact(lambda connection: fetch(connection, "PRAGMA max_page_count = 1", {}))
-    with pytest.raises(StoreUnavailableError, match=r"clinic acme: .* has reached the clinic's limit of \d+ bytes: raise"):
+    with pytest.raises(StoreUnavailableError, match=r"acme: .* has reached the clinic's limit of \d+ bytes: raise"):
         await ledger.accept(CHANNEL, [offer("b"), offer("c", "x" * 60_000)], NOW)
     assert [each.command.id for each in await ledger.unfinished(CHANNEL)] == ["a"]
     await database.transact(lambda connection: fetch(connection, "PRAGMA max_page_count = 1000000", {}))

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -304,7 +305,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def both_say_the_same(self) -> None:
         for channel in CHANNELS:
-            self.both(lambda it, channel=channel: self.said_of(it, channel))
+            self.both(partial(self.said_of, channel=channel))
         self.both(self.said_of_all)
 
     async def said_of(self, it: Ledger, channel: str) -> Any:
