@@ -10,6 +10,7 @@ import structlog
 from actors.loop import nothing
 from actors.places import account_name, reconciler_name
 from protocol.bus import Bus, ClinicBus
+from protocol.commands import utc_now
 from protocol.interfaces import Failure, Loop
 from protocol.ledger import Ledger, Store
 from supervisor.actor import Actor, Link, tell
@@ -19,6 +20,9 @@ from supervisor.reasons import ExitReason, Shutdown
 
 OPEN_TIMEOUT_S: Final = 60.0
 CLOSE_TIMEOUT_S: Final = 10.0
+SWEEP_S: Final = 3600.0
+SWEEP_PAUSE_S: Final = 5.0
+SWEEP_TIMEOUT_S: Final = 60.0
 
 _BACKOFF: Final = Backoff(base_s=1.0, cap_s=30.0)
 
@@ -53,6 +57,16 @@ class _Opened:
 @dataclass(frozen=True, slots=True)
 class _Retry:
     """Time to try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _SweepDue:
+    """Time to delete what is older than it has to be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Swept:
+    outcome: int | Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +107,10 @@ class Account(Actor):
                 self._on_opened(outcome)
             case _Retry():
                 self._try()
+            case _SweepDue():
+                self._sweep()
+            case _Swept(outcome):
+                self._on_swept(outcome)
             case TellAccount():
                 self._tell()
             case _:
@@ -124,7 +142,20 @@ class Account(Actor):
         else:
             self._failures = 0
             self._standing = AccountOpened(*outcome)
+            self.timer("sweep", SWEEP_PAUSE_S, _SweepDue())
         self._tell()
+
+    def _sweep(self) -> None:
+        if isinstance(self._standing, AccountOpened):
+            work = self._standing.ledger.sweep(utc_now())
+            self._loop.spawn(work, lambda outcome: self.tell(_Swept(outcome)), timeout=SWEEP_TIMEOUT_S)
+
+    def _on_swept(self, outcome: int | Failure) -> None:
+        """A little at a time, so that nobody waits for it; then not for long."""
+        if isinstance(outcome, Failure):
+            self._log.warning("database not swept", error=str(outcome.error) or type(outcome.error).__name__)
+        more = not isinstance(outcome, Failure) and outcome > 0
+        self.timer("sweep", SWEEP_PAUSE_S if more else SWEEP_S, _SweepDue())
 
     def _tell(self) -> None:
         reconciler = self._names.whereis(reconciler_name(self._clinic))

@@ -6,6 +6,7 @@ from random import Random
 
 from actors.board import Board
 from actors.channel.life import Policy
+from actors.channel.optout import OptOut
 from actors.channel.outbox import OutboxPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
@@ -150,6 +151,9 @@ def channel_policy(settings: Settings) -> ChannelPolicy:
             from_me=settings.events.from_me,
             media_timeout_s=calls.media_timeout,
             media_limit=settings.limits.media_bytes,
+            in_memory=settings.inbox.in_memory,
+            backlog_s=settings.inbox.backlog_wait,
+            optout=OptOut.of(settings.inbox.opt_out_words, settings.inbox.opt_in_words),
         ),
         device_name=settings.whatsapp.device_name,
         proxy=settings.whatsapp.proxy or None,

@@ -17,6 +17,7 @@ Pause = Annotated[float, Meta(gt=0, le=86_400)]
 Deadline = Annotated[float, Meta(ge=1, le=600)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 30)]
+Word = Annotated[str, Meta(min_length=1, max_length=50)]
 
 
 class Http(Struct, frozen=True, kw_only=True):
@@ -138,6 +139,21 @@ class Events(Struct, frozen=True, kw_only=True):
     from_me: bool = False
 
 
+class Inbox(Struct, frozen=True, kw_only=True):
+    """How what comes in is dealt with.
+
+    A person whose whole message is one of ``opt_out_words`` is sent nothing more until one of their messages is one of
+    ``opt_in_words``; case, accents and punctuation make no difference. At most ``in_memory`` events of a channel that
+    NATS does not have are held in memory, the others in the clinic's database. A backlog that WhatsApp does not
+    announce within ``backlog_wait`` of a connection is taken to be empty.
+    """
+
+    opt_out_words: list[Word] = msgspec.field(default_factory=lambda: ["SAIR", "PARAR", "STOP"])
+    opt_in_words: list[Word] = msgspec.field(default_factory=lambda: ["VOLTAR", "START"])
+    in_memory: Annotated[int, Meta(ge=16, le=10_000)] = 256
+    backlog_wait: Pause = 10.0
+
+
 class Limits(Struct, frozen=True, kw_only=True):
     """Bounds. ``media_bytes`` is for one message's media, ``body_bytes`` for one HTTP request."""
 
@@ -200,6 +216,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     uncertain: Uncertain = msgspec.field(default_factory=Uncertain)
     calls: Calls = msgspec.field(default_factory=Calls)
     events: Events = msgspec.field(default_factory=Events)
+    inbox: Inbox = msgspec.field(default_factory=Inbox)
     limits: Limits = msgspec.field(default_factory=Limits)
     log: Log = msgspec.field(default_factory=Log)
     boot: Boot = msgspec.field(default_factory=Boot)

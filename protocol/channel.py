@@ -100,7 +100,12 @@ class ClinicSnapshot(Struct, frozen=True, kw_only=True):
 
 class ChannelSnapshot(Struct, frozen=True, kw_only=True):
     """A channel as it is now (the shape of HTTP and rpc ``status``). ``phone`` is digits; ``queued`` counts commands
-    that this channel has taken and not finished; ``breaker`` is the one around connecting."""
+    that this channel has taken and not finished; ``breaker`` is the one around connecting.
+
+    ``restricted_until``: WhatsApp keeps this number from new contacts, for about so long. ``spooled``: about how much
+    came in that NATS does not have yet. ``undecryptable``: messages that could not be decrypted, since the channel was
+    started.
+    """
 
     clinic: str
     channel: str
@@ -121,6 +126,9 @@ class ChannelSnapshot(Struct, frozen=True, kw_only=True):
     last_connected_at: datetime | None
     last_activity_at: datetime | None
     config: dict[str, Any]
+    restricted_until: datetime | None = None
+    spooled: int = 0
+    undecryptable: int = 0
 
 
 class QrCode(Struct, frozen=True, kw_only=True):

@@ -45,7 +45,9 @@ class EventReply(Struct, frozen=True, kw_only=True):
 class MessageEvent(Event, frozen=True, kw_only=True):
     """An inbound message. ``chat``, ``from`` are JIDs; ``from_phone`` digits and ``from_lid`` a JID where known.
 
-    ``backlog``: it waited on WhatsApp's server while we were away, so no automatic answer should be given.
+    ``backlog``: it waited on WhatsApp's server while we were away, so no automatic answer should be given. ``type`` is
+    as in the send command, ``unknown``, or ``undecryptable`` for one that could not be decrypted: its sender was asked
+    for it again. ``opted_out``: it asks for no more messages (true), or for messages again (false).
     """
 
     wa_id: str
@@ -67,6 +69,7 @@ class MessageEvent(Event, frozen=True, kw_only=True):
     edited: bool = False
     revoked: bool = False
     forwarded: bool = False
+    opted_out: bool | None = None
 
 
 class ReceiptEvent(Event, frozen=True, kw_only=True):

@@ -201,12 +201,21 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spooled:
-    """Claimed at ``at`` and not yet said to be stored by NATS. ``seq`` is its place in the order of claims."""
+    """Claimed at ``at`` and not yet said to be stored by NATS. ``seq`` is its place in the order of claims, which no
+    other claim of the clinic ever has."""
 
     seq: int
     key: str
     what: Inbound
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """The number (digits) that a channel was last connected with; ``changed_at``: when it took the place of another."""
+
+    phone: str
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,6 +331,12 @@ class Ledger(Protocol):
 
     async def trace(self, channel: str, row: int) -> None:
         """Traces up to ``row`` are accounted for."""
+
+    async def paired(self, channel: str) -> Paired | None:
+        """The number that was connected last; None if none ever was."""
+
+    async def pair(self, channel: str, paired: Paired) -> None:
+        """This number is connected now."""
 
     # -- the whole --
 

@@ -252,6 +252,8 @@ class Channel(Actor):
         """Who sends and fetches through it."""
         self._sending.use(port)
         self._receiving.use(port)
+        if port is not None:
+            self._reporting.came_up()
 
     # -- what ports say --
 
@@ -289,7 +291,7 @@ class Channel(Actor):
 
     def _found(self, found: Found) -> None:
         self._unread = None
-        self._reporting.begin(found.traced, found.row)
+        self._reporting.begin(found.traced, found.row, found.inbound)
         self._receiving.take(found.inbound, 0)
         self._receiving.begin()
         self._sending.recover(found.answered)
@@ -340,7 +342,7 @@ class Channel(Actor):
 
     def _logged_out(self, outcome: PortAnswer | Failure, reply: Callable[[Any], None]) -> None:
         refused = unlinking.refusal(outcome, self._name)
-        if refused is None and self._life.state in WANTS_PORT:
+        if refused is None:
             self._session.step(LoggedOutByUs())
         reply(refused or self.snapshot())
 
@@ -355,6 +357,8 @@ class Channel(Actor):
             sending_breaker=self._sending.breaker.state,
             queued=len(self._sending),
             last_activity_at=self._last_activity.wall if self._last_activity is not None else None,
+            spooled=self._receiving.spooled,
+            undecryptable=self._receiving.undecryptable,
         )
 
     def _announce(self, previous: ChannelState) -> None:

@@ -7,7 +7,7 @@ NATS is away. What cannot be claimed stays here and in the journal, and is tried
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -18,7 +18,7 @@ from actors.channel.optout import OptOut
 from protocol.errors import StoreUnavailableError
 from protocol.interfaces import Failure, Port
 from protocol.ledger import Claim, Inbound
-from protocol.port import MessageReceived, Record
+from protocol.port import Record
 from supervisor.backoff import Backoff
 
 CLAIM_TIMEOUT_S: Final = 10.0
@@ -90,44 +90,44 @@ class Claiming:
         self._optout = optout
 
     def take(self, records: Sequence[Record], incarnation: int) -> None:
-        """A port said these, or left them in the journal (incarnation 0); outcomes of sends among them are not ours."""
+        """A port said these, or left them in the journal (incarnation 0). What is not claimed is only credited."""
         before = len(self._waiting)
         for record in records:
             if isinstance(record.what, Inbound):
                 self._waiting.append(Heard(record.number, record.what, incarnation))
-        self.heard += len(self._waiting) - before
+        new = len(self._waiting) - before
+        self.heard += new
+        if new < len(records):
+            self._owed[incarnation] += len(records) - new
+            self._pay()
         self._pump()
 
     def use(self, port: Port | None) -> None:
         """Credit is ``port``'s from now on; None: there is none any more."""
         self._port = port
-        if port is not None:
-            self._pay(port)
+        self._pay()
 
-    def _pay(self, port: Port) -> None:
-        """Give the credit for what was claimed before the port was known to be open."""
-        owed = self._owed.pop(port.incarnation, 0)
+    def _pay(self) -> None:
+        """Give the credit for what was claimed before the port was known to be open, or is not to be claimed."""
+        if self._port is None:
+            return
+        owed = self._owed.pop(self._port.incarnation, 0)
         self._owed.clear()
         if owed:
-            self._context.loop.spawn(_grant(port, owed), _ignore, timeout=CLAIM_TIMEOUT_S)
+            self._context.loop.spawn(_grant(self._port, owed), _ignore, timeout=CLAIM_TIMEOUT_S)
 
     def _pump(self) -> None:
         if self._out or self._pausing or not self._waiting:
             return
         self._out = True
         port, batch = self._port, list(islice(self._waiting, MOST_AT_ONCE))
-        claims = [self._claim_of(heard.what) for heard in batch]
+        channel, optout = self._context.channel, self._optout
+        claims = [claim_of(channel, heard.what, optout) for heard in batch]
         self._context.errand(
             _claim(self._context, port, batch, claims),
             lambda outcome: Claimed(batch, port, outcome),
             timeout=CLAIM_TIMEOUT_S,
         )
-
-    def _claim_of(self, what: Inbound) -> Claim:
-        claim = claim_of(self._context.channel, what)
-        if claim.people and isinstance(what, MessageReceived):
-            return replace(claim, opted_out=self._optout.said(what.text))
-        return claim
 
     def on_claimed(self, message: Claimed) -> None:
         """The ledger has answered."""
@@ -141,8 +141,7 @@ class Claiming:
             self._waiting.popleft()
         if message.port is None:
             self._owed.update(heard.incarnation for heard in message.batch)
-            if self._port is not None:
-                self._pay(self._port)
+            self._pay()
         self.settled += len(message.batch)
         self._taken(message.outcome)
         self._pump()

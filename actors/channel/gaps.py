@@ -5,14 +5,12 @@ before that goes on. What is counted begins with the socket: a backlog may come 
 logged in.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from protocol.interfaces import Trace
 from protocol.ledger import Inbound
-from protocol.port import MessageReceived, Undecryptable
+from protocol.port import AlreadyDecrypted, MessageReceived, Record, Undecryptable
 
 MOST_WAITING: Final = 16
 """Reports that wait for NATS; beyond that the newest become one."""
@@ -20,7 +18,11 @@ MOST_WAITING: Final = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a ``GapEvent`` says; ``row``: every trace up to it belongs to a session that has ended (None: not known)."""
+    """What a ``GapEvent`` says.
+
+    ``row``: every trace up to it belongs to a session that has ended (None: not known). ``thrown``: records of messages
+    that were thrown away as had; those that nobody claimed are lost. ``stray``: it is about nothing else.
+    """
 
     since: datetime | None
     until: datetime
@@ -28,6 +30,9 @@ class Report:
     arrived: int
     undecryptable: int
     row: int | None
+    thrown: tuple[Record, ...] = ()
+
+    stray: bool = False
 
     def joined(self, later: "Report") -> "Report":
         """This and the one after it as one."""
@@ -38,6 +43,8 @@ class Report:
             arrived=self.arrived + later.arrived,
             undecryptable=self.undecryptable + later.undecryptable,
             row=self.row if later.row is None else later.row,
+            thrown=self.thrown + later.thrown,
+            stray=self.stray and later.stray,
         )
 
 
@@ -50,6 +57,7 @@ class Gaps:
         self._row: int | None = None
         self._connected = False
         self._delivered = False
+        self._thrown: tuple[Record, ...] = ()
         self._clear()
 
     def _clear(self) -> None:
@@ -69,6 +77,11 @@ class Gaps:
     def due(self) -> bool:
         """Whether there is a session that has its backlog, and a period before it to be reported."""
         return self._connected and self._delivered and not self._reported
+
+    @property
+    def stray(self) -> bool:
+        """Whether something was thrown away after the session's report."""
+        return self._reported and bool(self._thrown)
 
     def ended(self, at: datetime, row: int | None = None) -> None:
         """The session, or the attempt at one, is over; ``row`` as in ``Report``."""
@@ -97,14 +110,24 @@ class Gaps:
         elif isinstance(what, MessageReceived) and what.backlog:
             self._arrived += 1
 
+    def throw(self, record: Record) -> None:
+        """This message was thrown away as had."""
+        assert isinstance(record.what, AlreadyDecrypted)
+        self._thrown += (record,)
+
     def deliver(self) -> None:
         """The backlog is through, or there is none."""
         self._delivered = True
 
     def report(self, now: datetime) -> Report:
-        """What to tell, once; only when it is due."""
-        self._reported = True
+        """What to tell when it is due, or of what came astray after that."""
         row, self._row = self._row, None
+        thrown, self._thrown = self._thrown, ()
+        if self._reported:
+            return Report(
+                since=None, until=now, announced=0, arrived=0, undecryptable=0, row=row, thrown=thrown, stray=True
+            )
+        self._reported = True
         return Report(
             since=self._since,
             until=now,
@@ -112,6 +135,7 @@ class Gaps:
             arrived=self._arrived,
             undecryptable=self._undecryptable,
             row=row,
+            thrown=thrown,
         )
 
 
@@ -119,8 +143,3 @@ def bare(jid: str) -> str:
     """``jid`` without its device: ``5511…:7@s.whatsapp.net`` is ``5511…@s.whatsapp.net``."""
     user, at, server = jid.partition("@")
     return user.split(":")[0].split(".")[0] + at + server
-
-
-def of_others(traces: Iterable[Trace], own: frozenset[str]) -> list[Trace]:
-    """The traces of what others sent; ``own``: our own bare JIDs."""
-    return [trace for trace in traces if bare(trace.sender) not in own]

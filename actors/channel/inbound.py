@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, assert_never
 
+from actors.channel.inbox import Item
+from actors.channel.optout import OptOut
 from protocol.bus import Publication
 from protocol.events import EventMedia, EventReply, MessageEvent, ReceiptEvent, message_id
 from protocol.ledger import Claim, Inbound, Receipt, Sender
@@ -38,9 +40,14 @@ def key_of(channel: str, what: Inbound) -> str:
             assert_never(what)
 
 
-def claim_of(channel: str, what: Inbound) -> Claim:
+def claim_of(channel: str, what: Inbound, optout: OptOut) -> Claim:
     """The claim for ``what``."""
-    return Claim(key=key_of(channel, what), what=what, people=people_of(what))
+    return Claim(key=key_of(channel, what), what=what, people=people_of(what), opted_out=opted_out(what, optout))
+
+
+def opted_out(what: Inbound, optout: OptOut) -> bool | None:
+    """What a person says to us of being written to: see ``Claim``."""
+    return optout.said(what.text) if isinstance(what, MessageReceived) and people_of(what) else None
 
 
 def people_of(what: Inbound) -> tuple[str, ...]:
@@ -87,20 +94,26 @@ class Teller:
         self._channel = channel
 
     def publications(
-        self, what: Inbound, senders: Mapping[str, Sender], media: EventMedia | None, since: datetime | None
+        self,
+        item: Item,
+        *,
+        senders: Mapping[str, Sender],
+        optout: OptOut,
+        media: EventMedia | None,
     ) -> list[Publication]:
-        """The events that ``what`` is told by; ``since`` as in ``Publication``."""
+        """The events that ``item`` is told by; a message has its claim's key for its id."""
+        what, since = item.what, item.at if item.tried else None
         match what:
             case MessageReceived():
-                return [self._message(what, self._received(what, media), since)]
+                return [self._message(item.key, self._received(what, optout, media), since)]
             case Undecryptable():
-                return [self._message(what, self._undecryptable(what), since)]
+                return [self._message(item.key, self._undecryptable(what), since)]
             case ReceiptReceived():
                 return [self._receipt(what, wa_id, senders.get(wa_id), since) for wa_id in what.wa_ids]
             case _:
                 assert_never(what)
 
-    def _received(self, what: MessageReceived, media: EventMedia | None) -> MessageEvent:
+    def _received(self, what: MessageReceived, optout: OptOut, media: EventMedia | None) -> MessageEvent:
         return MessageEvent(
             clinic=self._clinic,
             channel=self._channel,
@@ -122,6 +135,7 @@ class Teller:
             edited=what.edited,
             revoked=what.revoked,
             forwarded=what.forwarded,
+            opted_out=opted_out(what, optout),
         )
 
     def _undecryptable(self, what: Undecryptable) -> MessageEvent:
@@ -141,14 +155,12 @@ class Teller:
             type=UNDECRYPTABLE,
         )
 
-    def _message(
-        self, what: MessageReceived | Undecryptable, event: MessageEvent, since: datetime | None
-    ) -> Publication:
+    def _message(self, key: str, event: MessageEvent, since: datetime | None) -> Publication:
         return Publication(
             channel=self._channel,
             kind=EventKind.MESSAGE,
             event=event,
-            message_id=key_of(self._channel, what),
+            message_id=key,
             headers={},
             since=since,
         )

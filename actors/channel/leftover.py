@@ -63,7 +63,7 @@ class Leftover:
                 reason = str(error) or f"nothing was read within {READ_TIMEOUT_S:g} s"
                 delay = _BACKOFF.delay(self._failures, self._context.random)
                 self._context.log.warning("what is left is not read yet", error=reason, retry_in_s=round(delay, 2))
-                self._context.timer("look", delay, LookDue())
+                self._context.timer("leftover", delay, LookDue())
                 self._failed(reason)
             case found:
                 self._found(found)

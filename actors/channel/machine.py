@@ -89,12 +89,12 @@ _AT_REST: Final[dict[type, S]] = {
     OpenRequested: S.INITIALIZING,
     CloseRequested: S.DISCONNECTED,
     SuspendRequested: S.SUSPENDED,
+    SessionEnded: S.LOGGED_OUT,
 }
-"""What can happen to a channel that has no port."""
+"""What can happen to a channel that has no port; that a session ended may be heard after its port was given up."""
 
 _WITH_PORT: Final[dict[type, S]] = {
     **_AT_REST,
-    SessionEnded: S.LOGGED_OUT,
     Condemned: S.ERROR,
     StoreLost: S.ERROR,
 }
@@ -142,7 +142,12 @@ TRANSITIONS: Final[dict[S, dict[type, S]]] = {
         PairingEnded: S.DISCONNECTED,
     },
     S.DISCONNECTED: _AT_REST,
-    S.LOGGED_OUT: {OpenRequested: S.INITIALIZING, CloseRequested: S.LOGGED_OUT, SuspendRequested: S.LOGGED_OUT},
+    S.LOGGED_OUT: {
+        OpenRequested: S.INITIALIZING,
+        CloseRequested: S.LOGGED_OUT,
+        SuspendRequested: S.LOGGED_OUT,
+        SessionEnded: S.LOGGED_OUT,
+    },
     S.SUSPENDED: _AT_REST,
     S.ERROR: _AT_REST,
 }

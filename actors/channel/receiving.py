@@ -63,7 +63,7 @@ class Receiving:
 
     @property
     def spooled(self) -> int:
-        """Claims in memory that wait for NATS; there may be more in the database."""
+        """About how many claims wait for NATS."""
         return self._spooling.waiting
 
     @property

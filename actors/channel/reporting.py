@@ -11,19 +11,30 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from actors.channel.context import Context
-from actors.channel.gaps import MOST_WAITING, Gaps, Report, bare, of_others
+from actors.channel.gaps import MOST_WAITING, Gaps, Report, bare
 from actors.channel.inbound import message_key
 from protocol.bus import Publication
 from protocol.events import GapEvent, LostMessage, message_id
 from protocol.interfaces import Failure
 from protocol.ledger import Inbound
-from protocol.port import BacklogAnnounced, BacklogDelivered, Connected, Disconnected, PortEvent, PortExited, Record
+from protocol.port import (
+    AlreadyDecrypted,
+    BacklogAnnounced,
+    BacklogDelivered,
+    Connected,
+    Disconnected,
+    PortEvent,
+    PortExited,
+    Record,
+)
 from protocol.subjects import EventKind
 from supervisor.backoff import Backoff
 
 REPORT_TIMEOUT_S: Final = 120.0
 ANNOUNCED_LIMIT_S: Final = 300.0
 """After so long an announced backlog is reported as it is."""
+STRAY_S: Final = 5.0
+"""Between the word that a message was thrown away as had and the question whether anybody has it."""
 MOST_READ: Final = 1000
 """Traces read at once."""
 MOST_NAMED: Final = 500
@@ -51,6 +62,11 @@ class BacklogDue:
     """The backlog of this session should be through."""
 
     session: int
+
+
+@dataclass(frozen=True, slots=True)
+class StrayDue:
+    """Report what was thrown away since the last report."""
 
 
 class Claims(Protocol):
@@ -88,25 +104,35 @@ class Reporting:
             Reported: self.on_reported,
             ReportDue: lambda _: self._send_off(),
             BacklogDue: self.on_backlog_due,
+            StrayDue: lambda _: self.on_stray_due(),
         }
 
-    def begin(self, traced: int, row: int) -> None:
-        """Traces are accounted for up to ``traced``; those up to ``row`` belong to sessions of earlier lives."""
+    def begin(self, traced: int, row: int, left: Sequence[Record] = ()) -> None:
+        """Traces are accounted for up to ``traced``; those up to ``row`` belong to sessions of earlier lives, as do the
+        records that were ``left``."""
         self._traced = traced
+        for record in left:
+            if isinstance(record.what, AlreadyDecrypted):
+                self._gaps.throw(record)
         self._gaps.ended(self._context.now().wall, row)
 
+    def came_up(self) -> None:
+        """There is a session, and messages can be sent."""
+        self._gaps.came_up()
+        self._session += 1
+        wait = ANNOUNCED_LIMIT_S if self._gaps.awaited else self._backlog_s
+        self._context.timer("backlog", wait, BacklogDue(self._session))
+        self._through()
+
     def said(self, event: PortEvent) -> None:
-        """The port said this; records are taken by others before."""
+        """The port said this; records are taken by others besides."""
         match event:
+            case Record(what=AlreadyDecrypted()):
+                self._throw(event)
             case Record(what=what) if isinstance(what, Inbound):
                 self._gaps.hear(what)
             case Connected(jid=jid, lid=lid):
                 self._own = frozenset(bare(own) for own in (jid, lid) if own)
-                self._gaps.came_up()
-                self._session += 1
-                wait = ANNOUNCED_LIMIT_S if self._gaps.awaited else self._backlog_s
-                self._context.timer("backlog", wait, BacklogDue(self._session))
-                self._through()
             case BacklogAnnounced(messages=messages):
                 self._gaps.announce(messages)
                 if self._gaps.awaited and self._gaps.connected:
@@ -120,6 +146,17 @@ class Reporting:
                 self._over(row)
             case _:
                 pass
+
+    def _throw(self, record: Record) -> None:
+        self._gaps.throw(record)
+        if self._gaps.stray:  # it may yet come, by another thread of the port
+            self._context.timer("stray", STRAY_S, StrayDue())
+
+    def on_stray_due(self) -> None:
+        """What was thrown away should be known by now, if somebody has it."""
+        if self._gaps.stray and self._mark is None:
+            self._mark = self._claims.heard
+            self.look()
 
     def _over(self, row: int | None) -> None:
         self._mark = None
@@ -141,11 +178,13 @@ class Reporting:
         if self._mark is None or not self._claims.passed(self._mark):
             return
         self._mark = None
+        through = self._gaps.due
         report = self._gaps.report(self._context.now().wall)
         if len(self._waiting) >= MOST_WAITING:
             report = self._waiting.pop().joined(report)
         self._waiting.append(report)
-        self._backlog_in()
+        if through:
+            self._backlog_in()
         if not self._out:
             self._send_off()
 
@@ -177,36 +216,50 @@ class Reporting:
 async def _report(context: Context, report: Report, own: frozenset[str], traced: int, *, again: bool) -> int:
     """On the loop. Up to which row the traces are accounted for now."""
     row = traced if report.row is None else report.row
-    lost = await _lost(context, own, traced, row)
+    lost = await _lost(context, own, traced, row, report.thrown)
     if lost:
         context.log.error("messages lost that WhatsApp takes for received", count=len(lost))
     since = report.until if again else None
-    publications = [replace(event, since=since) for event in _events(context, report, lost, (str(traced), str(row)))]
-    await context.bus.publish(publications)
+    if lost or not report.stray:
+        await context.bus.publish([replace(event, since=since) for event in _events(context, report, lost)])
     if row != traced:
         await context.ledger.trace(context.channel, row)
+    context.remains.done([record.number for record in report.thrown])
     return row
 
 
-async def _lost(context: Context, own: frozenset[str], after: int, until: int) -> list[LostMessage]:
-    lost: list[LostMessage] = []
+async def _lost(
+    context: Context, own: frozenset[str], after: int, until: int, thrown: Sequence[Record]
+) -> list[LostMessage]:
+    """What others sent, WhatsApp takes for received, and nobody has claimed; each once."""
+    lost: dict[str, LostMessage] = {}
     for start in range(after, until, MOST_READ):
-        found = of_others(await context.remains.traces(start, min(start + MOST_READ, until)), own)
-        keys = [message_key(context.channel, bare(trace.chat), trace.wa_id) for trace in found]
-        known = await context.ledger.claimed(context.channel, keys) if keys else frozenset()
-        lost += [
-            LostMessage(wa_id=trace.wa_id, chat=bare(trace.chat), from_=bare(trace.sender))
-            for trace, key in zip(found, keys, strict=True)
-            if key not in known
-        ]
-    return lost
+        traces = await context.remains.traces(start, min(start + MOST_READ, until))
+        lost |= await _unclaimed(context, own, [(trace.wa_id, trace.chat, trace.sender) for trace in traces])
+    whats = [record.what for record in thrown]
+    dropped = [(what.wa_id, what.chat, what.sender) for what in whats if isinstance(what, AlreadyDecrypted)]
+    lost |= await _unclaimed(context, own, dropped)
+    return list(lost.values())
 
 
-def _events(context: Context, report: Report, lost: Sequence[LostMessage], rows: tuple[str, str]) -> list[Publication]:
+async def _unclaimed(
+    context: Context, own: frozenset[str], messages: Sequence[tuple[str, str, str]]
+) -> dict[str, LostMessage]:
+    """Of these (WhatsApp id, chat, sender), by their keys."""
+    found = {
+        message_key(context.channel, bare(chat), wa_id): LostMessage(wa_id=wa_id, chat=bare(chat), from_=bare(sender))
+        for wa_id, chat, sender in messages
+        if bare(sender) not in own
+    }
+    known = await context.ledger.claimed(context.channel, list(found)) if found else frozenset()
+    return {key: lost for key, lost in found.items() if key not in known}
+
+
+def _events(context: Context, report: Report, lost: Sequence[LostMessage]) -> list[Publication]:
     """One event, or several if too many are lost for one; the counts stand in the first."""
     events = []
     for start in range(0, max(len(lost), 1), MOST_NAMED):
-        first = start == 0
+        named, first = list(lost[start : start + MOST_NAMED]), start == 0
         event = GapEvent(
             clinic=context.clinic,
             channel=context.channel,
@@ -215,10 +268,10 @@ def _events(context: Context, report: Report, lost: Sequence[LostMessage], rows:
             announced=report.announced if first else 0,
             arrived=report.arrived if first else 0,
             undecryptable=report.undecryptable if first else 0,
-            lost=list(lost[start : start + MOST_NAMED]),
+            lost=named,
         )
         # The same loss has the same id, also when another life reports it again.
-        parts = (*rows, str(start)) if lost else (report.until.isoformat(),)
+        parts = [f"{one.chat}/{one.wa_id}" for one in named] or [report.until.isoformat()]
         events.append(
             Publication(
                 channel=context.channel,

@@ -34,10 +34,16 @@ class Spool:
         self._behind = True
         self._reading = False
         self._first_own: int | None = None
+        self._beyond = 0
 
     def __len__(self) -> int:
         """Claims in memory."""
         return self._held
+
+    @property
+    def waiting(self) -> int:
+        """About how many claims are not published, as far as is known."""
+        return self._held + self._beyond
 
     @property
     def caught_up(self) -> bool:
@@ -55,6 +61,7 @@ class Spool:
                 self._take(item)
             else:
                 self._behind = True
+                self._beyond += 1
 
     def missed(self) -> None:
         """There may be claims in the database that nobody told us of."""
@@ -75,6 +82,7 @@ class Spool:
                 self._take(replace(item, tried=self._first_own is None or item.seq < self._first_own))
         if len(items) >= wanted.limit:
             self._behind = True
+        self._beyond = max(0, self._beyond - len(items)) if self._behind else 0
 
     def page_failed(self) -> None:
         """Nothing was read."""

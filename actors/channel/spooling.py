@@ -139,8 +139,8 @@ class Spooling:
 
     @property
     def waiting(self) -> int:
-        """Claims in memory that NATS does not have."""
-        return len(self._spool)
+        """About how many claims NATS does not have."""
+        return self._spool.waiting
 
     def configure(self, policy: ReceivingPolicy) -> None:
         """Go by ``policy`` from now on."""

@@ -75,7 +75,7 @@ async def publish(
         publication
         for item in items
         if wanted(policy, item.what)
-        for publication in teller.publications(item.what, senders, found, item.at if item.tried else None)
+        for publication in teller.publications(item, senders=senders, optout=policy.optout, media=found)
     ]
     try:
         if publications:
@@ -86,23 +86,22 @@ async def publish(
 
 
 async def _tell(context: Context, publications: Sequence[Publication], since: datetime) -> None:
-    try:
-        await context.bus.publish(publications)
-        return
-    except InvalidInputError as error:
-        if len(publications) == 1:
-            await _tell_what_fits(context, publications[0], since, error)
+    """Publish these. An event that NATS refuses for ever must not stop those behind it: it is told without its text."""
+    left = list(publications)
+    while left:
+        try:
+            await context.bus.publish(left)
             return
-    for publication in publications:
-        await _tell(context, [replace(publication, since=publication.since or since)], since)
+        except InvalidInputError as error:
+            refused = next(place for place, one in enumerate(left) if one.message_id == error.field)
+            context.log.error("event refused by NATS", error=str(error), kind=left[refused].kind)
+            smaller = _reduced(left[refused])
+            again = [replace(one, since=one.since or since) for one in left[refused + 1 :]]
+            left = again if smaller is None else [smaller, *again]
 
 
-async def _tell_what_fits(
-    context: Context, publication: Publication, since: datetime, error: InvalidInputError
-) -> None:
-    """An event that NATS refuses for ever must not stop those behind it."""
+def _reduced(publication: Publication) -> Publication | None:
     event = publication.event
-    context.log.error("event refused by NATS", error=str(error), kind=publication.kind)
-    if isinstance(event, MessageEvent) and (event.text or event.reply_to):
-        bare = msgspec.structs.replace(event, text=None, reply_to=None, media=None)
-        await _tell(context, [replace(publication, event=bare, since=since)], since)
+    if isinstance(event, MessageEvent) and (event.text or event.reply_to or event.media):
+        return replace(publication, event=msgspec.structs.replace(event, text=None, reply_to=None, media=None))
+    return None

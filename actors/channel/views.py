@@ -16,6 +16,9 @@ def snapshot(
     sending_breaker: BreakerState,
     queued: int,
     last_activity_at: datetime | None,
+    restricted_until: datetime | None = None,
+    spooled: int = 0,
+    undecryptable: int = 0,
 ) -> ChannelSnapshot:
     """The shape of ``status``."""
     return ChannelSnapshot(
@@ -38,6 +41,9 @@ def snapshot(
         last_connected_at=life.last_connected_at,
         last_activity_at=last_activity_at,
         config=record.config,
+        restricted_until=restricted_until,
+        spooled=spooled,
+        undecryptable=undecryptable,
     )
 
 

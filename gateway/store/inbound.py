@@ -7,8 +7,8 @@ from datetime import datetime
 from gateway.store.database import Row, execute, execute_many, fetch
 from gateway.store.faults import FaultError, spool_full
 from gateway.store.part import Part
-from gateway.store.rows import array, micros, moment, pack, read_inbound
-from protocol.ledger import Claim, Spooled
+from gateway.store.rows import array, maybe_micros, maybe_moment, micros, moment, pack, read_inbound
+from protocol.ledger import Claim, Paired, Spooled
 
 
 class InboundPart(Part):
@@ -101,6 +101,20 @@ class InboundPart(Part):
         """Traces up to ``row`` are accounted for."""
         named = {"channel": channel, "row": row}
         await self._database.transact(lambda connection: execute(connection, self._queries.mark_traced, named))
+
+    async def paired(self, channel: str) -> Paired | None:
+        """The number that was connected last; None if none ever was."""
+        found = await self._database.fetch(_paired, self._queries.select_paired, {"channel": channel})
+        return next(iter(found), None)
+
+    async def pair(self, channel: str, paired: Paired) -> None:
+        """This number is connected now."""
+        named = {"channel": channel, "phone": paired.phone, "at": maybe_micros(paired.changed_at)}
+        await self._database.transact(lambda connection: execute(connection, self._queries.mark_paired, named))
+
+
+def _paired(row: Row) -> Paired:
+    return Paired(phone=row[0], changed_at=maybe_moment(row[1]))
 
 
 def read_spooled(row: Row) -> Spooled:

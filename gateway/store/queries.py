@@ -65,6 +65,8 @@ class Queries:
     note_out: str
     select_traced: str
     mark_traced: str
+    select_paired: str
+    mark_paired: str
     # whole.sql
     count_commands: str
     count_spooled: str

@@ -6,7 +6,7 @@ from datetime import datetime
 from protocol.codec import encode
 from protocol.codes import ErrorCode
 from protocol.events import DeadLetter, ErrorBody, FailedAttempt, ResultEvent
-from protocol.ledger import STRANGER, Accepted, Contact, Inbound, Receipt
+from protocol.ledger import STRANGER, Accepted, Contact, Inbound, Paired, Receipt
 from protocol.views import CommandState, CommandView
 
 ENDED = frozenset(CommandState) - {CommandState.SCHEDULED, CommandState.WAITING, CommandState.IN_FLIGHT}
@@ -104,6 +104,7 @@ class Channel:
     people: dict[str, Person] = field(default_factory=dict)
     claims: dict[str, Came] = field(default_factory=dict)
     traced: int | None = None
+    paired: Paired | None = None
     first_sent: datetime | None = None
 
 

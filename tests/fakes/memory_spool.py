@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import count
 
 from protocol.errors import StoreUnavailableError
-from protocol.ledger import Claim, Spooled
+from protocol.ledger import Claim, Paired, Spooled
 from tests.fakes.bell import Bell
 from tests.fakes.memory_entries import Came, Channel, Person
 
@@ -78,3 +78,11 @@ class MemorySpool:
     async def trace(self, channel: str, row: int) -> None:
         self._call("trace")
         self.channel(channel).traced = row
+
+    async def paired(self, channel: str) -> Paired | None:
+        self._call("paired")
+        return self.channel(channel).paired
+
+    async def pair(self, channel: str, paired: Paired) -> None:
+        self._call("pair", paired.phone)
+        self.channel(channel).paired = paired

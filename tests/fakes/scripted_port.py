@@ -156,7 +156,7 @@ class ScriptedPort:
             self._sends.popleft()
             assert isinstance(answer, p.Sent | p.Failed)
             if isinstance(answer, p.Sent):
-                self.remains.trace(answer.wa_id, send.request.secret, send.request.to)
+                self.remains.trace(answer.wa_id, send.request.secret, send.request.to, UP.jid)
             record = self.remains.write(p.SendAnswered(key=send.request.key, answer=answer))
             send.deliver([SendOutcome(key=send.request.key, answer=answer, record=record.number)])
             self.bell.ring()

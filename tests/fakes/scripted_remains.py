@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 from protocol.errors import StoreUnavailableError
 from protocol.interfaces import Trace
-from protocol.port import MessageReceived, ReceiptReceived, Record, SendAnswered, Undecryptable
+from protocol.port import AlreadyDecrypted, MessageReceived, ReceiptReceived, Record, SendAnswered, Undecryptable
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
-What = MessageReceived | ReceiptReceived | Undecryptable | SendAnswered
+What = MessageReceived | ReceiptReceived | Undecryptable | AlreadyDecrypted | SendAnswered
 
 
 class ScriptedRemains:

@@ -78,11 +78,13 @@ CREATE TABLE people (
 CREATE TABLE channels (
     channel    TEXT PRIMARY KEY,
     traced     INTEGER,                         -- the row of the session store up to which all is accounted for
-    first_sent INTEGER
+    first_sent INTEGER,
+    phone      TEXT,                            -- the number that was connected last
+    phone_at   INTEGER                          -- since when, if another was connected before
 ) WITHOUT ROWID;
 
 CREATE TABLE claims (
-    seq     INTEGER PRIMARY KEY,                -- the order of claims
+    seq     INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of claims; none comes again, whatever is swept
     channel TEXT    NOT NULL,
     key     TEXT    NOT NULL,
     at      INTEGER NOT NULL,

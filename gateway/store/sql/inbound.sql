@@ -9,7 +9,7 @@ SELECT key
 
 -- name: select_last_claim
 -- The last place in the order of claims, and the bytes that wait for NATS.
-SELECT coalesce((SELECT max(seq) FROM claims), 0), (SELECT bytes FROM spool_size);
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'claims'), 0), (SELECT bytes FROM spool_size);
 
 -- name: insert_claim
 -- Take ownership: place, channel, key, time.
@@ -71,3 +71,12 @@ SELECT traced FROM channels WHERE channel = :channel;
 -- Up to this row.
 INSERT INTO channels (channel, traced) VALUES (:channel, :row)
     ON CONFLICT (channel) DO UPDATE SET traced = excluded.traced;
+
+-- name: select_paired
+-- The number that was connected last, and since when, if another was connected before.
+SELECT phone, phone_at FROM channels WHERE channel = :channel AND phone IS NOT NULL;
+
+-- name: mark_paired
+-- This number is connected.
+INSERT INTO channels (channel, phone, phone_at) VALUES (:channel, :phone, :at)
+    ON CONFLICT (channel) DO UPDATE SET phone = excluded.phone, phone_at = excluded.phone_at;

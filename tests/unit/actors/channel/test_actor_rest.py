@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from actors.channel.requests import Connect, Disconnect, Pair, Resume, Suspend
+from actors.channel.requests import Connect, Disconnect, Logout, Pair, Resume, Suspend
 from protocol import port as p
 from protocol.channel import Breaker as BreakerView
 from protocol.channel import ChannelState, QrCode, WantedState
-from protocol.port import Failed, PortAnswer, PortRequest
+from protocol.port import Failed, PortAnswer
 from supervisor.breaker import Breaker, Consecutive
-from tests.fakes.scripted_port import UP, obliging
+from tests.fakes.scripted_port import UP, Anything, obliging
 from tests.unit.actors.channel.heard import message
 from tests.unit.actors.channel.home import POLICY, Home
 from tests.unit.actors.channel.home import home as make_home
@@ -82,7 +82,7 @@ def test_an_idle_channel_gives_its_port_up_and_a_send_wakes_it(home: Home) -> No
 
 
 def test_a_channel_with_a_send_under_way_is_not_idle(home: Home) -> None:
-    async def slowly(request: PortRequest) -> PortAnswer:
+    async def slowly(request: Anything) -> PortAnswer | p.Sent:
         await asyncio.sleep(0.2)
         return await obliging(request)
 
@@ -142,7 +142,7 @@ async def test_what_was_asked_for_holds_when_the_actor_is_started_again(
 
 
 def test_an_open_breaker_around_sending_is_shown(home: Home) -> None:
-    async def refuse(_: PortRequest) -> PortAnswer:
+    async def refuse(_: Anything) -> PortAnswer | p.Sent:
         return Failed(code="server_error", message="try later")
 
     home.opener.answer = refuse
@@ -151,3 +151,23 @@ def test_an_open_breaker_around_sending_is_shown(home: Home) -> None:
     home.bell.wait(lambda: home.snapshot.sending_breaker is BreakerView.OPEN, "an open breaker")
     home.bell.wait(lambda: ("setback", ("1",)) in home.ledger.calls, "the attempt to be unmarked")
     assert (home.snapshot.breaker, home.snapshot.queued) == (BreakerView.CLOSED, 1)
+
+
+async def test_a_logout_that_is_answered_after_the_channel_was_suspended_ends_in_logged_out(home: Home) -> None:
+    port = home.connected()
+    go_on = asyncio.Event()
+
+    async def slowly(request: Anything) -> PortAnswer | p.Sent:
+        await go_on.wait()
+        return await obliging(request)
+
+    port.answer = slowly
+    port.deaf = True
+    asking = asyncio.ensure_future(home.ask(Logout()))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(port.wait_call, p.LogOut)
+    await home.ask(Suspend())
+    port._loop.call_soon_threadsafe(go_on.set)
+    shown = await asking
+    assert (shown.state, shown.reason) == (S.LOGGED_OUT, "logout")
+    port._loop.call_soon_threadsafe(port._end, "stopped", True)

@@ -222,7 +222,7 @@ class Lifecycle(RuleBasedStateMachine):
         if now or self.story.state not in WANTS_PORT:
             self.sleeper = None
             self.do(words.Open())
-            assert self.story.state is S.INITIALIZING
+            assert self.story.state is self.opened_state
 
     @rule(now=RARELY)
     def somebody_asks_to_disconnect(self, now: bool) -> None:
@@ -241,13 +241,13 @@ class Lifecycle(RuleBasedStateMachine):
         before, asleep = self.story.life, self.sleeper is SuspendedBy.POLICY
         self.sleeper = None if asleep else self.sleeper
         self.do(words.CommandWaits())
-        assert self.story.state is S.INITIALIZING if asleep else self.story.life == before
+        assert self.story.state is self.opened_state if asleep else self.story.life == before
 
-    @precondition(lambda self: self.story.state in WANTS_PORT)
     @rule(now=RARELY)
     def somebody_logged_it_out(self, now: bool) -> None:
         if now:
             self.paired = False
+            self.sleeper = None
             self.do(words.LoggedOutByUs())
             assert self.story.state is S.LOGGED_OUT
 
@@ -269,7 +269,38 @@ class Lifecycle(RuleBasedStateMachine):
         latest = min(self.story.timers.values(), default=float("inf"))
         self.story.seconds = min(self.story.seconds + seconds, latest)
 
+    # -- the store --
+
+    @property
+    def opened_state(self) -> S:
+        return S.INITIALIZING if self.story.life.trouble is None else S.ERROR
+
+    @rule(now=RARELY, reason=st.sampled_from(["disk full", "locked"]))
+    def nothing_can_be_stored(self, now: bool, reason: str) -> None:
+        if not now:
+            return
+        wanted = self.story.state in WANTS_PORT or self.story.life.halted
+        before = self.story.state
+        self.do(words.StoreFailed(reason))
+        assert self.story.state is (S.ERROR if wanted else before)
+        if wanted:
+            assert self.story.reason == f"cannot store: {reason}"
+
+    @precondition(lambda self: self.story.life.trouble is not None)
+    @rule()
+    def it_can_be_stored_again(self) -> None:
+        before = self.story.life
+        self.do(words.StoreWorks())
+        assert self.story.state is (S.INITIALIZING if before.halted else before.state)
+
     # -- what always holds --
+
+    @invariant()
+    def no_port_is_wanted_while_nothing_can_be_stored(self) -> None:
+        life = self.story.life
+        if life.trouble is not None:
+            assert life.state not in WANTS_PORT
+        assert not life.halted or (life.state is S.ERROR and life.trouble is not None)
 
     @invariant()
     def the_channel_knows_its_port(self) -> None:
@@ -319,6 +350,7 @@ class Lifecycle(RuleBasedStateMachine):
         """Whatever happened: asked to connect, with ports that work, it connects."""
         if not hasattr(self, "story"):
             return
+        self.do(words.StoreWorks())
         self.do(words.Open())
         for _ in range(3):
             if self.model is not None and not self.model.known:

@@ -51,11 +51,19 @@ def test_what_people_ask_for_is_possible_in_every_state(state: S) -> None:
 
 @pytest.mark.parametrize("state", sorted(set(S) - WANTS_PORT))
 def test_what_needs_a_port_cannot_happen_where_there_is_none(state: S) -> None:
-    assert set(TRANSITIONS[state]) == {machine.OpenRequested, machine.CloseRequested, machine.SuspendRequested}
+    asked = {machine.OpenRequested, machine.CloseRequested, machine.SuspendRequested}
+    assert set(TRANSITIONS[state]) == asked | {machine.SessionEnded}
+
+
+@pytest.mark.parametrize("state", S)
+def test_that_the_session_was_ended_may_be_heard_in_every_state(state: S) -> None:
+    assert next_state(state, machine.SessionEnded()) is S.LOGGED_OUT
 
 
 @pytest.mark.parametrize("state", sorted(WANTS_PORT))
-@pytest.mark.parametrize("event", [machine.PortLost, machine.SocketLost, machine.SessionEnded, machine.Condemned])
+@pytest.mark.parametrize(
+    "event", [machine.PortLost, machine.SocketLost, machine.SessionEnded, machine.Condemned, machine.StoreLost]
+)
 def test_a_port_may_be_lost_and_a_session_end_in_every_state_that_has_one(state: S, event: type[MachineEvent]) -> None:
     assert event in TRANSITIONS[state]
 

@@ -1,10 +1,12 @@
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 import pytest
 
 from actors.channel.lines import PATIENCE
-from actors.channel.outbox import NOT_CONNECTED_PAUSE_S, Hold, Outbox, OutboxPolicy, Stop
+from actors.channel.outbox import NOT_CONNECTED_PAUSE_S, Outbox, OutboxPolicy
+from actors.channel.pacing import Hold, Stop
 from actors.channel.parcel import Again, Doubted, Ended, Parcel, Place, Settled
 from protocol.codes import ErrorCode, Permanence
 from protocol.ledger import Accepted, Contact
@@ -43,7 +45,7 @@ class Box:
         return [(end.parcel.id, end.status) for end in self.box.sweep(at(now))]
 
 
-def soon(seconds: float) -> dict[str, object]:
+def soon(seconds: float) -> dict[str, Any]:
     return {"expires_at": AT + timedelta(seconds=seconds)}
 
 
@@ -261,7 +263,7 @@ def test_an_outcome_is_only_of_the_attempt_that_it_names() -> None:
 # -- doubt --
 
 
-def in_doubt(**policy: object) -> Box:
+def in_doubt(**policy: Any) -> Box:
     box = Box(accepted("1", A, **policy), accepted("2", A), attempts=3)
     box.take()
     box.settle("1", failed("outcome_unknown"))

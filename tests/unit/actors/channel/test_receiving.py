@@ -2,6 +2,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from actors.channel.optout import OptOut
 from actors.channel.receiving import Receiving
 from actors.channel.telling import ReceivingPolicy
 from protocol import port as p
@@ -221,6 +222,13 @@ async def test_the_sending_part_hears_who_wrote_once(ear: Ear) -> None:
     assert ear.part.undecryptable == 2
 
 
+async def test_what_whatsmeow_threw_away_is_credited_and_no_more(ear: Ear) -> None:
+    thrown = ear.remains.write(p.AlreadyDecrypted(wa_id="A", chat=CHAT, sender=CHAT))
+    ear.part.take([thrown], 1)
+    await ear.run()
+    assert (ear.port.granted, ear.messages, ear.remains.finished) == (1, [], [])
+
+
 async def test_a_message_that_cannot_be_decrypted_is_an_event_and_so_is_the_one_that_follows(ear: Ear) -> None:
     await ear.hear(undecryptable("A"), undecryptable("A"), message("A"))
     assert [(event.wa_id, event.type, event.text, event.is_group) for event in ear.messages] == [
@@ -241,6 +249,33 @@ async def test_an_event_that_nats_never_takes_is_told_without_its_text_and_holds
     await ear.hear(message("A"), message("B", text="huge" * 300), message("C"))
     assert [(event.wa_id, event.text) for event in ear.messages] == [("A", "Bom dia"), ("B", None), ("C", "Bom dia")]
     assert ear.part.idle
+
+
+async def test_a_word_by_which_a_person_opts_out_or_in_is_claimed_heard_and_told() -> None:
+    ear = Ear(ReceivingPolicy(optout=OptOut.of(["SAIR"], ["VOLTAR"])))
+    await ear.hear(message("A", text="Sair!"), message("B", text="Olá"), message("C", text="voltar"))
+    await ear.hear(message("D", "1@g.us", is_group=True, sender=OTHER, text="sair"), message("E", from_me=True))
+    assert [event.opted_out for event in ear.messages] == [True, None, False, None]
+    assert [opted_out for _, opted_out in ear.wrote_] == [True, None, False]
+    assert not ear.ledger.person(CHANNEL, CHAT).contact.opted_out
+
+
+async def test_edits_and_revocations_are_events_of_their_own_and_name_their_message(ear: Ear) -> None:
+    await ear.hear(
+        message("A"),
+        message("B", type="edit", text="Boa tarde", target="A", edited=True),
+        message("C", type="revoke", text=None, target="A", revoked=True),
+    )
+    assert [(event.wa_id, event.type, event.target, event.edited, event.revoked) for event in ear.messages] == [
+        ("A", "text", None, False, False),
+        ("B", "edit", "A", True, False),
+        ("C", "revoke", "A", False, True),
+    ]
+
+
+async def test_what_waited_while_we_were_away_is_told_apart(ear: Ear) -> None:
+    await ear.hear(message("A", backlog=True), message("B"))
+    assert [event.backlog for event in ear.messages] == [True, False]
 
 
 # -- another life --
@@ -270,7 +305,7 @@ async def test_beyond_what_memory_holds_the_database_keeps_it(ear: Ear) -> None:
     small.bus.away = True
     for number in range(20):
         await small.hear(message(str(number)))
-    assert (small.part.spooled, small.port.granted, len(small.left)) == (4, 20, 20)
+    assert (small.part.spooled, small.port.granted, len(small.left)) == (20, 20, 20)
     small.bus.away = False
     await small.fire_all()
     assert [event.wa_id for event in small.messages] == [str(number) for number in range(20)]
