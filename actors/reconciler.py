@@ -1,6 +1,7 @@
 """A clinic's reconciler: keeps its channels as the registry wants them."""
 
 import asyncio
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -340,10 +341,10 @@ class Reconciler(Actor):
         self._clean_up(channel)
 
     def _clean_up(self, channel: str) -> None:
-        """Remove the session store and the queue of a channel that is gone."""
+        """Remove the session store, the queue and the ledger of a channel that is gone."""
         if self._open is None:
             return
-        work = _clean_up(self._open.bus, channel, self._store_of(channel))
+        work = _clean_up(self._open, channel, self._store_of(channel))
         loop = self._parts.loop
         loop.spawn(work, lambda o: self.tell(_CleanedUp(channel, Failure.of(o))), timeout=OPEN_TIMEOUT_S)
 
@@ -379,10 +380,14 @@ def _same(running: datetime | None, wanted: ChannelRecord | None) -> bool:
     return wanted is not None and running in (None, wanted.created_at)
 
 
-async def _clean_up(bus: ClinicBus, channel: str, store: Path) -> None:
+async def _clean_up(account: AccountOpened, channel: str, store: Path) -> None:
+    """The queue goes first: a command that is still in it would be taken by the next channel of this name."""
+
     def delete() -> None:
         for suffix in ("", "-wal", "-shm", "-journal", ".lock"):
             store.with_name(store.name + suffix).unlink(missing_ok=True)
+        shutil.rmtree(store.with_name(f"{store.name}.journal"), ignore_errors=True)
 
+    await account.bus.forget_channel(channel)
+    await account.ledger.forget_channel(channel)
     await asyncio.to_thread(delete)
-    await bus.forget_channel(channel)

@@ -10,7 +10,9 @@ from protocol.channel import ChannelState
 
 group = typer.Typer(help="Channels: one WhatsApp number of a clinic each.", no_args_is_help=True, rich_markup_mode=None)
 
-_TIMES = frozenset({"since", "next_retry_at", "created_at", "last_connected_at", "last_activity_at"})
+_TIMES = frozenset(
+    {"since", "next_retry_at", "restricted_until", "created_at", "last_connected_at", "last_activity_at"}
+)
 
 
 @command(group, "add")

@@ -30,7 +30,8 @@ class NodeRefusedError(PlantaoError):
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
         self.status = status
         self.problem = problem
-        super().__init__(str(problem.get("detail") or problem.get("title") or f"the node answered {status}"))
+        text = str(problem.get("detail") or problem.get("title") or f"the node answered {status}")
+        super().__init__(f"{text}: {problem['incident']}" if "incident" in problem else text)
 
 
 class NodeClient:

@@ -38,7 +38,7 @@ def await_result(asking: Asking, clinic: str, channel: str, id: str, timeout: fl
     Raises:
         ResultUnknownError: there is none after ``timeout`` seconds.
     """
-    with _spinner(id, asking.out.as_json) as say:
+    with spinner(id, asking.out.as_json) as say:
         found = follow(asking.node, (clinic, channel, id), timeout, say)
     asking.out.say(outcome(found), found)
     if found["state"] != CommandState.SENT:
@@ -89,7 +89,7 @@ def outcome(found: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _spinner(id: str, as_json: bool) -> Iterator[Callable[[str], None]]:
+def spinner(id: str, as_json: bool) -> Iterator[Callable[[str], None]]:
     """Something that moves on a terminal, on stderr: stdout is for the result."""
     if as_json or not sys.stderr.isatty():
         yield lambda _: None

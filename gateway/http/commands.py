@@ -1,11 +1,12 @@
 """Commands of a channel: what became of them, and what a person decides of those that wait or have failed."""
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
 
 from aiohttp import web
 
-from gateway.http.requests import answer, channel_of, choice, number
+from gateway.http.requests import CLOSING, answer, channel_of, choice, number
 from protocol.ids import check_command_id
 from protocol.operations import Operations
 from protocol.views import CommandState, CommandView
@@ -32,8 +33,14 @@ class CommandRoutes:
 
     async def get(self, request: web.Request) -> web.Response:
         """One command; with ``?wait=`` seconds, as soon as its run has ended."""
+        where = (*channel_of(request), _id(request))
         wait_s = number(request, "wait", 0.0, most=MOST_WAIT_S)
-        return answer(await self._operations.command(*channel_of(request), _id(request), wait_s=wait_s))
+        if wait_s > 0:
+            waiting = self._operations.command(*where, wait_s=wait_s)
+            found = await _unless(request.app[CLOSING], waiting)
+            if found is not None:
+                return answer(found)
+        return answer(await self._operations.command(*where))
 
     async def cancel(self, request: web.Request) -> web.Response:
         """End one that waits or is scheduled."""
@@ -62,6 +69,17 @@ class CommandRoutes:
         self, action: Callable[[str, str, str], Awaitable[CommandView]], request: web.Request
     ) -> web.Response:
         return answer(await action(*channel_of(request), _id(request)))
+
+
+async def _unless(closing: asyncio.Event, waiting: Coroutine[Any, Any, CommandView]) -> CommandView | None:
+    """What ``waiting`` comes to; None, and that is given up, if ``closing`` is set before."""
+    tasks = asyncio.ensure_future(waiting), asyncio.ensure_future(closing.wait())
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return tasks[0].result() if tasks[0].done() else None
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _id(request: web.Request) -> str:

@@ -23,6 +23,8 @@ BODY_LIMIT: Final = web.AppKey("body_limit", int)
 """Largest body of a request, in bytes."""
 BODY_TIMEOUT_S: Final = web.AppKey("body_timeout_s", float)
 """How long a body may take to arrive, in seconds."""
+CLOSING: Final = web.AppKey("closing", asyncio.Event)
+"""Set when the endpoint begins to stop: who waits for something is answered as it is."""
 _WHOLE: Final = re.compile(r"[0-9]{1,9}\Z")
 _DECIMAL: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?\Z")
 

@@ -1,11 +1,13 @@
 """Commands, dead letters, settings of a channel and what it asks WhatsApp, over HTTP."""
 
+import asyncio
 from typing import Any
 
 import aiohttp
 import pytest
 from yarl import URL
 
+from gateway.http.server import AdminServer
 from protocol.errors import ConflictError, StoreUnavailableError, UnavailableError
 from protocol.events import ErrorBody, FailedAttempt
 from protocol.views import CommandState
@@ -86,6 +88,20 @@ async def test_waiting_may_take_longer_than_other_requests(
     monkeypatch.setattr("tests.unit.gateway.http.fake_commands.LONGEST_S", 0.8)  # others: 0.6
 
     assert (await ask(operator, "GET", f"{FRONT}/messages/waiting?wait=30"))[0] == 200
+
+
+async def test_who_waits_does_not_hold_up_the_end_of_the_node(
+    server: AdminServer, operator: aiohttp.ClientSession, commands: FakeOperations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.unit.gateway.http.fake_commands.LONGEST_S", 60.0)
+    waiting = asyncio.create_task(ask(operator, "GET", f"{FRONT}/messages/waiting?wait=30"))
+    await commands.waited.wait()
+
+    async with asyncio.timeout(5.0):
+        await server.stop(timeout=60.0)
+
+    status, command = await waiting
+    assert (status, command["state"]) == (200, "waiting")
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,15 @@ CONTRACT = {
         "invalid_recipient",
         "group_unavailable",
         "rejected",
-        "restricted",
+        "opted_out",
+        "cancelled",
+        "other_number",
         "media_invalid",
         "expired",
     },
     Permanence.TRANSIENT: {"media_unavailable", "not_encrypted", "rate_limited", "server_error", "store_failed"},
     Permanence.NOT_CONNECTED: {"not_connected"},
+    Permanence.RESTRICTED: {"restricted"},
     Permanence.UNKNOWN: {"outcome_unknown", "internal"},
 }
 

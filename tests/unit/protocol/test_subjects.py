@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import subjects
-from protocol.subjects import DEAD_SUBJECTS, EVENT_SUBJECTS, SEND_SUBJECTS, EventKind, Priority, Verb
+from protocol.subjects import DEAD_SUBJECTS, EVENT_SUBJECTS, SEND_SUBJECTS, ClinicVerb, EventKind, Priority, Verb
 
 names = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,62}", fullmatch=True)
 STREAMS = (SEND_SUBJECTS, EVENT_SUBJECTS, DEAD_SUBJECTS)
@@ -23,6 +23,8 @@ def all_of(clinic: str, channel: str) -> list[str]:
         *(subjects.event(clinic, channel, kind) for kind in EventKind),
         subjects.dead(clinic, channel),
         *(subjects.rpc(clinic, channel, verb) for verb in Verb),
+        subjects.later(clinic, channel, "r-1"),
+        subjects.due(clinic, channel),
     ]
 
 
@@ -36,6 +38,7 @@ def test_the_subjects_are_those_of_the_contract() -> None:
         "clinic.acme.channel.recepcao.event.result",
         "clinic.acme.channel.recepcao.event.state",
         "clinic.acme.channel.recepcao.event.qr",
+        "clinic.acme.channel.recepcao.event.gap",
         "clinic.acme.channel.recepcao.dead",
         "clinic.acme.channel.recepcao.rpc.status",
         "clinic.acme.channel.recepcao.rpc.connect",
@@ -45,6 +48,20 @@ def test_the_subjects_are_those_of_the_contract() -> None:
         "clinic.acme.channel.recepcao.rpc.logout",
         "clinic.acme.channel.recepcao.rpc.pair",
         "clinic.acme.channel.recepcao.rpc.qr",
+        "clinic.acme.channel.recepcao.rpc.check",
+        "clinic.acme.channel.recepcao.rpc.mark_read",
+        "clinic.acme.channel.recepcao.rpc.presence",
+        "clinic.acme.channel.recepcao.rpc.command",
+        "clinic.acme.channel.recepcao.rpc.cancel",
+        "clinic.acme.channel.recepcao.rpc.release",
+        "clinic.acme.channel.recepcao.rpc.replay",
+        "clinic.acme.channel.recepcao.rpc.discard",
+        "clinic.acme.channel.recepcao.later.r-1",
+        "clinic.acme.channel.recepcao.due",
+    ]
+    assert [subjects.clinic_rpc("acme", verb) for verb in ClinicVerb] == [
+        "clinic.acme.rpc.channels",
+        "clinic.acme.rpc.stats",
     ]
 
 

@@ -38,10 +38,11 @@ def command_view(id: str, state: CommandState = CommandState.WAITING, **changes:
 
 @dataclass
 class FakeCommands:
-    """``held``: the commands of each channel, oldest first; those named in ``ends`` are so once they are waited for.
+    """``held``: the commands of each channel, oldest first; those named in ``ends`` are so once they are waited for,
+    ``waited`` is set once somebody waits for one.
 
-    ``on_whatsapp``: the numbers that WhatsApp knows; ``marked`` and ``shown``: what it was told; ``config``: the
-    settings that a channel may have of its own.
+    ``on_whatsapp``: the numbers that WhatsApp knows; ``marked`` and ``shown``: what it was told. A channel may have
+    ``pacing`` of its own.
     """
 
     held: dict[tuple[str, str], dict[str, CommandView]] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class FakeCommands:
     on_whatsapp: set[str] = field(default_factory=set)
     marked: list[tuple[str, Sequence[str], str | None]] = field(default_factory=list)
     shown: list[tuple[Presence, str | None]] = field(default_factory=list)
+    waited: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def _enter(self, method: str, *arguments: str) -> None:
         raise NotImplementedError
@@ -80,6 +82,7 @@ class FakeCommands:
         if wait_s and id in self.ends:
             self.put(clinic, channel, replace(self._command(clinic, channel, id), state=self.ends[id]))
         elif wait_s:
+            self.waited.set()
             await asyncio.sleep(min(wait_s, LONGEST_S))
         return self._command(clinic, channel, id)
 
