@@ -83,7 +83,9 @@ async def run(size: Size, say: Say) -> Report:
         streams = [ClinicStream(place.node, clinic) for clinic in place.clinics]
         try:
             until = time.monotonic() + size.minutes * 60
-            raining = asyncio.create_task(rain(commands, patients, size.out, size.into, striker.left))
+            raining = asyncio.create_task(
+                rain(commands, patients, size.out, size.into, striker.left, Random(random.random()))
+            )
             try:
                 await striker.play(planned, until, say)
                 await raining
