@@ -47,7 +47,7 @@ class Size(Struct, frozen=True, kw_only=True):
     keep: Path | None = None
 
 
-QUICK: Final = Size(clinics=2, channels=2, out=400, into=400, kills=10, seed=1, pause=2.0, minutes=1.5, patience=45.0)
+QUICK: Final = Size(clinics=2, channels=2, out=400, into=400, kills=10, seed=1, pause=2.0, minutes=4.0, patience=45.0)
 
 
 @dataclass(frozen=True, slots=True)
