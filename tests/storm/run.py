@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from tests.acceptance.node import NodeError
@@ -97,8 +98,10 @@ async def run(size: Size, say: Say) -> Report:
         finally:
             await commands.stop()
         evidence = await _gather(place, commands, streams, striker)
+        verdict = judge(evidence)
+        if size.keep is not None:
+            await _keep_tree(place, size.keep)
         code = await _end(place)
-    verdict = judge(evidence)
     return Report(
         ok=not verdict.violations and quiet and code == 0 and not striker.skipped,
         seed=size.seed,
@@ -110,6 +113,14 @@ async def run(size: Size, say: Say) -> Report:
         counts=verdict.counts,
         broken=broken(verdict.violations, evidence),
     )
+
+
+async def _keep_tree(place: Bed, keep: Path) -> None:
+    """What the node shows of itself, for whoever looks into a violation."""
+    keep.mkdir(parents=True, exist_ok=True)
+    for name in ("tree", "channels"):
+        shown = await place.node.request("GET", f"/api/v1/{name}")
+        (keep / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(shown)))
 
 
 def _kills(striker: Striker) -> dict[What, int]:
