@@ -86,7 +86,7 @@ async def measure(bed: Bed, sizes: Sizes, show: Show) -> None:
     note = _NOTE.format(
         rate=sizes.rate, channels=sizes.channels, minutes=sizes.minutes, out=total, into=counts.of[EventKind.MESSAGE]
     )
-    show(Table(title="Soak", note=note, columns=_COLUMNS, rows=_rows(samples)))
+    show(Table(title="Soak", note=note, columns=_COLUMNS, rows=rows(samples)))
 
 
 async def _traffic(bed: Bed, connection: Client, channels: Sequence[Channel], sizes: Sizes) -> int:
@@ -157,13 +157,14 @@ def _size(paths: Iterable[Path]) -> float:
     return total / _MB
 
 
-def _rows(samples: Sequence[Sample]) -> list[Row]:
+def rows(samples: Sequence[Sample]) -> list[Row]:
+    """For the table: each quantity over the thirds, and how it grows. Raises BenchError if the samples are too few."""
     if len(samples) < 3:
         raise BenchError(f"{len(samples)} samples are too few: let it take longer")
     third = len(samples) // 3
     later = samples[third:]
     hours = [sample["hours"] for sample in later]
-    rows = []
+    found = []
     for name in samples[0]:
         if name == "hours":
             continue
@@ -177,5 +178,5 @@ def _rows(samples: Sequence[Sample]) -> list[Row]:
             "growth": slope,
             "of the mean": 100 * slope / mean if mean else 0.0,
         }
-        rows.append(Row(label=name, n=len(values), values=shown))
-    return rows
+        found.append(Row(label=name, n=len(values), values=shown))
+    return found

@@ -8,15 +8,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.acceptance.node import Node, settings
+from tests.acceptance.node import Node, NodeError, settings
 from tests.bench.known import known
-from tests.chaos.watch import Watch, watching
 from tests.emulator.client import EmulatorProcess
 from tests.storm.plan import Key
 
 _MEMORY: Final = "/dev/shm" if Path("/dev/shm").is_dir() else None
 _PAIRING_S: Final = 120.0
 _AT_ONCE: Final = 8
+_LOOK_S: Final = 0.2
+_NOT_YET: Final = frozenset({404, 409, 503})
 
 _SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
     "log": {"format": "json", "level": "info"},
@@ -42,32 +43,40 @@ class Bed:
 
     async def pair(self) -> None:
         """Make all clinics and channels, and pair them."""
-        async with watching(self.node) as watch:
-            for clinic in self.clinics:
-                await self.node.add(clinic, *(channel for of, channel in self.channels if of == clinic))
-            gate = asyncio.Semaphore(_AT_ONCE)
-            await asyncio.gather(*(self._pair(watch, key, gate) for key in self.channels))
+        for clinic in self.clinics:
+            await self.node.add(clinic, *(channel for of, channel in self.channels if of == clinic))
+        gate = asyncio.Semaphore(_AT_ONCE)
+        await asyncio.gather(*(self._pair(key, gate) for key in self.channels))
 
-    async def _pair(self, watch: Watch, key: Key, gate: asyncio.Semaphore) -> None:
+    async def _pair(self, key: Key, gate: asyncio.Semaphore) -> None:
+        """By what HTTP shows, which is not what the storm is about."""
         async with gate:
-            await self.emulator.scan(await watch.code(key), self.phones[key])
-            await watch.until(lambda: _connected(watch, key), _PAIRING_S)
+            async with asyncio.timeout(_PAIRING_S):
+                await self.emulator.scan(await self._code(key), self.phones[key])
+                while (await self.node.channel(*key))["state"] != "connected":  # noqa: ASYNC110 - HTTP has no event
+                    await asyncio.sleep(_LOOK_S)
 
-
-def _connected(watch: Watch, key: Key) -> bool:
-    events = watch.states[key]
-    return bool(events) and events[-1]["state"] == "connected"
+    async def _code(self, key: Key) -> str:
+        """The QR code, once there is one."""
+        while True:
+            try:
+                shown = await self.node.request("GET", f"/api/v1/clinics/{key[0]}/channels/{key[1]}/qr")
+                return str(shown["code"])
+            except NodeError as error:
+                if error.status not in _NOT_YET:
+                    raise
+            await asyncio.sleep(_LOOK_S)
 
 
 @asynccontextmanager
 async def bed(clinics: int, channels: int, keep: Path | None = None) -> AsyncIterator[Bed]:
     """So many clinics of so many channels, all connected. Whatever is left of it is gone afterwards, but for what was
-    written to ``keep``: the node's and the emulator's logs."""
+    copied to ``keep``: the logs, the clinics' databases and the runtime directory."""
     keys = [(f"clinic-{clinic}", f"desk-{desk}") for clinic in range(clinics) for desk in range(channels)]
     async with AsyncExitStack() as stack:
         made = tempfile.TemporaryDirectory(prefix="plantao-storm-", dir=_MEMORY, ignore_cleanup_errors=True)
         place = Path(stack.enter_context(made))
-        stack.callback(_keep_logs, place, keep)
+        stack.callback(_keep, place, keep)
         emulator = await stack.enter_async_context(EmulatorProcess(place / "whatsapp", tolerate_key_reuse=True))
         node = Node(place / "node", settings(emulator.ready, known(_SETTINGS)))
         await asyncio.to_thread(node.start)
@@ -78,13 +87,15 @@ async def bed(clinics: int, channels: int, keep: Path | None = None) -> AsyncIte
         yield one
 
 
-def _keep_logs(place: Path, keep: Path | None) -> None:
+def _keep(place: Path, keep: Path | None) -> None:
     if keep is None:
         return
     keep.mkdir(parents=True, exist_ok=True)
     for name in ("node/node.log", "node/data/nats/server.log", "whatsapp/emulator.log"):
         if (place / name).exists():
             shutil.copy(place / name, keep / Path(name).name)
+    for name in ("data/clinics", "runtime"):
+        shutil.copytree(place / "node" / name, keep / name, dirs_exist_ok=True)
 
 
 async def _end(node: Node) -> None:

@@ -10,7 +10,7 @@ from protocol.codes import ErrorCode, Permanence
 from tests.acceptance.node import Node, NodeError
 from tests.storm.evidence import Command
 
-_WORDS: Final = ("doubt", "uncertain", ErrorCode.OUTCOME_UNKNOWN.value)
+_WORDS: Final = ("doubt", "uncertain", "may have been sent", ErrorCode.OUTCOME_UNKNOWN.value)
 _AT_ONCE: Final = 8
 
 

@@ -164,6 +164,18 @@ def order_in(evidence: Evidence) -> list[Violation]:
     return found
 
 
+def came_back(evidence: Evidence) -> list[Violation]:
+    """The last state event of every channel says that it is connected."""
+    last = {event.key: event for event in evidence.of_kind("state")}
+    found = []
+    for key in evidence.accounts.values():
+        event = last.get(key)
+        if event is None or event.body["state"] != "connected":
+            shown = f"{event.body['state']} ({event.body.get('reason')})" if event else "no state event at all"
+            found.append(Violation("not back", "/".join(key), key, shown))
+    return found
+
+
 LAWS: Final[tuple[Callable[[Evidence], list[Violation]], ...]] = (
     one_result,
     one_copy,
@@ -171,6 +183,7 @@ LAWS: Final[tuple[Callable[[Evidence], list[Violation]], ...]] = (
     named_near_kills,
     order_out,
     order_in,
+    came_back,
 )
 
 

@@ -23,7 +23,8 @@ from tests.storm.streams import unheard
 CHATS: Final = 6
 """People whom each channel writes to, and as many who write to it; one person does both."""
 
-_TICK_S: Final = 0.05
+_PAUSE_S: Final = 0.25
+"""Between showers, on average."""
 _ACK_S: Final = 2.0
 _AGAIN_S: Final = 0.1
 _LARGEST_BURST: Final = 20
@@ -52,16 +53,22 @@ class Commands:
         return f"55318{self._channels.index(key):05d}{number:03d}"
 
     def pour(self, count: int) -> None:
-        """So many more, to anybody."""
-        for _ in range(count):
+        """So many more, in bursts, each on one channel."""
+        while count > 0:
+            size = min(count, self._random.randint(1, _LARGEST_BURST))
             key = self._random.choice(self._channels)
-            chat = self.contact(key, self._random.randrange(CHATS))
-            [priority] = self._random.choices(_PRIORITIES, _SHARES)
-            lane = key, chat, priority.value
-            number = self._numbers[lane] = self._numbers[lane] + 1
-            command = Command(f"storm-{len(self.all)}", key, chat, priority.value, number, time.time())
-            self.all.append(command)
-            self._give(command)
+            chats = self._random.randint(1, CHATS)
+            for _ in range(size):
+                self._give(self._command(key, self.contact(key, self._random.randrange(chats))))
+            count -= size
+
+    def _command(self, key: Key, chat: str) -> Command:
+        [priority] = self._random.choices(_PRIORITIES, _SHARES)
+        lane = key, chat, priority.value
+        number = self._numbers[lane] = self._numbers[lane] + 1
+        command = Command(f"storm-{len(self.all)}", key, chat, priority.value, number, time.time())
+        self.all.append(command)
+        return command
 
     def _give(self, command: Command) -> None:
         waiting = self._lanes[command.key, command.chat]
@@ -135,13 +142,15 @@ class Patients:
             count -= size
 
 
-async def rain(commands: Commands, patients: Patients, out: int, into: int, left: Callable[[], float]) -> None:
+async def rain(
+    commands: Commands, patients: Patients, out: int, into: int, left: Callable[[], float], random: Random
+) -> None:
     """All of it, so that it ends about when ``left`` (seconds until the last strike) is 0."""
     poured_out = poured_in = 0.0
     given_out = given_in = 0
     last = time.monotonic()
     while given_out < out or given_in < into:
-        await asyncio.sleep(_TICK_S)
+        await asyncio.sleep(random.uniform(0.0, 2 * _PAUSE_S))
         now = time.monotonic()
         share = min(1.0, (now - last) / max(left(), _SOONEST_END_S))
         last = now

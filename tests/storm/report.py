@@ -1,5 +1,6 @@
 """What a run found, for people and for programs: counts, and for each violation what happened when."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -49,10 +50,12 @@ class Report(Struct, kw_only=True):
 
     def show(self, console: Console) -> None:
         """Print it."""
-        for one in self.broken:
+        for one in self.broken[:_TOLD]:
             console.print(f"BROKEN {one.law}: {one.channel} {one.id}: {one.text}", style="red", markup=False)
             for line in one.timeline:
                 console.print(f"    {line}", markup=False)
+        for place, count in Counter((one.law, one.channel) for one in self.broken[_TOLD:]).items():
+            console.print(f"BROKEN {place[0]}: {place[1]}: {count} more", style="red", markup=False)
         kills = ", ".join(f"{count} × {what}" for what, count in sorted(self.kills.items()))
         console.print(f"seed {self.seed}: {self.channels} channels, {self.seconds:.0f} s; {kills}", markup=False)
         for name, count in self.counts.items():

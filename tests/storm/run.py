@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from tests.acceptance.node import NodeError
@@ -47,7 +48,7 @@ class Size(Struct, frozen=True, kw_only=True):
     keep: Path | None = None
 
 
-QUICK: Final = Size(clinics=2, channels=2, out=400, into=400, kills=10, seed=1, pause=2.0, minutes=1.5, patience=45.0)
+QUICK: Final = Size(clinics=2, channels=2, out=400, into=400, kills=10, seed=1, pause=2.0, minutes=4.0, patience=45.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,9 @@ async def run(size: Size, say: Say) -> Report:
         streams = [ClinicStream(place.node, clinic) for clinic in place.clinics]
         try:
             until = time.monotonic() + size.minutes * 60
-            raining = asyncio.create_task(rain(commands, patients, size.out, size.into, striker.left))
+            raining = asyncio.create_task(
+                rain(commands, patients, size.out, size.into, striker.left, Random(random.random()))
+            )
             try:
                 await striker.play(planned, until, say)
                 await raining
@@ -95,8 +98,10 @@ async def run(size: Size, say: Say) -> Report:
         finally:
             await commands.stop()
         evidence = await _gather(place, commands, streams, striker)
+        verdict = judge(evidence)
+        if size.keep is not None:
+            await _keep_tree(place, size.keep)
         code = await _end(place)
-    verdict = judge(evidence)
     return Report(
         ok=not verdict.violations and quiet and code == 0 and not striker.skipped,
         seed=size.seed,
@@ -108,6 +113,14 @@ async def run(size: Size, say: Say) -> Report:
         counts=verdict.counts,
         broken=broken(verdict.violations, evidence),
     )
+
+
+async def _keep_tree(place: Bed, keep: Path) -> None:
+    """What the node shows of itself, for whoever looks into a violation."""
+    keep.mkdir(parents=True, exist_ok=True)
+    for name in ("tree", "channels"):
+        shown = await place.node.request("GET", f"/api/v1/{name}")
+        (keep / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(shown)))
 
 
 def _kills(striker: Striker) -> dict[What, int]:

@@ -18,8 +18,10 @@ def commands(*names: str) -> list[Command]:
 
 
 def events(*bodies: dict[str, Any]) -> list[Stored]:
+    """After the one by which the channel became connected."""
     own = {"clinic": KEY[0], "channel": KEY[1]}
-    return [Stored(number, 3.0, body["kind"], {**own, **body}) for number, body in enumerate(bodies, 1)]
+    all_of_them = [{"kind": "state", "state": "connected"}, *bodies]
+    return [Stored(number, 3.0, body["kind"], {**own, **body}) for number, body in enumerate(all_of_them, 1)]
 
 
 def result(name: str, status: str = "sent", **more: Any) -> dict[str, Any]:
@@ -47,8 +49,13 @@ def struck(what: What, at: float, key: tuple[str, str] | None = None) -> Struck:
 
 
 def broken(**evidence: Any) -> list[tuple[str, str]]:
-    verdict = judge(Evidence(accounts={PHONE: KEY}, **evidence))
+    verdict = judge(Evidence(accounts={PHONE: KEY}, **{"events": events(), **evidence}))
     return [(violation.law, violation.id) for violation in verdict.violations]
+
+
+def test_a_channel_that_is_not_connected_in_the_end_is_not_back() -> None:
+    assert broken(events=[]) == [("not back", "acme/desk")]
+    assert broken(events=events({"kind": "state", "state": "error", "reason": "?"})) == [("not back", "acme/desk")]
 
 
 def test_all_is_well() -> None:
