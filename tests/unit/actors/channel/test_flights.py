@@ -1,64 +1,87 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from actors.channel import flights as flights_module
-from actors.channel.flights import MOST_RECENT, Flights
+from actors.channel.flights import Flights
 from protocol.errors import StoreUnavailableError
-from tests.fakes.memory_ledger import MemoryLedger
-from tests.unit.actors.channel.bench import CHANNEL
-from tests.unit.actors.channel.commands import accepted
+from protocol.events import ResultEvent
+from protocol.ledger import Changes, Receipt
+from tests.fakes.memory_ledger import Entry, MemoryLedger
+from tests.unit.actors.channel.bench import CHANNEL, CLINIC
+from tests.unit.actors.channel.commands import AT, accepted
+
+RECEIPT = Receipt(wa_id="WA", kind="delivered", at=AT)
 
 
-async def test_what_has_just_landed_is_known_without_the_ledger() -> None:
-    flights, ledger = Flights(), MemoryLedger()
-    flights.landed("WA", accepted("1"))
-    found = await flights.senders(ledger, CHANNEL, ["WA"])
-    assert found["WA"].id == "1"
-    assert ledger.calls == []
+@pytest.fixture
+def ledger() -> MemoryLedger:
+    """It knows that "1" is with the port."""
+    ledger = MemoryLedger()
+    ledger.entries[CHANNEL, "1"] = Entry(replace(accepted("1"), attempts=1), "in_flight")
+    return ledger
 
 
-async def test_a_receipt_that_overtakes_its_answer_waits_for_it() -> None:
-    flights, ledger = Flights(), MemoryLedger()
-    with flights.flying():
-        asking = asyncio.ensure_future(flights.senders(ledger, CHANNEL, ["WA"]))
-        await asyncio.sleep(0)
-        assert not asking.done()
-        flights.landed("WA", accepted("1"))
+async def record(ledger: MemoryLedger) -> None:
+    """What came of the send: "1" was sent as "WA"."""
+    result = ResultEvent(clinic=CLINIC, channel=CHANNEL, id="1", status="sent", wa_id="WA", sent_at=AT)
+    await ledger.record(CHANNEL, Changes(results=[result]))
+
+
+async def test_what_the_ledger_knows_is_found_at_once(ledger: MemoryLedger) -> None:
+    flights = Flights()
+    flights.began(["other"])
+    await record(ledger)
+    assert (await flights.receipted(ledger, CHANNEL, [RECEIPT]))["WA"].id == "1"
+
+
+async def test_a_receipt_that_overtakes_the_ledgers_record_waits_for_it_and_is_noted(ledger: MemoryLedger) -> None:
+    flights = Flights()
+    flights.began(["a", "b"])
+    asking = asyncio.ensure_future(flights.receipted(ledger, CHANNEL, [RECEIPT]))
+    await asyncio.sleep(0)
+    flights.began(["later"])
+    flights.recorded(["a"])
+    await asyncio.sleep(0)
+    assert not asking.done()
+    await record(ledger)
+    flights.recorded(["b", "nobody"])
     assert (await asking)["WA"].id == "1"
+    assert ledger.entry(CHANNEL, "1").delivered_at == AT
 
 
-async def test_what_is_not_ours_is_not_waited_for_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_recorded_while_the_ledger_is_asked_is_looked_for_again(ledger: MemoryLedger) -> None:
+    flights = Flights()
+    flights.began(["a"])
+    original = ledger.receipted
+
+    async def late(channel: str, receipts: list[Receipt]) -> object:
+        found = await original(channel, receipts)
+        if not found:
+            await record(ledger)
+            flights.recorded(["a"])
+        return found
+
+    ledger.receipted = late  # type: ignore[method-assign, assignment]  # the send lands at this moment
+    assert (await flights.receipted(ledger, CHANNEL, [RECEIPT]))["WA"].id == "1"
+
+
+async def test_what_is_not_ours_is_not_waited_for_for_long(
+    ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(flights_module, "PATIENCE_S", 0.01)
     flights = Flights()
-    with flights.flying():
-        assert await flights.senders(MemoryLedger(), CHANNEL, ["THEIRS"]) == {}
+    flights.began(["a"])
+    assert await flights.receipted(ledger, CHANNEL, [RECEIPT]) == {}
 
 
-async def test_what_is_not_ours_is_not_waited_for_when_nothing_flies() -> None:
-    assert await Flights().senders(MemoryLedger(), CHANNEL, ["THEIRS"]) == {}
+async def test_nor_at_all_when_nothing_flies(ledger: MemoryLedger) -> None:
+    assert await Flights().receipted(ledger, CHANNEL, [RECEIPT]) == {}
+    assert len(ledger.calls) == 1
 
 
-async def test_a_send_that_fails_ends_the_wait_too() -> None:
-    flights = Flights()
-    with pytest.raises(ValueError, match="no"), flights.flying():  # noqa: PT012 - the wait is what is tested
-        asking = asyncio.ensure_future(flights.senders(MemoryLedger(), CHANNEL, ["WA"]))
-        await asyncio.sleep(0)
-        raise ValueError("no")
-    assert await asking == {}
-
-
-async def test_only_the_most_recent_are_kept_in_memory() -> None:
-    flights, ledger = Flights(), MemoryLedger()
-    for number in range(MOST_RECENT + 1):
-        flights.landed(str(number), accepted(f"id-{number}"))
-    found = await flights.senders(ledger, CHANNEL, ["0", "1", str(MOST_RECENT)])
-    assert sorted(found) == ["1", str(MOST_RECENT)]
-    assert ledger.calls == [("senders", ("0",))]
-
-
-async def test_a_ledger_that_fails_is_an_error() -> None:
-    ledger = MemoryLedger()
+async def test_a_ledger_that_fails_is_an_error(ledger: MemoryLedger) -> None:
     ledger.failing = True
     with pytest.raises(StoreUnavailableError):
-        await Flights().senders(ledger, CHANNEL, ["WA"])
+        await Flights().receipted(ledger, CHANNEL, [RECEIPT])

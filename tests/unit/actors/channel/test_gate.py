@@ -1,6 +1,6 @@
 import pytest
 
-from actors.channel.gate import WAY, CutOff, Gate, Way
+from actors.channel.gate import WAY, Gate, Way
 from protocol.codes import ErrorCode, Permanence
 from protocol.port import Failed, Sent
 from supervisor.breaker import Breaker, BreakerState, Consecutive
@@ -37,7 +37,7 @@ def test_every_code_says_something_of_the_way_and_only_what_may_pass_by_itself_f
         if way is Way.FAILS:
             assert code.permanence in (Permanence.TRANSIENT, Permanence.UNKNOWN)
         if way is Way.WORKS:
-            assert code.permanence is Permanence.PERMANENT
+            assert code.permanence in (Permanence.PERMANENT, Permanence.RESTRICTED)
 
 
 def test_a_closed_gate_breaker_lets_as_many_through_as_may_be_in_flight() -> None:
@@ -51,20 +51,20 @@ def test_an_open_one_lets_nothing_through_before_its_pause_and_then_one() -> Non
 
 
 @pytest.mark.parametrize(
-    ("answer", "state", "room"),
+    ("answer", "cut", "state", "room"),
     [
-        (SENT, BreakerState.CLOSED, IN_FLIGHT),
-        (failed("not_on_whatsapp"), BreakerState.CLOSED, IN_FLIGHT),
-        (BAD, BreakerState.OPEN, 0),
-        (failed("outcome_unknown"), BreakerState.OPEN, 0),
-        (CutOff(failed("outcome_unknown")), BreakerState.OPEN, 1),
-        (failed("not_connected"), BreakerState.OPEN, 1),
-        (failed("media_invalid"), BreakerState.OPEN, 1),
+        (SENT, False, BreakerState.CLOSED, IN_FLIGHT),
+        (failed("not_on_whatsapp"), False, BreakerState.CLOSED, IN_FLIGHT),
+        (BAD, False, BreakerState.OPEN, 0),
+        (failed("outcome_unknown"), False, BreakerState.OPEN, 0),
+        (failed("outcome_unknown"), True, BreakerState.OPEN, 1),
+        (failed("not_connected"), False, BreakerState.OPEN, 1),
+        (failed("media_invalid"), False, BreakerState.OPEN, 1),
     ],
 )
-def test_what_comes_of_the_probe_decides(answer: Sent | Failed | CutOff, state: BreakerState, room: int) -> None:
+def test_what_comes_of_the_probe_decides(answer: Sent | Failed, cut: bool, state: BreakerState, room: int) -> None:
     shut = probing()
-    assert shut.settle("probe", answer, 31.0)
+    assert shut.settle("probe", answer, 31.0, cut=cut)
     assert (shut.breaker.state, shut.room(31.0)) == (state, room)
 
 

@@ -1,16 +1,18 @@
+from datetime import UTC, datetime, timedelta
+
 import msgpack
 import pytest
 
 from actors.channel import intake as intake_module
 from actors.channel.intake import Intake, read, take_in
+from protocol.bus import Later
 from protocol.codes import ErrorCode
 from protocol.errors import BusUnavailableError, StoreUnavailableError
 from protocol.events import ResultEvent
-from protocol.ledger import Offer
+from protocol.ledger import Changes, Offer
 from protocol.subjects import Priority
-from tests.fakes.memory_bus import MemoryClinicBus, body_of
-from tests.fakes.memory_ledger import MemoryLedger
-from tests.unit.actors.channel.bench import CHANNEL, CLINIC
+from tests.fakes.memory_bus import body_of
+from tests.unit.actors.channel.bench import CHANNEL, CLINIC, Bench
 from tests.unit.actors.channel.commands import AT, ids
 
 HEADERS = {"Plantao-Correlation-Id": "abc"}
@@ -49,28 +51,22 @@ WRONG: dict[str, tuple[bytes, str | None, str]] = {
 UNSUPPORTED = {
     "a type": body_of(id="x", type="poll"),
     "a url": body_of(id="x", type="image", media={"url": "https://example.com/x.png"}),
-    "a schedule": body_of(id="x", not_before="2026-01-01T00:00:00Z"),
-    "a deadline for delivery": body_of(id="x", deliver_by="2026-01-01T00:00:00Z"),
     "mentions": body_of(id="x", mentions=["5511988887777"]),
 }
 
 
-class Desk:
+class Desk(Bench):
     """A queue and a ledger, and what the intake makes of them."""
-
-    def __init__(self) -> None:
-        self.bus = MemoryClinicBus()
-        self.ledger = MemoryLedger()
 
     async def take(self, *bodies: bytes, **headers: str) -> Intake:
         for body in bodies:
             self.bus.put(CHANNEL, body, Priority.NORMAL, **headers)
         fetched = await self.bus.fetch(CHANNEL, 100)
-        return await take_in(self.bus, self.ledger, CLINIC, CHANNEL, fetched)
+        return await take_in(self.context, fetched)
 
 
 @pytest.fixture
-def desk() -> Desk:
+async def desk() -> Desk:
     return Desk()
 
 
@@ -142,7 +138,7 @@ async def test_an_id_that_comes_again_with_the_same_body_is_sent_once(desk: Desk
 async def test_an_id_that_comes_again_after_its_end_is_given_the_same_result_as_a_repeat(desk: Desk) -> None:
     await desk.take(body_of(id="1"))
     final = ResultEvent(clinic=CLINIC, channel=CHANNEL, id="1", status="sent", wa_id="WA", attempts=1, sent_at=AT)
-    await desk.ledger.finish(CHANNEL, [final])
+    await desk.ledger.record(CHANNEL, Changes(results=[final]))
     for _ in range(2):
         await desk.take(body_of(id="1"))
     results = desk.bus.results()
@@ -166,12 +162,31 @@ async def test_if_the_ledger_fails_nothing_is_published_or_acknowledged(desk: De
     assert (desk.bus.acked, desk.bus.published) == ([], [])
 
 
+async def test_what_is_for_later_is_scheduled_before_the_queue_is_told(desk: Desk) -> None:
+    at = datetime.now(UTC) + timedelta(hours=1)
+    intake = await desk.take(body_of(id="1", not_before=at.isoformat()), body_of(id="2"))
+    assert ids(intake.accepted) == ["2"]
+    assert intake.scheduled == [Later(id="1", run=1, at=at)]
+    assert desk.bus.scheduled == {(CHANNEL, "1"): Later(id="1", run=1, at=at)}
+    assert len(desk.bus.acked) == 2
+
+
+async def test_what_could_not_be_scheduled_is_not_settled_and_still_named(desk: Desk) -> None:
+    desk.bus.put(CHANNEL, body_of(id="1", not_before=(datetime.now(UTC) + timedelta(hours=1)).isoformat()))
+    fetched = await desk.bus.fetch(CHANNEL, 10)
+    desk.bus.away = True
+    intake = await take_in(desk.context, fetched)
+    assert [later.id for later in intake.scheduled] == ["1"]
+    assert isinstance(intake.error, BusUnavailableError)
+    assert desk.bus.acked == []
+
+
 async def test_if_nats_is_away_nothing_is_acknowledged_and_what_is_accepted_is_sent_all_the_same(desk: Desk) -> None:
     desk.bus.put(CHANNEL, body_of(id="1"))
     desk.bus.put(CHANNEL, b"nonsense")
     fetched = await desk.bus.fetch(CHANNEL, 10)
     desk.bus.away = True
-    intake = await take_in(desk.bus, desk.ledger, CLINIC, CHANNEL, fetched)
+    intake = await take_in(desk.context, fetched)
     assert ids(intake.accepted) == ["1"]
     assert isinstance(intake.error, BusUnavailableError)
     assert desk.bus.acked == []
@@ -198,5 +213,5 @@ async def test_what_is_refused_is_published_before_it_is_acknowledged_and_stored
         desk.bus.redeliver(CHANNEL)
         desk.bus.put(CHANNEL, b"other nonsense")
         fetched = await desk.bus.fetch(CHANNEL, 10)
-        await take_in(desk.bus, desk.ledger, CLINIC, CHANNEL, fetched)
+        await take_in(desk.context, fetched)
     assert [letter.body for letter in desk.bus.dead()] == [b"nonsense", b"other nonsense", b"other nonsense"]

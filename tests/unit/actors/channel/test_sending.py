@@ -1,23 +1,20 @@
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from actors.channel import sending
+from actors.channel.sending import FetchEnded
 from protocol.codec import decode
 from protocol.commands import SendCommand
 from protocol.events import ResultEvent
-from protocol.port import Failed, PortAnswer, PortRequest
+from protocol.port import Failed, PortAnswer, SendAnswered, Sent
 from tests.fakes.memory_bus import body_of
 from tests.fakes.memory_ledger import Entry
-from tests.fakes.scripted_port import ScriptedPort, obliging, silent
+from tests.fakes.scripted_port import Anything, obliging, silent
 from tests.unit.actors.channel.bench import CHANNEL, CLINIC
 from tests.unit.actors.channel.commands import SENT, accepted, failed
 from tests.unit.actors.channel.mouth import Clock, Mouth
-from tests.unit.actors.channel.test_attempt import SPEC, answering, raising
-
-A, B = "5511900000001", "5511900000002"
+from tests.unit.actors.channel.test_attempt import answering
 
 
 @pytest.fixture
@@ -34,13 +31,13 @@ async def mouth() -> AsyncIterator[Mouth]:
     await mouth.loop.end()
 
 
-async def test_a_command_is_taken_in_marked_sent_recorded_and_published(mouth: Mouth) -> None:
+async def test_a_command_is_taken_in_begun_sent_recorded_and_published(mouth: Mouth) -> None:
     await mouth.start()
     await mouth.send(body_of(id="1", text="Olá", meta={"a": 1}))
     assert [call for call in mouth.ledger.calls if call[1]] == [
         ("accept", ("1",)),
-        ("begin", ("1",)),
-        ("finish", ("1",)),
+        ("begun", ("1",)),
+        ("result", ("1",)),
         ("published", ("1",)),
     ]
     (result,) = mouth.bus.results()
@@ -49,26 +46,45 @@ async def test_a_command_is_taken_in_marked_sent_recorded_and_published(mouth: M
     assert result.sent_at is not None
     assert (result.to, result.error, mouth.bus.dead()) == ("5511988887777", None, [])
     assert mouth.bus.acked == [body_of(id="1", text="Olá", meta={"a": 1})]
+    assert mouth.remains.finished == [1], "the journal's record is kept elsewhere now"
     assert len(mouth.part) == 0
+
+
+async def test_many_commands_are_begun_sent_and_recorded_in_batches(mouth: Mouth) -> None:
+    await mouth.start(connected=False)
+    await mouth.send(*(body_of(id=f"{n}", to=f"55119000000{n:02}") for n in range(30)))
+    mouth.part.use(mouth.port)
+    await mouth.run()
+    assert len(mouth.results) == 30
+    assert mouth.port.batches[0] == mouth.policy.outbox.in_flight
+    assert len({call.secret for call in mouth.port.calls}) == 30  # type: ignore[union-attr]  # sends
 
 
 async def test_commands_wait_while_there_is_no_session(mouth: Mouth) -> None:
     await mouth.start(connected=False)
     await mouth.send(body_of(id="1"), body_of(id="2"))
-    assert (len(mouth.part), mouth.sent, mouth.state("1")) == (2, [], "waiting")
+    assert (len(mouth.part), mouth.sent, mouth.state("1"), mouth.part.waiting) == (2, [], "waiting", True)
     mouth.part.use(mouth.port)
     await mouth.run()
     assert mouth.results == [("1", "sent"), ("2", "sent")]
 
 
-async def test_no_more_is_taken_than_the_window(mouth: Mouth) -> None:
-    small = Mouth(window=2)
+async def test_one_chat_that_waits_does_not_keep_others_out(mouth: Mouth) -> None:
+    small = Mouth(window=4)
     await small.start(connected=False)
-    await small.send(*(body_of(id=str(number)) for number in range(5)))
-    assert (len(small.part), len(small.bus.acked)) == (2, 2)
+    await small.send(*(body_of(id=f"{n}") for n in range(100)), body_of(id="other", to="5511900000000"))
+    assert len(small.bus.acked) == 101
+    await small.loop.end()
+
+
+async def test_no_more_is_taken_than_the_backlog(mouth: Mouth) -> None:
+    small = Mouth(window=4, backlog=10)
+    await small.start(connected=False)
+    await small.send(*(body_of(id=str(number)) for number in range(15)))
+    assert (len(small.part), len(small.bus.acked)) == (10, 10)
     small.part.use(small.port)
     await small.run()
-    assert len(small.results) == 5
+    assert len(small.results) == 15
     await small.loop.end()
 
 
@@ -79,25 +95,13 @@ async def test_what_the_ledger_owns_is_taken_up_before_anything_from_the_queue(m
     assert mouth.sent == ["old", "new"]
 
 
-async def test_what_was_in_flight_at_a_crash_is_sent_again_or_held(mouth: Mouth) -> None:
-    resend = replace(accepted("resend", A, text="resend"), attempts=1)
-    hold = replace(accepted("hold", B, text="hold", on_uncertain="hold"), attempts=1)
-    mouth.own(Entry(resend, "in_flight"), Entry(hold, "in_flight"))
-    await mouth.start()
-    assert mouth.sent == ["resend"]
-    assert sorted(mouth.results) == [("hold", "held"), ("resend", "sent")]
-    held = next(result for result in mouth.bus.results() if result.id == "hold")
-    assert held.error is not None
-    assert (held.error.code, held.attempts) == ("outcome_unknown", 1)
-    assert mouth.bus.dead() == []
-
-
 async def test_results_that_were_recorded_but_not_published_are_published_at_the_next_start(mouth: Mouth) -> None:
     result = ResultEvent(clinic=CLINIC, channel=CHANNEL, id="old", status="sent", wa_id="WA", attempts=1)
-    mouth.own(Entry(accepted("old", headers={"h": "x"}), "final", result))
+    mouth.own(Entry(accepted("old", headers={"h": "x"}), "sent", result))
     await mouth.start()
     assert mouth.bus.results() == [result]
     assert mouth.bus.published[0].headers == {"h": "x"}
+    assert len(mouth.bus.looked_up) == 1
     assert mouth.ledger.entry(CHANNEL, "old").published
     assert mouth.sent == []
 
@@ -106,11 +110,11 @@ async def test_a_ledger_that_cannot_be_read_at_the_start_is_tried_again(mouth: M
     mouth.ledger.failing = True
     mouth.bus.put(CHANNEL, body_of(id="1"))
     await mouth.start()
-    assert mouth.sent == []
-    assert mouth.bus.acked == []
+    assert (mouth.sent, mouth.bus.acked, mouth.part.stuck) == ([], [], "disk full")
     mouth.ledger.failing = False
-    await mouth.fire("fetch")
+    await mouth.fire("recover")
     assert mouth.results == [("1", "sent")]
+    assert mouth.part.stuck is None
 
 
 async def test_a_queue_that_is_away_is_tried_again(mouth: Mouth) -> None:
@@ -135,7 +139,7 @@ async def test_a_ledger_that_fails_when_taking_in_loses_nothing(mouth: Mouth) ->
     mouth.ledger.failing = True
     await mouth.send(body_of(id="1", text="one"))
     await mouth.send(body_of(id="2", text="two"))
-    assert mouth.bus.acked == []
+    assert (mouth.bus.acked, mouth.part.stuck) == ([], "disk full")
     mouth.ledger.failing = False
     await mouth.fire("fetch")
     assert mouth.results == [("1", "sent"), ("2", "sent")], "in order"
@@ -148,8 +152,8 @@ async def test_nats_lost_between_the_ledger_and_the_acknowledgement_loses_and_do
     await mouth.start()
     original = mouth.ledger.accept
 
-    async def then_away(channel: str, offers: object) -> object:
-        verdicts = await original(channel, offers)  # type: ignore[arg-type]  # passed on
+    async def then_away(*args: object) -> object:
+        verdicts = await original(*args)  # type: ignore[arg-type]  # passed on
         mouth.bus.away = True
         return verdicts
 
@@ -177,21 +181,20 @@ async def test_an_intake_of_which_nobody_knows_how_it_ended_ends_the_channel(mou
         await mouth.run()
 
 
-async def test_an_attempt_that_sent_nothing_is_unmarked_and_tried_again_in_order(mouth: Mouth) -> None:
-    answers: list[PortAnswer] = [failed("server_error"), SENT, SENT]
+async def test_an_attempt_that_sent_nothing_is_set_back_and_tried_again_in_order(mouth: Mouth) -> None:
+    answers: list[PortAnswer | Sent] = [failed("server_error"), SENT, SENT]
 
-    async def answer(_: PortRequest) -> PortAnswer:
+    async def answer(_: Anything) -> PortAnswer | Sent:
         return answers.pop(0)
 
     mouth.port.answer = answer
     await mouth.start()
     await mouth.send(body_of(id="1", text="one"), body_of(id="2", text="two"))
-    await mouth.run()
-    if "outbox" in mouth.timers:
-        await mouth.fire("outbox")
     assert mouth.sent == ["one", "one", "two"]
-    assert ("retry", ("1",)) in mouth.ledger.calls
+    assert ("setback", ("1",)) in mouth.ledger.calls
     assert [(result.id, result.attempts) for result in mouth.bus.results()] == [("1", 2), ("2", 1)]
+    history = (await mouth.ledger.command(CHANNEL, "1")).history
+    assert [each.error.code for each in history] == ["server_error"]
 
 
 async def test_a_permanent_error_is_a_failed_result_and_a_dead_letter(mouth: Mouth) -> None:
@@ -209,86 +212,112 @@ async def test_a_permanent_error_is_a_failed_result_and_a_dead_letter(mouth: Mou
     assert decode(letter.body, SendCommand).id == "1"
 
 
-async def test_an_unknown_outcome_stays_marked_and_is_held_if_the_sender_wants(mouth: Mouth) -> None:
-    mouth.port.answer = answering(failed("outcome_unknown"))
-    await mouth.start()
-    await mouth.send(body_of(id="1", on_uncertain="hold"))
-    assert mouth.results == [("1", "held")]
-    assert ("retry", ("1",)) not in mouth.ledger.calls
-
-
-async def test_a_fault_of_ours_in_an_attempt_counts_as_an_unknown_outcome(mouth: Mouth) -> None:
-    mouth.port.answer = raising(ZeroDivisionError())
-    await mouth.start()
-    await mouth.send(body_of(id="1", on_uncertain="hold"))
-    (result,) = mouth.bus.results()
-    assert result.error is not None
-    assert (result.status, result.error.code, result.error.message) == ("held", "internal", "ZeroDivisionError")
-
-
 async def test_a_session_that_is_lost_costs_no_attempt_and_the_command_waits_for_the_next(
     mouth: Mouth, clock: Clock
 ) -> None:
     mouth.port.answer = answering(failed("not_connected"))
     await mouth.start()
     await mouth.send(body_of(id="1"))
-    assert mouth.state("1") == "waiting"
+    assert (mouth.state("1"), mouth.ledger.entry(CHANNEL, "1").accepted.attempts) == ("waiting", 0)
     mouth.part.use(None)
-    new = ScriptedPort(SPEC, lambda _: None, mouth.bus.bell, obliging)
+    new = mouth.new_port()
     mouth.part.use(new)
-    await _pause_over(mouth, clock)
+    seconds, _ = mouth.timers["outbox"]
+    clock.seconds += seconds
+    await mouth.fire("outbox")
     (result,) = mouth.bus.results()
     assert (result.status, result.attempts) == ("sent", 1)
 
 
-async def _pause_over(mouth: Mouth, clock: Clock) -> None:
-    seconds, _ = mouth.timers["outbox"]
-    clock.seconds += seconds
-    await mouth.fire("outbox")
-
-
-async def test_if_the_mark_cannot_be_written_nothing_is_sent(mouth: Mouth) -> None:
+async def test_nothing_is_sent_before_its_beginning_is_recorded_and_no_attempt_is_lost_to_that(mouth: Mouth) -> None:
     await mouth.start(connected=False)
     await mouth.send(body_of(id="1"))
     mouth.ledger.failing = True
     mouth.part.use(mouth.port)
-    await mouth.loop.rest()
-    assert mouth.sent == []
-    mouth.ledger.failing = False
     await mouth.run()
-    if "outbox" in mouth.timers and not mouth.results:
-        await mouth.fire("outbox")
-    assert mouth.results == [("1", "sent")]
+    for _ in range(10):
+        await mouth.fire("record")
+    assert (mouth.sent, mouth.part.stuck, mouth.part.flying) == ([], "disk full", 1)
+    mouth.ledger.failing = False
+    await mouth.fire("record")
+    assert (mouth.bus.results()[0].status, mouth.bus.results()[0].attempts) == ("sent", 1)
+    assert mouth.part.stuck is None
+
+
+async def test_a_result_that_cannot_be_recorded_is_kept_and_not_published_before_it_is(mouth: Mouth) -> None:
+    async def answer(request: Anything) -> PortAnswer | Sent:
+        mouth.ledger.failing = True
+        return await obliging(request)
+
+    mouth.port.answer = answer
+    await mouth.start()
+    await mouth.send(body_of(id="1"))
+    assert (len(mouth.sent), mouth.results, mouth.remains.finished) == (1, [], [])
+    mouth.ledger.failing = False
+    await mouth.fire("record")
+    assert (len(mouth.sent), mouth.results, mouth.remains.finished) == (1, [("1", "sent")], [1])
 
 
 async def test_what_expires_while_waiting_is_never_sent(mouth: Mouth, clock: Clock) -> None:
     await mouth.start(connected=False)
     await mouth.send(body_of(id="1", expires_at=(clock.utc_now() + timedelta(seconds=1)).isoformat()))
-    assert mouth.results == []
+    assert (mouth.results, mouth.timers["outbox"][0]) == ([], 1.0)
     clock.seconds += 1.0
-    mouth.part.use(mouth.port)
-    await mouth.run()
-    assert mouth.results == [("1", "expired")]
-    assert mouth.sent == []
+    await mouth.fire("outbox")
+    assert (mouth.results, mouth.sent) == ([("1", "expired")], [])
 
 
 async def test_after_close_nothing_more_is_taken_or_sent_but_answers_are_settled(mouth: Mouth) -> None:
-    mouth.port.answer = silent
+    answers: list[PortAnswer | Sent] = []
+
+    async def answer(request: Anything) -> PortAnswer | Sent:
+        return answers.pop() if answers else await silent(request)
+
+    mouth.port.answer = answer
     await mouth.start()
     await mouth.send(body_of(id="1", text="one"), body_of(id="2", text="two"))
     assert mouth.part.flying == 1
     mouth.part.close()
     await mouth.send(body_of(id="3"))
-    mouth.handlers[sending.Answered](sending.Answered("1", SENT))
+    mouth.port.die()
     await mouth.run()
     assert mouth.sent == ["one"]
-    assert mouth.results == [("1", "sent")]
     assert (mouth.part.flying, len(mouth.bus.acked), mouth.state("2")) == (0, 2, "waiting")
 
 
-async def test_an_answer_that_comes_twice_changes_nothing(mouth: Mouth) -> None:
-    await mouth.start()
+async def test_what_is_begun_when_the_channel_closes_is_not_sent_and_not_counted(mouth: Mouth) -> None:
+    await mouth.start(connected=False)
     await mouth.send(body_of(id="1"))
-    mouth.part.on_answered(sending.Answered("1", Failed(code="server_error", message="")))
+    mouth.part.use(mouth.port)
+    mouth.part.close()
     await mouth.run()
-    assert mouth.results == [("1", "sent")]
+    assert (mouth.sent, mouth.state("1"), mouth.ledger.entry(CHANNEL, "1").accepted.attempts) == ([], "waiting", 0)
+
+
+async def test_what_was_fetched_too_late_goes_back(mouth: Mouth) -> None:
+    mouth.bus.put(CHANNEL, body_of(id="1"))
+    fetched = await mouth.bus.fetch(CHANNEL, 1)
+    mouth.part.give_back(FetchEnded(fetched))
+    await mouth.run()
+    assert mouth.bus.given_back == [body_of(id="1")]
+
+
+async def test_a_record_of_the_journal_that_names_nobody_is_done(mouth: Mouth) -> None:
+    answer = Failed(code="server_error", message="")
+    for key in ("1:gone#000000000000", "1:old#000000000000"):
+        mouth.remains.write(SendAnswered(key=key, answer=answer))
+    mouth.own(Entry(accepted("old", text="old")))
+    await mouth.start()
+    assert mouth.results == [("old", "sent")]
+    assert sorted(mouth.remains.finished) == [1, 2, 3]
+
+
+async def test_a_person_who_wants_no_more_gets_none(mouth: Mouth) -> None:
+    await mouth.start(connected=False)
+    await mouth.send(body_of(id="1"), body_of(id="2", to="5511900000000"))
+    mouth.part.wrote(["5511988887777@s.whatsapp.net", "7@lid"], True)
+    await mouth.run()
+    (result,) = mouth.bus.results()
+    assert result.error is not None
+    assert (result.id, result.status, result.error.code) == ("1", "failed", "opted_out")
+    assert len(mouth.bus.dead()) == 1

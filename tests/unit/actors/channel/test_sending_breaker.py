@@ -1,17 +1,18 @@
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 
 import pytest
 
-from actors.channel import sending
-from protocol.errors import CallTimeoutError, PortGoneError
+from protocol.interfaces import SendOutcome
+from protocol.port import PortAnswer, SendRequest, Sent
 from supervisor.breaker import Breaker, BreakerState, Consecutive
 from tests.fakes.memory_bus import body_of
-from tests.fakes.scripted_port import obliging, silent
+from tests.fakes.scripted_port import Anything, obliging
 from tests.unit.actors.channel.bench import CHANNEL
-from tests.unit.actors.channel.commands import SENT, failed
+from tests.unit.actors.channel.commands import failed
 from tests.unit.actors.channel.mouth import Clock, Mouth
-from tests.unit.actors.channel.test_attempt import answering, raising
+from tests.unit.actors.channel.test_attempt import answering
 
 A, B = "5511900000001", "5511900000002"
 
@@ -60,13 +61,18 @@ async def test_after_its_pause_one_command_probes_and_the_others_wait_for_what_c
     await breaking.start()
     await breaking.send(body_of(id="1", to=A, text="one"))
     await breaking.send(body_of(id="2", to=B, text="two"))
-    breaking.port.answer = silent
+    let_go = asyncio.Event()
+
+    async def answer(request: Anything) -> PortAnswer | Sent:
+        await let_go.wait()
+        return await obliging(request)
+
+    breaking.port.answer = answer
     await time_passes(breaking, clock, 30.0)
-    (probe,) = breaking.sent[2:]
+    assert len(breaking.sent) == 3
     await time_passes(breaking, clock, 30.0)
     assert (breaking.part.flying, breaking.part.breaker.state) == (1, BreakerState.HALF_OPEN)
-    breaking.port.answer = obliging
-    breaking.handlers[sending.Answered](sending.Answered({"one": "1", "two": "2"}[probe], SENT))
+    let_go.set()
     await breaking.run()
     assert breaking.part.breaker.state is BreakerState.CLOSED
     assert sorted(breaking.results) == [("1", "sent"), ("2", "sent")]
@@ -105,15 +111,18 @@ async def test_what_expires_while_the_breaker_is_open_is_never_sent(breaking: Mo
     assert breaking.sent == ["one", "one"]
 
 
-@pytest.mark.parametrize(
-    ("error", "state"),
-    [(PortGoneError("killed"), BreakerState.CLOSED), (CallTimeoutError("80 s"), BreakerState.OPEN)],
-)
+@pytest.mark.parametrize(("cut", "state"), [(True, BreakerState.CLOSED), (False, BreakerState.OPEN)])
 async def test_a_port_that_ends_under_several_commands_opens_nothing_but_missed_deadlines_do(
-    breaking: Mouth, clock: Clock, error: Exception, state: BreakerState
+    breaking: Mouth, clock: Clock, cut: bool, state: BreakerState
 ) -> None:
-    breaking.port.answer = raising(error)
-    await breaking.start()
+    def send(requests: Sequence[SendRequest], deliver: Callable[..., None], *, deadline: float) -> None:
+        unknown = failed("outcome_unknown")
+        deliver([SendOutcome(key=request.key, answer=unknown, cut=cut) for request in requests])
+
+    breaking.port.send = send  # type: ignore[method-assign, assignment]  # a port that is gone
+    await breaking.start(connected=False)
+    breaking.remains.failing = True
+    breaking.part.use(breaking.port)
     await breaking.send(*(body_of(id=str(number), to=f"551190000000{number}") for number in range(4)))
     assert breaking.part.breaker.state is state
 

@@ -1,7 +1,11 @@
-"""No command is lost and none is doubled, whatever fails: NATS, the disk, sessions, answers, and the channel itself."""
+"""No command is lost and none is doubled, whatever fails: NATS, the disk, sessions, answers, ports, the channel itself.
+
+A second copy is allowed for what the ledger recorded as uncertain before, and for nothing else.
+"""
 
 import asyncio
 from collections import defaultdict
+from enum import Enum
 
 import hypothesis.strategies as st
 import pytest
@@ -9,11 +13,14 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from protocol.codes import ErrorCode
-from protocol.port import Failed, PortAnswer, PortRequest, SendText
+from protocol.ledger import Changes, Receipt
+from protocol.port import Failed, PortAnswer, SendText, Sent
 from supervisor.breaker import Breaker, FailureRate
 from tests.fakes.memory_bus import body_of
-from tests.fakes.scripted_port import obliging
+from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.scripted_port import Anything, obliging, silent
 from tests.unit.actors.channel.bench import CHANNEL
+from tests.unit.actors.channel.commands import AT
 from tests.unit.actors.channel.mouth import Clock, Mouth
 
 CHATS = ["5511900000001", "5511900000002"]
@@ -21,14 +28,35 @@ BREAKER = Breaker(trip=FailureRate(threshold=0.5, minimum=3), pause_s=5.0)
 CODES = [
     ErrorCode.SERVER_ERROR,
     ErrorCode.NOT_CONNECTED,
-    ErrorCode.OUTCOME_UNKNOWN,
     ErrorCode.REJECTED,
     ErrorCode.NOT_ENCRYPTED,
 ]
 
 
+class Fate(Enum):
+    """What comes of a send without a clear answer. ``stored``: whatsmeow wrote it into the session store; ``sent``:
+    WhatsApp has it; ``dies``: the port ends, else it answers that the outcome is unknown."""
+
+    stored: bool
+    sent: bool
+    dies: bool
+
+    def __new__(cls, name: str, stored: bool, sent: bool, dies: bool) -> "Fate":
+        fate = object.__new__(cls)
+        fate._value_ = name
+        fate.stored, fate.sent, fate.dies = stored, sent, dies
+        return fate
+
+    LOST = "lost", False, False, True
+    STORED = "stored", True, False, True
+    SENT = "sent", True, True, True
+    NO_ANSWER = "no answer", True, True, False
+    NOT_BEGUN = "not begun", False, False, False
+
+
 class SendingModel(RuleBasedStateMachine):
-    """``sent``: commands that WhatsApp took, per chat, as often as it took them; ``crashes``: so far."""
+    """``sent``: commands that WhatsApp took, per chat, as often as it took them; ``uncertain``: those that the ledger
+    recorded as such."""
 
     @initialize()
     def begin(self) -> None:
@@ -38,25 +66,46 @@ class SendingModel(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.count = 0
         self.uncertain: set[str] = set()
-        self.answers: list[ErrorCode] = []
+        self.wa_ids: dict[str, str] = {}
+        self.answers: list[ErrorCode | Fate] = []
         self.sent: dict[str, list[int]] = defaultdict(list)
         self.runner.run(self.born(None))
 
     async def born(self, before: Mouth | None) -> None:
         self.mouth = Mouth(before, BREAKER, window=8, in_flight=2, attempts=3)
+        if before is None:
+            self.watch(self.mouth.ledger)
         self.mouth.port.answer = self.answer
         await self.mouth.start()
+        self.mouth.part.backlog_in()
 
-    async def answer(self, request: PortRequest) -> PortAnswer:
+    def watch(self, ledger: MemoryLedger) -> None:
+        original = ledger.record
+
+        async def record(channel: str, changes: Changes) -> None:
+            await original(channel, changes)
+            self.uncertain |= {setback.id for setback in changes.setbacks if setback.uncertain}
+
+        ledger.record = record  # type: ignore[method-assign]  # to see
+
+    async def answer(self, request: Anything) -> PortAnswer | Sent:
         assert isinstance(request, SendText)
-        code = self.answers.pop(0) if self.answers else None
-        if code is ErrorCode.OUTCOME_UNKNOWN:
-            self.uncertain.add(request.text)
+        fate = self.answers.pop(0) if self.answers else None
+        if isinstance(fate, ErrorCode):
+            return Failed(code=fate.value, message="")
+        if fate is None or fate.sent:
             self.sent[request.to].append(int(request.text))
-        if code is not None:
-            return Failed(code=code.value, message="")
-        self.sent[request.to].append(int(request.text))
-        return await obliging(request)
+        if fate is None:
+            return await obliging(request)
+        if fate.stored:
+            wa_id = f"F{len(self.wa_ids)}"
+            self.mouth.remains.trace(wa_id, request.secret)
+            if fate.sent:
+                self.wa_ids[wa_id] = request.text
+        if fate.dies:
+            self.mouth.port.die()
+            return await silent(request)
+        return Failed(code=ErrorCode.OUTCOME_UNKNOWN.value, message="")
 
     def run(self) -> None:
         self.runner.run(self.mouth.run())
@@ -71,8 +120,8 @@ class SendingModel(RuleBasedStateMachine):
             self.mouth.bus.put(CHANNEL, body_of(id=name, text=name, to=to, on_uncertain=on_uncertain))
         self.run()
 
-    @rule(codes=st.lists(st.sampled_from(CODES), min_size=1, max_size=3))
-    def the_next_answers_are_bad(self, codes: list[ErrorCode]) -> None:
+    @rule(codes=st.lists(st.sampled_from([*CODES, *Fate]), min_size=1, max_size=3))
+    def the_next_answers_are_bad(self, codes: list[ErrorCode | Fate]) -> None:
         self.answers = codes
 
     @rule(away=st.booleans())
@@ -90,8 +139,16 @@ class SendingModel(RuleBasedStateMachine):
     @rule(connected=st.booleans())
     def the_session_goes_or_comes(self, connected: bool) -> None:
         async def use() -> None:
-            self.mouth.part.use(self.mouth.port if connected else None)
-            await self.mouth.run()
+            mouth = self.mouth
+            mouth.part.use(None)
+            if connected:
+                if not mouth.port.alive:
+                    mouth.port = mouth.new_port()
+                    mouth.port.answer = self.answer
+                mouth.part.use(mouth.port)
+                await mouth.run()
+                mouth.part.backlog_in()
+            await mouth.run()
 
         self.runner.run(use())
 
@@ -99,6 +156,20 @@ class SendingModel(RuleBasedStateMachine):
     def what_was_not_acknowledged_comes_again(self) -> None:
         self.mouth.bus.redeliver(CHANNEL)
         self.run()
+
+    @precondition(lambda self: self.wa_ids)
+    @rule(data=st.data())
+    def a_receipt_comes(self, data: st.DataObject) -> None:
+        """As receiving deals with it: the ledger notes it first."""
+        wa_id = data.draw(st.sampled_from(sorted(self.wa_ids)))
+        self.runner.run(self.receipt(wa_id))
+
+    async def receipt(self, wa_id: str) -> None:
+        mouth = self.mouth
+        if not mouth.ledger.failing:
+            noted = await mouth.ledger.receipted(CHANNEL, [Receipt(wa_id=wa_id, kind="delivered", at=AT)])
+            mouth.part.receipted(wa_id, "delivered", noted.get(wa_id))
+            await mouth.run()
 
     @precondition(lambda self: self.mouth.timers)
     @rule(data=st.data())
@@ -109,13 +180,13 @@ class SendingModel(RuleBasedStateMachine):
 
     @rule(rarely=st.integers(0, 2))
     def the_channel_crashes(self, rarely: int) -> None:
-        """At a quiet moment: what it had sent is known to the ledger, or counts as uncertain. What it had fetched and
-        not acknowledged comes again before anything newer (the server's order is not this part's to keep)."""
+        """What it had fetched and not acknowledged comes again before anything newer (the server's order is not this
+        part's to keep). Its port dies with it."""
         if rarely:
             return
-        ledger = self.mouth.ledger
         self.mouth.bus.redeliver(CHANNEL)
-        self.uncertain |= {key for (_, key), entry in ledger.entries.items() if entry.state == "in_flight"}
+        self.mouth.part.close()
+        self.mouth.port.die()
         self.runner.run(self.mouth.loop.end())
         self.runner.run(self.born(self.mouth))
 
@@ -138,7 +209,7 @@ class SendingModel(RuleBasedStateMachine):
         mouth.ledger.failing = False
         self.nats_goes_or_comes(False)
         self.the_session_goes_or_comes(True)
-        for _ in range(5 * self.count + 5):
+        for _ in range(5 * self.count + 10):
             self.what_was_not_acknowledged_comes_again()
             self.clock.seconds += 100.0
             for name in sorted(mouth.timers):
@@ -154,15 +225,16 @@ class SendingModel(RuleBasedStateMachine):
         assert len(set(bus.acked)) == self.count
         for result in results:
             entry = ledger.entry(CHANNEL, result.id)
-            assert (entry.state, entry.published, entry.result) == ("final", True, result)
+            assert (entry.final, entry.published, entry.result) == (True, True, result)
         for numbers in self.sent.values():
             certain = [number for number in numbers if str(number) not in self.uncertain]
-            assert len(certain) == len(set(certain)), "nothing was sent twice but what may not have been sent"
+            assert len(certain) == len(set(certain)), "nothing was sent twice but what was recorded as uncertain"
             firsts = list(dict.fromkeys(numbers))
             assert firsts == sorted(firsts), "in order within a chat"
         sent = {str(number) for numbers in self.sent.values() for number in numbers}
-        assert {result.id for result in results if result.status == "sent"} <= sent
+        assert {result.id for result in results if result.status == "sent"} <= sent, "what is told was sent"
+        assert not self.mouth.remains.records, "every record of the journal is done"
 
 
 TestSending = SendingModel.TestCase
-TestSending.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestSending.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)

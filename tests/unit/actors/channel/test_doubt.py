@@ -1,0 +1,273 @@
+"""What may have been sent: every way in which it can begin, and every way in which it is resolved."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from structlog.testing import capture_logs
+
+from actors.channel.doubt import MOST_LOOKS
+from actors.channel.parcel import attempt_key
+from protocol.ledger import Receipt
+from protocol.port import Failed, SendAnswered, Sent
+from tests.fakes.memory_bus import body_of
+from tests.fakes.memory_ledger import Entry
+from tests.fakes.scripted_port import Anything, obliging, silent
+from tests.unit.actors.channel.bench import CHANNEL
+from tests.unit.actors.channel.commands import AT, SENT, accepted, failed
+from tests.unit.actors.channel.mouth import Clock, Mouth
+from tests.unit.actors.channel.test_attempt import answering
+
+SECRET = b"s" * 32
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    clock.rule(monkeypatch)
+    return clock
+
+
+@pytest.fixture
+async def mouth() -> AsyncIterator[Mouth]:
+    """The ledger has "1" as uncertain, and "2" behind it in the same chat."""
+    mouth = Mouth()
+    mouth.own(Entry(uncertain(), "in_flight"), Entry(accepted("2", text="two")))
+    yield mouth
+    await mouth.loop.end()
+
+
+def uncertain(**fields: object) -> object:
+    return replace(accepted("1", text="one", **fields), attempts=1, secret=SECRET)  # type: ignore[arg-type]  # a test's
+
+
+async def wait_over(mouth: Mouth, clock: Clock) -> None:
+    seconds, _ = mouth.timers["silence"]
+    clock.seconds += seconds
+    await mouth.fire("silence")
+
+
+def record(mouth: Mouth, answer: Sent | Failed, secret: bytes = SECRET) -> None:
+    """A port that is gone wrote this into its journal."""
+    mouth.remains.write(SendAnswered(key=attempt_key(1, "1", secret), answer=answer))
+
+
+# -- at the start --
+
+
+async def test_what_the_journal_says_was_sent_was_sent(mouth: Mouth) -> None:
+    record(mouth, SENT)
+    await mouth.start()
+    assert mouth.sent == ["two"]
+    assert mouth.results[0] == ("1", "sent")
+    assert (mouth.bus.results()[0].wa_id, mouth.bus.results()[0].attempts) == ("WA", 1)
+    assert 1 in mouth.remains.finished
+
+
+async def test_what_the_journal_says_failed_is_tried_again_as_ever(mouth: Mouth) -> None:
+    record(mouth, failed("server_error"))
+    await mouth.start()
+    assert mouth.sent == ["one", "two"]
+    assert mouth.bus.results()[0].attempts == 2
+
+
+async def test_what_the_journal_says_of_an_earlier_attempt_says_nothing_of_this_one(mouth: Mouth) -> None:
+    record(mouth, failed("server_error"), b"another attempt's secret")
+    mouth.remains.trace("WA", SECRET)
+    await mouth.start()
+    assert mouth.sent == []
+    assert mouth.part.waiting
+
+
+async def test_what_is_not_in_the_session_store_was_never_sent(mouth: Mouth) -> None:
+    await mouth.start()
+    assert mouth.sent == ["one", "two"]
+    assert (mouth.bus.results()[0].status, mouth.bus.results()[0].attempts) == ("sent", 1)
+
+
+async def test_what_is_there_waits_for_a_receipt_that_proves_it(mouth: Mouth) -> None:
+    mouth.remains.trace("WA", SECRET)
+    await mouth.start()
+    assert (mouth.sent, mouth.results) == ([], []), "its chat waits"
+    assert mouth.ledger.entry(CHANNEL, "1").accepted.wa_id == "WA"
+    await receipt(mouth)
+    assert mouth.results == [("1", "sent"), ("2", "sent")]
+    assert (mouth.sent, mouth.bus.results()[0].wa_id) == (["two"], "WA")
+
+
+async def receipt(mouth: Mouth) -> None:
+    (sender,) = (await mouth.ledger.receipted(CHANNEL, [Receipt(wa_id="WA", kind="delivered", at=AT)])).values()
+    assert sender.unsettled
+    mouth.part.receipted("WA", "delivered", sender)
+    await mouth.run()
+
+
+async def test_a_receipt_that_comes_before_the_ledger_was_read_is_not_forgotten(mouth: Mouth) -> None:
+    mouth.ledger.entry(CHANNEL, "1").accepted = uncertain(wa_id="WA")  # type: ignore[assignment]  # Accepted
+    await receipt(mouth)
+    mouth.remains.trace("WA", SECRET)
+    await mouth.start()
+    assert (mouth.sent, mouth.results) == (["two"], [("1", "sent"), ("2", "sent")])
+
+
+async def test_the_wait_begins_once_the_offline_backlog_is_in_and_then_it_is_sent_again_in_doubt(
+    mouth: Mouth, clock: Clock
+) -> None:
+    mouth.remains.trace("WA", SECRET)
+    await mouth.start()
+    assert "silence" not in mouth.timers
+    mouth.part.backlog_in()
+    assert mouth.timers["silence"][0] == 30.0
+    with capture_logs() as logs:
+        await wait_over(mouth, clock)
+    assert mouth.sent == ["one", "two"]
+    (result, _) = mouth.bus.results()
+    assert (result.status, result.attempts, result.error) == ("sent", 2, None)
+    assert [log["log_level"] for log in logs if log["event"] == "resent in doubt"] == ["warning"]
+    assert ("setback", ("1",)) in mouth.ledger.calls, "it was recorded as uncertain before"
+
+
+async def test_or_it_is_held_if_its_sender_wants(mouth: Mouth, clock: Clock) -> None:
+    mouth.ledger.entry(CHANNEL, "1").accepted = uncertain(on_uncertain="hold")  # type: ignore[assignment]  # Accepted
+    mouth.remains.trace("WA", SECRET)
+    await mouth.start()
+    mouth.part.backlog_in()
+    await wait_over(mouth, clock)
+    assert mouth.results == [("1", "held"), ("2", "sent")]
+    assert mouth.bus.dead() == []
+
+
+async def test_what_an_earlier_life_found_out_already_is_only_waited_for(mouth: Mouth, clock: Clock) -> None:
+    mouth.ledger.entry(CHANNEL, "1").accepted = uncertain(wa_id="WA")  # type: ignore[assignment]  # Accepted
+    mouth.remains.failing = True
+    mouth.part.recover([])
+    mouth.part.use(mouth.port)
+    await mouth.run()
+    assert mouth.sent == []
+    mouth.part.backlog_in()
+    await wait_over(mouth, clock)
+    assert mouth.sent == ["one", "two"]
+
+
+async def test_a_session_that_is_lost_begins_the_wait_anew(mouth: Mouth, clock: Clock) -> None:
+    mouth.remains.trace("WA", SECRET)
+    await mouth.start()
+    mouth.part.backlog_in()
+    mouth.part.use(None)
+    await wait_over(mouth, clock)
+    assert (mouth.sent, mouth.results) == ([], [])
+    mouth.part.use(mouth.port)
+    mouth.part.backlog_in()
+    await wait_over(mouth, clock)
+    assert mouth.sent == ["one", "two"]
+
+
+async def test_a_session_store_that_cannot_be_read_is_tried_again(mouth: Mouth) -> None:
+    mouth.remains.failing = True
+    mouth.part.recover([])
+    mouth.part.use(mouth.port)
+    await mouth.run()
+    assert mouth.sent == []
+    mouth.remains.failing = False
+    await mouth.fire("look")
+    assert mouth.sent == ["one", "two"]
+
+
+async def test_one_that_stays_unreadable_proves_nothing(mouth: Mouth) -> None:
+    mouth.remains.failing = True
+    mouth.part.recover([])
+    mouth.part.use(mouth.port)
+    await mouth.run()
+    with capture_logs() as logs:
+        for _ in range(MOST_LOOKS - 1):
+            await mouth.fire("look")
+    assert mouth.sent == ["one", "two"]
+    assert [log["event"] for log in logs if log["log_level"] == "warning"][-1] == "resent in doubt"
+    assert ("setback", ("1",)) in mouth.ledger.calls
+
+
+async def test_one_without_a_secret_is_only_the_policys_to_decide(mouth: Mouth) -> None:
+    mouth.ledger.entry(CHANNEL, "1").accepted = replace(accepted("1", text="one"), attempts=1)
+    await mouth.start()
+    assert mouth.sent == ["one", "two"]
+    assert mouth.bus.results()[0].attempts == 2
+
+
+# -- while main lives --
+
+
+@pytest.fixture
+async def fresh() -> AsyncIterator[Mouth]:
+    mouth = await Mouth().start()
+    mouth.part.backlog_in()
+    yield mouth
+    await mouth.loop.end()
+
+
+async def test_a_port_that_dies_before_it_sent_anything_costs_nothing(fresh: Mouth) -> None:
+    fresh.port.answer = silent
+    await fresh.send(body_of(id="1", text="one"), body_of(id="2", text="two"))
+    fresh.port.die()
+    fresh.part.use(None)
+    await fresh.run()
+    assert (fresh.state("1"), fresh.ledger.entry(CHANNEL, "1").accepted.attempts) == ("waiting", 0)
+    fresh.port = fresh.new_port()
+    fresh.part.use(fresh.port)
+    await fresh.run()
+    assert (fresh.sent, [result.attempts for result in fresh.bus.results()]) == (["one", "two"], [1, 1])
+
+
+async def test_one_that_dies_after_it_wrote_to_the_session_store_leaves_a_doubt(fresh: Mouth, clock: Clock) -> None:
+    async def answer(request: Anything) -> object:
+        fresh.remains.trace("WA", request.secret)  # type: ignore[union-attr]  # a send
+        return await silent(request)
+
+    fresh.port.answer = answer  # type: ignore[assignment]  # never returns
+    await fresh.send(body_of(id="1", text="one"), body_of(id="2", text="two"))
+    fresh.port.die()
+    fresh.part.use(None)
+    await fresh.run()
+    assert (fresh.state("1"), fresh.part.flying, fresh.part.waiting) == ("in_flight", 0, True)
+    fresh.port = fresh.new_port()
+    fresh.part.use(fresh.port)
+    await fresh.run()
+    assert fresh.sent == []
+    fresh.part.backlog_in()
+    await wait_over(fresh, clock)
+    assert fresh.sent == ["one", "two"]
+    assert fresh.bus.results()[0].attempts == 2
+
+
+async def test_an_unknown_answer_of_a_living_port_is_waited_for_at_once(fresh: Mouth, clock: Clock) -> None:
+    answers = [failed("outcome_unknown")]
+
+    async def answer(request: Anything) -> object:
+        if not answers:
+            return await obliging(request)
+        fresh.remains.trace("WA", request.secret)  # type: ignore[union-attr]  # a send
+        return answers.pop()
+
+    fresh.port.answer = answer  # type: ignore[assignment]  # of sends alone
+    await fresh.send(body_of(id="1", text="one", on_uncertain="hold"), body_of(id="2", text="two"))
+    assert fresh.sent == ["one"]
+    await wait_over(fresh, clock)
+    assert fresh.results == [("1", "held"), ("2", "sent")]
+
+
+async def test_after_the_last_attempt_what_is_in_doubt_has_failed(clock: Clock) -> None:
+    mouth = await Mouth(attempts=1).start()
+    mouth.part.backlog_in()
+    mouth.port.answer = answering(failed("internal"))
+    original = mouth.remains.ids_of
+
+    async def known(secrets: list[bytes]) -> dict[bytes, str]:
+        await original(secrets)
+        return dict.fromkeys(secrets, "WA")
+
+    mouth.remains.ids_of = known  # type: ignore[method-assign, assignment]  # the store has them all
+    await mouth.send(body_of(id="1"))
+    await wait_over(mouth, clock)
+    (result,) = mouth.bus.results()
+    assert result.error is not None
+    assert (result.status, result.error.code) == ("failed", "outcome_unknown")
+    await mouth.loop.end()
