@@ -21,7 +21,7 @@ from tests.unit.actors.channel.mouth import SPEC
 TO = "5511988887777@s.whatsapp.net"
 SECRET = b"s" * 32
 KEY = "1:1#737373737373"
-SAID = {"key": KEY, "secret": SECRET, "to": TO}
+SAID: dict[str, Any] = {"key": KEY, "secret": SECRET, "to": TO}
 
 Answers = Callable[[Anything], Awaitable[PortAnswer | Sent]]
 
@@ -138,7 +138,7 @@ def answering(answer: PortAnswer | Sent) -> Answers:
     return answers
 
 
-IMAGE = {"type": "image", "text": None, "media": {"object": "key"}}
+IMAGE: dict[str, Any] = {"type": "image", "text": None, "media": {"object": "key"}}
 
 
 async def test_a_batch_goes_to_the_port_as_one_in_order_and_its_outcomes_come_together(bench: Launch) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from actors.channel.doubt import MOST_LOOKS
 from actors.channel.parcel import attempt_key
-from protocol.ledger import Receipt
+from protocol.ledger import Accepted, Receipt
 from protocol.port import Failed, SendAnswered, Sent
 from tests.fakes.memory_bus import body_of
 from tests.fakes.memory_ledger import Entry
@@ -37,8 +38,8 @@ async def mouth() -> AsyncIterator[Mouth]:
     await mouth.loop.end()
 
 
-def uncertain(**fields: object) -> object:
-    return replace(accepted("1", text="one", **fields), attempts=1, secret=SECRET)  # type: ignore[arg-type]  # a test's
+def uncertain(**fields: Any) -> Accepted:
+    return replace(accepted("1", text="one", **fields), attempts=1, secret=SECRET)
 
 
 async def wait_over(mouth: Mouth, clock: Clock) -> None:
@@ -103,7 +104,7 @@ async def receipt(mouth: Mouth) -> None:
 
 
 async def test_a_receipt_that_comes_before_the_ledger_was_read_is_not_forgotten(mouth: Mouth) -> None:
-    mouth.ledger.entry(CHANNEL, "1").accepted = uncertain(wa_id="WA")  # type: ignore[assignment]  # Accepted
+    mouth.ledger.entry(CHANNEL, "1").accepted = uncertain(wa_id="WA")
     await receipt(mouth)
     mouth.remains.trace("WA", SECRET)
     await mouth.start()
@@ -128,7 +129,7 @@ async def test_the_wait_begins_once_the_offline_backlog_is_in_and_then_it_is_sen
 
 
 async def test_or_it_is_held_if_its_sender_wants(mouth: Mouth, clock: Clock) -> None:
-    mouth.ledger.entry(CHANNEL, "1").accepted = uncertain(on_uncertain="hold")  # type: ignore[assignment]  # Accepted
+    mouth.ledger.entry(CHANNEL, "1").accepted = uncertain(on_uncertain="hold")
     mouth.remains.trace("WA", SECRET)
     await mouth.start()
     mouth.part.backlog_in()
@@ -138,7 +139,7 @@ async def test_or_it_is_held_if_its_sender_wants(mouth: Mouth, clock: Clock) -> 
 
 
 async def test_what_an_earlier_life_found_out_already_is_only_waited_for(mouth: Mouth, clock: Clock) -> None:
-    mouth.ledger.entry(CHANNEL, "1").accepted = uncertain(wa_id="WA")  # type: ignore[assignment]  # Accepted
+    mouth.ledger.entry(CHANNEL, "1").accepted = uncertain(wa_id="WA")
     mouth.remains.failing = True
     mouth.part.recover([])
     mouth.part.use(mouth.port)

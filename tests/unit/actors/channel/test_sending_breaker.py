@@ -119,7 +119,7 @@ async def test_a_port_that_ends_under_several_commands_opens_nothing_but_missed_
         unknown = failed("outcome_unknown")
         deliver([SendOutcome(key=request.key, answer=unknown, cut=cut) for request in requests])
 
-    breaking.port.send = send  # type: ignore[method-assign, assignment]  # a port that is gone
+    breaking.port.send = send  # type: ignore[method-assign]  # a port that is gone
     await breaking.start(connected=False)
     breaking.remains.failing = True
     breaking.part.use(breaking.port)
