@@ -1,7 +1,7 @@
 """The group commit, step by step and against any interleaving of failures and crashes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import hypothesis.strategies as st
 import pytest
@@ -28,7 +28,7 @@ class Office(Bench):
         self.books = Bookkeeping(self.context, self.committed)
         self.handlers = {Recorded: self.books.recorded, RecordDue: lambda _: self.books.due()}
 
-    def committed(self, outcomes: list[Outcome]) -> None:
+    def committed(self, outcomes: Sequence[Outcome]) -> None:
         self.told += [outcome.result.id for outcome in outcomes]
 
     def know(self, *ids: str) -> None:
@@ -63,7 +63,7 @@ async def test_what_comes_while_a_transaction_is_out_goes_together_in_the_next(o
         recorded.append((len(changes.begun), len(changes.results)))  # type: ignore[attr-defined]  # Changes
         await original(channel, changes)  # type: ignore[arg-type]  # Changes
 
-    office.ledger.record = counting  # type: ignore[method-assign, assignment]  # to count
+    office.ledger.record = counting  # type: ignore[method-assign]  # to count
     office.begin("1")
     office.books.flush()
     for each in "23":
@@ -78,7 +78,7 @@ async def test_what_comes_while_a_transaction_is_out_goes_together_in_the_next(o
 
 
 async def test_what_can_go_with_a_transaction_is_asked_for_at_the_last_moment(office: Office) -> None:
-    asked = []
+    asked: list[int] = []
 
     def gather() -> None:
         asked.append(len(asked))

@@ -1,5 +1,6 @@
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ class Box:
         return [(end.parcel.id, end.status) for end in self.box.sweep(at(now))]
 
 
-def soon(seconds: float) -> dict[str, object]:
+def soon(seconds: float) -> dict[str, Any]:
     return {"expires_at": AT + timedelta(seconds=seconds)}
 
 
@@ -261,7 +262,7 @@ def test_an_outcome_is_only_of_the_attempt_that_it_names() -> None:
 # -- doubt --
 
 
-def in_doubt(**policy: object) -> Box:
+def in_doubt(**policy: Any) -> Box:
     box = Box(accepted("1", A, **policy), accepted("2", A), attempts=3)
     box.take()
     box.settle("1", failed("outcome_unknown"))
