@@ -1,25 +1,28 @@
 """Attempts at sending: from a batch of commands that the ledger knows to have begun, to requests for the port. On the
 loop.
 
-A batch goes to the port as a whole, but for commands whose media has to be fetched first: each of these follows by
-itself, which concerns no other chat. A command that cannot be made into a request is answered in the port's stead.
+A batch goes to the port as a whole, but for commands whose media has to be fetched first, or before which we are shown
+typing: each of these follows by itself, which concerns no other chat. A command that cannot be made into a request is
+answered in the port's stead.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from actors.channel.context import Context
 from actors.channel.parcel import Parcel
 from protocol.codes import ErrorCode
 from protocol.commands import Media, SendCommand
-from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError, StoreUnavailableError
+from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError, PortError, StoreUnavailableError
 from protocol.ids import Address
 from protocol.interfaces import Port, SendOutcome
-from protocol.port import Failed, MediaKind, Quote, SendMedia, SendReaction, SendRequest, SendText
+from protocol.port import Failed, MediaKind, Quote, SendMedia, SendReaction, SendRequest, SendText, ShowPresence
 
 MEDIA_TIMEOUT_S: Final = 60.0
+PRESENCE_DEADLINE_S: Final = 20.0
 _MIME: Final[dict[MediaKind, str]] = {
     "image": "image/jpeg",
     "audio": "audio/ogg; codecs=opus",
@@ -75,6 +78,8 @@ class Attempts:
         self.deadline_s = deadline_s
         self.media_limit = media_limit
         self.closed = False
+        self.typing: Callable[[str | None], float] = lambda _text: 0.0
+        """For how many seconds we are shown typing before a text."""
 
     def launch(self, port: Port, parcels: Sequence[Parcel]) -> None:
         """Send these through ``port``; what comes of each comes through the outcomes."""
@@ -86,10 +91,8 @@ class Attempts:
             if command.expires_at is not None and command.expired(self._context.now().wall):
                 answer = Failed(code=ErrorCode.EXPIRED.value, message=ErrorCode.EXPIRED.meaning)
                 self._outcomes.put([SendOutcome(key=key, answer=answer)])
-            elif command.type == "text":
-                requests.append(
-                    SendText(key=key, secret=secret, to=parcel.chat, text=command.text or "", quote=_quote(command))
-                )
+            elif command.type == "text" and not self.typing(command.text):
+                requests.append(_text(command, key, secret, parcel.chat))
             else:
                 self._follow(port, command, key, secret, parcel.chat)
         self._give(port, requests)
@@ -110,6 +113,8 @@ class Attempts:
 
     async def _prepare(self, port: Port, command: SendCommand, key: str, secret: bytes, to: str) -> None:
         try:
+            if seconds := self.typing(command.text):
+                await self._type(port, to, seconds)
             async with asyncio.timeout(MEDIA_TIMEOUT_S):
                 request = await self._request(command, key, secret, to)
         except NotSendableError as refused:
@@ -125,6 +130,12 @@ class Attempts:
             self._give(port, [request])
             return
         self._outcomes.put([SendOutcome(key=key, answer=answer)])
+
+    async def _type(self, port: Port, chat: str, seconds: float) -> None:
+        """Be shown typing, as far as that can be done."""
+        with suppress(PortError):
+            await port.call(ShowPresence(presence="typing", chat=chat), deadline=PRESENCE_DEADLINE_S)
+        await asyncio.sleep(seconds)
 
     async def _request(self, command: SendCommand, key: str, secret: bytes, to: str) -> SendRequest:
         kind = command.type
@@ -144,6 +155,8 @@ class Attempts:
                     voice=media.voice,
                     quote=_quote(command),
                 )
+            case "text":
+                return _text(command, key, secret, to)
             case "reaction":
                 target = command.target
                 assert target is not None
@@ -161,6 +174,10 @@ class Attempts:
             return await self._context.bus.get_media(media.object, limit=self.media_limit)
         except (NotFoundError, InvalidInputError) as error:
             raise NotSendableError(ErrorCode.MEDIA_INVALID, f"media.object: {error}") from error
+
+
+def _text(command: SendCommand, key: str, secret: bytes, to: str) -> SendText:
+    return SendText(key=key, secret=secret, to=to, text=command.text or "", quote=_quote(command))
 
 
 def _quote(command: SendCommand) -> Quote | None:

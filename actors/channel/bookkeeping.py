@@ -92,6 +92,10 @@ class Bookkeeping:
         self._next.begun += attempts
         self._next.launches.append(launch)
 
+    def follow(self, launch: Callable[[], None]) -> None:
+        """Call ``launch``, on the loop, once what is recorded with it is committed."""
+        self._next.launches.append(launch)
+
     def set_back(self, setback: Setback) -> None:
         """Record an attempt that did not end its run."""
         self._next.setbacks.append(setback)

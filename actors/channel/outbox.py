@@ -15,6 +15,7 @@ from typing import Final, assert_never
 
 from actors.channel.life import Now
 from actors.channel.lines import Chat, Lines
+from actors.channel.pacing import Hold, Stop
 from actors.channel.parcel import Again, Doubted, Ended, Parcel, Place, Settled
 from protocol.codes import ErrorCode, Permanence
 from protocol.events import ErrorBody, ResultStatus
@@ -40,20 +41,6 @@ class OutboxPolicy:
     attempts: int = 5
     on_uncertain: str = "resend"
     backoff: Backoff = field(default_factory=lambda: Backoff(base_s=1.0, cap_s=60.0))
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Pacing lets this command, and what is behind it in its line, not go for ``seconds``."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Pacing lets nothing go for ``seconds``."""
-
-    seconds: float
 
 
 Pace = Callable[[Parcel, Chat], Hold | Stop | None]

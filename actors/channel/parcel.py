@@ -30,7 +30,7 @@ class Parcel:
 
     ``attempts``: those that count, the one under way included. ``key`` and ``secret`` are the present attempt's, or the
     last one's; ``wa_id``: what that one is called in the session store. ``doubted``: an earlier one may have sent it.
-    ``watched``: it is among those that can expire.
+    ``watched``: it is among those that can expire. ``new_contact``: pacing let it go as the first to its person.
     """
 
     accepted: Accepted
@@ -44,6 +44,7 @@ class Parcel:
     key: str = ""
     place: Place = Place.LINE
     watched: bool = False
+    new_contact: bool = False
 
     @classmethod
     def of(cls, accepted: Accepted, seq: int) -> "Parcel":

@@ -7,6 +7,7 @@ import pytest
 from actors.channel import context as context_module
 from actors.channel import publishing
 from actors.channel.outbox import OutboxPolicy
+from actors.channel.pacing import OFF, PacingPolicy
 from actors.channel.publishing import Publishing
 from actors.channel.sending import Sending, SendingPolicy
 from protocol.port import PortSpec, SendAnswered, SendText
@@ -25,7 +26,12 @@ class Mouth(Bench):
     """The sending part with its publishing part, and a port to send through. ``wait_s``: ``uncertain.wait``."""
 
     def __init__(
-        self, before: Bench | None = None, breaker: Breaker = NEVER_OPENS, wait_s: float = 30.0, **outbox: object
+        self,
+        before: Bench | None = None,
+        breaker: Breaker = NEVER_OPENS,
+        wait_s: float = 30.0,
+        pacing: PacingPolicy = OFF,
+        **outbox: object,
     ) -> None:
         super().__init__(before)
         settings = {"backoff": Backoff(base_s=0.0)} | outbox
@@ -33,6 +39,7 @@ class Mouth(Bench):
             outbox=OutboxPolicy(**settings),  # type: ignore[arg-type]  # a test's
             breaker=breaker,
             uncertain_wait_s=wait_s,
+            pacing=pacing,
         )
         self.publishing = Publishing(self.context)
         self.part = Sending(self.context, self.policy, self.publishing)

@@ -90,7 +90,7 @@ async def bench() -> Launch:
                 "text": None,
                 "media": {"data": b"pdf", "mime": "application/pdf", "filename": "a.pdf"},
             },
-            SendMedia(**SAID, kind="document", data=b"pdf", mime="text/pdf", filename="a.pdf"),
+            SendMedia(**SAID, kind="document", data=b"pdf", mime="application/pdf", filename="a.pdf"),
         ),
         (
             {"type": "reaction", "text": "👍", "target": "THEIRS"},

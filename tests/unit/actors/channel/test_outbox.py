@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from actors.channel.lines import PATIENCE
-from actors.channel.outbox import NOT_CONNECTED_PAUSE_S, Hold, Outbox, OutboxPolicy, Stop
+from actors.channel.outbox import NOT_CONNECTED_PAUSE_S, Outbox, OutboxPolicy
+from actors.channel.pacing import Hold, Stop
 from actors.channel.parcel import Again, Doubted, Ended, Parcel, Place, Settled
 from protocol.codes import ErrorCode, Permanence
 from protocol.ledger import Accepted, Contact

@@ -10,7 +10,8 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.channel.lines import PATIENCE
-from actors.channel.outbox import Hold, Outbox, OutboxPolicy, Stop
+from actors.channel.outbox import Outbox, OutboxPolicy
+from actors.channel.pacing import Hold, Stop
 from actors.channel.parcel import Again, Doubted, Ended, Parcel
 from protocol.codes import ErrorCode, Permanence
 from protocol.port import Failed, Sent
@@ -48,7 +49,6 @@ class OutboxModel(RuleBasedStateMachine):
         self.doubts: dict[str, Known] = {}
         self.ended: set[str] = set()
         self.held: dict[str, float] = {}
-        self.passed_over: dict[Priority, int] = defaultdict(int)
 
     @rule(
         to=st.sampled_from(CHATS),
@@ -191,12 +191,12 @@ class OutboxModel(RuleBasedStateMachine):
 
     @rule(seconds=st.floats(0.0, 30.0))
     def time_passes(self, seconds: float) -> None:
-        self.now += seconds
+        self.now = round(self.now + seconds, 6)
 
     @precondition(lambda self: self.box.wait(at(self.now)) is not None)
     @rule()
     def time_passes_until_something_is_due(self) -> None:
-        self.now += self.box.wait(at(self.now)) or 0.0
+        self.now = round(self.now + (self.box.wait(at(self.now)) or 0.0) + 1e-6, 6)
 
     def end(self, id: str) -> None:
         assert id not in self.ended, "ended once"

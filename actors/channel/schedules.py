@@ -1,0 +1,199 @@
+"""Commands that are for later: set on the clinic's bus, given out by it when their time has come, woken in the ledger.
+
+The ledger owns them, the bus only rings: a schedule that is lost is set again at the next start, one that rings twice
+wakes nothing the second time. What rings is settled once the ledger knows that it is awake.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from actors.channel.context import Context
+from protocol.bus import Due, Later
+from protocol.errors import BusUnavailableError, StoreUnavailableError
+from protocol.interfaces import Failure
+from protocol.ledger import Accepted
+from supervisor.backoff import Backoff
+
+DUE_TIMEOUT_S: Final = 300.0
+WAKE_TIMEOUT_S: Final = 300.0
+"""Far beyond what the store allows itself: what it woke must not be lost to a time-out."""
+SET_TIMEOUT_S: Final = 60.0
+
+_BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Rang:
+    """Schedules whose time has come."""
+
+    outcome: Sequence[Due] | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """The ledger has woken them."""
+
+    outcome: Sequence[Accepted] | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class WakeDue:
+    """Try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSet:
+    """The bus has these, or not yet."""
+
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleDue:
+    """Set what is not set again."""
+
+
+class Schedules:
+    """Belongs to one channel's actor. ``room``: how many commands may be woken now; ``woken`` gets them."""
+
+    def __init__(self, context: Context, room: Callable[[], int], woken: Callable[[Sequence[Accepted]], None]) -> None:
+        self._context = context
+        self._room = room
+        self._woken = woken
+        self._to_set: dict[str, Later] = {}
+        self._setting: dict[str, Later] = {}
+        self._set_failures = 0
+        self._cancel: Callable[[], None] | None = None
+        self._rang: Sequence[Due] = ()
+        self._taken_back: set[tuple[str, int]] = set()
+        self._failures = 0
+        self._open = False
+        self.trouble: str | None = None
+        """Why the ledger could not wake the last ones."""
+
+    @property
+    def handlers(self) -> dict[type, Callable[[Any], None]]:
+        """Who deals with which of the messages that this part sends to its actor."""
+        return {
+            Rang: self._on_rang,
+            Woken: self._on_woken,
+            WakeDue: lambda _: self._on_wake_due(),
+            ScheduleSet: self._on_set,
+            ScheduleDue: lambda _: self._set(),
+        }
+
+    def open(self) -> None:
+        """Wake commands from now on."""
+        self._open = True
+        self.listen()
+
+    def close(self) -> None:
+        """Wake no more. In any thread."""
+        self._open = False
+        if self._cancel is not None:
+            self._cancel()
+
+    # -- setting --
+
+    def add(self, later: Sequence[Later]) -> None:
+        """Set these; as often as it takes."""
+        self._to_set |= {one.id: one for one in later}
+        if not self._set_failures:
+            self._set()
+
+    def _set(self) -> None:
+        if self._setting or not self._to_set:
+            return
+        self._setting, self._to_set = self._to_set, {}
+        work = self._context.bus.schedule(self._context.channel, list(self._setting.values()))
+        self._context.errand(work, lambda outcome: ScheduleSet(Failure.of(outcome)), timeout=SET_TIMEOUT_S)
+
+    def _on_set(self, message: ScheduleSet) -> None:
+        setting, self._setting = self._setting, {}
+        if message.failure is None:
+            self._set_failures = 0
+            self._set()
+            return
+        self._set_failures += 1
+        self._to_set = setting | self._to_set
+        self._retry("not scheduled yet", "schedule", self._set_failures, message.failure, ScheduleDue())
+
+    def take_back(self, id: str, run: int) -> None:
+        """This one is not wanted any more: should the ledger have woken it already, nobody hears of it."""
+        self._taken_back.add((id, run))
+        self._to_set.pop(id, None)
+        work = self._context.bus.unschedule(self._context.channel, [id])
+        self._context.loop.spawn(work, _ignore, timeout=SET_TIMEOUT_S)
+
+    # -- ringing --
+
+    def listen(self) -> None:
+        """Ask the bus for what is due, if there is room and it is not being asked."""
+        if self._cancel is not None or not self._open or (room := self._room()) == 0:
+            return
+        self._cancel = self._context.errand(
+            self._context.bus.due(self._context.channel, room), Rang, timeout=DUE_TIMEOUT_S
+        )
+
+    def _on_rang(self, message: Rang) -> None:
+        match message.outcome:
+            case Failure(error=TimeoutError()):
+                self._cancel = None
+                self.listen()
+            case Failure() as failure:
+                self._later(failure)
+            case rang:
+                self._wake(rang)
+
+    def _wake(self, rang: Sequence[Due]) -> None:
+        self._rang = rang
+        self._context.errand(self._awake(rang), Woken, timeout=WAKE_TIMEOUT_S)
+
+    async def _awake(self, rang: Sequence[Due]) -> Sequence[Accepted]:
+        """On the loop. What could not be settled rings again, in vain."""
+        channel = self._context.channel
+        woken = await self._context.ledger.wake(channel, [(due.id, due.run) for due in rang])
+        try:
+            await self._context.bus.settle(rang, taken=True)
+        except BusUnavailableError as error:
+            self._context.log.warning("due commands not settled", error=str(error))
+        return woken
+
+    def _on_woken(self, message: Woken) -> None:
+        """Raises what is not known to have left the ledger as it was: the channel begins anew."""
+        match message.outcome:
+            case Failure(error=StoreUnavailableError() as error) as failure:
+                self.trouble = str(error)
+                self._later(failure)
+                return
+            case Failure(error=error):
+                raise error
+            case woken:
+                self._rang = ()
+        self._failures = 0
+        self.trouble = None
+        self._cancel = None
+        self._woken([each for each in woken if (each.command.id, each.run) not in self._taken_back])
+        self.listen()
+
+    def _later(self, failure: Failure) -> None:
+        if self._open:
+            self._failures += 1
+            self._retry("due commands not woken", "wake", self._failures, failure, WakeDue())
+
+    def _on_wake_due(self) -> None:
+        if self._rang:
+            self._wake(self._rang)
+            return
+        self._cancel = None
+        self.listen()
+
+    def _retry(self, what: str, timer: str, failures: int, failure: Failure, message: object) -> None:
+        delay = _BACKOFF.delay(failures, self._context.random)
+        self._context.log.warning(what, error=str(failure.error), retry_in_s=round(delay, 2))
+        self._context.timer(timer, delay, message)
+
+
+def _ignore(_outcome: object) -> None:
+    """A schedule that stays behind rings in vain."""
