@@ -18,6 +18,7 @@ from config import overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
+from config.own import pacing_policy
 from config.sections import Settings
 from gateway.http.app import HttpLimits
 from gateway.http.auth import ensure_admin_key
@@ -146,6 +147,7 @@ def channel_policy(settings: Settings) -> ChannelPolicy:
             deadline_s=calls.send_deadline,
             media_limit=settings.limits.media_bytes,
             uncertain_wait_s=settings.uncertain.wait,
+            pacing=pacing_policy(settings.pacing),
         ),
         receiving=ReceivingPolicy(
             from_me=settings.events.from_me,
