@@ -64,3 +64,11 @@ async def test_numbers_are_looked_up_and_people_see_that_they_are_read_and_answe
     assert [one["on_whatsapp"] for one in found["items"]] == [True, False]
     await node.act(*FRONT, "presence", {"presence": "typing", "chat": ANA})
     await node.act(*FRONT, "mark_read", {"chat": ANA, "wa_ids": ["3EB0"]})
+
+
+async def test_a_channel_is_paced_on_its_own_at_once(node: Node, paired: None) -> None:
+    shown = await node.cli("channel", "set", *FRONT, "pacing.per_minute=10")
+    assert "pacing.per_minute" in shown
+    assert (await node.channel(*FRONT))["config"] == {"pacing": {"per_minute": 10}}
+    wrong = await node.cli("channel", "set", *FRONT, "pacing.per_minut=10", code=2)
+    assert "config.pacing.per_minut: expected a known setting, one of enabled, per_minute" in wrong
