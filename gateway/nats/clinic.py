@@ -244,7 +244,7 @@ class NatsClinicBus:
         publisher = self._publisher
         if publisher is None or publisher.connection is not connection:
             raise BusUnavailableError(f"{doing}: connection lost")
-        await connection.during(publisher.publish(messages), doing, timeout=PUBLISH_TIMEOUT)
+        await publisher.publish(messages, doing, timeout=PUBLISH_TIMEOUT)
 
     async def _stored(self, batch: Sequence[Publication]) -> frozenset[tuple[bool, str]]:
         """Of those that have ``since``, which are stored already: whether it is a dead letter, and its id."""
