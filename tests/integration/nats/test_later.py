@@ -103,8 +103,10 @@ async def test_the_time_comes_although_the_server_was_killed_before_it(broker: E
     assert found[0] == ("during", 1)
     await crash(broker)
     await broker.start()
-    found += await take(acme, 2 - len(found))
-    assert sorted(found) == [("after", 1), ("during", 1)]
+    # What was settled as the server died may come once more.
+    while ("after", 1) not in found:
+        found += await take(acme, 1)
+    assert set(found) == {("after", 1), ("during", 1)}
     assert datetime.now(UTC) >= at
     assert await nothing_more(acme)
 
@@ -130,7 +132,9 @@ async def test_a_forgotten_channel_has_no_schedules(bus: NatsBus, connect: Conne
     assert await js.consumers_info("later") == []
     await acme.serve_channels(["back"])
     assert sorted(await take(acme, 2, channel="back")) == [("a", 1), ("b", 1)]
-    assert (await js.stream_info("later")).state.messages == 0
+    async with asyncio.timeout(5):
+        while (await js.stream_info("later")).state.messages:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_a_service_cannot_schedule_or_take_what_is_due(bus: NatsBus, connect: Connect) -> None:
