@@ -83,8 +83,8 @@ def test_exactly_what_is_there_is_found(ids: list[str | None], wanted: set[str])
 
 
 async def test_it_reads_page_by_page_and_no_further_than_it_must() -> None:
-    everything = ScriptedStream([f"{number}" for number in range(2000)])
-    assert await found(everything, ["1999", "absent"]) == {"1999"}
+    everything = ScriptedStream([f"{number}" for number in range(7000)])
+    assert await found(everything, ["6999", "absent"]) == {"6999"}
     assert everything.pages == 4
     early = ScriptedStream([f"{number}" for number in range(2000)])
     assert await found(early, ["5", "3"]) == {"5", "3"}
