@@ -207,7 +207,7 @@ class Publisher:
                 await asyncio.sleep(0)
             if flight.failure is not None:
                 break
-        self._nc.write(frames)
+        self._nc.write_within(0, frames)
         await flight.landed()
 
     def _frame(self, flight: Flight, message: Outgoing, size: int) -> bytes:

@@ -54,6 +54,9 @@ class ScriptedServer:
             self.waiting.append(reply)
         self.most = max(self.most, len(self.waiting))
 
+    def write_within(self, delay: float, frames: Sequence[bytes]) -> None:
+        self.write(frames)
+
     def answer(self, place: int = 0, body: bytes = STORED, block: bytes | None = None) -> None:
         """To what is under way and was published at ``place``."""
         assert self._hear is not None
