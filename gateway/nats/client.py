@@ -36,6 +36,7 @@ class PatientClient(Client):
     def __init__(self) -> None:
         super().__init__()
         self._receivers: dict[int, Receive] = {}
+        self._timers: dict[float, asyncio.TimerHandle] = {}
 
     def write(self, frames: Sequence[bytes]) -> None:
         """Send these words of the protocol now, after all that was published before; how much may be under way at once
@@ -43,7 +44,23 @@ class PatientClient(Client):
         if not self.is_connected or self._transport is None:
             raise ConnectionClosedError
         waiting, self._pending, self._pending_data_size = self._pending, [], 0
-        self._transport.write(b"".join([*waiting, *frames]))
+        if waiting or frames:
+            self._transport.write(b"".join([*waiting, *frames]))
+
+    def write_within(self, delay: float, frames: Sequence[bytes]) -> None:
+        """The same with whatever else is sent meanwhile, ``delay`` seconds from now at the latest (0: with all that is
+        sent in this turn of the loop). Sending costs more than most of what is sent. Raises ConnectionClosedError."""
+        if not self.is_connected:
+            raise ConnectionClosedError
+        self._pending += frames
+        self._pending_data_size += sum(map(len, frames))
+        if delay not in self._timers:
+            self._timers[delay] = asyncio.get_running_loop().call_later(delay, self._write_pending, delay)
+
+    def _write_pending(self, delay: float) -> None:
+        del self._timers[delay]
+        if self.is_connected:
+            self.write(())
 
     async def listen(self, subject: str, receive: Receive) -> Subscription:
         """Have ``receive`` called with each message to ``subject`` as it is read, until ``unlisten``. Raises the
@@ -100,6 +117,9 @@ class PatientClient(Client):
     async def _close(self, status: int, do_cbs: bool = True) -> None:
         """The library writes what is pending into a socket that may be gone: that raises, leaves its tasks behind and
         skips ``closed_cb``. What must not be lost is flushed before closing."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
         self._pending.clear()
         self._pending_data_size = 0
         await super()._close(status, do_cbs)

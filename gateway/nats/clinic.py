@@ -35,6 +35,8 @@ MEDIA_TIMEOUT: Final = 60.0
 _MARGIN: Final = timedelta(seconds=15)
 """By how much the server's clock may be behind ours."""
 _PURGES: Final = 32
+_SETTLED_WITHIN: Final = 0.005
+"""Seconds after which the server is told at the latest."""
 _RELEASE_TIMEOUT: Final = 2.0
 
 
@@ -82,8 +84,7 @@ class NatsClinicBus:
         return [sending.fetched(delivery) for delivery in deliveries]
 
     async def settle(self, items: Sequence[Fetched | Due], *, taken: bool) -> None:
-        """See ``ClinicBus``. Returns as soon as it is written. What is not taken stays here, and is given out before
-        what is newer."""
+        """See ``ClinicBus``. Waits for nothing. What is not taken stays here, and is given out before what is newer."""
         deliveries: list[Delivery] = [item.token for item in items]
         if not taken:
             for pull in {delivery.pull for delivery in deliveries}:
@@ -91,7 +92,7 @@ class NatsClinicBus:
             return
         connection = await self.link.connection()
         with translating("settling"):
-            connection.nc.write([wire.answer(delivery.reply, wire.ACK) for delivery in deliveries])
+            connection.nc.write_within(_SETTLED_WITHIN, [wire.answer(one.reply, wire.ACK) for one in deliveries])
         for delivery in deliveries:
             delivery.pull.settled(delivery)
 
@@ -244,7 +245,7 @@ class NatsClinicBus:
         publisher = self._publisher
         if publisher is None or publisher.connection is not connection:
             raise BusUnavailableError(f"{doing}: connection lost")
-        await connection.during(publisher.publish(messages), doing, timeout=PUBLISH_TIMEOUT)
+        await publisher.publish(messages, doing, timeout=PUBLISH_TIMEOUT)
 
     async def _stored(self, batch: Sequence[Publication]) -> frozenset[tuple[bool, str]]:
         """Of those that have ``since``, which are stored already: whether it is a dead letter, and its id."""

@@ -15,7 +15,7 @@ from gateway.nats import wire
 from gateway.nats.link import Connection
 from protocol.subjects import HEADER_MESSAGE_ID
 
-_PAGE: Final = 512
+_PAGE: Final = 2048
 _PATIENCE: Final = 10.0
 """Seconds without a word from the server after which the search is given up."""
 _ORPHAN_AFTER: Final = 60.0

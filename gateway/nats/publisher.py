@@ -10,7 +10,6 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
-from nats.aio.subscription import Subscription
 
 from gateway.nats import wire
 from gateway.nats.link import Connection
@@ -109,8 +108,12 @@ class Flight:
             self._refused = self._refused or failure
         else:
             self._unavailable = self._unavailable or failure
-        if self._waiter is not None and not self._waiter.done() and self._arrived:
-            self._waiter.set_result(None)
+        self._look()
+
+    def fail(self, said: str) -> None:
+        """Nothing more is to be waited for."""
+        self._unavailable = self._unavailable or BusUnavailableError(said)
+        self._look()
 
     def full(self, size: int) -> bool:
         """True if ``size`` more bytes have to wait."""
@@ -132,6 +135,10 @@ class Flight:
             return not self._out
         return len(self._out) <= self._goal and self._bytes <= self._room
 
+    def _look(self) -> None:
+        if self._waiter is not None and not self._waiter.done() and self._arrived:
+            self._waiter.set_result(None)
+
     async def _until(self, messages: int, size: int) -> None:
         self._goal, self._room = messages, size
         if not self._arrived:
@@ -150,25 +157,32 @@ class Publisher:
         self._inbox = self._nc.new_inbox()
         self._number = 0
         self._flights: dict[int, Flight] = {}
-        self._subscription: Subscription | None = None
+        self._calls: set[Flight] = set()
 
     async def start(self) -> None:
         """Listen for acknowledgements, for as long as the connection lives. Raises the client library's errors."""
-        self._subscription = await self._nc.listen(f"{self._inbox}.*", self._receive)
+        await self._nc.listen(f"{self._inbox}.*", self._receive)
+        self.connection.lost.add_done_callback(self._lost)
 
-    async def publish(self, messages: Iterable[Outgoing]) -> None:
+    async def publish(self, messages: Iterable[Outgoing], doing: str, *, timeout: float) -> None:
         """Publish in this order and return when all are stored; the first that fails stops those that are not under
-        way yet. To give up when the connection is lost, or it takes too long, is the caller's business.
+        way yet. ``doing`` says in errors what for.
 
         Raises:
-            BusUnavailableError: some may not have been stored.
+            BusUnavailableError: some may not have been stored: refused, the connection was lost, or not all were within
+                ``timeout`` seconds.
             InvalidInputError: the message that ``field`` names can never be; those before it are.
         """
+        # No task, which `Connection.during` takes: it would cost as much as a dozen messages.
         flight = Flight()
+        clock = asyncio.get_running_loop().call_later(timeout, flight.fail, f"{doing}: no answer in time")
+        self._calls.add(flight)
         try:
-            with translating("publishing"):
+            with translating(doing):
                 await self._send(flight, messages)
         finally:
+            clock.cancel()
+            self._calls.discard(flight)
             for number in flight.numbers:
                 self._flights.pop(number, None)
 
@@ -193,7 +207,7 @@ class Publisher:
                 await asyncio.sleep(0)
             if flight.failure is not None:
                 break
-        self._nc.write(frames)
+        self._nc.write_within(0, frames)
         await flight.landed()
 
     def _frame(self, flight: Flight, message: Outgoing, size: int) -> bytes:
@@ -201,6 +215,10 @@ class Publisher:
         self._flights[number] = flight
         flight.sent(number, message, size)
         return wire.publish(message.subject, f"{self._inbox}.{number}", message.block, message.body)
+
+    def _lost(self, _: asyncio.Future[None]) -> None:
+        for flight in self._calls:
+            flight.fail("publishing: connection lost")
 
     def _receive(self, subject: bytes, reply: bytes, body: bytes, block: bytes | None) -> None:
         del reply

@@ -48,6 +48,7 @@ class Queue:
         self._wake = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._bound: Connection | None = None
+        self._released = False
         self._pulls = [(source, Pull(source.stream, source.name, self._wake, clock=clock)) for source in sources]
 
     async def fetch(self, limit: int) -> list[Delivery]:
@@ -59,6 +60,8 @@ class Queue:
         """
         async with self._one_at_a_time:
             while True:
+                if self._released:
+                    raise BusUnavailableError(f"{self._doing}: closed")
                 connection = await self._link.connection()
                 try:
                     with translating(self._doing):
@@ -73,7 +76,8 @@ class Queue:
                         raise
 
     async def release(self) -> None:
-        """Listen no longer, and have all that is held or taken and not settled come again at once."""
+        """Fetch no more, and have all that is held or taken and not settled come again at once."""
+        self._released = True
         connection, self._bound = self._bound, None
         for source, pull in self._pulls:
             await pull.unbind()

@@ -103,8 +103,10 @@ async def test_the_time_comes_although_the_server_was_killed_before_it(broker: E
     assert found[0] == ("during", 1)
     await crash(broker)
     await broker.start()
-    found += await take(acme, 2 - len(found))
-    assert sorted(found) == [("after", 1), ("during", 1)]
+    # What was settled as the server died may come once more.
+    while ("after", 1) not in found:
+        found += await take(acme, 1)
+    assert set(found) == {("after", 1), ("during", 1)}
     assert datetime.now(UTC) >= at
     assert await nothing_more(acme)
 

@@ -132,6 +132,23 @@ async def test_what_is_held_or_not_settled_when_a_clinic_is_closed_comes_again_a
     assert due.id == "a"
 
 
+async def test_what_was_settled_right_before_the_end_does_not_come_again(
+    broker: EmbeddedBroker, connect: Connect
+) -> None:
+    bus = NatsBus(broker, retention=SMALL)
+    await bus.start()
+    acme = await serving(bus, "acme", "front")
+    for number in range(20):
+        await acme.enqueue("front", Priority.NORMAL, b"%d" % number, {})
+    found = await asyncio.wait_for(acme.fetch("front", 20), 5)
+    await acme.settle(found, taken=True)
+    await bus.stop(timeout=2)
+    js = (await connect("clinic-acme")).jetstream()
+    async with asyncio.timeout(5):
+        while (await js.stream_info("send")).state.messages > 20 - len(found):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def test_a_command_that_came_as_the_bus_stopped_is_there_for_the_next(broker: EmbeddedBroker) -> None:
     for turn in range(5):
         bus = NatsBus(broker, retention=SMALL)

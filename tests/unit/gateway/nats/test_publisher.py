@@ -34,6 +34,7 @@ class ScriptedServer:
         self.waiting: list[bytes] = []
         self.closed = False
         self.most = 0
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._hear: Receive | None = None
 
     def new_inbox(self) -> str:
@@ -53,6 +54,9 @@ class ScriptedServer:
             self.waiting.append(reply)
         self.most = max(self.most, len(self.waiting))
 
+    def write_within(self, delay: float, frames: Sequence[bytes]) -> None:
+        self.write(frames)
+
     def answer(self, place: int = 0, body: bytes = STORED, block: bytes | None = None) -> None:
         """To what is under way and was published at ``place``."""
         assert self._hear is not None
@@ -69,7 +73,7 @@ def outgoing(number: int, size: int = 10) -> Outgoing:
 
 
 @pytest.fixture
-def server() -> ScriptedServer:
+async def server() -> ScriptedServer:
     return ScriptedServer()
 
 
@@ -80,9 +84,9 @@ async def publisher(server: ScriptedServer) -> Publisher:
     return made
 
 
-async def begun(publisher: Publisher, messages: Sequence[Outgoing]) -> "asyncio.Task[None]":
+async def begun(publisher: Publisher, messages: Sequence[Outgoing], *, timeout: float = 9) -> "asyncio.Task[None]":
     """Publishing, as far as it gets without an answer."""
-    task = asyncio.create_task(publisher.publish(messages))
+    task = asyncio.create_task(publisher.publish(messages, "testing", timeout=timeout))
     for _ in range(3 * len(messages) // 64 + 5):
         await asyncio.sleep(0)
     return task
@@ -102,7 +106,7 @@ async def test_it_returns_when_all_are_stored_in_whatever_order_that_is_said(
 
 
 async def test_nothing_to_publish_is_done_at_once(publisher: Publisher) -> None:
-    await publisher.publish([])
+    await publisher.publish([], "testing", timeout=9)
 
 
 async def test_only_so_many_are_under_way(publisher: Publisher, server: ScriptedServer) -> None:
@@ -168,8 +172,24 @@ async def test_that_something_is_away_weighs_more_than_that_something_is_too_lar
 
 async def test_a_connection_that_closes_is_unavailable(publisher: Publisher, server: ScriptedServer) -> None:
     server.closed = True
-    with pytest.raises(BusUnavailableError, match="publishing"):
-        await publisher.publish([outgoing(1)])
+    with pytest.raises(BusUnavailableError, match="testing"):
+        await publisher.publish([outgoing(1)], "testing", timeout=9)
+
+
+async def test_a_connection_that_is_lost_ends_every_call(publisher: Publisher, server: ScriptedServer) -> None:
+    tasks = [await begun(publisher, [outgoing(number) for number in range(count)]) for count in (1, 300)]
+    server.lost.set_result(None)
+    for task in tasks:
+        with pytest.raises(BusUnavailableError, match="connection lost"):
+            await task
+    assert not publisher._flights
+
+
+async def test_what_gets_no_answer_in_time_is_given_up(publisher: Publisher, server: ScriptedServer) -> None:
+    task = await begun(publisher, [outgoing(1), outgoing(2)], timeout=0.05)
+    server.answer()
+    with pytest.raises(BusUnavailableError, match="testing: no answer in time"):
+        await task
 
 
 async def test_what_is_given_up_is_forgotten(publisher: Publisher, server: ScriptedServer) -> None:
