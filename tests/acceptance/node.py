@@ -42,6 +42,7 @@ def settings(ready: Ready, extra: Mapping[str, Mapping[str, Any]] | None = None)
         "nats": {"port": -1},
         "whatsapp": {"port_command": ready.port_command, "env": ready.env},
         "reconnect": {"patience": 2.0, "base": 0.1, "cap": 1.0, "breaker_pause_s": 1.0},
+        "pacing": {"enabled": False},
         "log": {"level": "debug"},
     }
     for name, table in (extra or {}).items():
