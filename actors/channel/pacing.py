@@ -142,8 +142,12 @@ class Pacing:
         self._tokens -= 1.0
         self._sent += 1
         self._new += candidate.new
-        self._first = self._first or self._day
         return None
+
+    def sent(self, now: Now) -> None:
+        """Something was sent: a new number's first day is the one on which it first did that."""
+        if self._first is None:
+            self._first = self._local(now).date()
 
     def give_back(self, *, new: bool) -> None:
         """What was let go sent nothing after all."""

@@ -142,7 +142,7 @@ class Publishing:
         """On the loop. May be repeated."""
         publications: list[Publication] = []
         for item in items:
-            if item.letter is None and item.result is not None and item.result.status == "failed":
+            if item.letter is None and item.result is not None and _buried(item.result):
                 item.letter = await self._look_up(item, item.result)
             if item.letter is not None:
                 publications.append(item.letter)
@@ -217,6 +217,12 @@ async def _publish_one(context: Context, publication: Publication) -> None:
             context.log.error(f"event {end}: NATS cannot take it", kind=publication.kind, error=str(error))
         else:
             return
+
+
+def _buried(result: ResultEvent) -> bool:
+    """Whether a dead letter goes with it: not with what a person cancelled."""
+    cancelled = result.error is not None and result.error.code == ErrorCode.CANCELLED.value
+    return result.status == "failed" and not cancelled
 
 
 def _reduced(publication: Publication) -> Publication | None:

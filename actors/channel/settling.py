@@ -146,8 +146,10 @@ class Settling:
             meta=command.meta,
         )
         self._books.finish(result, parcel.headers)
-        if end.status == "sent" and command.deliver_by is not None:
-            self._books.follow(lambda: context.tell(LatenessDue()))
+        if end.status == "sent":
+            self._pacing.sent(context.now())
+            if command.deliver_by is not None:
+                self._books.follow(lambda: context.tell(LatenessDue()))
         # What was sent is told by its event; a line for each would cost more than a quarter of the actor's time.
         if end.status != "sent":
             code = end.code.value if end.code else None
