@@ -175,7 +175,7 @@ async def test_an_order_of_which_nobody_knows_how_it_ended_ends_the_channel(coun
     async def hangs(*_: object) -> Any:
         await asyncio.Event().wait()
 
-    counter.ledger.again = hangs  # type: ignore[method-assign]  # never answers
+    counter.ledger.again = hangs  # type: ignore[method-assign, assignment]  # never answers
     await counter.start()
     await counter.ask("replay", "1")
     counter.loop.time_out("_begin")
