@@ -60,6 +60,8 @@ class Outbox:
         self._seq = 0
         self._expiring: list[tuple[datetime, int, Parcel]] = []
         self._silenced: set[str] = set()
+        self._disowned_before: datetime | None = None
+        self._disowned: list[Parcel] = []
         self.stopped_until = 0.0
         """Pacing lets nothing go before this (monotonic seconds)."""
 
@@ -272,7 +274,25 @@ class Outbox:
                     self._take_out(parcel, now)
                     ended.append(_final(parcel, "failed", ErrorCode.OPTED_OUT, ErrorCode.OPTED_OUT.meaning))
         self._silenced.clear()
+        for parcel in self._disowned:
+            if parcel.place is Place.LINE and self._parcels.get(parcel.id) is parcel:
+                self._take_out(parcel, now)
+                ended.append(_other_number(parcel))
+        self._disowned.clear()
         return ended
+
+    def disown(self, before: datetime, now: Now) -> list[Ended]:
+        """Take out, now and from now on, what was queued before: another number was paired then. What is with the port
+        says itself what became of it."""
+        self._disowned_before = before
+        ended = []
+        for parcel in list(self._parcels.values()):
+            if parcel.accepted.queued_at < before and parcel.place is Place.DOUBT:
+                parcel.doubted = True
+                ended.append(self._end(parcel, _other_number(parcel), now))
+            elif parcel.place is Place.LINE:
+                self._look_whose(parcel)
+        return ended + self.sweep(now)
 
     def cancel(self, parcel: Parcel, now: Now) -> Ended | None:
         """Take out one that waits; None if WhatsApp may have it."""
@@ -340,8 +360,13 @@ class Outbox:
         del self._parcels[parcel.id]
         self._bytes -= parcel.size
 
+    def _look_whose(self, parcel: Parcel) -> None:
+        if self._disowned_before is not None and parcel.accepted.queued_at < self._disowned_before:
+            self._disowned.append(parcel)
+
     def _watch(self, parcel: Parcel) -> None:
-        """Have it expire in time. What has ended meanwhile is thrown out when it is the greater part."""
+        """Have it end when it should. What has ended meanwhile is thrown out when it is the greater part."""
+        self._look_whose(parcel)
         if parcel.command.expires_at is None or parcel.watched:
             return
         parcel.watched = True
@@ -359,6 +384,12 @@ def _expired(parcel: Parcel) -> Ended:
         message = "expires_at passed; an attempt before that may have sent it"
         return _final(parcel, "expired", ErrorCode.OUTCOME_UNKNOWN, message)
     return _final(parcel, "expired", ErrorCode.EXPIRED, ErrorCode.EXPIRED.meaning)
+
+
+def _other_number(parcel: Parcel) -> Ended:
+    known = "; the one before may have sent it" if parcel.doubted else ""
+    code = ErrorCode.OTHER_NUMBER
+    return _final(parcel, "failed", code, code.meaning + known)
 
 
 def _final(parcel: Parcel, status: ResultStatus, code: ErrorCode, message: str) -> Ended:

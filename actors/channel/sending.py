@@ -8,6 +8,7 @@ follows from.
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from actors.channel.life import Now
 from actors.channel.lines import Chat
 from actors.channel.orders import Orders, Reply
 from actors.channel.outbox import Outbox, OutboxPolicy
-from actors.channel.pacing import Candidate, Counts, Hold, Pacing, PacingPolicy, Stop
+from actors.channel.pacing import OFF, Candidate, Counts, Hold, Pacing, PacingPolicy, Stop
 from actors.channel.parcel import Ended, Parcel
 from actors.channel.publishing import Publishing
 from actors.channel.recovering import Left, Recovering
@@ -52,7 +53,7 @@ class SendingPolicy:
     runs only ``pacing`` can be changed."""
 
     outbox: OutboxPolicy
-    pacing: PacingPolicy = field(default_factory=PacingPolicy)
+    pacing: PacingPolicy = OFF
     breaker: Breaker = field(default_factory=lambda: Breaker(trip=FailureRate(), pause_s=30.0))
     deadline_s: float = 80.0
     media_limit: int = 16 * 1024 * 1024
@@ -289,6 +290,12 @@ class Sending:
             self.pump()
         else:
             self._early[sender.id, sender.run] = wa_id
+
+    def disown(self, before: datetime) -> None:
+        """Another number was paired at that time: what was queued ``before`` is not to be sent from this one."""
+        for end in self._outbox.disown(before, self._context.now()):
+            self._settling.end(end)
+        self.pump()
 
     def wrote(self, people: Sequence[str], opted_out: bool | None) -> None:
         """Somebody, known under these JIDs, wrote to us; and wishes to hear no more, or again, if they said so."""

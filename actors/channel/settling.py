@@ -123,7 +123,6 @@ class Settling:
         """A receipt proves that this run was sent as ``wa_id``."""
         end = self._outbox.shown(id, run, wa_id, self._context.now())
         if end is not None:
-            self._doubts.settled(end.parcel)
             self._log(end.parcel).info("a receipt shows that it was sent", wa_id=wa_id)
             self.end(end)
 
@@ -131,6 +130,7 @@ class Settling:
         """Record a final result, which is then published."""
         parcel, context = end.parcel, self._context
         command = parcel.command
+        self._doubts.settled(parcel)
         result = ResultEvent(
             clinic=context.clinic,
             channel=context.channel,

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -408,6 +409,25 @@ def test_a_command_that_waits_can_be_cancelled() -> None:
     assert (end.status, end.code) == ("failed", ErrorCode.CANCELLED)
     box.settle("1", SENT)
     assert box.take() == ["3"]
+
+
+def test_what_was_queued_before_another_number_was_paired_is_not_sent_from_that_one() -> None:
+    box = Box(*(accepted(name, f"551190000000{name}") for name in "123"))
+    box.take(most=1)
+    box.take(most=1)
+    box.settle("2", failed("outcome_unknown"))
+    ended = box.box.disown(AT + timedelta(seconds=1), at(1.0))
+    assert [(end.parcel.id, end.code) for end in ended] == [
+        ("2", ErrorCode.OTHER_NUMBER),
+        ("3", ErrorCode.OTHER_NUMBER),
+    ]
+    assert ("may have sent" in ended[0].message, "may have sent" in ended[1].message) == (True, False)
+    box.settle("1", failed("server_error"), 1.0)
+    assert box.sweep(1.0) == [("1", "failed")], "what comes back is not sent again either"
+    later = replace(accepted("4", A), queued_at=AT + timedelta(seconds=2))
+    box.box.add([accepted("5", B), later], at(3.0))
+    assert box.sweep(3.0) == [("5", "failed")]
+    assert box.take(3.0) == ["4"]
 
 
 # -- pacing --

@@ -321,3 +321,13 @@ async def test_a_person_who_wants_no_more_gets_none(mouth: Mouth) -> None:
     assert result.error is not None
     assert (result.id, result.status, result.error.code) == ("1", "failed", "opted_out")
     assert len(mouth.bus.dead()) == 1
+
+
+async def test_what_was_queued_before_another_number_was_paired_fails(mouth: Mouth) -> None:
+    await mouth.start(connected=False)
+    await mouth.send(body_of(id="1"))
+    mouth.part.disown(mouth.ledger.entry(CHANNEL, "1").accepted.queued_at + timedelta(seconds=0.5))
+    await mouth.send(body_of(id="2", text="two"))
+    mouth.part.use(mouth.port)
+    await mouth.run()
+    assert (mouth.results, mouth.sent) == ([("1", "failed"), ("2", "sent")], ["two"])
