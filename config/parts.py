@@ -18,6 +18,7 @@ from config import overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
+from config.own import own_policy, pacing_policy
 from config.sections import Settings
 from gateway.http.app import HttpLimits
 from gateway.http.auth import ensure_admin_key
@@ -131,6 +132,8 @@ def channel_policy(settings: Settings) -> ChannelPolicy:
         sending=SendingPolicy(
             outbox=OutboxPolicy(
                 window=outbox.window,
+                backlog=outbox.backlog,
+                bytes=outbox.bytes,
                 in_flight=outbox.in_flight,
                 attempts=outbox.attempts,
                 on_uncertain=outbox.on_uncertain,
@@ -143,6 +146,8 @@ def channel_policy(settings: Settings) -> ChannelPolicy:
             ),
             deadline_s=calls.send_deadline,
             media_limit=settings.limits.media_bytes,
+            uncertain_wait_s=settings.uncertain.wait,
+            pacing=pacing_policy(settings.pacing),
         ),
         receiving=ReceivingPolicy(
             from_me=settings.events.from_me,
@@ -154,6 +159,7 @@ def channel_policy(settings: Settings) -> ChannelPolicy:
         ),
         device_name=settings.whatsapp.device_name,
         proxy=settings.whatsapp.proxy or None,
+        own=own_policy,
     )
 
 

@@ -16,6 +16,12 @@ Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Pause = Annotated[float, Meta(gt=0, le=86_400)]
 Deadline = Annotated[float, Meta(ge=1, le=600)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+PerMinute = Annotated[float, Meta(gt=0, le=10_000)]
+PerDay = Annotated[int, Meta(ge=0, le=1_000_000)]
+Burst = Annotated[int, Meta(ge=1, le=1000)]
+WarmUp = Annotated[list[PerDay], Meta(max_length=60)]
+Clock = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)")]
+TypingSpeed = Annotated[float, Meta(ge=0, le=1000)]
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 30)]
 Word = Annotated[str, Meta(min_length=1, max_length=50)]
 
@@ -91,7 +97,8 @@ class Channel(Struct, frozen=True, kw_only=True):
 class Outbox(Struct, frozen=True, kw_only=True):
     """How a channel works off its commands.
 
-    It owns at most ``window`` commands and hands at most ``in_flight`` to its port at once. A command is tried
+    It takes commands from the queue while less than ``window`` of those it has could be sent now, at most ``backlog``
+    in all, or ``bytes`` of what they say, and hands at most ``in_flight`` to its port at once. A command is tried
     ``attempts`` times, after pauses from ``backoff_base`` doubling to ``backoff_cap``. ``on_uncertain`` says what
     becomes of one that may have been sent already. If of at least ``breaker_minimum`` attempts in the last
     ``breaker_window`` the part ``breaker_rate`` failed, the circuit breaker lets nothing through for ``breaker_pause``,
@@ -99,7 +106,9 @@ class Outbox(Struct, frozen=True, kw_only=True):
     """
 
     window: Count = 64
-    in_flight: Count = 4
+    backlog: Count = 10_000
+    bytes: Bytes = 32 << 20
+    in_flight: Annotated[int, Meta(ge=1, le=1000)] = 16
     attempts: Annotated[int, Meta(ge=1, le=100)] = 5
     backoff_base: Pause = 1.0
     backoff_cap: Pause = 60.0
@@ -108,6 +117,37 @@ class Outbox(Struct, frozen=True, kw_only=True):
     breaker_window: Pause = 60.0
     breaker_minimum: Count = 10
     breaker_pause: Seconds = 30.0
+
+
+class Uncertain(Struct, frozen=True, kw_only=True):
+    """What may have been sent when something died: a receipt that names it is waited for, ``wait`` seconds from when
+    WhatsApp has delivered what came in meanwhile. Then ``outbox.on_uncertain`` decides."""
+
+    wait: Seconds = 30.0
+
+
+class Pacing(Struct, frozen=True, kw_only=True):
+    """How fast a channel sends, so that WhatsApp does not take it for a machine; a channel can have its own.
+
+    Of all that is sent: ``per_minute`` on average, ``burst`` at once, ``per_day``, and less on a number's first days
+    (``warm_up``: the first day's, the second's …). ``new_per_day`` is for people who never wrote and were never written
+    to. Between ``quiet_from`` and ``quiet_until`` (the clinic's time; equal: never) only high priority goes out, and
+    to who wrote in the last 24 hours. When WhatsApp itself restricts the number, new people wait for ``restriction``
+    seconds. Before a text the channel is shown typing at ``typing_per_s`` characters a second (0: not), for at most
+    ``typing_most`` seconds.
+    """
+
+    enabled: bool = True
+    per_minute: PerMinute = 20.0
+    burst: Burst = 5
+    per_day: PerDay = 200
+    new_per_day: PerDay = 50
+    warm_up: WarmUp = msgspec.field(default_factory=lambda: [20, 30, 45, 65, 90, 120, 160])
+    quiet_from: Clock = "21:00"
+    quiet_until: Clock = "08:00"
+    restriction: Pause = 21_600.0
+    typing_per_s: TypingSpeed = 0.0
+    typing_most: Seconds = 5.0
 
 
 class Calls(Struct, frozen=True, kw_only=True):
@@ -203,6 +243,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     pairing: Pairing = msgspec.field(default_factory=Pairing)
     channel: Channel = msgspec.field(default_factory=Channel)
     outbox: Outbox = msgspec.field(default_factory=Outbox)
+    uncertain: Uncertain = msgspec.field(default_factory=Uncertain)
+    pacing: Pacing = msgspec.field(default_factory=Pacing)
     calls: Calls = msgspec.field(default_factory=Calls)
     events: Events = msgspec.field(default_factory=Events)
     inbox: Inbox = msgspec.field(default_factory=Inbox)
