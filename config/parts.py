@@ -18,7 +18,7 @@ from config import overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
-from config.own import pacing_policy
+from config.own import own_policy, pacing_policy
 from config.sections import Settings
 from gateway.http.app import HttpLimits
 from gateway.http.auth import ensure_admin_key
@@ -159,6 +159,7 @@ def channel_policy(settings: Settings) -> ChannelPolicy:
         ),
         device_name=settings.whatsapp.device_name,
         proxy=settings.whatsapp.proxy or None,
+        own=own_policy,
     )
 
 

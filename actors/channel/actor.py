@@ -15,6 +15,7 @@ import structlog
 from actors.channel import asking, publishing, sending, taking, unlinking, views
 from actors.channel.context import Context
 from actors.channel.flights import Flights
+from actors.channel.identity import Identity
 from actors.channel.leftover import Found, Leftover
 from actors.channel.life import (
     Close,
@@ -61,7 +62,7 @@ from actors.channel.surroundings import Surroundings
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, WantedState
 from protocol.errors import ConflictError, NotFoundError, UnavailableError
 from protocol.interfaces import Failure, Port
-from protocol.port import PortAnswer, PortEvent, PortExited, Record, Undecryptable
+from protocol.port import Connected, PortAnswer, PortEvent, PortExited, Record, Undecryptable
 from protocol.subjects import EventKind
 from supervisor.actor import Actor, Link
 from supervisor.names import Name
@@ -108,6 +109,7 @@ class Channel(Actor):
         self._reporting = Reporting(
             self._context, self._receiving, self._sending.backlog_in, backlog_s=policy.receiving.backlog_s
         )
+        self._identity = Identity(self._context, self._sending.disown)
         self._leftover = Leftover(self._context, self._found, self._not_found)
         self._unread: str | None = None
         self._pairing = Pairing(self._context)
@@ -119,6 +121,7 @@ class Channel(Actor):
             **self._sending.handlers,
             **self._receiving.handlers,
             **self._reporting.handlers,
+            **self._identity.handlers,
             **self._leftover.handlers,
             **self._session.handlers,
             asking.PortAsked: asking.answered,
@@ -284,6 +287,8 @@ class Channel(Actor):
         if isinstance(event, PortExited):
             self._session.exited()
             self._context.log.info("port exited", reason=event.reason, expected=event.expected)
+        if isinstance(event, Connected):
+            self._identity.connected(event.phone)
         self._reporting.said(event)
         self._session.step(FromPort(incarnation, event))
 
@@ -294,6 +299,7 @@ class Channel(Actor):
         self._reporting.begin(found.traced, found.row, found.inbound)
         self._receiving.take(found.inbound, 0)
         self._receiving.begin()
+        self._identity.begin(found.paired)
         self._sending.recover(found.answered)
         self._session.step(Ready())
 
@@ -357,6 +363,7 @@ class Channel(Actor):
             sending_breaker=self._sending.breaker.state,
             queued=len(self._sending),
             last_activity_at=self._last_activity.wall if self._last_activity is not None else None,
+            restricted_until=self._sending.conditions.restricted_until,
             spooled=self._receiving.spooled,
             undecryptable=self._receiving.undecryptable,
         )

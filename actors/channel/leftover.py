@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from actors.channel.context import Context
 from protocol.interfaces import Failure
+from protocol.ledger import Paired
 from protocol.port import Record, SendAnswered
 from supervisor.backoff import Backoff
 
@@ -17,12 +18,13 @@ _BACKOFF: Final = Backoff(base_s=0.5, cap_s=10.0)
 @dataclass(frozen=True, slots=True)
 class Found:
     """``answered``: outcomes of sends, with their numbers; ``inbound``: the other records. Traces are accounted for up
-    to ``traced``, and there are some up to ``row``."""
+    to ``traced``, and there are some up to ``row``. ``paired``: the number that was connected last."""
 
     answered: tuple[tuple[int, SendAnswered], ...]
     inbound: tuple[Record, ...]
     traced: int
     row: int
+    paired: Paired | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +86,5 @@ async def _look(context: Context) -> Found:
         inbound=tuple(record for record in records if not isinstance(record.what, SendAnswered)),
         traced=traced,
         row=row,
+        paired=await ledger.paired(channel),
     )

@@ -57,13 +57,15 @@ class MemoryClinicBus:
         self._given: dict[str, list[Fetched | Due]] = {}
         self._news: set[Callable[[], None]] = set()
         self._count = 0
+        self.epoch = _EPOCH
+        """What is put was queued a second after this, the next two, and so on."""
 
     # -- for tests --
 
     def put(self, channel: str, body: bytes, priority: Priority = Priority.NORMAL, **headers: str) -> None:
         """A service publishes a send command."""
         self._count += 1
-        queued_at = _EPOCH + timedelta(seconds=self._count)
+        queued_at = self.epoch + timedelta(seconds=self._count)
         fetched = Fetched(
             body=body, priority=priority, queued_at=queued_at, headers=headers, token=(channel, self._count)
         )

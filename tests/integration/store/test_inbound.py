@@ -5,7 +5,7 @@ import pytest
 from gateway.store import Bounds, SqliteStore
 from gateway.store.ledger import SqliteLedger
 from protocol.errors import StoreUnavailableError
-from protocol.ledger import Accepted, Claim
+from protocol.ledger import Accepted, Claim, Paired
 from protocol.port import Undecryptable
 from tests.integration.store.samples import (
     CHANNEL,
@@ -103,6 +103,29 @@ async def test_the_row_up_to_which_traces_are_accounted_for_is_kept(ledger: Sqli
     assert await ledger.traced(CHANNEL) == 9
     assert await ledger.traced(OTHER) is None
     assert (await ledger.sendings(CHANNEL, minute=NOW, day=NOW)).first == NOW
+
+
+async def test_the_number_that_was_connected_last_is_kept(ledger: SqliteLedger) -> None:
+    assert await ledger.paired(CHANNEL) is None
+    await ledger.trace(CHANNEL, 7)
+    assert await ledger.paired(CHANNEL) is None
+    for paired in (Paired(phone="5511900000001"), Paired(phone="5511900000002", changed_at=NOW)):
+        await ledger.pair(CHANNEL, paired)
+        assert await ledger.paired(CHANNEL) == paired
+    assert (await ledger.paired(OTHER), await ledger.traced(CHANNEL)) == (None, 7)
+
+
+async def test_a_place_in_the_order_of_claims_never_comes_again(ledger: SqliteLedger) -> None:
+    first = await ledger.claim(CHANNEL, [claim("a"), claim("b")], NOW)
+    await ledger.stored(CHANNEL, ["a", "b"])
+    assert await ledger.sweep(NOW + timedelta(days=400)) > 0
+    assert await ledger.claimed(CHANNEL, ["a", "b"]) == frozenset()
+    second = await ledger.claim(CHANNEL, [claim("c")], NOW)
+    await ledger.forget_channel(CHANNEL)
+    third = await ledger.claim(OTHER, [claim("d")], NOW)
+    places = [place for place in (*first, *second, *third) if place is not None]
+    assert places == sorted(set(places))
+    assert len(places) == 4
 
 
 async def test_nothing_is_left_of_a_forgotten_channel(ledger: SqliteLedger) -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from actors.channel.requests import Connect, Disconnect
 from protocol import port as p
 from protocol.channel import ChannelState
+from protocol.commands import utc_now
 from protocol.events import GapEvent
 from protocol.subjects import EventKind
 from tests.fakes.scripted_port import UP, ScriptedPort
@@ -110,3 +112,23 @@ def test_what_was_lost_before_a_crash_is_named_by_the_next_life(home: Home) -> N
     home.remains.trace("A", b"", CHAT, CHAT)
     through(home.connected())
     assert [lost.wa_id for lost in gap(home).lost] == ["A"]
+
+
+def test_what_waits_when_another_number_is_paired_is_held_and_what_comes_after_is_sent(home: Home) -> None:
+    port = home.connected()
+    home.bell.wait(lambda: home.ledger.channel(CHANNEL).paired, "the number to be noted")
+    home.opener.first_words = []
+    port.say(p.LoggedOut(reason="device removed"))
+    home.wait_state(S.LOGGED_OUT)
+    home.send("before")
+    home.bell.wait(lambda: home.snapshot.queued == 1, "a queued command")
+    home.end()
+    home.board.drop_channel(CLINIC, CHANNEL)
+    home.opener.first_words = [msgspec.structs.replace(UP, phone="5511900000002")]
+    home.start()
+    result = home.bus.wait_result("before")
+    assert result.error is not None
+    assert (result.status, result.error.code) == ("held", "other_number")
+    home.bus.epoch = utc_now()
+    home.send("after")
+    assert home.bus.wait_result("after").status == "sent"
