@@ -208,12 +208,14 @@ class Sending:
 
     def use(self, port: Port | None) -> None:
         """Send through ``port`` from now on; None: not connected."""
+        if port is None or self._port not in (None, port):
+            self._settling.interrupted()
         self._port = port
-        self._settling.interrupted()
         self.pump()
 
     def backlog_in(self) -> None:
-        """What waited on WhatsApp's server while we were away is in: a receipt that is still missing is so."""
+        """What waited on WhatsApp's server while we were away is in: a receipt that is still missing is so. May come
+        before the port of this session is known."""
         self._settling.backlog_in()
 
     def pump(self) -> None:

@@ -163,6 +163,15 @@ async def test_a_session_that_is_lost_begins_the_wait_anew(mouth: Mouth, clock: 
     assert mouth.sent == ["one", "two"]
 
 
+async def test_a_backlog_that_is_in_before_the_port_is_known_counts(mouth: Mouth, clock: Clock) -> None:
+    mouth.remains.trace("WA", SECRET)
+    await mouth.start(connected=False)
+    mouth.part.backlog_in()
+    mouth.part.use(mouth.port)
+    await wait_over(mouth, clock)
+    assert mouth.sent == ["one", "two"]
+
+
 async def test_a_session_store_that_cannot_be_read_is_tried_again(mouth: Mouth) -> None:
     mouth.remains.failing = True
     mouth.part.recover([])
