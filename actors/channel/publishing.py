@@ -197,13 +197,13 @@ async def publish(context: Context, publications: Sequence[Publication]) -> None
     Raises:
         BusUnavailableError: some may not have been stored; repeat all, with ``since`` set.
     """
+    begun = context.now().wall
     try:
         await context.bus.publish(publications)
     except InvalidInputError:
-        # It is one of those that were not stored, and it does not say which: so one by one.
-        now = context.now().wall
+        # It is the first that was not stored; there may be more behind it: so one by one.
         for publication in publications:
-            await _publish_one(context, _tried(publication, now))
+            await _publish_one(context, _tried(publication, begun))
 
 
 async def _publish_one(context: Context, publication: Publication) -> None:

@@ -6,6 +6,7 @@ wakes nothing the second time. What rings is settled once the ledger knows that 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from actors.channel.context import Context
@@ -19,6 +20,8 @@ DUE_TIMEOUT_S: Final = 300.0
 WAKE_TIMEOUT_S: Final = 300.0
 """Far beyond what the store allows itself: what it woke must not be lost to a time-out."""
 SET_TIMEOUT_S: Final = 60.0
+MOST_AT_ONCE: Final = 500
+"""Schedules that are set together."""
 
 _BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
 
@@ -105,7 +108,9 @@ class Schedules:
     def _set(self) -> None:
         if self._setting or not self._to_set:
             return
-        self._setting, self._to_set = self._to_set, {}
+        self._setting = dict(islice(self._to_set.items(), MOST_AT_ONCE))
+        for name in self._setting:
+            del self._to_set[name]
         work = self._context.bus.schedule(self._context.channel, list(self._setting.values()))
         self._context.errand(work, lambda outcome: ScheduleSet(Failure.of(outcome)), timeout=SET_TIMEOUT_S)
 

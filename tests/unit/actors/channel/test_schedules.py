@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 
+from actors.channel import schedules
 from protocol.bus import Later
 from protocol.views import CommandState
 from tests.fakes.memory_bus import body_of
@@ -98,6 +99,16 @@ async def test_at_every_start_all_that_is_scheduled_is_scheduled_again(mouth: Mo
     after.bus.pass_time(SOON)
     await after.run()
     assert after.results == [("1", "sent")]
+    await after.loop.end()
+
+
+async def test_many_are_set_in_parts(mouth: Mouth, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedules, "MOST_AT_ONCE", 2)
+    await mouth.send(*(scheduled(str(number)) for number in range(5)))
+    mouth.bus.scheduled.clear()
+    await mouth.loop.end()
+    after = await Mouth(mouth).start()
+    assert len(after.bus.scheduled) == 5
     await after.loop.end()
 
 
