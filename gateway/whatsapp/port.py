@@ -4,7 +4,7 @@
 
     main thread    reads frames, sends beats, notices that main is gone or silent
     "connect"      neonize's connect(); below it neonize's own thread, on which the callbacks come
-    "outflow"      sends main what has come in, under credit
+    "outflow"      sends main what came in, under credit, and what came of sends
     "sends", ...   see ``work``
     "leave"        the orderly end, while the main thread goes on granting credit and beating
 
@@ -28,7 +28,6 @@ from contextlib import suppress
 from typing import Final, NoReturn
 
 from gateway.whatsapp import library, lock, translate
-from gateway.whatsapp.credit import Credit
 from gateway.whatsapp.errors import scrub
 from gateway.whatsapp.frames import (
     Answered,
@@ -42,18 +41,17 @@ from gateway.whatsapp.frames import (
     Holder,
     NotReady,
     Open,
-    Outcome,
     Ready,
     Send,
     Stop,
     ToPort,
     pack,
 )
-from gateway.whatsapp.journal import Journal, JournalError
+from gateway.whatsapp.journal import Journal
 from gateway.whatsapp.outflow import Outflow
 from gateway.whatsapp.session import Session
 from gateway.whatsapp.work import Pool, Sends
-from protocol.port import Failed, FetchMedia, PortAnswer, SendAnswered, Sent
+from protocol.port import Failed, FetchMedia, PortAnswer, Sent
 
 _FINISH_S: Final = 5.0
 """How long a send in flight may take to end when the port does."""
@@ -99,6 +97,7 @@ class _Port:
         self._writing = threading.Lock()
         self._leaving = threading.Lock()
         self._stopping = False
+        self._breaking_off = False
         self._decoder: FrameDecoder[ToPort] = FrameDecoder(ToPort)  # type: ignore[arg-type]  # a union is no type[]
         self._heard = time.monotonic()
 
@@ -144,9 +143,9 @@ class _Port:
         if in_child is not None:
             in_child()
         self._store = opening.spec.store
-        self._journal = Journal(self._store)
-        self._credit = Credit(opening.credit)
-        self._outflow = Outflow(self._journal, self._credit, lambda frames: self._write(*frames), self._break_off_soon)
+        self._outflow = Outflow(
+            Journal(self._store), opening.credit, lambda frames: self._write(*frames), self._break_off_soon
+        )
         self._session = Session(opening.spec, self._outflow.put, self._leave_soon)
         self._media = Pool("media", _MEDIA_THREADS)
         self._others = Pool("calls", 1)
@@ -196,7 +195,7 @@ class _Port:
             case Call():
                 self._call(frame)
             case Grant():
-                self._credit.grant(frame.count)
+                self._outflow.grant(frame.count)
             case Stop():
                 threading.Thread(target=self._stop, name="leave", daemon=True).start()
             case Beat() | Open():
@@ -214,12 +213,7 @@ class _Port:
 
     def _tell(self, key: str, answer: Sent | Failed) -> None:
         """What came of a send; mostly on the thread that sent it, right after."""
-        record = None
-        try:
-            record = self._journal.append(SendAnswered(key=key, answer=answer))
-        except JournalError as error:
-            self._break_off_soon(str(error))
-        self._write(Outcome(key=key, answer=answer, record=record))
+        self._outflow.answer(key, answer, more=self._sends.are_waiting)
 
     def _write(self, *frames: Frame) -> bool:
         """Send ``frames`` whole; False if main does not take them any more (the main thread sees that by itself)."""
@@ -246,6 +240,9 @@ class _Port:
         self._leave("stopped")
 
     def _break_off_soon(self, reason: str) -> None:
+        if self._breaking_off:
+            return
+        self._breaking_off = True
         threading.Thread(target=self._break_off, args=(reason,), name="leave", daemon=True).start()
 
     def _break_off(self, reason: str) -> None:

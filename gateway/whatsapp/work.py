@@ -110,6 +110,11 @@ class Sends:
         elif media:
             self._media.run(lambda: self._prepare(item))
 
+    @property
+    def are_waiting(self) -> bool:
+        """Whether there are any beside the one that is under way."""
+        return bool(self._line)
+
     def close(self) -> None:
         """Take no more; what has not begun is answered ``Failed`` (nothing of it was sent)."""
         with self._changed:
