@@ -1,6 +1,7 @@
 """Which commands the node recorded as uncertain: by its own view of each, and by its log."""
 
 import asyncio
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -11,15 +12,15 @@ from tests.acceptance.node import Node, NodeError
 from tests.storm.evidence import Command
 
 _WORDS: Final = ("doubt", "uncertain", "may have been sent", ErrorCode.OUTCOME_UNKNOWN.value)
+_ID: Final = re.compile(r'"id": ?"([^"]+)"')
 _AT_ONCE: Final = 8
 
 
 async def uncertain(node: Node, suspects: Iterable[Command], log: Sequence[str]) -> frozenset[str]:
-    """Those of ``suspects`` that the log names in a line about doubt, or whose history has an attempt of which nobody
-    knows what came of it."""
-    suspects = list(suspects)
-    doubtful = [line for line in log if any(word in line for word in _WORDS)]
-    by_log = {one.id for one in suspects if any(f'"{one.id}"' in line for line in doubtful)}
+    """Ids that the log names in a line about doubt, and those of ``suspects`` whose history has an attempt of which
+    nobody knows what came of it."""
+    doubtful = "\n".join(line for line in log if any(word in line for word in _WORDS))
+    by_log = set(_ID.findall(doubtful))
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def ask(command: Command) -> str | None:

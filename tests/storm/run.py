@@ -117,10 +117,14 @@ async def run(size: Size, say: Say) -> Report:
 
 async def _keep_tree(place: Bed, keep: Path) -> None:
     """What the node shows of itself, for whoever looks into a violation."""
-    keep.mkdir(parents=True, exist_ok=True)
     for name in ("tree", "channels"):
         shown = await place.node.request("GET", f"/api/v1/{name}")
-        (keep / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(shown)))
+        await asyncio.to_thread(_write, keep / f"{name}.json", msgspec.json.format(msgspec.json.encode(shown)))
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 def _kills(striker: Striker) -> dict[What, int]:
