@@ -228,7 +228,7 @@ class Reconciler(Actor):
         for channel, record in wanted.items():
             if channel not in self._running and channel not in self._cleaning:
                 self._running[channel] = record.created_at
-                start_child(supervisor, self._channel_spec(self._surroundings(record, self._open)))
+                start_child(supervisor, self._channel_spec(self._surroundings(record, self._open, self._wanted.record)))
             elif channel not in self._removing:
                 self._configure(record)
 
@@ -348,7 +348,7 @@ class Reconciler(Actor):
         loop = self._parts.loop
         loop.spawn(work, lambda o: self.tell(_CleanedUp(channel, Failure.of(o))), timeout=OPEN_TIMEOUT_S)
 
-    def _surroundings(self, record: ChannelRecord, account: AccountOpened) -> Surroundings:
+    def _surroundings(self, record: ChannelRecord, account: AccountOpened, clinic: ClinicRecord) -> Surroundings:
         parts = self._parts
         return Surroundings(
             record=record,
@@ -358,7 +358,7 @@ class Reconciler(Actor):
             loop=parts.loop,
             opener=parts.opener,
             board=parts.board,
-            policy=parts.policy,
+            policy=parts.policy.in_zone(clinic.timezone),
         )
 
     def _store_of(self, channel: str) -> Path:

@@ -389,6 +389,7 @@ class Channel(Actor):
         if self._life.suspended_by is SuspendedBy.POLICY and self._sending.waiting:
             self._session.step(CommandWaits())
         showing = (
+            self._record,
             self._life,
             self._wanted,
             self._sending.breaker.state,

@@ -1,7 +1,7 @@
 """Clinics and channels as in a node (``config.tree``), with fakes of all that they reach the world by."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
@@ -24,7 +24,7 @@ from tests.bench.actor_messages import PATIENCE_S
 from tests.fakes.bell import Bell
 from tests.fakes.memory_node import MemoryBus, MemoryStore
 from tests.fakes.memory_registry import MemoryRegistry
-from tests.fakes.scripted_port import UP, ScriptedPort, obliging
+from tests.fakes.scripted_port import UP, ScriptedPort, ScriptedRemains, obliging
 from tests.unit.actors.channel.home import POLICY
 
 CHANNELS_EACH: Final = 50
@@ -41,8 +41,12 @@ class _Opener:
 
     def __init__(self, bell: Bell) -> None:
         self._bell = bell
+        self._remains: dict[str, ScriptedRemains] = {}
 
-    async def open(self, spec: PortSpec, deliver: Callable[[PortEvent], None]) -> ScriptedPort:
+    def remains(self, store: str) -> ScriptedRemains:
+        return self._remains.setdefault(store, ScriptedRemains())
+
+    async def open(self, spec: PortSpec, deliver: Callable[[Sequence[PortEvent]], None]) -> ScriptedPort:
         port = ScriptedPort(spec, deliver, self._bell, obliging)
         port.say(UP)
         return port

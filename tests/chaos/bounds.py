@@ -7,7 +7,7 @@ The last is what a busy machine of two cores takes, not what the product waits f
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from actors.channel.actor import STOP_PORT_S
+from actors.channel.session import STOP_PORT_S
 from config.sections import Settings
 from config.tree import ACTOR_BACKOFF, PROCESS_BACKOFF
 from supervisor.shell import HANG_CHECK_S

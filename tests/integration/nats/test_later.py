@@ -133,7 +133,7 @@ async def test_a_forgotten_channel_has_no_schedules(bus: NatsBus, connect: Conne
     await acme.serve_channels(["back"])
     assert sorted(await take(acme, 2, channel="back")) == [("a", 1), ("b", 1)]
     async with asyncio.timeout(5):
-        while (await js.stream_info("later")).state.messages:  # what is settled is not waited for
+        while (await js.stream_info("later")).state.messages:  # noqa: ASYNC110 - what is settled is not waited for
             await asyncio.sleep(0.01)
 
 
