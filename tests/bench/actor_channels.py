@@ -24,7 +24,8 @@ from tests.bench.actor_messages import PATIENCE_S
 from tests.fakes.bell import Bell
 from tests.fakes.memory_node import MemoryBus, MemoryStore
 from tests.fakes.memory_registry import MemoryRegistry
-from tests.fakes.scripted_port import UP, ScriptedPort, ScriptedRemains, obliging
+from tests.fakes.scripted_port import UP, ScriptedPort, obliging
+from tests.fakes.scripted_remains import ScriptedRemains
 from tests.unit.actors.channel.home import POLICY
 
 CHANNELS_EACH: Final = 50
