@@ -61,4 +61,4 @@ async def test_a_port_that_could_not_be_opened_has_crashed_once(error: BaseExcep
 
 
 def test_what_ports_leave_behind_is_the_other_opener_s() -> None:
-    assert CountedOpener(Opener(), Tally()).remains("s") == "s"
+    assert cast(str, CountedOpener(Opener(), Tally()).remains("s")) == "s"
