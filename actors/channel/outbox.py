@@ -389,7 +389,7 @@ def _expired(parcel: Parcel) -> Ended:
 def _other_number(parcel: Parcel) -> Ended:
     known = "; the one before may have sent it" if parcel.doubted else ""
     code = ErrorCode.OTHER_NUMBER
-    return _final(parcel, "failed", code, code.meaning + known)
+    return _final(parcel, "held", code, code.meaning + known)
 
 
 def _final(parcel: Parcel, status: ResultStatus, code: ErrorCode, message: str) -> Ended:

@@ -1,10 +1,13 @@
 """Commands as the ledger gives them out."""
 
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from actors.channel.life import Now
+from actors.channel.parcel import Parcel
 from protocol.commands import SendCommand
-from protocol.ledger import Accepted
+from protocol.ledger import STRANGER, Accepted, Contact
 from protocol.port import Failed, Sent
 from protocol.subjects import Priority
 
@@ -20,18 +23,25 @@ def accepted(
     attempts: int = 0,
     uncertain: bool = False,
     headers: dict[str, str] | None = None,
+    contact: Contact = STRANGER,
+    secret: bytes | None = None,
+    wa_id: str | None = None,
+    run: int = 1,
     **fields: Any,
 ) -> Accepted:
     fields = {"type": "text", "text": "Olá"} | fields
     return Accepted(
         channel="reception",
         command=SendCommand(v=1, id=id, to=to, **fields),
-        run=1,
+        run=run,
         priority=priority,
         attempts=attempts,
         uncertain=uncertain,
         queued_at=AT,
         headers=headers or {},
+        contact=contact,
+        secret=secret,
+        wa_id=wa_id,
     )
 
 
@@ -41,3 +51,12 @@ def failed(code: str, message: str = "why") -> Failed:
 
 def ids(commands: Any) -> list[str]:
     return [one.command.id for one in commands]
+
+
+def names(parcels: Iterable[Parcel]) -> list[str]:
+    return [parcel.id for parcel in parcels]
+
+
+def at(seconds: float) -> Now:
+    """So many seconds after the test began."""
+    return Now(AT + timedelta(seconds=seconds), seconds)
