@@ -1,6 +1,7 @@
 """A clinic's reconciler: keeps its channels as the registry wants them."""
 
 import asyncio
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -227,7 +228,7 @@ class Reconciler(Actor):
         for channel, record in wanted.items():
             if channel not in self._running and channel not in self._cleaning:
                 self._running[channel] = record.created_at
-                start_child(supervisor, self._channel_spec(self._surroundings(record, self._open)))
+                start_child(supervisor, self._channel_spec(self._surroundings(record, self._open, self._wanted.record)))
             elif channel not in self._removing:
                 self._configure(record)
 
@@ -340,14 +341,14 @@ class Reconciler(Actor):
         self._clean_up(channel)
 
     def _clean_up(self, channel: str) -> None:
-        """Remove the session store and the queue of a channel that is gone."""
+        """Remove the session store, the queue and the ledger of a channel that is gone."""
         if self._open is None:
             return
-        work = _clean_up(self._open.bus, channel, self._store_of(channel))
+        work = _clean_up(self._open, channel, self._store_of(channel))
         loop = self._parts.loop
         loop.spawn(work, lambda o: self.tell(_CleanedUp(channel, Failure.of(o))), timeout=OPEN_TIMEOUT_S)
 
-    def _surroundings(self, record: ChannelRecord, account: AccountOpened) -> Surroundings:
+    def _surroundings(self, record: ChannelRecord, account: AccountOpened, clinic: ClinicRecord) -> Surroundings:
         parts = self._parts
         return Surroundings(
             record=record,
@@ -357,7 +358,7 @@ class Reconciler(Actor):
             loop=parts.loop,
             opener=parts.opener,
             board=parts.board,
-            policy=parts.policy,
+            policy=parts.policy.in_zone(clinic.timezone),
         )
 
     def _store_of(self, channel: str) -> Path:
@@ -379,10 +380,14 @@ def _same(running: datetime | None, wanted: ChannelRecord | None) -> bool:
     return wanted is not None and running in (None, wanted.created_at)
 
 
-async def _clean_up(bus: ClinicBus, channel: str, store: Path) -> None:
+async def _clean_up(account: AccountOpened, channel: str, store: Path) -> None:
+    """The queue goes first: a command that is still in it would be taken by the next channel of this name."""
+
     def delete() -> None:
         for suffix in ("", "-wal", "-shm", "-journal", ".lock"):
             store.with_name(store.name + suffix).unlink(missing_ok=True)
+        shutil.rmtree(store.with_name(f"{store.name}.journal"), ignore_errors=True)
 
+    await account.bus.forget_channel(channel)
+    await account.ledger.forget_channel(channel)
     await asyncio.to_thread(delete)
-    await bus.forget_channel(channel)

@@ -1,11 +1,11 @@
 """A bounded and staggered boot: so many ports are opened at once, each after a short random pause."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 from protocol.errors import PortStartError
-from protocol.interfaces import Port, PortOpener
+from protocol.interfaces import Port, PortOpener, Remains
 from protocol.port import PortEvent, PortSpec
 
 
@@ -22,7 +22,7 @@ class StaggeredOpener:
         self._jitter_s = jitter_s
         self._random = random
 
-    async def open(self, spec: PortSpec, deliver: Callable[[PortEvent], None]) -> Port:
+    async def open(self, spec: PortSpec, deliver: Callable[[Sequence[PortEvent]], None]) -> Port:
         """See ``PortOpener``. Raises PortStartError also when the deadline is missed."""
         await asyncio.sleep(self._random.uniform(0.0, self._jitter_s))
         async with self._places:
@@ -34,3 +34,7 @@ class StaggeredOpener:
                 if not deadline.expired():
                     raise
                 raise PortStartError(f"the port was not open within {self._deadline_s:g} s") from error
+
+    def remains(self, store: str) -> Remains:
+        """See ``PortOpener``."""
+        return self._opener.remains(store)

@@ -1,10 +1,10 @@
 """Ports in the tally of the tree: they are nobody's children there, since only their channels know when to open one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from protocol.errors import PortGoneError
-from protocol.interfaces import Port, PortOpener
+from protocol.interfaces import Port, PortOpener, Remains
 from protocol.port import PortEvent, PortExited, PortSpec
 from supervisor.reasons import Crash, ExitReason, Shutdown
 from supervisor.tally import Role, Tally
@@ -20,7 +20,7 @@ class CountedOpener:
         self._opener = opener
         self._tally = tally
 
-    async def open(self, spec: PortSpec, deliver: Callable[[PortEvent], None]) -> Port:
+    async def open(self, spec: PortSpec, deliver: Callable[[Sequence[PortEvent]], None]) -> Port:
         """See ``PortOpener``."""
         role = Role(PORT, spec.clinic)
         ended = False
@@ -31,10 +31,11 @@ class CountedOpener:
                 ended = True
                 self._tally.exited(role, reason)
 
-        def delivered(event: PortEvent) -> None:
-            if isinstance(event, PortExited):
-                end(Shutdown() if event.expected else Crash(PortGoneError(event.reason)))
-            deliver(event)
+        def delivered(events: Sequence[PortEvent]) -> None:
+            last = events[-1]
+            if isinstance(last, PortExited):
+                end(Shutdown() if last.expected else Crash(PortGoneError(last.reason)))
+            deliver(events)
 
         self._tally.started(role, again=spec.incarnation > 1)
         try:
@@ -42,3 +43,7 @@ class CountedOpener:
         except BaseException as error:
             end(Crash(error))
             raise
+
+    def remains(self, store: str) -> Remains:
+        """See ``PortOpener``."""
+        return self._opener.remains(store)

@@ -1,4 +1,4 @@
-"""A channel's own settings: which of the node's a channel may have otherwise (``config`` of its record)."""
+"""Whether what is to be a channel's own settings can be (see ``config.own``)."""
 
 from collections.abc import Mapping
 from typing import Any, Final, get_args
@@ -6,15 +6,12 @@ from typing import Any, Final, get_args
 import msgspec
 from msgspec import Struct
 
+from config.own import ChannelConfig
 from protocol.codec import Encoding, decode, encode
 from protocol.errors import InvalidBodyError, InvalidInputError
 
 MOST_BYTES: Final = 4096
 """Of a channel's settings as JSON."""
-
-
-class ChannelConfig(Struct, frozen=True, kw_only=True):
-    """All that can be set for one channel; what is not is as the node's settings say."""
 
 
 def check(config: Mapping[str, Any], kind: type[Struct] = ChannelConfig) -> None:
@@ -38,8 +35,7 @@ def _check_names(config: Mapping[str, Any], kind: type[Struct], path: str) -> No
     known = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
     for name, value in config.items():
         if name not in known:
-            hint = f"one of {', '.join(known)}" if known else "none: a channel has no settings of its own yet"
-            raise InvalidInputError(f"{path}.{name}", f"a known setting, {hint}")
+            raise InvalidInputError(f"{path}.{name}", f"a known setting, one of {', '.join(known)}")
         inner = _struct_in(known[name])
         if inner is not None and isinstance(value, Mapping):
             _check_names(value, inner, f"{path}.{name}")

@@ -31,7 +31,9 @@ class OwnPacing(Struct, frozen=True, kw_only=True):
     typing_most: Seconds | None = None
 
 
-class _Own(Struct, frozen=True, kw_only=True):
+class ChannelConfig(Struct, frozen=True, kw_only=True):
+    """All that can be set for one channel; what is not is as the node's settings say."""
+
     pacing: OwnPacing | None = None
 
 
@@ -39,7 +41,7 @@ def own_policy(policy: ChannelPolicy, config: Mapping[str, Any]) -> ChannelPolic
     """``policy`` with the channel's own settings; what cannot be read leaves it as it is (it was checked when it was
     set, by a version that may have known other settings)."""
     try:
-        own = msgspec.convert(dict(config), _Own, strict=False)
+        own = msgspec.convert(dict(config), ChannelConfig, strict=False)
     except msgspec.ValidationError:
         return policy
     if own.pacing is None:

@@ -5,14 +5,20 @@ Pure, tested without a thread:
 ================  =====================================================================================
 ``machine``       the nine states and the literal table of what follows what
 ``lifecycle``     the session's life: one port at a time, one owner of reconnection (its words are in ``life``)
-``outbox``        which command is sent next, and what follows from each answer
+``outbox``        which command is sent next, and what follows from each answer (``lines``: who goes next; ``parcel``:
+                  a command on its way)
 ``gate``          the circuit breaker around sending: how much may go now
+``pacing``        how fast a number may send: bucket, caps, warm-up, quiet hours, WhatsApp's own restriction
 ``inbox``         what is published next, and in which order
 ``views``         how a channel's life looks from outside
 ================  =====================================================================================
 
-Errands on the loop: ``intake`` (from a body to a command that the ledger owns), ``attempt`` (one send), ``flights``
-(which sends are under way). Shells in the actor's thread: ``actor``, made of the parts ``sending``, ``receiving``,
-``publishing``, ``pairing`` and ``unlinking``, which share a ``context``. ``requests`` is what a channel can be asked,
-``surroundings`` what it needs of the world.
+Errands on the loop: ``intake`` (from a body to a command that the ledger owns), ``attempt`` (from commands to requests
+for the port), ``flights`` (which sends are under way). Shells in the actor's thread: ``actor``, made of the parts
+``sending``, ``receiving``, ``publishing``, ``pairing`` and ``unlinking``, which share a ``context``. ``requests`` is
+what a channel can be asked, ``surroundings`` what it needs of the world.
+
+Sending is made of ``recovering`` (what an earlier life left), ``taking`` (from the queue), ``schedules`` (at their
+time), ``settling`` (what follows from outcomes), ``doubt`` (what may have been sent), ``bookkeeping`` (one transaction
+at a time), ``lateness`` and ``orders`` (what people do with single commands).
 """

@@ -389,7 +389,7 @@ class Channel(Actor):
         if self._life.suspended_by is SuspendedBy.POLICY and self._sending.waiting:
             self._session.step(CommandWaits())
         counts = (len(self._sending), self._receiving.spooled)
-        showing = (self._life, self._record, self._wanted, self._sending.breaker.state, counts, self._last_activity)
+        showing = (self._record, self._life, self._wanted, self._sending.breaker.state, counts, self._last_activity)
         if showing != self._shown and self.actor_ref.is_alive():  # else another is in its place
             self._shown = showing
             self._with.board.put_channel(self.snapshot())

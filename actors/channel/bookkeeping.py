@@ -168,6 +168,8 @@ async def _record(context: Context, page: Page) -> None:
     changes = page.changes()
     if changes:
         await context.ledger.record(context.channel, changes)
+        if changes.results:
+            context.ended([result.id for result in changes.results])
     if page.records:
         context.remains.done(page.records)
     context.flights.recorded(page.settled)

@@ -2,8 +2,8 @@
 
 Each chat has a line for each priority, and one of its commands at a time is away. A chat that is free is ready, in the
 rank of the line that is next in it (one whose person wrote lately is ready as high, as a whole). Ranks go in order,
-chats of one rank in turn. Nothing starves: what is ready in a rank, or waits in a chat's lower line, is passed over by
-at most ``PATIENCE`` + 1 others in a row.
+chats of one rank in turn. Nothing starves: a rank in which a chat is ready is passed over by at most ``PATIENCE`` + 1
+commands of other ranks in a row, and a line of a chat by as many of the chat's other lines.
 """
 
 from collections import OrderedDict

@@ -14,11 +14,11 @@ from random import Random
 from typing import Final, assert_never
 
 from actors.channel.life import Now
-from actors.channel.lines import Chat, Lines
+from actors.channel.lines import Chat, Line, Lines
 from actors.channel.pacing import Hold, Stop
-from actors.channel.parcel import Again, Doubted, Ended, Parcel, Place, Settled
+from actors.channel.parcel import Again, Doubted, Ended, Parcel, Place, Settled, expired, final, other_number
 from protocol.codes import ErrorCode, Permanence
-from protocol.events import ErrorBody, ResultStatus
+from protocol.events import ErrorBody
 from protocol.ledger import Accepted, Contact
 from protocol.port import Failed, Sent
 from supervisor.backoff import Backoff
@@ -147,10 +147,10 @@ class Outbox:
 
     # -- going --
 
-    def due(self, now: Now) -> bool:
-        """Whether there is something to give to the port."""
+    def due(self, now: Now, pace: Pace = lambda _parcel, _chat: None) -> bool:
+        """Whether there is something to give to the port; ``pace`` counts nothing here."""
         self._lines.wake(now)
-        return self._lines.any_ready and now.mono >= self.stopped_until
+        return self._next(now, pace) is not None
 
     def take(self, now: Now, most: int, pace: Pace = lambda _parcel, _chat: None) -> list[Parcel]:
         """What is to be given to the port now, in this order, but at most ``most``; each stays away until it is
@@ -158,22 +158,12 @@ class Outbox:
         taken: list[Parcel] = []
         lines = self._lines
         lines.wake(now)
-        most = min(most, self.policy.in_flight - self._flying) if now.mono >= self.stopped_until else 0
-        while len(taken) < most and (chat := lines.pick()) is not None:
-            following = chat.next()
-            assert following is not None
-            assert chat.rank is not None
-            rank, (_, line) = chat.rank, following
-            parcel = line.head
-            match pace(parcel, chat):
-                case Hold(seconds):
-                    lines.close(chat, line, now.mono + seconds, held=True)
-                    lines.place(chat, now)
-                    continue
-                case Stop(seconds):
-                    self.stopped_until = now.mono + seconds
-                    break
-            line.parcels.popitem(last=False)
+        most = min(most, self.policy.in_flight - self._flying)
+        while len(taken) < most and (found := self._next(now, pace)) is not None:
+            chat, line = found
+            rank = chat.rank
+            assert rank is not None
+            _, parcel = line.parcels.popitem(last=False)
             chat.waiting -= 1
             chat.took(line)
             parcel.place = Place.PORT
@@ -183,6 +173,22 @@ class Outbox:
             lines.took(rank)
             taken.append(parcel)
         return taken
+
+    def _next(self, now: Now, pace: Pace) -> tuple[Chat, Line] | None:
+        """Whose head goes next; those whom pacing holds are closed on the way."""
+        while now.mono >= self.stopped_until and (chat := self._lines.pick()) is not None:
+            following = chat.next()
+            assert following is not None
+            line = following[1]
+            match pace(line.head, chat):
+                case Hold(seconds):
+                    self._lines.close(chat, line, now.mono + seconds, held=True)
+                    self._lines.place(chat, now)
+                case Stop(seconds):
+                    self.stopped_until = now.mono + seconds
+                case _:
+                    return chat, line
+        return None
 
     def wait(self, now: Now) -> float | None:
         """Seconds until something is due that is not yet; None if nothing is."""
@@ -207,9 +213,9 @@ class Outbox:
         match code.permanence:
             case Permanence.PERMANENT if code is ErrorCode.EXPIRED:
                 parcel.unspend()
-                return self._end(parcel, _expired(parcel), now)
+                return self._end(parcel, expired(parcel), now)
             case Permanence.PERMANENT:
-                return self._end(parcel, _final(parcel, "failed", code, answer.message), now)
+                return self._end(parcel, final(parcel, "failed", code, answer.message), now)
             case Permanence.NOT_CONNECTED:
                 return self.unsent(parcel, now, NOT_CONNECTED_PAUSE_S)
             case Permanence.RESTRICTED:
@@ -218,7 +224,7 @@ class Outbox:
                 return self._doubt(parcel, error, now)
             case Permanence.TRANSIENT:
                 if parcel.attempts >= self.policy.attempts:
-                    return self._end(parcel, _final(parcel, "failed", code, answer.message), now)
+                    return self._end(parcel, final(parcel, "failed", code, answer.message), now)
                 delay = self.policy.backoff.delay(parcel.attempts, random)
                 self._back(parcel, now, delay)
                 return Again(parcel, delay, spent=True, error=error)
@@ -236,11 +242,11 @@ class Outbox:
         code = ErrorCode.OUTCOME_UNKNOWN
         parcel.doubted = True
         if (parcel.command.on_uncertain or self.policy.on_uncertain) == "hold":
-            return self._end(parcel, _final(parcel, "held", code, message), now)
+            return self._end(parcel, final(parcel, "held", code, message), now)
         if parcel.command.expired(now.wall):
-            return self._end(parcel, _expired(parcel), now)
+            return self._end(parcel, expired(parcel), now)
         if parcel.attempts >= self.policy.attempts:
-            return self._end(parcel, _final(parcel, "failed", code, message), now)
+            return self._end(parcel, final(parcel, "failed", code, message), now)
         self._back(parcel, now, 0.0)
         return Again(parcel, 0.0, spent=True, in_doubt=True)
 
@@ -266,18 +272,18 @@ class Outbox:
             parcel.watched = False
             if parcel.place is Place.LINE and self._parcels.get(parcel.id) is parcel:
                 self._take_out(parcel, now)
-                ended.append(_expired(parcel))
+                ended.append(expired(parcel))
         for jid in list(self._silenced):
             chat = self._lines.chats.get(jid)
             if chat is not None and chat.opted_out:
                 for parcel in [parcel for line in chat.lines.values() for parcel in line.parcels.values()]:
                     self._take_out(parcel, now)
-                    ended.append(_final(parcel, "failed", ErrorCode.OPTED_OUT, ErrorCode.OPTED_OUT.meaning))
+                    ended.append(final(parcel, "failed", ErrorCode.OPTED_OUT, ErrorCode.OPTED_OUT.meaning))
         self._silenced.clear()
         for parcel in self._disowned:
             if parcel.place is Place.LINE and self._parcels.get(parcel.id) is parcel:
                 self._take_out(parcel, now)
-                ended.append(_other_number(parcel))
+                ended.append(other_number(parcel))
         self._disowned.clear()
         return ended
 
@@ -289,7 +295,7 @@ class Outbox:
         for parcel in list(self._parcels.values()):
             if parcel.accepted.queued_at < before and parcel.place is Place.DOUBT:
                 parcel.doubted = True
-                ended.append(self._end(parcel, _other_number(parcel), now))
+                ended.append(self._end(parcel, other_number(parcel), now))
             elif parcel.place is Place.LINE:
                 self._look_whose(parcel)
         return ended + self.sweep(now)
@@ -300,7 +306,7 @@ class Outbox:
             return None
         self._take_out(parcel, now)
         known = "; an attempt before that may have sent it" if parcel.doubted else ""
-        return _final(parcel, "failed", ErrorCode.CANCELLED, ErrorCode.CANCELLED.meaning + known)
+        return final(parcel, "failed", ErrorCode.CANCELLED, ErrorCode.CANCELLED.meaning + known)
 
     # -- keeping count --
 
@@ -377,20 +383,3 @@ class Outbox:
 
     def _expiry_wait(self, now: Now) -> float | None:
         return max(0.0, (self._expiring[0][0] - now.wall).total_seconds()) if self._expiring else None
-
-
-def _expired(parcel: Parcel) -> Ended:
-    if parcel.doubted:
-        message = "expires_at passed; an attempt before that may have sent it"
-        return _final(parcel, "expired", ErrorCode.OUTCOME_UNKNOWN, message)
-    return _final(parcel, "expired", ErrorCode.EXPIRED, ErrorCode.EXPIRED.meaning)
-
-
-def _other_number(parcel: Parcel) -> Ended:
-    known = "; the one before may have sent it" if parcel.doubted else ""
-    code = ErrorCode.OTHER_NUMBER
-    return _final(parcel, "held", code, code.meaning + known)
-
-
-def _final(parcel: Parcel, status: ResultStatus, code: ErrorCode, message: str) -> Ended:
-    return Ended(parcel, status, code=code, message=message)

@@ -135,9 +135,8 @@ class Pacing:
 
     def admit(self, candidate: Candidate, now: Now) -> Hold | Stop | None:
         """None lets it go, and counts it."""
-        self._turn(now)
-        self._fill(now)
-        if self._policy.enabled and (refusal := self._refusal(candidate, now)) is not None:
+        refusal = self.refusal(candidate, now)
+        if refusal is not None:
             return refusal
         self._tokens -= 1.0
         self._sent += 1
@@ -148,6 +147,12 @@ class Pacing:
         """Something was sent: a new number's first day is the one on which it first did that."""
         if self._first is None:
             self._first = self._local(now).date()
+
+    def refusal(self, candidate: Candidate, now: Now) -> Hold | Stop | None:
+        """As ``admit``, but counts nothing."""
+        self._turn(now)
+        self._fill(now)
+        return self._refusal(candidate, now) if self._policy.enabled else None
 
     def give_back(self, *, new: bool) -> None:
         """What was let go sent nothing after all."""

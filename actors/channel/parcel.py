@@ -139,6 +139,26 @@ class Doubted:
 Settled = Ended | Again | Doubted
 
 
+def final(parcel: Parcel, status: ResultStatus, code: ErrorCode, message: str) -> Ended:
+    """It ends with an error."""
+    return Ended(parcel, status, code=code, message=message)
+
+
+def expired(parcel: Parcel) -> Ended:
+    """Its time is over; if it may have been sent before, the error says so."""
+    if parcel.doubted:
+        message = "expires_at passed; an attempt before that may have sent it"
+        return final(parcel, "expired", ErrorCode.OUTCOME_UNKNOWN, message)
+    return final(parcel, "expired", ErrorCode.EXPIRED, ErrorCode.EXPIRED.meaning)
+
+
+def other_number(parcel: Parcel) -> Ended:
+    """It was for another number to send."""
+    known = "; the one before may have sent it" if parcel.doubted else ""
+    code = ErrorCode.OTHER_NUMBER
+    return final(parcel, "held", code, code.meaning + known)
+
+
 def _size(command: SendCommand) -> int:
     size = _OVERHEAD + len(command.text or "")
     if command.media is not None:

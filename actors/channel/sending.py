@@ -43,6 +43,8 @@ SECRET_BYTES: Final = 32
 LONGEST_WAIT_S: Final = 60.0
 """Dates come nearer by the wall clock, which may be set: it is looked at so often at least."""
 
+Judge = Callable[[Candidate, Now], Hold | Stop | None]
+
 _GROUP: Final = "@g.us"
 
 
@@ -148,7 +150,13 @@ class Sending:
         now = self._context.now()
         if self._closing or not self._recovering.done:
             return False
-        return self._outbox.doubts > 0 or (self._gate.room(now.mono) > 0 and self._outbox.due(now))
+        if self._outbox.doubts > 0:
+            return True
+        waiting = self._gate.room(now.mono) > 0 and self._outbox.due(
+            now, partial(self._pace, now, self._pacing.refusal)
+        )
+        self._wake_later(now)
+        return waiting
 
     # -- taking up and taking in --
 
@@ -230,18 +238,14 @@ class Sending:
         for end in self._outbox.sweep(now):
             self._settling.end(end)
         if self._port is not None and not self._closing:
-            batch = self._outbox.take(now, self._gate.room(now.mono), partial(self._pace, now))
+            batch = self._outbox.take(now, self._gate.room(now.mono), partial(self._pace, now, self._pacing.admit))
             if batch:
                 self._begin(batch, self._port)
-        if len(self._outbox) > self._outbox.flying:
-            waits = (self._outbox.wait(now), self._gate.wait(now.mono), LONGEST_WAIT_S)
-            self._wake_in(min(wait for wait in waits if wait), now.mono)
+        self._wake_later(now)
 
-    def _pace(self, now: Now, parcel: Parcel, chat: Chat) -> Hold | Stop | None:
-        new = not chat.known and not parcel.chat.endswith(_GROUP)
-        refusal = self._pacing.admit(Candidate(parcel.priority, new, now.mono < chat.favoured_until), now)
-        parcel.new_contact = new
-        return refusal
+    def _pace(self, now: Now, judge: Judge, parcel: Parcel, chat: Chat) -> Hold | Stop | None:
+        parcel.new_contact = not chat.known and not parcel.chat.endswith(_GROUP)
+        return judge(Candidate(parcel.priority, parcel.new_contact, now.mono < chat.favoured_until), now)
 
     def _begin(self, batch: Sequence[Parcel], port: Port) -> None:
         for parcel in batch:
@@ -250,11 +254,15 @@ class Sending:
         begun = [Attempt(id=parcel.id, run=parcel.run, secret=parcel.secret or b"") for parcel in batch]
         self._books.begin(begun, partial(self._attempts.launch, port, batch))
 
-    def _wake_in(self, seconds: float, now: float) -> None:
-        """Be woken once, at the earliest of the times asked for."""
-        if self._timer_at is not None and now < self._timer_at <= now + seconds:
+    def _wake_later(self, now: Now) -> None:
+        """Be woken when something is due that is not yet; once, at the earliest of the times asked for."""
+        if len(self._outbox) == self._outbox.flying:
             return
-        self._timer_at = now + seconds
+        waits = (self._outbox.wait(now), self._gate.wait(now.mono), LONGEST_WAIT_S)
+        seconds = min(wait for wait in waits if wait)
+        if self._timer_at is not None and now.mono < self._timer_at <= now.mono + seconds:
+            return
+        self._timer_at = now.mono + seconds
         self._context.timer("outbox", seconds, OutboxDue())
 
     def _on_due(self) -> None:

@@ -27,6 +27,10 @@ class ChannelPolicy:
     proxy: str | None = None
     own: Callable[["ChannelPolicy", Mapping[str, Any]], "ChannelPolicy"] | None = None
 
+    def in_zone(self, timezone: str) -> "ChannelPolicy":
+        """This, for a clinic whose days and quiet hours are in ``timezone``."""
+        return replace(self, sending=replace(self.sending, pacing=replace(self.sending.pacing, zone=timezone)))
+
     def of(self, record: ChannelRecord) -> "ChannelPolicy":
         """This, with the channel's own settings."""
         return self if self.own is None else self.own(self, record.config)

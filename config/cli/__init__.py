@@ -3,7 +3,12 @@
 ==============  ====================================================================
 module          what it holds
 ==============  ====================================================================
-``app``         ``run``, ``send`` and the groups ``clinic`` and ``channel``
+``app``         ``run`` and all others, in groups
+``sending``     ``plantao send``
+``waiting``     ``plantao send --wait``: follows a message to its result
+``messages``    ``plantao message …``
+``dead``        ``plantao dead …``
+``commands``    how both show messages
 ``top``         ``plantao top``: looks at the tree, again and again
 ``top_frame``   what it shows: rows and a summary, pure
 ``top_view``    how it is drawn, pure
@@ -11,6 +16,8 @@ module          what it holds
 ``channels``    ``plantao channel …``
 ``pairing``     ``plantao channel pair``: follows a pairing to its end
 ``qr``          a QR code in half blocks
+``own_settings`` ``plantao channel set``: settings as they are typed
+``times``       times as they are typed
 ``asking``      what all commands that ask a node share: options, and how they fail
 ``client``      the admin endpoint over HTTP, and where it is found
 ``output``      tables for people, JSON for programs, exit codes

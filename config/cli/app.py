@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
-from config.cli import channels, clinics, top
-from config.cli.asking import Asking, ChannelArgument, ClinicArgument, command
+from config.cli import channels, clinics, dead, messages, sending, top
+from config.cli.asking import command
 from config.cli.output import Output
-from protocol.errors import InvalidInputError, PlantaoError
-from protocol.subjects import Priority
+from protocol.errors import PlantaoError
 
 app = typer.Typer(
     help="Keeps the WhatsApp sessions of many clinics on duty.",
@@ -23,6 +22,8 @@ app = typer.Typer(
 )
 app.add_typer(clinics.group, name="clinic")
 app.add_typer(channels.group, name="channel")
+app.add_typer(messages.group, name="message")
+app.add_typer(dead.group, name="dead")
 
 DEFAULT_CONFIG = Path("plantao.toml")
 
@@ -73,48 +74,4 @@ def run(
 command(app, "top")(top.top)
 
 
-@command(app, "send")
-def send(
-    asking: Asking,
-    clinic: ClinicArgument,
-    channel: ChannelArgument,
-    to: Annotated[str, typer.Option("--to", metavar="NUMBER", help="Recipient: E.164 digits or a WhatsApp JID.")],
-    text: Annotated[str | None, typer.Option("--text", help="The words, or the caption of an image.")] = None,
-    image: Annotated[
-        Path | None,
-        typer.Option("--image", metavar="FILE", help="An image, at most 512 KiB.", exists=True, dir_okay=False),
-    ] = None,
-    id: Annotated[
-        str | None, typer.Option("--id", help="Idempotency key: the same id sends the same message once.")
-    ] = None,
-    priority: Annotated[Priority, typer.Option("--priority", help="Which queue.")] = Priority.NORMAL,
-) -> None:
-    """Put a message on a channel's queue; the channel sends it as soon as it can."""
-    import uuid
-
-    body = {"v": 1, "id": id or f"cli-{uuid.uuid4().hex}", "to": to, **_content(text, image)}
-    queued = asking.node.post("clinics", clinic, "channels", channel, "send", body=body, priority=priority.value)
-    asking.out.say(f"Queued as {queued['id']}.", queued)
-
-
-def _content(text: str | None, image: Path | None) -> dict[str, object]:
-    if image is None:
-        if text is None:
-            raise InvalidInputError("--text", "the words to send, or --image with a file")
-        return {"type": "text", "text": text}
-    import base64
-    import mimetypes
-
-    from protocol.commands import MAX_INLINE_MEDIA
-
-    kind = mimetypes.guess_type(image.name)[0]
-    if kind is None or not kind.startswith("image/"):
-        raise InvalidInputError("--image", "a file whose name ends like an image's, such as .jpg or .png")
-    try:
-        data = image.read_bytes()
-    except OSError as error:
-        raise InvalidInputError("--image", f"a readable file: {error.strerror}") from error
-    if not 0 < len(data) <= MAX_INLINE_MEDIA:
-        raise InvalidInputError("--image", f"a file of 1 to {MAX_INLINE_MEDIA} bytes, got {len(data)}")
-    media = {"data": base64.b64encode(data).decode(), "mime": kind} | ({} if text is None else {"caption": text})
-    return {"type": "image", "media": media}
+command(app, "send")(sending.send)

@@ -10,7 +10,9 @@ from protocol.channel import ChannelState
 
 group = typer.Typer(help="Channels: one WhatsApp number of a clinic each.", no_args_is_help=True, rich_markup_mode=None)
 
-_TIMES = frozenset({"since", "next_retry_at", "created_at", "last_connected_at", "last_activity_at"})
+_TIMES = frozenset(
+    {"since", "next_retry_at", "restricted_until", "created_at", "last_connected_at", "last_activity_at"}
+)
 
 
 @command(group, "add")
@@ -95,6 +97,42 @@ def logout(asking: Asking, clinic: ClinicArgument, channel: ChannelArgument, yes
     """Unlink the device from its WhatsApp account; a new pairing is then needed."""
     confirm(f"Log {clinic}/{channel} out of WhatsApp? It will need a new pairing.", yes)
     _act(asking, clinic, channel, "logout")
+
+
+@command(group, "check")
+def check(
+    asking: Asking,
+    clinic: ClinicArgument,
+    channel: ChannelArgument,
+    phones: Annotated[list[str], typer.Argument(metavar="PHONE…", help="Numbers to look up (E.164 digits).")],
+) -> None:
+    """Ask WhatsApp which numbers it knows."""
+    found = asking.node.post("clinics", clinic, "channels", channel, "check", body={"phones": phones})
+    rows = [(one["phone"], "yes" if one["on_whatsapp"] else "no", one["jid"]) for one in found["items"]]
+    asking.out.table(("PHONE", "ON WHATSAPP", "JID"), rows, found)
+
+
+@command(group, "set")
+def set_(
+    asking: Asking,
+    clinic: ClinicArgument,
+    channel: ChannelArgument,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SETTING=VALUE…]", help="Such as pacing.per_minute=10; no value: as for all channels."),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="What people call it.")] = None,
+) -> None:
+    """Give a channel settings of its own, or another name; without either, show its settings."""
+    from config.cli.own_settings import change, lines
+
+    found = asking.node.get("clinics", clinic, "channels", channel)
+    body: dict[str, Any] = {"config": change(found["config"], settings)} if settings else {}
+    if name is not None:
+        body["name"] = name
+    if body:
+        found = asking.node.patch("clinics", clinic, "channels", channel, body=body)
+    asking.out.record({"name": found["name"], **lines(found["config"])}, found)
 
 
 @command(group, "remove")

@@ -30,7 +30,8 @@ class NodeRefusedError(PlantaoError):
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
         self.status = status
         self.problem = problem
-        super().__init__(str(problem.get("detail") or problem.get("title") or f"the node answered {status}"))
+        text = str(problem.get("detail") or problem.get("title") or f"the node answered {status}")
+        super().__init__(f"{text}: {problem['incident']}" if "incident" in problem else text)
 
 
 class NodeClient:
@@ -63,6 +64,10 @@ class NodeClient:
     def post(self, *path: str, body: Any = None, timeout: float = TIMEOUT_S, **query: str | None) -> Any:
         """Post ``body`` as JSON; the answer as builtins."""
         return self._ask("POST", path, query, body, timeout)
+
+    def patch(self, *path: str, body: Any) -> Any:
+        """Change what is at ``path``; the answer as builtins."""
+        return self._ask("PATCH", path, {}, body)
 
     def delete(self, *path: str) -> None:
         """Delete what is at ``path``."""

@@ -1,11 +1,14 @@
 """``plantao clinic …``"""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from config.cli.asking import Asking, ClinicArgument, YesOption, command, confirm
 from config.cli.output import local_time
+from protocol.views import CommandState
+
+_MIB: Final = 1 << 20
 
 group = typer.Typer(help="Clinics that this node runs.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -41,6 +44,21 @@ def list_(asking: Asking) -> None:
         for clinic in found["items"]
     ]
     asking.out.table(("CLINIC", "NAME", "STATE", "REASON", "CHANNELS", "SINCE"), rows, found)
+
+
+@command(group, "stats")
+def stats(asking: Asking, clinic: ClinicArgument) -> None:
+    """Count what the clinic's channels hold: messages by state, events that wait for NATS; and the database's size."""
+    found = asking.node.get("clinics", clinic, "stats")
+    states = [state.value for state in CommandState]
+    rows = [
+        (channel["channel"], *(channel["commands"].get(state, 0) for state in states), channel["spooled"])
+        for channel in found["channels"]
+    ]
+    asking.out.table(("CHANNEL", *(state.upper() for state in states), "SPOOLED"), rows, found)
+    if not asking.out.as_json:
+        used, limit = found["database_bytes"] / _MIB, found["database_limit"] / _MIB
+        typer.echo(f"The database has {used:.1f} of {limit:.0f} MiB.")
 
 
 @command(group, "release")

@@ -8,7 +8,8 @@ module          what it holds
 ``node``        ``/health``, ``/ready``, ``/metrics``
 ``tree``        ``/api/v1/tree``
 ``clinics``     ``/api/v1/clinics``
-``channels``    channels, their verbs, QR codes, sending
+``channels``    channels, their verbs and settings, QR codes, sending, what they ask WhatsApp
+``commands``    what became of commands, dead letters, and what a person decides of them
 ``requests``    bodies, path names and answers: the edge between bytes and types
 ``problems``    every error as RFC 9457 problem details, in one table
 ``auth``        the admin key
@@ -17,5 +18,5 @@ module          what it holds
 ``supervision`` the part of it that is about the supervision tree
 ==============  ======================================================================
 
-Everything is asked of ``protocol.interfaces.Operations``; nothing here knows an actor.
+Everything is asked of ``protocol.operations.Operations``; nothing here knows an actor.
 """

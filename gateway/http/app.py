@@ -4,6 +4,7 @@ From outside in: security headers, errors as problems, the key, the deadline, th
 """
 
 import asyncio
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Final
 
@@ -14,6 +15,7 @@ from msgspec import Struct
 from gateway.http.auth import AdminKey, presented
 from gateway.http.channels import ChannelRoutes
 from gateway.http.clinics import ClinicRoutes
+from gateway.http.commands import MOST_WAIT_S, CommandRoutes
 from gateway.http.health import Health
 from gateway.http.node import VIEW_DEADLINE_S, NodeRoutes
 from gateway.http.problems import NO_ANSWER, TOO_LARGE, UNAUTHORIZED, Refused, of_status, respond, respond_to
@@ -22,6 +24,10 @@ from gateway.http.tree import TreeRoutes
 from protocol.operations import Operations
 
 API: Final = "/api/v1"
+CLINIC: Final = f"{API}/clinics/{{clinic}}"
+CHANNEL: Final = f"{CLINIC}/channels/{{channel}}"
+PAIR: Final = f"{CHANNEL}/pair"
+COMMAND: Final = f"{CHANNEL}/messages/{{id}}"
 OPEN: Final = frozenset({"/health", "/ready"})
 """Paths that need no key; a wrong one is refused all the same."""
 HEADERS: Final = {
@@ -31,6 +37,9 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+
+Route = tuple[Callable[..., web.RouteDef], str, Handler]
+"""How a method's route is made, its path, and who answers."""
 
 
 class HttpLimits(Struct, frozen=True, kw_only=True):
@@ -61,40 +70,67 @@ def build(
     app[BODY_TIMEOUT_S] = limits.body_s
     app[VIEW_DEADLINE_S] = limits.view_s
     app.on_response_prepare.append(_secure)
-    node = NodeRoutes(operations, health, executor)
-    clinics = ClinicRoutes(operations)
-    channels = ChannelRoutes(operations, executor)
-    tree = TreeRoutes(health, executor)
-    one_clinic = f"{API}/clinics/{{clinic}}"
-    many, one = f"{one_clinic}/channels", f"{one_clinic}/channels/{{channel}}"
+    patience = {PAIR: limits.pair_s, COMMAND: limits.request_s + MOST_WAIT_S}
     for method, path, handler in (
+        *_whole(NodeRoutes(operations, health, executor), TreeRoutes(health, executor), ClinicRoutes(operations)),
+        *_of_channels(ChannelRoutes(operations, executor)),
+        *_of_commands(CommandRoutes(operations)),
+    ):
+        bounded = _within(patience.get(path, limits.request_s), handler)
+        app.add_routes([method(path, bounded, expect_handler=_expect)])
+    return app
+
+
+def _whole(node: NodeRoutes, tree: TreeRoutes, clinics: ClinicRoutes) -> Sequence[Route]:
+    return (
         (web.get, "/health", node.alive),
         (web.get, "/ready", node.ready),
         (web.get, "/metrics", node.scrape),
         (web.get, f"{API}/tree", tree.get),
         (web.get, f"{API}/clinics", clinics.list),
         (web.post, f"{API}/clinics", clinics.add),
-        (web.get, one_clinic, clinics.get),
-        (web.delete, one_clinic, clinics.remove),
-        (web.post, f"{one_clinic}/release", clinics.release),
+        (web.get, CLINIC, clinics.get),
+        (web.delete, CLINIC, clinics.remove),
+        (web.get, f"{CLINIC}/stats", clinics.stats),
+        (web.post, f"{CLINIC}/release", clinics.release),
+    )
+
+
+def _of_channels(channels: ChannelRoutes) -> Sequence[Route]:
+    many, one = f"{CLINIC}/channels", CHANNEL
+    return (
         (web.get, f"{API}/channels", channels.search),
         (web.get, many, channels.list),
         (web.post, many, channels.add),
         (web.get, one, channels.get),
+        (web.patch, one, channels.change),
         (web.delete, one, channels.remove),
         (web.post, f"{one}/connect", channels.connect),
         (web.post, f"{one}/disconnect", channels.disconnect),
         (web.post, f"{one}/suspend", channels.suspend),
         (web.post, f"{one}/resume", channels.resume),
         (web.post, f"{one}/logout", channels.logout),
-        (web.post, f"{one}/pair", channels.pair),
+        (web.post, PAIR, channels.pair),
         (web.post, f"{one}/send", channels.send),
         (web.get, f"{one}/qr", channels.qr),
         (web.get, f"{one}/qr.png", channels.qr_png),
-    ):
-        seconds = limits.pair_s if path.endswith("/pair") else limits.request_s
-        app.add_routes([method(path, _within(seconds, handler), expect_handler=_expect)])
-    return app
+        (web.post, f"{one}/check", channels.check),
+        (web.post, f"{one}/mark_read", channels.mark_read),
+        (web.post, f"{one}/presence", channels.presence),
+    )
+
+
+def _of_commands(commands: CommandRoutes) -> Sequence[Route]:
+    letter = f"{CHANNEL}/dead/{{id}}"
+    return (
+        (web.get, f"{CHANNEL}/messages", commands.list),
+        (web.get, COMMAND, commands.get),
+        (web.post, f"{COMMAND}/cancel", commands.cancel),
+        (web.post, f"{COMMAND}/release", commands.release),
+        (web.get, f"{CHANNEL}/dead", commands.dead),
+        (web.post, f"{letter}/replay", commands.replay),
+        (web.delete, letter, commands.discard),
+    )
 
 
 def _within(seconds: float, handler: Handler) -> Handler:

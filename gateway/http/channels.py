@@ -4,15 +4,17 @@ import asyncio
 import io
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from typing import Annotated, Any
 
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from gateway.http.requests import answer, channel_of, clinic_of, listing, read_as, read_body
+from gateway.http.requests import answer, channel_of, choice, clinic_of, listing, read_as, read_body
 from protocol.channel import ChannelSnapshot, ChannelState, DisplayName
 from protocol.errors import InvalidAddressError, InvalidBodyError, InvalidInputError
 from protocol.ids import Address, check_name
 from protocol.operations import Operations
+from protocol.port import Presence
 from protocol.subjects import Priority
 
 
@@ -27,6 +29,34 @@ class PairRequest(Struct, frozen=True, kw_only=True):
     """The body that begins pairing; with ``phone`` (E.164 digits) by a code to type there, without by QR."""
 
     phone: str | None = None
+
+
+class ChannelChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body that changes a channel; ``config`` takes the place of its own settings as a whole."""
+
+    config: dict[str, Any] | None = None
+    name: DisplayName | None = None
+
+
+class NumberCheckRequest(Struct, frozen=True, kw_only=True):
+    """The body that asks which of these are on WhatsApp."""
+
+    phones: Annotated[list[str], Meta(min_length=1, max_length=50)]
+
+
+class ReadMark(Struct, frozen=True, kw_only=True):
+    """The body that marks messages as read: of ``sender``, or of the person that ``chat`` is with."""
+
+    chat: str
+    wa_ids: Annotated[list[str], Meta(min_length=1, max_length=100)]
+    sender: str | None = None
+
+
+class PresenceChange(Struct, frozen=True, kw_only=True):
+    """The body that shows the account as available or not, or as typing (or no longer) in ``chat``."""
+
+    presence: Presence
+    chat: str | None = None
 
 
 class Queued(Struct, frozen=True, kw_only=True):
@@ -49,13 +79,11 @@ class ChannelRoutes:
 
     async def search(self, request: web.Request) -> web.Response:
         """Channels of all clinics, or of ``?clinic=``, in all states or in ``?state=``."""
-        clinic, state = request.query.get("clinic"), request.query.get("state")
+        clinic, state = request.query.get("clinic"), choice(request, "state", ChannelState)
         if clinic is not None:
             check_name("clinic", clinic)
-        if state is not None and state not in set(ChannelState):
-            raise InvalidInputError("state", f"one of {', '.join(ChannelState)}")
         found = await self._operations.channels(clinic)
-        return listing([snapshot for snapshot in found if state is None or snapshot.state == state])
+        return listing([snapshot for snapshot in found if state is None or snapshot.state is state])
 
     async def get(self, request: web.Request) -> web.Response:
         """One channel."""
@@ -68,6 +96,13 @@ class ChannelRoutes:
         check_name("id", new.id)
         snapshot = await self._operations.add_channel(clinic, new.id, new.name)
         return answer(snapshot, status=201, location=f"/api/v1/clinics/{clinic}/channels/{new.id}")
+
+    async def change(self, request: web.Request) -> web.Response:
+        """Give a channel other settings or another name, which hold at once."""
+        asked = await read_as(request, ChannelChange)
+        if asked.config is None and asked.name is None:
+            raise InvalidBodyError("body", "config, name or both")
+        return answer(await self._operations.configure(*channel_of(request), asked.config, asked.name))
 
     async def remove(self, request: web.Request) -> web.Response:
         """Stop a channel for good and delete its session."""
@@ -114,13 +149,28 @@ class ChannelRoutes:
     async def send(self, request: web.Request) -> web.Response:
         """Put a send command on the queue of ``?priority=``: 202."""
         clinic, channel = channel_of(request)
-        wanted = request.query.get("priority", Priority.NORMAL)
-        if wanted not in set(Priority):
-            raise InvalidInputError("priority", f"one of {', '.join(Priority)}")
+        priority = choice(request, "priority", Priority) or Priority.NORMAL
         body = await read_body(request)
         if not body:
             raise InvalidBodyError("body", "a send command, got nothing")
-        return answer(Queued(id=await self._operations.send(clinic, channel, Priority(wanted), body)), status=202)
+        return answer(Queued(id=await self._operations.send(clinic, channel, priority, body)), status=202)
+
+    async def check(self, request: web.Request) -> web.Response:
+        """Ask WhatsApp which numbers it knows."""
+        asked = await read_as(request, NumberCheckRequest)
+        return answer(await self._operations.check(*channel_of(request), asked.phones))
+
+    async def mark_read(self, request: web.Request) -> web.Response:
+        """Mark messages as read: 204."""
+        asked = await read_as(request, ReadMark)
+        await self._operations.mark_read(*channel_of(request), asked.chat, asked.wa_ids, asked.sender)
+        return web.Response(status=204)
+
+    async def presence(self, request: web.Request) -> web.Response:
+        """Show the account as available or not, or as typing: 204."""
+        asked = await read_as(request, PresenceChange)
+        await self._operations.presence(*channel_of(request), asked.presence, asked.chat)
+        return web.Response(status=204)
 
     async def _act(
         self, action: Callable[[str, str], Awaitable[ChannelSnapshot]], request: web.Request

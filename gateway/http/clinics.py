@@ -38,6 +38,10 @@ class ClinicRoutes:
         snapshot = await self._operations.add_clinic(new.id, new.name, new.timezone)
         return answer(snapshot, status=201, location=f"/api/v1/clinics/{new.id}")
 
+    async def stats(self, request: web.Request) -> web.Response:
+        """What the clinic's channels hold: commands by state, what waits for NATS, the size of its database."""
+        return answer(await self._operations.stats(clinic_of(request)))
+
     async def release(self, request: web.Request) -> web.Response:
         """Let a quarantined clinic out; answers with the clinic as it is then."""
         return answer(await self._operations.release_clinic(clinic_of(request)))

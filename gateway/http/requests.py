@@ -1,7 +1,9 @@
 """The edge between bytes and types: bodies and names in, JSON out."""
 
 import asyncio
+import re
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -9,7 +11,7 @@ from aiohttp import hdrs, web
 
 from gateway.http.problems import BODY_TIMEOUT, TOO_LARGE, UNSUPPORTED, Refused
 from protocol.codec import decode
-from protocol.errors import InvalidBodyError
+from protocol.errors import InvalidBodyError, InvalidInputError
 from protocol.ids import check_name
 
 T = TypeVar("T")
@@ -21,6 +23,10 @@ BODY_LIMIT: Final = web.AppKey("body_limit", int)
 """Largest body of a request, in bytes."""
 BODY_TIMEOUT_S: Final = web.AppKey("body_timeout_s", float)
 """How long a body may take to arrive, in seconds."""
+CLOSING: Final = web.AppKey("closing", asyncio.Event)
+"""Set when the endpoint begins to stop: who waits for something is answered as it is."""
+_WHOLE: Final = re.compile(r"[0-9]{1,9}\Z")
+_DECIMAL: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?\Z")
 
 
 async def read_body(request: web.Request) -> bytes:
@@ -70,6 +76,34 @@ def clinic_of(request: web.Request) -> str:
 def channel_of(request: web.Request) -> tuple[str, str]:
     """Clinic and channel in the path. Raises InvalidIdError."""
     return clinic_of(request), check_name("channel", request.match_info["channel"])
+
+
+E = TypeVar("E", bound=StrEnum)
+
+
+def choice(request: web.Request, name: str, among: type[E]) -> E | None:
+    """The query parameter ``name`` as one of ``among``; None if it is not given. Raises InvalidInputError."""
+    text = request.query.get(name)
+    if text is None:
+        return None
+    try:
+        return among(text)
+    except ValueError as error:
+        raise InvalidInputError(name, f"one of {', '.join(among)}") from error
+
+
+def number(
+    request: web.Request, name: str, default: float, *, least: float = 0, most: float, whole: bool = False
+) -> float:
+    """The query parameter ``name`` as a number between ``least`` and ``most``. Raises InvalidInputError."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    pattern = _WHOLE if whole else _DECIMAL
+    if not pattern.match(text) or not least <= float(text) <= most:
+        kind = "a whole number" if whole else "a number"
+        raise InvalidInputError(name, f"{kind} from {least:g} to {most:g}")
+    return float(text)
 
 
 def answer(value: Any, *, status: int = 200, location: str | None = None) -> web.Response:

@@ -19,6 +19,7 @@ from gateway.http.app import HEADERS, HttpLimits, build
 from gateway.http.auth import AdminKey
 from gateway.http.health import Health
 from gateway.http.problems import of_status
+from gateway.http.requests import CLOSING
 from protocol.errors import UnavailableError
 from protocol.operations import Operations
 
@@ -92,6 +93,7 @@ class _Running:
     def __init__(self, limits: HttpLimits) -> None:
         self.executor = ThreadPoolExecutor(1, thread_name_prefix="admin")
         self._limits = limits
+        self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._connections: web.Server | None = None
         self._listener: asyncio.Server | None = None
@@ -103,6 +105,7 @@ class _Running:
         return host, port
 
     async def listen(self, app: web.Application, host: str, port: int) -> None:
+        app[CLOSING] = self._closing
         self._runner = web.AppRunner(app)
         await self._runner.setup()
         assert self._runner.server is not None
@@ -127,6 +130,7 @@ class _Running:
         )
 
     async def end(self, timeout: float) -> None:
+        self._closing.set()
         if self._listener is not None:
             self._listener.close()
         if self._connections is not None:

@@ -1,20 +1,26 @@
 """NATS: the broker, the accounts, and what Plantão does in them.
 
-==================  ==================================================================================
-module              what it holds
-==================  ==================================================================================
-``accounts``        credentials of all accounts, and the server's configuration made from them
-``broker``          the embedded nats-server, with ``server_process`` and ``probe``
-``external``        any other server, by URL and a file of credentials
-``link``            one connection to one account, for ever; the one owner of reconnection
-``streams``         every stream and bucket, created and migrated
-``bus``             a link per clinic, and one to the node's own account
-``clinic``          what is done on a clinic's account: publishing, queueing, media, which channels are served
-``queue``, ``pull`` fetching send commands by priority, without polling
-``registry``        the key-value bucket of wanted clinics and channels
-``rpc``             the micro service ``plantao`` in each clinic's account
-``translate``       the client library's errors as Plantão's
-==================  ==================================================================================
+======================  ==================================================================================
+module                  what it holds
+======================  ==================================================================================
+``accounts``            credentials of all accounts, and the server's configuration made from them
+``broker``              the embedded nats-server, with ``server_process`` and ``probe``
+``external``            any other server, by URL and a file of credentials
+``link``                one connection to one account, for ever; the one owner of reconnection
+``client``, ``wire``    the client library put right, and the few words of its protocol that we speak ourselves
+``streams``             every stream and bucket, created and migrated
+``bus``                 a link per clinic, and one to the node's own account
+``clinic``              what is done on a clinic's account: publishing, queueing, media, which channels are served
+``publisher``           many messages to streams under way at once, in order, each acknowledged
+``lookup``              which of them a stream has already
+``queue``, ``pull``     fetching from durable consumers by importance, without polling
+``sending``             a channel's send commands, as such consumers, by priority
+``later``               schedules, and what is due
+``rate``                how fast commands are taken
+``registry``            the key-value bucket of wanted clinics and channels
+``rpc``, ``requests``   the micro service ``plantao`` in each clinic's account
+``translate``           the client library's errors as Plantão's
+======================  ==================================================================================
 
 ::
 

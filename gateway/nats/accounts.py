@@ -196,9 +196,10 @@ def _platform_account(accounts: Accounts) -> list[str]:
 def _clinic_account(accounts: Accounts, clinic: str, max_bytes: int) -> list[str]:
     name = subjects.account(clinic)
     denied = [*_published_by_plantao(clinic), *_media_changes()]
-    for stream in (subjects.STREAM_SEND, subjects.STREAM_EVENTS, subjects.STREAM_DEAD):
+    for stream in (subjects.STREAM_SEND, subjects.STREAM_LATER, subjects.STREAM_EVENTS, subjects.STREAM_DEAD):
         denied += _stream_changes(stream)
-    denied += _consuming(subjects.STREAM_SEND)
+    for stream in (subjects.STREAM_SEND, subjects.STREAM_LATER):
+        denied += _consuming(stream)
     exports = [
         f"      {{ {kind}: {_quoted(subject)}, accounts: [{subjects.ACCOUNT_PLATFORM}] }}"
         for kind, subject in _shared(clinic)
@@ -233,6 +234,7 @@ def _shared(clinic: str) -> list[tuple[str, str]]:
         ("service", f"{root}.send"),
         ("service", f"{root}.send.*"),
         ("service", f"{root}.rpc.*"),
+        ("service", f"clinic.{clinic}.rpc.*"),
         ("stream", f"{root}.event.>"),
         ("stream", f"{root}.dead"),
     ]
@@ -240,7 +242,7 @@ def _shared(clinic: str) -> list[tuple[str, str]]:
 
 def _published_by_plantao(clinic: str) -> list[str]:
     root = subjects.channel_root(clinic, "*")
-    return [f"{root}.event.>", f"{root}.dead"]
+    return [f"{root}.event.>", f"{root}.dead", f"{root}.later.>", f"{root}.due"]
 
 
 def _stream_changes(stream: str) -> list[str]:

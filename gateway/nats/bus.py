@@ -28,11 +28,18 @@ def always_msgpack(clinic: str) -> Encoding:
     return Encoding.MSGPACK
 
 
+def unlimited(clinic: str) -> float:
+    """The rate at which commands are taken where no clinic has a limit."""
+    del clinic
+    return 0.0
+
+
 class NatsBus:
     """All accounts that this node serves (implements ``Service`` and ``Bus``).
 
     ``encoding`` is asked for each event of a clinic. ``ack_wait``: seconds after which a fetched command that nobody
-    acknowledged comes again. All methods belong to the loop's thread.
+    settled comes again. ``commands_per_s`` is asked at each fetch how many commands a second all channels of a clinic
+    may be given (0: as many as come); twice as many may come at once. All methods belong to the loop's thread.
     """
 
     def __init__(
@@ -42,11 +49,13 @@ class NatsBus:
         encoding: Callable[[str], Encoding] = always_msgpack,
         retention: Retention | None = None,
         ack_wait: float = ACK_WAIT,
+        commands_per_s: Callable[[str], float] = unlimited,
     ) -> None:
         self._broker = broker
         self._encoding = encoding
         self._retention = retention or Retention()
         self._ack_wait = ack_wait
+        self._rate = commands_per_s
         self._operations: Operations | None = None
         self._node: Link | None = None
         self._clinics: dict[str, NatsClinicBus] = {}
@@ -142,6 +151,13 @@ class NatsBus:
             self._clinics[clinic] = opened
             return opened
 
+    def clinic(self, clinic: str) -> ClinicBus:
+        """See ``Bus``."""
+        try:
+            return self._clinics[clinic]
+        except KeyError:
+            raise BusUnavailableError(f"clinic {clinic} is not open") from None
+
     async def close_clinic(self, clinic: str, *, forget: bool) -> None:
         """See ``Bus``. Raises BusUnavailableError if it was to be forgotten and could not."""
         async with self._opening.setdefault(clinic, asyncio.Lock()):
@@ -166,6 +182,7 @@ class NatsBus:
             retention=self._retention,
             ack_wait=self._ack_wait,
             operations=self._operations,
+            rate=self._rate,
         )
 
     def _check_running(self, since: Link | None) -> None:

@@ -1,23 +1,28 @@
 """The bus of one clinic: what can be done on its account."""
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
 from typing import Final
 
 import structlog
-from nats.js.api import PubAck
 
-from gateway.nats import media
+from gateway.nats import later as schedules
+from gateway.nats import lookup, media, sending, wire
 from gateway.nats.headers import passed_on
 from gateway.nats.link import Broker, Connection, Link
-from gateway.nats.queue import ChannelQueue
+from gateway.nats.publisher import Outgoing, Publisher
+from gateway.nats.pull import Delivery
+from gateway.nats.queue import Queue, Source
+from gateway.nats.rate import Bucket
 from gateway.nats.rpc import ClinicRpc
-from gateway.nats.streams import Retention, clinic_streams, ensure_stream, send_stream
+from gateway.nats.streams import Retention, clinic_streams, ensure_stream, room_for_schedules, send_stream
 from gateway.nats.translate import translating
 from protocol import subjects
-from protocol.bus import Fetched, Publication
+from protocol.bus import Due, Fetched, Later, Publication
 from protocol.codec import Encoding, encode
+from protocol.errors import BusUnavailableError
 from protocol.ids import check_name
 from protocol.operations import Operations
 from protocol.subjects import Priority
@@ -25,9 +30,14 @@ from protocol.subjects import Priority
 log = structlog.get_logger(__name__)
 
 PUBLISH_TIMEOUT: Final = 30.0
+LOOKUP_TIMEOUT: Final = 60.0
 MEDIA_TIMEOUT: Final = 60.0
-_WINDOW_MESSAGES: Final = 256
-_WINDOW_BYTES: Final = 4 << 20
+_MARGIN: Final = timedelta(seconds=15)
+"""By how much the server's clock may be behind ours."""
+_PURGES: Final = 32
+_SETTLED_WITHIN: Final = 0.005
+"""Seconds after which the server is told at the latest."""
+_RELEASE_TIMEOUT: Final = 2.0
 
 
 class NatsClinicBus:
@@ -42,13 +52,18 @@ class NatsClinicBus:
         retention: Retention,
         ack_wait: float,
         operations: Operations | None,
+        rate: Callable[[str], float],
     ) -> None:
         self._clinic = clinic
         self._encoding = encoding
         self._retention = retention
         self._ack_wait = ack_wait
         self._rpc = ClinicRpc(clinic, operations) if operations is not None else None
-        self._queues: dict[str, ChannelQueue] = {}
+        self._rate = rate
+        self._bucket = Bucket()
+        self._publisher: Publisher | None = None
+        self._queues: dict[str, Queue] = {}
+        self._dues: dict[str, Queue] = {}
         self._served: frozenset[str] | None = None
         self._leftover: set[str] = set()
         self._changing = asyncio.Lock()
@@ -59,22 +74,68 @@ class NatsClinicBus:
         self.link.open_mending(self._link_broke)
 
     async def fetch(self, channel: str, limit: int) -> Sequence[Fetched]:
+        """See ``ClinicBus``. Of two calls for one channel, the second waits for the first. All channels together get no
+        more than the clinic's rate allows."""
+        queue = self._queue(channel)
+        while not (allowed := self._bucket.left(self._rate(self._clinic), limit)):  # noqa: ASYNC110 - time is the event
+            await asyncio.sleep(self._bucket.pause(self._rate(self._clinic)))
+        deliveries = await queue.fetch(allowed)
+        self._bucket.take(len(deliveries))
+        return [sending.fetched(delivery) for delivery in deliveries]
+
+    async def settle(self, items: Sequence[Fetched | Due], *, taken: bool) -> None:
+        """See ``ClinicBus``. Waits for nothing. What is not taken stays here, and is given out before what is newer."""
+        deliveries: list[Delivery] = [item.token for item in items]
+        if not taken:
+            for pull in {delivery.pull for delivery in deliveries}:
+                pull.put_back([delivery for delivery in deliveries if delivery.pull is pull])
+            return
+        connection = await self.link.connection()
+        with translating("settling"):
+            connection.nc.write_within(_SETTLED_WITHIN, [wire.answer(one.reply, wire.ACK) for one in deliveries])
+        for delivery in deliveries:
+            delivery.pull.settled(delivery)
+
+    async def schedule(self, channel: str, later: Sequence[Later]) -> None:
+        """See ``ClinicBus``."""
+        check_name("channel", channel)
+        connection = await self.link.connection()
+        info = await connection.during(connection.js.stream_info(subjects.STREAM_LATER), "scheduling")
+        if not room_for_schedules(info):
+            raise BusUnavailableError(f"scheduling: clinic {self._clinic} has as many schedules as its quota allows")
+        await self._store([schedules.schedule(self._clinic, channel, one) for one in later], "scheduling")
+
+    async def unschedule(self, channel: str, ids: Sequence[str]) -> None:
+        """See ``ClinicBus``."""
+        check_name("channel", channel)
+        connection = await self.link.connection()
+        for first in range(0, len(ids), _PURGES):
+            part = [subjects.later(self._clinic, channel, one) for one in ids[first : first + _PURGES]]
+            await connection.during(self._purge_schedules(connection, part), "taking back schedules")
+
+    async def due(self, channel: str, limit: int) -> Sequence[Due]:
         """See ``ClinicBus``. Of two calls for one channel, the second waits for the first."""
-        if channel not in self._queues:
-            self._queues[channel] = ChannelQueue(self.link, self._clinic, channel, ack_wait=self._ack_wait)
-        return await self._queues[channel].fetch(limit)
+        while True:
+            deliveries = await self._due(channel).fetch(limit)
+            found = [(delivery, schedules.due(delivery)) for delivery in deliveries]
+            for delivery in [delivery for delivery, one in found if one is None]:
+                (await self.link.connection()).nc.write([wire.answer(delivery.reply, wire.ACK)])
+                delivery.pull.settled(delivery)
+            if readable := [one for _, one in found if one is not None]:
+                return readable
 
     async def publish(self, batch: Sequence[Publication]) -> None:
-        """See ``ClinicBus``. Several are under way at once, in order; the first that fails stops those after it."""
-        connection = await self.link.connection()
-        await connection.during(self._publish(connection, batch), "publishing events", timeout=PUBLISH_TIMEOUT)
+        """See ``ClinicBus``. Many are under way at once, in order; the first that fails stops those after it."""
+        if any(publication.since is not None for publication in batch):
+            stored = await self._stored(batch)
+            batch = [one for one in batch if (one.kind is None, one.message_id) not in stored]
+        await self._store(self._messages(batch), "publishing events")
 
     async def enqueue(self, channel: str, priority: Priority, body: bytes, headers: Mapping[str, str]) -> None:
         """See ``ClinicBus``. The message carries no ``Nats-Msg-Id``: a repeated id must reach the ledger."""
-        connection = await self.link.connection()
         subject = subjects.send(self._clinic, check_name("channel", channel), priority)
-        work = connection.js.publish(subject, body, headers=passed_on(headers) or None)
-        await connection.during(work, "queueing a command")
+        message = Outgoing(subject, wire.header_block(passed_on(headers)), body, "body")
+        await self._store([message], "queueing a command")
 
     async def put_media(self, name: str, data: bytes, *, mime: str) -> None:
         """See ``ClinicBus``."""
@@ -100,17 +161,42 @@ class NatsClinicBus:
 
     async def forget_channel(self, channel: str) -> None:
         """See ``ClinicBus``. To end a fetch that still waits is the caller's business."""
-        queue = self._queues.pop(check_name("channel", channel), None)
-        queue = queue or ChannelQueue(self.link, self._clinic, channel, ack_wait=self._ack_wait)
+        check_name("channel", channel)
+        queues = [self._queue(channel), self._due(channel)]
+        del self._queues[channel], self._dues[channel]
         async with self._changing:
             connection = await self.link.connection()
-            await connection.during(self._forget(connection, channel, queue), f"forgetting channel {channel}")
+            await connection.during(self._forget(connection, channel, queues), f"forgetting channel {channel}")
 
     async def close(self) -> None:
-        """Stop answering rpc and disconnect."""
+        """Stop answering rpc, give back what was fetched and is not settled, and disconnect."""
+        if self.link.connected:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_RELEASE_TIMEOUT):
+                    await asyncio.gather(*(queue.release() for queue in self._all_queues()))
         await self.link.close()
         if self._rpc is not None:
             await self._rpc.stop()
+
+    # -- within --
+
+    def _queue(self, channel: str) -> Queue:
+        if channel not in self._queues:
+            sources = sending.sources(self._clinic, channel)
+            self._queues[channel] = self._new_queue(sources, f"fetching for channel {channel}")
+        return self._queues[channel]
+
+    def _due(self, channel: str) -> Queue:
+        if channel not in self._dues:
+            source = schedules.source(self._clinic, channel)
+            self._dues[channel] = self._new_queue([source], f"waiting for the schedules of channel {channel}")
+        return self._dues[channel]
+
+    def _new_queue(self, sources: Sequence[Source], doing: str) -> Queue:
+        return Queue(self.link, sources, doing=doing, ack_wait=self._ack_wait)
+
+    def _all_queues(self) -> list[Queue]:
+        return [*self._queues.values(), *self._dues.values()]
 
     def _link_broke(self, error: BaseException) -> None:
         log.error("nats_clinic_link_broke", clinic=self._clinic, exc_info=error)
@@ -121,6 +207,9 @@ class NatsClinicBus:
                 # Before we are told which channels there are, those that the account knows stay served.
                 untold = config.name == subjects.STREAM_SEND and self._served is None
                 await ensure_stream(connection.js, config, keep=("subjects",) if untold else ())
+            publisher = Publisher(connection)
+            await publisher.start()
+            self._publisher = publisher
             if self._rpc is not None:
                 await self._rpc.start(connection.nc)
 
@@ -133,9 +222,10 @@ class NatsClinicBus:
             await self._purge(connection, channel)
             self._leftover.discard(channel)
 
-    async def _forget(self, connection: Connection, channel: str, queue: ChannelQueue) -> None:
+    async def _forget(self, connection: Connection, channel: str, queues: Sequence[Queue]) -> None:
         await self._serve(connection)
-        await queue.forget(connection)
+        for queue in queues:
+            await queue.forget(connection)
         if channel in (self._served or ()):
             # It still takes commands, and none of those may be lost should it stay: purged once it is served no longer.
             self._leftover.add(channel)
@@ -144,33 +234,48 @@ class NatsClinicBus:
 
     async def _purge(self, connection: Connection, channel: str) -> None:
         of_channel = f"{subjects.channel_root(self._clinic, channel)}.>"
-        await connection.js.purge_stream(subjects.STREAM_SEND, subject=of_channel)
+        for stream in (subjects.STREAM_SEND, subjects.STREAM_LATER):
+            await connection.js.purge_stream(stream, subject=of_channel)
 
-    async def _publish(self, connection: Connection, batch: Sequence[Publication]) -> None:
-        waiting: deque[tuple[asyncio.Future[PubAck], int]] = deque()
-        held = 0
-        try:
-            for publication in batch:
-                subject, body, headers = self._message(publication)
-                while waiting and (len(waiting) >= _WINDOW_MESSAGES or held + len(body) > _WINDOW_BYTES):
-                    await waiting[0][0]
-                    held -= waiting.popleft()[1]
-                waiting.append((await connection.js.publish_async(subject, body, headers=headers), len(body)))
-                held += len(body)
-            for future, _ in waiting:
-                await future
-        finally:
-            for future, _ in waiting:
-                if not future.cancel() and not future.cancelled():
-                    future.exception()
+    async def _purge_schedules(self, connection: Connection, part: Sequence[str]) -> None:
+        await asyncio.gather(*(connection.js.purge_stream(subjects.STREAM_LATER, subject=one) for one in part))
 
-    def _message(self, publication: Publication) -> tuple[str, bytes, dict[str, str]]:
-        channel, kind = publication.channel, publication.kind
-        subject = subjects.dead(self._clinic, channel) if kind is None else subjects.event(self._clinic, channel, kind)
+    async def _store(self, messages: Iterable[Outgoing], doing: str) -> None:
+        connection = await self.link.connection()
+        publisher = self._publisher
+        if publisher is None or publisher.connection is not connection:
+            raise BusUnavailableError(f"{doing}: connection lost")
+        await publisher.publish(messages, doing, timeout=PUBLISH_TIMEOUT)
+
+    async def _stored(self, batch: Sequence[Publication]) -> frozenset[tuple[bool, str]]:
+        """Of those that have ``since``, which are stored already: whether it is a dead letter, and its id."""
+        connection = await self.link.connection()
+        stored: set[tuple[bool, str]] = set()
+        for stream, dead in ((subjects.STREAM_DEAD, True), (subjects.STREAM_EVENTS, False)):
+            tried = [one for one in batch if one.since is not None and (one.kind is None) is dead]
+            if not tried:
+                continue
+            ids = {self._full_id(one): one.message_id for one in tried}
+            since = min(one.since for one in tried if one.since is not None) - _MARGIN
+            work = lookup.stored(connection, stream, {self._subject(one) for one in tried}, ids, since)
+            found = await connection.during(work, f"looking into the stream {stream}", timeout=LOOKUP_TIMEOUT)
+            stored |= {(dead, ids[one]) for one in found}
+        return frozenset(stored)
+
+    def _messages(self, batch: Iterable[Publication]) -> Iterator[Outgoing]:
         encoding = self._encoding(self._clinic)
-        headers = passed_on(publication.headers) | {
-            # The clinic is in it because one stream of `platform` holds the events of all clinics.
-            subjects.HEADER_MESSAGE_ID: f"{self._clinic}.{publication.message_id}",
-            subjects.HEADER_CONTENT_TYPE: encoding.content_type,
-        }
-        return subject, encode(publication.event, encoding), headers
+        for publication in batch:
+            headers = passed_on(publication.headers) | {
+                subjects.HEADER_MESSAGE_ID: self._full_id(publication),
+                subjects.HEADER_CONTENT_TYPE: encoding.content_type,
+            }
+            body = encode(publication.event, encoding)
+            yield Outgoing(self._subject(publication), wire.header_block(headers), body, publication.message_id)
+
+    def _subject(self, publication: Publication) -> str:
+        channel, kind = publication.channel, publication.kind
+        return subjects.dead(self._clinic, channel) if kind is None else subjects.event(self._clinic, channel, kind)
+
+    def _full_id(self, publication: Publication) -> str:
+        # The clinic is in it because one stream of `platform` holds the events of all clinics.
+        return f"{self._clinic}.{publication.message_id}"

@@ -70,7 +70,7 @@ class Broker(Protocol):
 class Connection:
     """One living connection. ``lost`` is done once it is gone."""
 
-    def __init__(self, nc: Client, lost: asyncio.Future[None]) -> None:
+    def __init__(self, nc: PatientClient, lost: asyncio.Future[None]) -> None:
         self.nc: Final = nc
         self.js: Final[JetStreamContext] = nc.jetstream(timeout=REQUEST_TIMEOUT)
         self.lost: Final = lost

@@ -1,4 +1,4 @@
-"""One durable pull consumer: a request at a time, and what came in but was not taken yet.
+"""One durable pull consumer: a request at a time, what came in but was not taken yet, and what was taken.
 
 Two kinds of request: a *probe* brings what is there now and ends at once; a *linger* waits on the server for what
 comes. While a linger stands, the server holds nothing that we don't: that is how priorities are kept without polling.
@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
+from gateway.nats import wire
 from gateway.nats.link import Connection
 
 LINGER: Final = 30.0
 """Seconds after which a linger ends by itself: what was caught by it while nobody fetched is bounded by its batch."""
 _GRACE: Final = 5.0
-_STATUS: Final = "Status"
 _ENDS: Final = ("404", "408", "409 Message Size Exceeds MaxBytes", "409 Batch Completed")
 """The server's answers at the orderly end of a request: nothing there, time over, all the bytes or messages asked."""
 _HEARTBEAT: Final = "100"
@@ -38,11 +37,15 @@ class Request(Enum):
     LINGER = "linger"
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A message that came in at ``at`` (monotonic seconds)."""
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """A message that came in at ``at`` (monotonic seconds); ``reply`` is where it is acknowledged."""
 
-    msg: Msg
+    pull: "Pull"
+    sequence: int
+    reply: bytes
+    body: bytes
+    block: bytes | None
     at: float
 
 
@@ -61,8 +64,10 @@ class Pull:
         self._request = Request.NONE
         self._due = 0
         self._deadline = 0.0
-        self._held: dict[int, Held] = {}
-        """By sequence in the stream, in order of arrival."""
+        self._held: dict[int, Delivery] = {}
+        """By sequence in the stream."""
+        self._taken: dict[int, Delivery] = {}
+        """What was taken and is not settled."""
         self.failure: str | None = None
 
     @property
@@ -73,25 +78,27 @@ class Pull:
         return self._request
 
     async def bind(self, connection: Connection) -> None:
-        """Listen on ``connection``; requests made before are void, what came from them stays."""
+        """Listen on ``connection``, on which the consumer begins anew: what is not settled comes again, in order, so
+        what is held is let go, and requests made before are void."""
         await self.unbind()
         self._connection = connection
+        self._held = {}
         self._request = Request.NONE
         self.failure = None
         self._inbox = connection.nc.new_inbox()
 
-        async def on_message(msg: Msg) -> None:
+        def receive(subject: bytes, reply: bytes, body: bytes, block: bytes | None) -> None:
             if self._connection is connection:
-                self._receive(msg)
+                self._receive(subject, reply, body, block)
 
-        self._subscription = await connection.nc.subscribe(f"{self._inbox}.*", cb=on_message)
+        self._subscription = await connection.nc.listen(f"{self._inbox}.*", receive)
 
     async def unbind(self) -> None:
-        """Listen no longer."""
+        """Listen no longer; what was under way has come in when this returns, if the connection still lives."""
         subscription, self._subscription = self._subscription, None
-        if subscription is not None:
-            with suppress(NatsError):
-                await subscription.unsubscribe()
+        if subscription is not None and self._connection is not None:
+            with suppress(NatsError, TimeoutError, OSError):
+                await self._connection.nc.unlisten(subscription)
 
     async def probe(self, batch: int) -> None:
         """Ask for at most ``batch`` messages that are there now."""
@@ -106,23 +113,46 @@ class Pull:
         """True if something came in that was not taken."""
         return bool(self._held)
 
-    def take(self, limit: int) -> list[Held]:
-        """At most ``limit`` of what came in, oldest first."""
-        return [self._held.pop(sequence) for sequence in list(self._held)[:limit]]
+    @property
+    def unsettled(self) -> bool:
+        """True if something is held, or was taken and is not settled."""
+        return bool(self._held or self._taken)
 
-    def put_back(self, taken: Sequence[Held]) -> None:
-        """Hold again what was just taken."""
-        self._held = {held.msg.metadata.sequence.stream: held for held in taken} | self._held
+    def take(self, limit: int) -> list[Delivery]:
+        """At most ``limit`` of what came in, oldest first."""
+        taken = [self._held.pop(sequence) for sequence in sorted(self._held)[:limit]]
+        for delivery in taken:
+            self._taken[delivery.sequence] = delivery
+        return taken
+
+    def put_back(self, taken: Sequence[Delivery]) -> None:
+        """Hold again what was taken, before what is newer; does nothing for what is settled."""
+        unsettled = [self._taken.pop(one.sequence) for one in taken if self._taken.get(one.sequence) is one]
+        if unsettled:
+            self._held = {one.sequence: one for one in unsettled} | self._held
+            self._wake.set()
+
+    def settled(self, delivery: Delivery) -> None:
+        """What was taken is acknowledged, and with it whatever came of the same message since."""
+        self._taken.pop(delivery.sequence, None)
+        self._held.pop(delivery.sequence, None)
 
     async def give_back(self, older_than: float) -> None:
         """If something has been held for more than ``older_than`` seconds, have the server deliver all that is held
-        again: it is about to, and what is newer must not overtake it."""
-        oldest = next(iter(self._held.values()), None)
-        if oldest is None or self._clock() - oldest.at <= older_than:
+        again: it is about to, and what is newer must not overtake it. Raises the client library's errors."""
+        oldest = min((delivery.at for delivery in self._held.values()), default=None)
+        if oldest is None or self._clock() - oldest <= older_than:
             return
-        assert self._connection is not None
-        for held in self.take(len(self._held)):
-            await self._connection.nc.publish(held.msg.reply, b"-NAK")
+        held, self._held = self._held, {}
+        await self._refuse(list(held.values()))
+
+    async def release(self) -> None:
+        """Have the server deliver again all that is held, and all that was taken and not settled. Raises the client
+        library's errors."""
+        deliveries = [delivery for _, delivery in sorted((self._taken | self._held).items())]
+        self._taken, self._held = {}, {}
+        if deliveries:
+            await self._refuse(deliveries)
 
     async def _ask(self, request: Request, batch: int, patience: float, body: dict[str, object]) -> None:
         assert self._connection is not None
@@ -132,22 +162,28 @@ class Pull:
         asked = json.dumps({"batch": batch, "max_bytes": MAX_BYTES, **body}).encode()
         await self._connection.nc.publish(self._subject, asked, f"{self._inbox}.{self._number}")
 
-    def _receive(self, msg: Msg) -> None:
-        status = (msg.headers or {}).get(_STATUS) if not msg.data and not msg.reply else None
-        if status is None:
+    async def _refuse(self, deliveries: Sequence[Delivery]) -> None:
+        """Returns once the server knows of all: it takes refusals in order, but a request at the same time as they."""
+        assert self._connection is not None
+        nc, last = self._connection.nc, deliveries[-1]
+        nc.write([wire.answer(delivery.reply, wire.NAK) for delivery in deliveries[:-1]])
+        await nc.request(last.reply.decode(), wire.NAK, timeout=_GRACE)
+
+    def _receive(self, subject: bytes, reply: bytes, body: bytes, block: bytes | None) -> None:
+        status = "" if body or reply else wire.status_of(block)
+        if not status:
             # Delivered again, it takes the place of what we hold of it: whoever takes both would have it twice, and
             # whoever gives both back would get both again.
-            sequence = msg.metadata.sequence.stream
+            sequence = wire.sequence_of(reply)
             self._held.pop(sequence, None)
-            self._held[sequence] = Held(msg, self._clock())
+            self._held[sequence] = Delivery(self, sequence, reply, body, block, self._clock())
             self._due -= 1
             if self._due <= 0:
                 self._request = Request.NONE
-        elif status == _HEARTBEAT or not msg.subject.endswith(f".{self._number}"):
+        elif status.startswith(_HEARTBEAT) or not subject.endswith(b".%d" % self._number):
             return
         else:
             self._request = Request.NONE
-            said = f"{status} {(msg.headers or {}).get('Description', '')}".strip()
-            if not said.startswith(_ENDS):
-                self.failure = said
+            if not status.startswith(_ENDS):
+                self.failure = status
         self._wake.set()

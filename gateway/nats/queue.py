@@ -1,64 +1,70 @@
-"""A channel's work queue: three durable consumers, one per priority, and fetching from them in that order."""
+"""Fetching from durable consumers in the order of their importance, without polling."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Final
 
-from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
-from gateway.nats.headers import passed_on
 from gateway.nats.link import Connection, Link
-from gateway.nats.pull import LINGER, MAX_BYTES, Held, Pull, Request
+from gateway.nats.pull import LINGER, MAX_BYTES, Delivery, Pull, Request
 from gateway.nats.translate import translating
-from protocol import subjects
-from protocol.bus import Fetched
 from protocol.errors import BusUnavailableError
-from protocol.subjects import Priority
 
 _BATCH: Final = 64
 _MAX_ACK_PENDING: Final = 1024
-_ORDER: Final = (Priority.HIGH, Priority.NORMAL, Priority.BULK)
 
 
-def consumer_name(channel: str, priority: Priority) -> str:
-    """The last token is the priority, so that no two channels' names run together."""
-    return f"{subjects.STREAM_SEND}-{channel}-{priority}"
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A durable consumer: its stream, its name, and the one subject of which it gives the messages."""
+
+    stream: str
+    name: str
+    subject: str
 
 
-class ChannelQueue:
-    """The send commands of one channel. A command that is not acknowledged within ``ack_wait`` seconds comes again."""
+class Queue:
+    """What comes from ``sources``, those named first before the others. What is not settled within ``ack_wait`` seconds
+    comes again. ``doing`` says in errors what it is for. On the loop's thread."""
 
     def __init__(
-        self, link: Link, clinic: str, channel: str, *, ack_wait: float, clock: Callable[[], float] = time.monotonic
+        self,
+        link: Link,
+        sources: Sequence[Source],
+        *,
+        doing: str,
+        ack_wait: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._link = link
-        self._clinic = clinic
-        self._channel = channel
+        self._doing = doing
         self._ack_wait = ack_wait
         self._wake = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._bound: Connection | None = None
-        self._pulls = {
-            priority: Pull(subjects.STREAM_SEND, consumer_name(channel, priority), self._wake, clock=clock)
-            for priority in _ORDER
-        }
+        self._released = False
+        self._pulls = [(source, Pull(source.stream, source.name, self._wake, clock=clock)) for source in sources]
 
-    async def fetch(self, limit: int) -> list[Fetched]:
-        """At most ``limit`` commands, fewer if they are large; high before normal before bulk. Waits for the first.
+    async def fetch(self, limit: int) -> list[Delivery]:
+        """At most ``limit`` messages, fewer if they are large, by importance. Waits for the first. Of two calls, the
+        second waits for the first.
 
         Raises:
             BusUnavailableError: NATS is away.
         """
         async with self._one_at_a_time:
             while True:
+                if self._released:
+                    raise BusUnavailableError(f"{self._doing}: closed")
                 connection = await self._link.connection()
                 try:
-                    with translating(f"fetching for channel {self._channel}"):
+                    with translating(self._doing):
                         self._wake.clear()
                         if self._bound is not connection:
                             await self._bind(connection)
@@ -69,49 +75,65 @@ class ChannelQueue:
                     if not connection.lost.done():
                         raise
 
+    async def release(self) -> None:
+        """Fetch no more, and have all that is held or taken and not settled come again at once."""
+        self._released = True
+        connection, self._bound = self._bound, None
+        for source, pull in self._pulls:
+            await pull.unbind()
+            if connection is None or connection.lost.done() or not pull.unsettled:
+                continue
+            with suppress(NatsError):
+                # Before it answers this the server drops requests to which nobody listens. What it tried to deliver to
+                # one would be the last to come again instead of the first.
+                await connection.js.consumer_info(source.stream, source.name)
+                await pull.release()
+
     async def forget(self, connection: Connection) -> None:
         """Delete the consumers. Raises the client library's errors."""
         self._bound = None
-        for pull in self._pulls.values():
+        for source, pull in self._pulls:
             await pull.unbind()
-            with suppress(NotFoundError):
-                await connection.js.delete_consumer(subjects.STREAM_SEND, pull.name)
+            await _delete(connection, source)
 
     async def _bind(self, connection: Connection) -> None:
-        for priority, pull in self._pulls.items():
+        """Begin anew. What an old consumer had delivered to a process or a connection that is gone would come again
+        only after ``ack_wait``, and what is newer would overtake it."""
+        for source, pull in self._pulls:
+            await connection.during(_delete(connection, source), f"beginning the consumer {source.name} anew")
             config = ConsumerConfig(
-                durable_name=pull.name,
-                name=pull.name,
-                filter_subject=subjects.send(self._clinic, self._channel, priority),
+                durable_name=source.name,
+                name=source.name,
+                filter_subject=source.subject,
                 deliver_policy=DeliverPolicy.ALL,
                 ack_policy=AckPolicy.EXPLICIT,
                 ack_wait=self._ack_wait,
                 max_ack_pending=_MAX_ACK_PENDING,
             )
-            doing = f"creating the consumer {pull.name}"
-            await connection.during(connection.js.add_consumer(subjects.STREAM_SEND, config), doing)
+            doing = f"creating the consumer {source.name}"
+            await connection.during(connection.js.add_consumer(source.stream, config), doing)
             await pull.bind(connection)
         self._bound = connection
 
-    async def _take(self, connection: Connection, limit: int) -> list[Fetched]:
-        taken: list[tuple[Priority, Held]] = []
+    async def _take(self, connection: Connection, limit: int) -> list[Delivery]:
+        taken: list[Delivery] = []
         try:
-            for priority, pull in self._pulls.items():
+            for _, pull in self._pulls:
                 # Well before the server takes it for lost and gives it to us a second time.
                 await pull.give_back(older_than=0.8 * self._ack_wait)
-                while len(taken) < limit and sum(len(held.msg.data) for _, held in taken) < MAX_BYTES:
+                while len(taken) < limit and sum(len(delivery.body) for delivery in taken) < MAX_BYTES:
                     found = pull.take(limit - len(taken))
-                    taken += [(priority, held) for held in found]
+                    taken += found
                     if not found and not await self._look(connection, pull, limit - len(taken)):
                         break
                 if pull.failure is not None and taken:
                     break
                 self._check(pull)
         except BaseException:
-            for priority, held in reversed(taken):
-                self._pulls[priority].put_back([held])
+            for delivery in reversed(taken):
+                delivery.pull.put_back([delivery])
             raise
-        return [self._fetched(held.msg, priority) for priority, held in taken]
+        return taken
 
     async def _look(self, connection: Connection, pull: Pull, batch: int) -> bool:
         """Ask the server what it has, unless we know that it has nothing; True if something came in."""
@@ -120,6 +142,9 @@ class ChannelQueue:
         while pull.request is Request.PROBE and not connection.lost.done():
             self._wake.clear()
             await self._until_woken(connection, timeout=1)
+        if not pull.holds and pull.request is Request.NONE and pull.failure is None and not connection.lost.done():
+            # So that the next fetch knows without asking.
+            await pull.linger(_BATCH)
         return pull.holds
 
     def _check(self, pull: Pull) -> None:
@@ -129,12 +154,12 @@ class ChannelQueue:
             raise BusUnavailableError(f"consumer {pull.name}: {pull.failure}")
 
     async def _linger(self, connection: Connection) -> None:
-        """Wait until something comes, with a standing request at each priority."""
-        for pull in self._pulls.values():
+        """Wait until something comes, with a standing request at each source."""
+        for _, pull in self._pulls:
             if pull.request is Request.NONE and not connection.lost.done():
                 await pull.linger(_BATCH)
         await self._until_woken(connection, timeout=LINGER)
-        for pull in self._pulls.values():
+        for _, pull in self._pulls:
             self._check(pull)
 
     async def _until_woken(self, connection: Connection, *, timeout: float) -> None:
@@ -144,20 +169,7 @@ class ChannelQueue:
         finally:
             woken.cancel()
 
-    def _fetched(self, msg: Msg, priority: Priority) -> Fetched:
-        reply = msg.reply
 
-        async def answer(word: bytes) -> None:
-            # Not waited for: if it is lost, the command comes again and the ledger knows it.
-            connection = await self._link.connection()
-            with translating(f"acknowledging for channel {self._channel}"):
-                await connection.nc.publish(reply, word)
-
-        return Fetched(
-            body=msg.data,
-            priority=priority,
-            queued_at=msg.metadata.timestamp or datetime.now(UTC),
-            headers=passed_on(msg.headers),
-            ack=lambda: answer(b"+ACK"),
-            nak=lambda: answer(b"-NAK"),
-        )
+async def _delete(connection: Connection, source: Source) -> None:
+    with suppress(NotFoundError):
+        await connection.js.delete_consumer(source.stream, source.name)

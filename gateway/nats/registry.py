@@ -4,13 +4,15 @@ Keys are ``clinic.<c>`` and ``channel.<c>.<ch>``, values JSON, so that ``nats kv
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 from nats.aio.msg import Msg
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
@@ -24,12 +26,14 @@ from gateway.nats.translate import translating
 from protocol import subjects
 from protocol.bus import Wanted
 from protocol.channel import ChannelRecord, ClinicRecord, WantedState
-from protocol.errors import AlreadyExistsError, NotFoundError, UnavailableError
+from protocol.errors import AlreadyExistsError, InvalidInputError, NotFoundError, UnavailableError
 from protocol.ids import check_name
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
+MAX_CONFIG: Final = 16 << 10
+"""Bytes of a channel's own settings."""
 _PREFIX: Final = f"$KV.{subjects.REGISTRY_BUCKET}."
 _OPERATION: Final = "KV-Operation"
 _MARKER: Final = "Nats-Marker-Reason"
@@ -75,7 +79,25 @@ class NatsRegistry:
         """Writes nothing if it is wanted so already. Raises NotFoundError, BusUnavailableError, InvalidIdError."""
         key = subjects.registry_channel(check_name("clinic", clinic), check_name("channel", channel))
         what = f"channel {channel} of clinic {clinic}"
-        await self._with_bucket(lambda bucket: _want(bucket, key, wanted, what), f"changing {what}")
+        work = partial(_change, key=key, what=what, change=lambda record: replace(record, wanted=wanted))
+        await self._with_bucket(work, f"changing {what}")
+
+    async def configure_channel(
+        self, clinic: str, channel: str, config: Mapping[str, Any] | None, name: str | None = None
+    ) -> ChannelRecord:
+        """See ``Registry``. Of ``config`` it checks only that it is a JSON object of at most 16 KiB.
+
+        Raises NotFoundError, BusUnavailableError, InvalidIdError, InvalidInputError.
+        """
+        key = subjects.registry_channel(check_name("clinic", clinic), check_name("channel", channel))
+        wanted = None if config is None else _checked_config(config)
+        what = f"channel {channel} of clinic {clinic}"
+
+        def change(record: ChannelRecord) -> ChannelRecord:
+            return replace(record, config=record.config if wanted is None else wanted, name=name or record.name)
+
+        work = partial(_change, key=key, what=what, change=change)
+        return await self._with_bucket(work, f"configuring {what}")
 
     async def delete_clinic(self, clinic: str) -> None:
         """With its channels, which go first: what is interrupted can be asked for again.
@@ -155,7 +177,9 @@ class NatsRegistry:
                 deliver(_wanted(records))
 
 
-async def _want(bucket: KeyValue, key: str, wanted: WantedState, what: str) -> None:
+async def _change(
+    bucket: KeyValue, *, key: str, what: str, change: Callable[[ChannelRecord], ChannelRecord]
+) -> ChannelRecord:
     """Change the record as it is at this moment: whoever else changes it meanwhile is not overwritten."""
     while True:
         try:
@@ -163,12 +187,24 @@ async def _want(bucket: KeyValue, key: str, wanted: WantedState, what: str) -> N
         except KeyNotFoundError as error:
             raise NotFoundError(what) from error
         record = msgspec.json.decode(entry.value or b"", type=ChannelRecord)
-        if record.wanted is wanted:
-            return
-        changed = msgspec.json.encode(msgspec.structs.replace(record, wanted=wanted))
+        changed = change(record)
+        if changed == record:
+            return record
         with suppress(KeyWrongLastSequenceError):
-            await bucket.update(key, changed, last=entry.revision)
-            return
+            await bucket.update(key, msgspec.json.encode(changed), last=entry.revision)
+            return changed
+
+
+def _checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """``config`` as it is read back. Raises InvalidInputError."""
+    try:
+        encoded = msgspec.json.encode(config)
+        read = msgspec.json.decode(encoded, type=dict[str, Any])
+    except (TypeError, ValueError, msgspec.DecodeError, RecursionError) as error:
+        raise InvalidInputError("config", "a JSON object") from error
+    if len(encoded) > MAX_CONFIG:
+        raise InvalidInputError("config", f"at most {MAX_CONFIG} bytes, got {len(encoded)}")
+    return read
 
 
 def _apply(records: dict[str, Struct], msg: Msg) -> None:

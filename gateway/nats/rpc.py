@@ -1,32 +1,59 @@
 """A clinic's requests and replies: the NATS micro service ``plantao`` in its account.
 
-======================================  ============================================================================
-request                                 ``clinic.<c>.channel.<ch>.rpc.<verb>``: an empty body, or a map in JSON or
-                                        msgpack (``pair`` takes ``phone``: digits)
-reply                                   in the request's encoding (JSON to an empty one): ``{"v": 1, …}``
-refusal                                 ``{"v": 1, "error": {"code", "message", "field"?}}`` and the headers
-                                        ``Nats-Service-Error`` and ``Nats-Service-Error-Code``
-======================================  ============================================================================
+==============================  ====================================================================================
+request                         ``clinic.<c>.channel.<ch>.rpc.<verb>`` or ``clinic.<c>.rpc.<verb>``: an empty body, or
+                                a map in JSON or msgpack
+reply                           in the request's encoding (JSON to an empty one): ``{"v": 1, …}``
+refusal                         ``{"v": 1, "error": {"code", "message", "field"?}}`` and the headers
+                                ``Nats-Service-Error`` and ``Nats-Service-Error-Code``
+==============================  ====================================================================================
+
+==============================  ==================================  ================================================
+verbs of a channel              body                                reply
+==============================  ==================================  ================================================
+``status`` ``connect``          (none)                              the channel (``ChannelSnapshot``)
+``disconnect`` ``suspend``
+``resume`` ``logout``
+``pair``                        ``phone``? (digits)                 ``code``, ``phone``, ``expires_at``; without a
+                                                                    phone as ``qr``
+``qr``                          (none)                              ``code``, ``expires_at``
+``check``                       ``phones`` (1 to 50, digits)        ``items``: ``phone``, ``on_whatsapp``, ``jid``
+``mark_read``                   ``chat``, ``ids`` (1 to 256),       nothing but ``v``
+                                ``from``? (in a group: whose)
+``presence``                    ``presence`` (available             nothing but ``v``
+                                unavailable typing paused),
+                                ``chat``?
+``command`` ``cancel``          ``id`` of the command               the command (``CommandView``)
+``release`` ``replay``
+``discard``
+==============================  ==================================  ================================================
+
+==============================  ==================================  ================================================
+verbs of a clinic               body                                reply
+==============================  ==================================  ================================================
+``channels``                    (none)                              ``items``: its channels (``ChannelSnapshot``)
+``stats``                       (none)                              ``ClinicStats``
+==============================  ==================================  ================================================
 
 A service serves one clinic: the clinic's id comes from here, never from a request.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
-import msgspec
 import structlog
-from msgspec import Meta, Struct
+from msgspec import Struct
 from nats import micro
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.micro.request import ERROR_CODE_HEADER, ERROR_HEADER, Request
 
+from gateway.nats.requests import OF_CHANNEL, OF_CLINIC, Ask, Target, answer_of
 from protocol import subjects
-from protocol.codec import Encoding, decode, encode, encoding_of
+from protocol.codec import Encoding, encode, encoding_of
 from protocol.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -37,7 +64,7 @@ from protocol.errors import (
 )
 from protocol.ids import check_name
 from protocol.operations import Operations
-from protocol.subjects import Verb
+from protocol.subjects import ClinicVerb, Verb
 
 log = structlog.get_logger(__name__)
 
@@ -47,13 +74,6 @@ TIMEOUT: Final = 90.0
 """Seconds after which a request is answered with ``timeout``; connecting may take 60."""
 MAX_CONCURRENT: Final = 64
 """Requests of one clinic under way at once; those above are refused as ``busy``."""
-
-
-class RpcRequest(Struct, frozen=True):
-    """The body of any request; ``phone`` is for ``pair``."""
-
-    v: Literal[1] = 1
-    phone: Annotated[str, Meta(pattern=r"\A[1-9][0-9]{6,14}\Z")] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +115,8 @@ class ClinicRpc:
 
     def __init__(self, clinic: str, operations: Operations) -> None:
         self._clinic = clinic
+        self._operations = operations
         self._running: set[asyncio.Task[None]] = set()
-        self._do: dict[Verb, Callable[[str, RpcRequest], Awaitable[Struct]]] = {
-            Verb.STATUS: lambda channel, _: operations.channel(clinic, channel),
-            Verb.CONNECT: lambda channel, _: operations.connect(clinic, channel),
-            Verb.DISCONNECT: lambda channel, _: operations.disconnect(clinic, channel),
-            Verb.SUSPEND: lambda channel, _: operations.suspend(clinic, channel),
-            Verb.RESUME: lambda channel, _: operations.resume(clinic, channel),
-            Verb.LOGOUT: lambda channel, _: operations.logout(clinic, channel),
-            Verb.PAIR: lambda channel, request: operations.pair(clinic, channel, request.phone),
-            Verb.QR: lambda channel, _: operations.qr(clinic, channel),
-        }
 
     async def start(self, nc: Client) -> None:
         """Listen on ``nc``, for as long as it lives. Raises the client library's errors."""
@@ -116,11 +127,12 @@ class ClinicRpc:
             version=VERSION,
             description=f"WhatsApp channels of the clinic {self._clinic}",
         )
-        for verb in Verb:
-            subject = subjects.rpc(self._clinic, "*", verb)
-            await service.add_endpoint(name=verb.value, subject=subject, handler=self._accept)
-        every_verb = f"{subjects.channel_root(self._clinic, '*')}.rpc.*"
-        await nc.subscribe(every_verb, queue=subjects.SERVICE, cb=self._accept_unknown)
+        endpoints = {verb.value: subjects.rpc(self._clinic, "*", verb) for verb in Verb}
+        endpoints |= {verb.value: subjects.clinic_rpc(self._clinic, verb) for verb in ClinicVerb}
+        for name, subject in endpoints.items():
+            await service.add_endpoint(name=name, subject=subject, handler=self._accept)
+        for root in (subjects.channel_root(self._clinic, "*"), f"clinic.{self._clinic}"):
+            await nc.subscribe(f"{root}.rpc.*", queue=subjects.SERVICE, cb=self._accept_unknown)
         await nc.flush()
 
     async def stop(self) -> None:
@@ -132,7 +144,8 @@ class ClinicRpc:
             await asyncio.wait(running)
 
     async def _accept_unknown(self, msg: Msg) -> None:
-        if msg.reply and msg.subject.rpartition(".")[2] not in list(Verb):
+        channel, verb = _parts(msg.subject)
+        if msg.reply and verb not in list(ClinicVerb if channel is None else Verb):
             await self._accept(Request(msg))
 
     async def _accept(self, request: Request) -> None:
@@ -143,31 +156,31 @@ class ClinicRpc:
         task.add_done_callback(self._running.discard)
 
     async def _serve(self, request: Request) -> None:
-        channel, verb = request.subject.split(".")[3], request.subject.rpartition(".")[2]
+        channel, verb = _parts(request.subject)
         try:
             async with asyncio.timeout(TIMEOUT):
-                answer = await self._answer(channel, verb, request.data)
+                outcome = await self._outcome(channel, verb, request.data)
         except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets a reply
             refusal = Refusal.of(error)
             known = isinstance(error, (PlantaoError, TimeoutError))
             (log.info if known else log.error)(
                 "rpc_refused",
                 clinic=self._clinic,
-                channel=channel[:64],
+                channel=(channel or "")[:64],
                 verb=verb[:64],
                 code=refusal.code,
                 exc_info=None if known else error,
             )
             await self._refuse(request, refusal)
         else:
-            await self._reply(request, {"v": 1, **msgspec.to_builtins(answer)})
+            await self._reply(request, answer_of(outcome))
 
-    async def _answer(self, channel: str, verb: str, body: bytes) -> Struct:
-        check_name("channel", channel)
-        if verb not in list(Verb):
-            raise InvalidInputError("verb", f"one of {', '.join(Verb)}; got {verb[:64]!r}")
-        request = decode(body, RpcRequest) if body else RpcRequest()
-        return await self._do[Verb(verb)](channel, request)
+    async def _outcome(self, channel: str | None, verb: str, body: bytes) -> Struct | None:
+        known: Mapping[Any, Ask] = OF_CLINIC if channel is None else OF_CHANNEL
+        target = Target(self._clinic, "" if channel is None else check_name("channel", channel))
+        if verb not in known:
+            raise InvalidInputError("verb", f"one of {', '.join(known)}; got {verb[:64]!r}")
+        return await known[verb](self._operations, target, body)
 
     async def _refuse_busy(self, request: Request) -> None:
         await self._refuse(request, Refusal("busy", 503, f"{MAX_CONCURRENT} requests of this clinic are under way"))
@@ -184,3 +197,9 @@ class ClinicRpc:
         except (NatsError, ValueError) as error:
             # Gone, or it never wanted a reply.
             log.warning("rpc_reply_lost", clinic=self._clinic, error=str(error))
+
+
+def _parts(subject: str) -> tuple[str | None, str]:
+    """Channel (None in a request to the clinic) and verb."""
+    tokens = subject.split(".")
+    return tokens[3] if tokens[2] == "channel" else None, tokens[-1]

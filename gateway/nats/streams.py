@@ -22,8 +22,8 @@ log = structlog.get_logger(__name__)
 DAY: Final = 24 * 3600.0
 MAX_SEND: Final = MAX_BODY + (64 << 10)
 """Bytes of a send command with its headers; a larger one is refused as it is published."""
-DUPLICATE_WINDOW: Final = 120.0
 MEDIA_STREAM: Final = f"OBJ_{subjects.MEDIA_BUCKET}"
+_WINDOW: Final = 120.0
 _NO_CHANNEL: Final = "-"
 """No valid identifier of a channel."""
 REGISTRY_STREAM: Final = f"KV_{subjects.REGISTRY_BUCKET}"
@@ -48,23 +48,38 @@ _COMPARED: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long is kept what, in seconds, and how much a clinic's account may hold, in bytes."""
+    """How long is kept what, in seconds, and how much a clinic's account may hold, in bytes. ``duplicate_window``: for
+    how long a stream knows a ``Nats-Msg-Id``, which nothing here relies on."""
 
     events: float = 7 * DAY
     dead: float = 30 * DAY
     media: float = 7 * DAY
     clinic_bytes: int = 2 << 30
     platform_bytes: int = 4 << 30
+    duplicate_window: float = 120
 
 
 def clinic_streams(clinic: str, retention: Retention, channels: Collection[str] = ()) -> list[StreamConfig]:
-    """Of one clinic that serves ``channels``. Their sizes add up to 15/16 of what its account may hold."""
+    """Of one clinic that serves ``channels``. Their sizes add up to 31/32 of what its account may hold."""
     root = subjects.channel_root(clinic, "*")
     part = retention.clinic_bytes // 16
     return [
         send_stream(clinic, retention, channels),
-        _stream(subjects.STREAM_EVENTS, [f"{root}.event.>"], max_age=retention.events, max_bytes=6 * part),
-        _stream(subjects.STREAM_DEAD, [f"{root}.dead"], max_age=retention.dead, max_bytes=part),
+        later_stream(clinic, retention),
+        _stream(
+            subjects.STREAM_EVENTS,
+            [f"{root}.event.>"],
+            max_age=retention.events,
+            max_bytes=6 * part,
+            window=retention.duplicate_window,
+        ),
+        _stream(
+            subjects.STREAM_DEAD,
+            [f"{root}.dead"],
+            max_age=retention.dead,
+            max_bytes=part,
+            window=retention.duplicate_window,
+        ),
         _stream(
             MEDIA_STREAM,
             [f"$O.{subjects.MEDIA_BUCKET}.{part_of}.>" for part_of in ("C", "M")],
@@ -90,6 +105,28 @@ def send_stream(clinic: str, retention: Retention, channels: Collection[str]) ->
         max_bytes=retention.clinic_bytes // 16 * 2,
         max_msg_size=MAX_SEND,
     )
+
+
+def later_stream(clinic: str, retention: Retention) -> StreamConfig:
+    """Schedules and, on one subject for each channel, what is due. Nobody but Plantão may publish here: a schedule can
+    do more than that. The server itself keeps only the newest schedule of a subject.
+
+    It drops the oldest when it is full, because the server has it no other way: see ``room_for_schedules``.
+    """
+    root = subjects.channel_root(clinic, "*")
+    return _stream(
+        subjects.STREAM_LATER,
+        [f"{root}.later.*", f"{root}.due"],
+        retention=RetentionPolicy.WORK_QUEUE,
+        max_bytes=retention.clinic_bytes // 32,
+        allow_rollup_hdrs=True,
+        allow_msg_schedules=True,
+    )
+
+
+def room_for_schedules(info: StreamInfo) -> bool:
+    """False once the stream ``later`` is so full that it could soon drop what it holds: no more may be scheduled."""
+    return info.state.bytes < (info.config.max_bytes or 0) // 4 * 3
 
 
 def platform_streams(retention: Retention) -> list[StreamConfig]:
@@ -150,6 +187,8 @@ def _stream(
     allow_rollup_hdrs: bool = False,
     allow_direct: bool = False,
     deny_delete: bool = False,
+    allow_msg_schedules: bool = False,
+    window: float = _WINDOW,
 ) -> StreamConfig:
     return StreamConfig(
         name=name,
@@ -161,10 +200,10 @@ def _stream(
         max_bytes=max_bytes,
         max_msg_size=max_msg_size,
         max_msgs_per_subject=max_msgs_per_subject,
-        duplicate_window=DUPLICATE_WINDOW,
+        duplicate_window=window,
         allow_rollup_hdrs=allow_rollup_hdrs,
         allow_direct=allow_direct,
         allow_msg_ttl=False,
-        allow_msg_schedules=False,
+        allow_msg_schedules=allow_msg_schedules,
         deny_delete=deny_delete,
     )

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from gateway.whatsapp.jids import bare_jid
 from gateway.whatsapp.library import e2e
-from protocol.port import MediaReference, Quote
-
-MediaKind = Literal["image", "audio", "video", "document", "sticker"]
+from protocol.port import MediaKind, MediaReference, Quote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +104,6 @@ def _with_context(content: Content, value: Any) -> Content:
     context = value.contextInfo
     quote = Quote(wa_id=context.stanzaID, author=bare_jid(context.participant)) if context.stanzaID else None
     return replace(content, quote=quote, forwarded=context.isForwarded)
-
-
-def bare_jid(jid: str) -> str:
-    """A JID without its agent and device: ``551199:12@s.whatsapp.net`` is ``551199@s.whatsapp.net``."""
-    user, at, server = jid.partition("@")
-    return user.split(":")[0].split(".")[0] + at + server
 
 
 READERS: Final[Mapping[str, Callable[[Any], Content | None]]] = {

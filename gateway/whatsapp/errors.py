@@ -18,7 +18,7 @@ _NOT_SENT_YET: Final = (
 
 TABLE: Final[tuple[tuple[str, ErrorCode], ...]] = (
     (r"client is nil|store doesn't contain a device JID|not logged in", ErrorCode.NOT_CONNECTED),
-    (r"websocket not connected", ErrorCode.NOT_CONNECTED),
+    (r"websocket not connected|without PushName", ErrorCode.NOT_CONNECTED),
     (r"no LID found for", ErrorCode.NOT_ON_WHATSAPP),
     (r"group does not exist|not participating in that group", ErrorCode.GROUP_UNAVAILABLE),
     (

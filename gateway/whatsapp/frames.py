@@ -2,16 +2,18 @@
 
 Two laws. A length is never trusted: one beyond the limit ends the conversation before a byte of the body is kept.
 And nothing but a complete, valid frame of a known type is ever seen by the code behind the decoder.
+
+Frames are msgspec's own msgpack, not ``protocol.codec``'s: nobody else reads them, and every message that is sent or
+comes in crosses here, so what a frame costs main is what a message costs.
 """
 
 from collections.abc import Iterator
 from typing import Final, Generic, TypeVar
 
+import msgspec
 from msgspec import Struct
 
-from protocol.codec import decode, encode
-from protocol.errors import InvalidBodyError
-from protocol.port import PortAnswer, PortEvent, PortRequest, PortSpec
+from protocol.port import Failed, PortAnswer, PortEvent, PortRequest, PortSpec, SendRequest, Sent
 
 MAX_MEDIA: Final = 16 << 20
 """Largest media that travels through a port, in bytes (16 MiB)."""
@@ -41,7 +43,7 @@ class Open(Frame, frozen=True, kw_only=True):
     """The first frame: become the port of ``spec``, and connect.
 
     ``beat_s``: seconds between beats; ``silence_s``: how long main may be silent before the port ends itself;
-    ``credit``: how many ``Inbound`` events may be under way before the first ``Grant``; ``main_pid`` and
+    ``credit``: how many ``Record`` events may be under way before the first ``Grant``; ``main_pid`` and
     ``main_started`` (clock ticks since boot) name the process that owns the port.
     """
 
@@ -60,14 +62,20 @@ class Call(Frame, frozen=True, kw_only=True):
     request: PortRequest
 
 
+class Send(Frame, frozen=True, kw_only=True):
+    """Send this after those that came before, and say what came of it with an ``Outcome`` of the same key."""
+
+    request: SendRequest
+
+
 class Grant(Frame, frozen=True, kw_only=True):
-    """``count`` more ``Inbound`` events may come."""
+    """``count`` more ``Record`` events may come."""
 
     count: int
 
 
 class Stop(Frame, frozen=True, kw_only=True):
-    """End in an orderly way: no more calls, finish the one in flight, let what has arrived through, disconnect."""
+    """End in an orderly way: no more sends, finish the one in flight, let what has arrived through, disconnect."""
 
 
 # -- port to main --
@@ -99,6 +107,15 @@ class Answered(Frame, frozen=True, kw_only=True):
     answer: PortAnswer
 
 
+class Outcome(Frame, frozen=True, kw_only=True):
+    """What came of the send ``key``, and under which number that stands in the journal; None if it could not be written
+    there."""
+
+    key: str
+    answer: Sent | Failed
+    record: int | None
+
+
 class Happened(Frame, frozen=True, kw_only=True):
     """An event."""
 
@@ -111,15 +128,17 @@ class Ended(Frame, frozen=True, kw_only=True):
     reason: str
 
 
-ToPort = Open | Call | Grant | Stop | Beat
-FromPort = Ready | NotReady | Answered | Happened | Ended | Beat
+ToPort = Open | Call | Send | Grant | Stop | Beat
+FromPort = Ready | NotReady | Answered | Outcome | Happened | Ended | Beat
 
 F = TypeVar("F")
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
 
 
 def pack(frame: Frame) -> bytes:
     """``frame`` with its length before it."""
-    body = encode(frame)
+    body = _ENCODER.encode(frame)
     return len(body).to_bytes(_HEADER, "big") + body
 
 
@@ -127,7 +146,7 @@ class FrameDecoder(Generic[F]):
     """Cuts a byte stream, fed in pieces of any size, into frames of the union ``kind``. Not thread-safe."""
 
     def __init__(self, kind: type[F], *, limit: int = MAX_FRAME) -> None:
-        self._kind = kind
+        self._body_decoder = msgspec.msgpack.Decoder(kind)
         self._limit = limit
         self._buffer = bytearray()
         self._broken = False
@@ -143,8 +162,9 @@ class FrameDecoder(Generic[F]):
         self._buffer += data
         at = 0
         try:
-            while (body := self._body(at)) is not None:
-                at += _HEADER + len(body)
+            while end := self._end_of_frame(at):
+                body = self._buffer[at + _HEADER : end]
+                at = end
                 yield self._frame(body)
         except FrameError:
             self._broken = True
@@ -152,18 +172,19 @@ class FrameDecoder(Generic[F]):
         finally:
             del self._buffer[:at]
 
-    def _body(self, at: int) -> bytes | None:
-        if len(self._buffer) - at < _HEADER:
-            return None
-        length = int.from_bytes(self._buffer[at : at + _HEADER], "big")
+    def _end_of_frame(self, at: int) -> int:
+        """Where the frame that begins ``at`` ends; 0 if not all of it is there."""
+        start = at + _HEADER
+        if len(self._buffer) < start:
+            return 0
+        length = int.from_bytes(self._buffer[at:start], "big")
         if length > self._limit:
             raise FrameError(f"a frame of {length} bytes; at most {self._limit} are allowed")
-        if len(self._buffer) - at - _HEADER < length:
-            return None
-        return bytes(self._buffer[at + _HEADER : at + _HEADER + length])
+        end = start + length
+        return end if end <= len(self._buffer) else 0
 
-    def _frame(self, body: bytes) -> F:
+    def _frame(self, body: bytearray) -> F:
         try:
-            return decode(body, self._kind, limit=self._limit)
-        except InvalidBodyError as error:
+            return self._body_decoder.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise FrameError(f"not a frame: {error}") from error

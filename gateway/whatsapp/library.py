@@ -65,9 +65,19 @@ with _without_go_library():
     from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
     from neonize.proto.waE2E import WAWebProtobufsE2E_pb2 as e2e
     from neonize.utils import ffmpeg, platform
-    from neonize.utils.enum import ClientName, ClientType, MediaType
+    from neonize.utils.enum import (
+        ChatPresence,
+        ChatPresenceMedia,
+        ClientName,
+        ClientType,
+        MediaType,
+        Presence,
+        ReceiptType,
+    )
 
 __all__ = [
+    "ChatPresence",
+    "ChatPresenceMedia",
     "ClientName",
     "ClientType",
     "DecodeError",
@@ -75,6 +85,8 @@ __all__ = [
     "LibraryError",
     "MediaType",
     "MessageKey",
+    "Presence",
+    "ReceiptType",
     "binder",
     "client",
     "e2e",

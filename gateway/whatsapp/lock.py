@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from gateway.whatsapp.frames import Holder
+from supervisor.pidfd import Pidfd
 
 COMM: Final = "plantao-port"
 """What a port calls itself (``/proc/<pid>/comm``); at most 15 characters."""
@@ -46,6 +47,15 @@ def take(store: str, holder: Holder) -> int:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, msgspec.json.encode(holder), 0)
     return descriptor
+
+
+def holder_of(store: str) -> Holder | None:
+    """Who holds the lock of ``store``; None if nobody does, or it cannot be told."""
+    try:
+        holder = _holder(lock_path(store).read_bytes())
+    except OSError:
+        return None
+    return holder if holder is not None and holds(holder.pid, store) else None
 
 
 def _holder(written: bytes) -> Holder | None:
@@ -87,3 +97,14 @@ def _same(entry: Path, wanted: os.stat_result) -> bool:
     except OSError:
         return False
     return (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino)
+
+
+async def evict(holder: Holder, store: str, *, grace: float) -> bool:
+    """Wait for the end of a port whose main is gone; kill it after ``grace`` seconds. Whether it is gone."""
+    try:
+        process = Pidfd(holder.pid)
+    except ProcessLookupError:
+        return True
+    with process:
+        # Looked at after the handle was taken: from here on the number cannot come to mean another process.
+        return not holds(holder.pid, store) or await process.end(ask=None, patience=grace)

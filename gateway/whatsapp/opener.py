@@ -14,19 +14,19 @@ before the next one can be opened. To use it in a plain program::
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 from gateway.whatsapp import exits, lock
-from gateway.whatsapp.frames import Holder, NotReady, Open
+from gateway.whatsapp.frames import NotReady, Open
 from gateway.whatsapp.nursery_process import NurseryProcess
-from gateway.whatsapp.port_process import PortProcess, Timings
+from gateway.whatsapp.port_process import Deliver, PortProcess, Timings
+from gateway.whatsapp.remains import StoreRemains
 from protocol.errors import PortStartError
 from protocol.interfaces import INBOUND_CREDIT
-from protocol.port import PortEvent, PortSpec
-from supervisor.pidfd import Pidfd
+from protocol.port import PortSpec
 from supervisor.process import ProcessError
 
 _DEFAULT_TIMINGS: Final = Timings()
@@ -43,6 +43,7 @@ class Nursery:
         self._env = env
         self._timings = timings
         self._process: NurseryProcess | None = None
+        self._remains: dict[str, StoreRemains] = {}
 
     @property
     def pid(self) -> int | None:
@@ -82,7 +83,7 @@ class Nursery:
 
     # -- PortOpener --
 
-    async def open(self, spec: PortSpec, deliver: Callable[[PortEvent], None]) -> PortProcess:
+    async def open(self, spec: PortSpec, deliver: Deliver) -> PortProcess:
         """See ``protocol.interfaces.PortOpener``. A port whose main is gone and that still holds the store is given a
         moment to end, and killed."""
         if not Path(spec.store).is_absolute():
@@ -93,13 +94,20 @@ class Nursery:
             raise PortStartError(f"the folder of the session store cannot be made: {error}") from error
         refusal = await self._attempt(spec, deliver)
         if isinstance(refusal, NotReady) and refusal.holder is not None and lock.is_orphan(refusal.holder):
-            await self._evict(refusal.holder, spec.store)
+            if not await lock.evict(refusal.holder, spec.store, grace=self._timings.orphan_grace):
+                raise PortStartError(f"{refusal.reason}, which cannot be killed")
             refusal = await self._attempt(spec, deliver)
         if isinstance(refusal, NotReady):
             raise PortStartError(f"the port could not start: {refusal.reason}")
         return refusal
 
-    async def _attempt(self, spec: PortSpec, deliver: Callable[[PortEvent], None]) -> PortProcess | NotReady:
+    def remains(self, store: str) -> StoreRemains:
+        """See ``protocol.interfaces.PortOpener``."""
+        if store not in self._remains:
+            self._remains[store] = StoreRemains(store, orphan_grace=self._timings.orphan_grace)
+        return self._remains[store]
+
+    async def _attempt(self, spec: PortSpec, deliver: Deliver) -> PortProcess | NotReady:
         port = await self._fork(spec, deliver)
         try:
             said = await port.until_ready(self._timings.start)
@@ -114,14 +122,14 @@ class Nursery:
         await port.closed()
         return said
 
-    async def _fork(self, spec: PortSpec, deliver: Callable[[PortEvent], None]) -> PortProcess:
+    async def _fork(self, spec: PortSpec, deliver: Deliver) -> PortProcess:
         try:
             with ExitStack() as undo:
                 ours, theirs = (undo.enter_context(end) for end in socket.socketpair())
                 log = exits.open_log()
                 undo.callback(os.close, log)
                 pid = await self._ask_for_port(theirs, log)
-                port = PortProcess(pid, spec.incarnation, log, self._timings, deliver)
+                port = PortProcess(pid, spec.incarnation, log, self._timings, deliver, self.remains(spec.store))
                 undo.pop_all()
         except OSError as error:
             raise PortStartError(f"a port cannot be opened: {error}") from error
@@ -153,16 +161,3 @@ class Nursery:
             main_pid=os.getpid(),
             main_started=lock.started(os.getpid()) or 0,
         )
-
-    async def _evict(self, holder: Holder, store: str) -> None:
-        """Wait for the end of a port whose main is gone; kill it if need be."""
-        try:
-            process = Pidfd(holder.pid)
-        except ProcessLookupError:
-            return
-        with process:
-            # Looked at after the handle was taken: from here on the number cannot come to mean another process.
-            if not lock.holds(holder.pid, store):
-                return
-            if not await process.end(ask=None, patience=self._timings.orphan_grace):
-                raise PortStartError(f"the session store is held by process {holder.pid}, which cannot be killed")

@@ -4,8 +4,12 @@
 
     main thread    reads frames, sends beats, notices that main is gone or silent
     "connect"      neonize's connect(); below it neonize's own thread, on which the callbacks come
+    "outflow"      sends main what came in, under credit, and what came of sends
     "sends", ...   see ``work``
     "leave"        the orderly end, while the main thread goes on granting credit and beating
+
+What came in and what came of sends is written into the ``journal`` before main is told; what main has not heard when
+the port ends, it reads there.
 
 It never returns: a normal interpreter exit would wait for neonize's thread for ever, so every way out is ``os._exit``.
 """
@@ -20,10 +24,10 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, NoReturn
 
 from gateway.whatsapp import library, lock, translate
-from gateway.whatsapp.credit import Credit
 from gateway.whatsapp.errors import scrub
 from gateway.whatsapp.frames import (
     Answered,
@@ -34,33 +38,27 @@ from gateway.whatsapp.frames import (
     FrameDecoder,
     FrameError,
     Grant,
-    Happened,
     Holder,
     NotReady,
     Open,
     Ready,
+    Send,
     Stop,
     ToPort,
     pack,
 )
+from gateway.whatsapp.journal import Journal
+from gateway.whatsapp.outflow import Outflow
 from gateway.whatsapp.session import Session
 from gateway.whatsapp.work import Pool, Sends
-from protocol.port import (
-    FetchMedia,
-    LogOut,
-    MessageReceived,
-    PortAnswer,
-    PortEvent,
-    Probe,
-    ReceiptReceived,
-    RequestPairingCode,
-    SendImage,
-    SendReaction,
-    SendText,
-)
+from protocol.port import Failed, FetchMedia, PortAnswer, Sent
 
 _FINISH_S: Final = 5.0
 """How long a send in flight may take to end when the port does."""
+_BREAK_OFF_S: Final = 0.5
+"""How long it may take when the port has to hang up at once."""
+_FLUSH_S: Final = 1.0
+"""How long main may take to take the rest; it is in the journal too."""
 _SILENCE_S: Final = 0.2
 _DRAIN_S: Final = 2.0
 _DISCONNECT_S: Final = 2.0
@@ -99,6 +97,7 @@ class _Port:
         self._writing = threading.Lock()
         self._leaving = threading.Lock()
         self._stopping = False
+        self._breaking_off = False
         self._decoder: FrameDecoder[ToPort] = FrameDecoder(ToPort)  # type: ignore[arg-type]  # a union is no type[]
         self._heard = time.monotonic()
 
@@ -112,7 +111,7 @@ class _Port:
         except lock.StoreHeldError as error:
             self._write(NotReady(reason=str(error), holder=error.holder))
             return
-        except (library.LibraryError, OSError) as error:
+        except (library.LibraryError, OSError) as error:  # the library, the lock or the journal
             self._write(NotReady(reason=scrub(str(error))))
             return
         self._write(Ready())
@@ -143,19 +142,21 @@ class _Port:
         library.load()
         if in_child is not None:
             in_child()
-        self._credit = Credit(opening.credit)
         self._store = opening.spec.store
-        self._session = Session(opening.spec, self._deliver, self._leave_soon)
+        self._outflow = Outflow(
+            Journal(self._store), opening.credit, lambda frames: self._write(*frames), self._break_off_soon
+        )
+        self._session = Session(opening.spec, self._outflow.put, self._leave_soon)
         self._media = Pool("media", _MEDIA_THREADS)
         self._others = Pool("calls", 1)
-        self._sends = Sends(self._session.send, self._session.upload, self._media, self._answer)
+        self._sends = Sends(self._session.send, self._session.upload, self._media, self._tell)
 
     def _connect(self) -> None:
         try:
             self._session.connect()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason why the port ends
             if event := translate.from_raised(scrub(str(error)), self._store):
-                self._deliver(event)
+                self._outflow.put(event)
             self._leave(f"connect() raised: {scrub(str(error))}")
         if not self._stopping:
             self._leave("connect() returned")
@@ -189,10 +190,12 @@ class _Port:
 
     def _take(self, frame: ToPort) -> None:
         match frame:
+            case Send():
+                self._sends.put(frame.request)
             case Call():
                 self._call(frame)
             case Grant():
-                self._credit.grant(frame.count)
+                self._outflow.grant(frame.count)
             case Stop():
                 threading.Thread(target=self._stop, name="leave", daemon=True).start()
             case Beat() | Open():
@@ -200,30 +203,24 @@ class _Port:
 
     def _call(self, call: Call) -> None:
         request = call.request
-        match request:
-            case SendText() | SendImage() | SendReaction():
-                self._sends.put(call.id, request)
-            case FetchMedia():
-                self._media.run(lambda: self._answer(call.id, self._session.fetch(request)))
-            case RequestPairingCode() | Probe() | LogOut():
-                self._others.run(lambda: self._answer(call.id, self._session.do(request)))
+        if isinstance(request, FetchMedia):
+            self._media.run(lambda: self._answer(call.id, self._session.fetch(request)))
+        else:
+            self._others.run(lambda: self._answer(call.id, self._session.do(request)))
 
     def _answer(self, id: int, answer: PortAnswer) -> None:
         self._write(Answered(id=id, answer=answer))
 
-    def _deliver(self, event: PortEvent) -> None:
-        """On neonize's thread. When main cannot be told any more, wait for the end: as long as this does not return,
-        whatsmeow takes little more from WhatsApp that would be lost."""
-        if isinstance(event, MessageReceived | ReceiptReceived):
-            self._credit.take()
-        if not self._write(Happened(event=event)):
-            threading.Event().wait()
+    def _tell(self, key: str, answer: Sent | Failed) -> None:
+        """What came of a send; mostly on the thread that sent it, right after."""
+        self._outflow.answer(key, answer, more=self._sends.are_waiting)
 
-    def _write(self, frame: Frame) -> bool:
-        """Send ``frame`` whole; False if main does not take it any more (the main thread sees that by itself)."""
+    def _write(self, *frames: Frame) -> bool:
+        """Send ``frames`` whole; False if main does not take them any more (the main thread sees that by itself)."""
+        data = b"".join([pack(frame) for frame in frames])
         with self._writing:
             try:
-                self._sock.sendall(pack(frame))
+                self._sock.sendall(data)
             except OSError:
                 return False
             return True
@@ -241,6 +238,20 @@ class _Port:
             if self._quiet:
                 _within(_DISCONNECT_S, self._session.disconnect)
         self._leave("stopped")
+
+    def _break_off_soon(self, reason: str) -> None:
+        if self._breaking_off:
+            return
+        self._breaking_off = True
+        threading.Thread(target=self._break_off, args=(reason,), name="leave", daemon=True).start()
+
+    def _break_off(self, reason: str) -> None:
+        """Take nothing more from WhatsApp, now: nobody keeps it. What it takes for received is still handed over."""
+        self._sends.close()
+        self._sends.wait_idle(_BREAK_OFF_S)
+        if self._session.logged_in and _within(_DISCONNECT_S, self._session.hang_up):
+            self._drain()
+        self._leave(reason)
 
     def _drain(self) -> None:
         """Let through what has arrived."""
@@ -261,7 +272,11 @@ class _Port:
         self._leaving.acquire()
         self._sends.close()
         self._sends.wait_idle(_FINISH_S)
-        self._write(Ended(reason=reason))
+        self._outflow.flush(_FLUSH_S)
+        if self._writing.acquire(timeout=_FLUSH_S):  # else main does not read, and finds the rest in the journal
+            with suppress(OSError):
+                self._sock.settimeout(_FLUSH_S)
+                self._sock.sendall(pack(Ended(reason=reason)))
         os._exit(0)
 
 

@@ -2,17 +2,20 @@
 
 A port may hang, die or go mute at any moment, so nothing waits for it without a limit: calls have deadlines, beats have
 a silence that is too long, an exit has a time in which it must happen. Whatever limit is missed, the process is killed,
-and its end is the one way in which a port's life ends here: ``PortExited``, once, as the last event.
+and its end is the one way in which a port's life ends here: ``PortExited``, once, as the last event. Before it comes
+what the port had written into its journal and not said, and the outcome of every send.
+
+Whatever arrives together is handed on together, since every message that is sent or comes in passes here.
 """
 
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
-from gateway.whatsapp import exits
+from gateway.whatsapp import exits, send_line
 from gateway.whatsapp.frames import (
     Answered,
     Beat,
@@ -25,12 +28,17 @@ from gateway.whatsapp.frames import (
     Grant,
     Happened,
     NotReady,
+    Outcome,
     Ready,
+    Send,
     Stop,
     pack,
 )
+from gateway.whatsapp.remains import StoreRemains
+from gateway.whatsapp.send_line import SendLine
 from protocol.codes import ErrorCode
 from protocol.errors import CallTimeoutError, PortGoneError
+from protocol.interfaces import SendOutcome
 from protocol.port import (
     Failed,
     FetchMedia,
@@ -38,12 +46,16 @@ from protocol.port import (
     PortEvent,
     PortExited,
     PortRequest,
-    SendImage,
-    SendReaction,
-    SendText,
+    Record,
+    SendAnswered,
+    SendRequest,
 )
 from supervisor.heartbeat import Heartbeat
 from supervisor.process import ChildProcess, ProcessExit, ProcessStartError
+
+T = TypeVar("T")
+
+Deliver = Callable[[Sequence[PortEvent]], None]
 
 _AFTER_EOF_S: Final = 10.0
 """A port that has closed its socket is ending: at most 5 s for the send in flight, and some more."""
@@ -71,21 +83,15 @@ class Timings:
 @dataclass(eq=False, slots=True)
 class _Pending:
     request: PortRequest
-    called: float
     deadline: float
     answer: asyncio.Future[PortAnswer]
-    timer: asyncio.TimerHandle | None = None
-
-    @property
-    def is_send(self) -> bool:
-        return isinstance(self.request, SendText | SendImage | SendReaction)
 
 
 class PortProcess(asyncio.Protocol):
     """One running port (``protocol.interfaces.Port``). Made by ``Nursery.open`` alone, for a child of this process."""
 
     def __init__(
-        self, pid: int, incarnation: int, log: int, timings: Timings, deliver: Callable[[PortEvent], None]
+        self, pid: int, incarnation: int, log: int, timings: Timings, deliver: Deliver, remains: StoreRemains
     ) -> None:
         """Raises OSError: ``pid`` cannot be watched; then ``log``, else this object's from now on, is the caller's."""
         self._loop = asyncio.get_running_loop()
@@ -94,18 +100,24 @@ class PortProcess(asyncio.Protocol):
         self._log = log
         self._timings = timings
         self._deliver = deliver
+        self._remains = remains
+        self._events: list[PortEvent] = []
         self._listened_to = False
         self._decoder: FrameDecoder[FromPort] = FrameDecoder(FromPort)  # type: ignore[arg-type]  # a union is no type[]
         self._transport: asyncio.Transport | None = None
         self._pending: dict[int, _Pending] = {}
         self._last_call = 0
-        self._last_send_answer = 0.0
+        self._line = SendLine()
+        self._line_timer: asyncio.TimerHandle | None = None
+        self._late: str | None = None
         self._expected = False
         self._said: str | None = None
         self._dead: str | None = None
+        self._winding_up: asyncio.Task[None] | None = None
         self._closed = self._loop.create_future()
         self.readiness: asyncio.Future[Ready | NotReady] = self._loop.create_future()
         self._process.when_ended(self._on_end)
+        remains.opening()
 
     async def attach(self, sock: socket.socket, opening: Frame) -> None:
         """Begin the conversation over ``sock``, which is this object's from now on, with ``opening``."""
@@ -141,25 +153,37 @@ class PortProcess(asyncio.Protocol):
         """From its ``PortSpec``."""
         return self._incarnation
 
+    def send(self, requests: Sequence[SendRequest], deliver: send_line.Deliver, *, deadline: float) -> None:
+        """See ``protocol.interfaces.Port``. What waits in line is not late."""
+        if self._is_over:
+            answer = Failed(code=ErrorCode.NOT_CONNECTED.value, message="the port is gone; nothing was sent")
+            refused = [SendOutcome(key=request.key, answer=answer) for request in requests]
+            self._loop.call_soon(self._hand, deliver, refused)
+            return
+        assert self._transport is not None
+        self._line.join(requests, deliver, deadline, self._loop.time())
+        self._transport.write(b"".join([pack(Send(request=request)) for request in requests]))
+        if self._line_timer is None:
+            self._watch_line()
+
     async def call(self, request: PortRequest, *, deadline: float) -> PortAnswer:
-        """See ``protocol.interfaces.Port``. Sends follow each other, so a send's deadline runs from the moment when it
-        was called or the send before it was answered, whichever is later: what waits in line is not late."""
-        if self._dead or self._said is not None or self._transport is None or self._transport.is_closing():
+        """See ``protocol.interfaces.Port``."""
+        if self._is_over:
             raise PortGoneError("nothing was done", reached=False)
         self._last_call += 1
         number = self._last_call
-        pending = _Pending(request, self._loop.time(), deadline, self._loop.create_future())
-        pending.timer = self._loop.call_later(deadline, self._check_deadline, number)
+        pending = _Pending(request, deadline, self._loop.create_future())
+        timer = self._loop.call_later(deadline, self._miss, pending)
         self._pending[number] = pending
         self._write(Call(id=number, request=request))
         try:
             return await pending.answer
         finally:
             self._pending.pop(number, None)
-            pending.timer.cancel()
+            timer.cancel()
 
     def grant(self, count: int) -> None:
-        """Let ``count`` more ``Inbound`` events through."""
+        """Let ``count`` more ``Record`` events through."""
         self._write(Grant(count=count))
 
     async def stop(self, *, timeout: float) -> None:
@@ -187,6 +211,7 @@ class PortProcess(asyncio.Protocol):
                 self._take(frame)
         except FrameError as error:
             self.kill(f"sent what is not a frame: {error}")
+        self._hand_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the port's end of the socket is closed, which is how its end begins; or ended."""
@@ -196,12 +221,22 @@ class PortProcess(asyncio.Protocol):
         else:
             self._process.must_end(_AFTER_EOF_S, "closed its socket and did not end")
 
+    @property
+    def _is_over(self) -> bool:
+        return bool(self._dead or self._said is not None or self._transport is None or self._transport.is_closing())
+
     def _take(self, frame: FromPort) -> None:
         match frame:
+            case Outcome():
+                self._line.answered(frame.key, frame.answer, frame.record, self._loop.time())
             case Happened():
-                self._tell(frame.event)
+                if isinstance(frame.event, Record) and self._listened_to:
+                    self._remains.heard(frame.event)
+                self._events.append(frame.event)
             case Answered():
-                self._answer(frame)
+                pending = self._pending.get(frame.id)
+                if pending is not None and not pending.answer.done():
+                    pending.answer.set_result(frame.answer)
             case Ready() | NotReady():
                 self._listened_to = isinstance(frame, Ready)
                 if not self.readiness.done():
@@ -212,41 +247,45 @@ class PortProcess(asyncio.Protocol):
             case Beat():
                 pass
 
-    def _answer(self, frame: Answered) -> None:
-        pending = self._pending.get(frame.id)
-        if pending is not None and pending.is_send:
-            self._last_send_answer = self._loop.time()
-        if pending is not None and not pending.answer.done():
-            pending.answer.set_result(frame.answer)
-
     def _write(self, frame: Frame) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(pack(frame))
 
-    def _tell(self, event: PortEvent) -> None:
-        if not self._listened_to:
-            return  # it never was ready, and whoever asked for it is told that by ``open``
+    def _hand_on(self) -> None:
+        """Everything that has gathered, to those whom it concerns."""
+        events, self._events = self._events, []
+        if events and self._listened_to:  # else it never was ready, and who asked for it is told that by ``open``
+            self._hand(self._deliver, events)
+        for deliver, outcomes in self._line.take_outcomes().items():
+            self._hand(deliver, outcomes)
+
+    def _hand(self, deliver: Callable[[Sequence[T]], None], what: Sequence[T]) -> None:
         try:
-            self._deliver(event)
+            deliver(what)
         except Exception as error:  # noqa: BLE001 - a listener's fault must not stop the port from being looked after
             self._loop.call_exception_handler({"message": "a port's listener failed", "exception": error})
 
     # -- limits --
 
-    def _check_deadline(self, number: int) -> None:
-        pending = self._pending.get(number)
-        if pending is None or pending.answer.done():
+    def _watch_line(self) -> None:
+        """One timer for all sends: it runs to when the head of the line would be late, if nothing moved before."""
+        due = self._line.due()
+        if due is None or self._dead:
+            self._line_timer = None
+        elif due > self._loop.time():
+            self._line_timer = self._loop.call_at(due, self._watch_line)
+        else:
+            self._late, deadline = self._line.late()
+            self.kill(f"missed the deadline of a send ({deadline:g} s)")
+
+    def _miss(self, pending: _Pending) -> None:
+        if pending.answer.done():
             return
-        since = max(pending.called, self._last_send_answer) if pending.is_send else pending.called
-        if (remaining := since + pending.deadline - self._loop.time()) > 0:
-            pending.timer = self._loop.call_later(remaining, self._check_deadline, number)
-            return
-        name = type(pending.request).__name__
         if isinstance(pending.request, FetchMedia):
             message = f"the media server did not answer within {pending.deadline:g} s"
             pending.answer.set_result(Failed(code=ErrorCode.MEDIA_UNAVAILABLE.value, message=message))
             return
-        text = f"missed the deadline of {name} ({pending.deadline:g} s)"
+        text = f"missed the deadline of {type(pending.request).__name__} ({pending.deadline:g} s)"
         pending.answer.set_exception(CallTimeoutError(f"the port {text}"))
         self.kill(text)
 
@@ -263,19 +302,35 @@ class PortProcess(asyncio.Protocol):
             self._loop.call_later(_AFTER_EXIT_S, self._finish)
 
     def _finish(self) -> None:
-        """Once: the process is reaped, and all that it had said is delivered."""
-        if self._closed.done() or self._dead is None:
+        """Once: the process is reaped, and all that it had said is read."""
+        if self._winding_up is not None or self._dead is None:
             return
-        reason = self._dead
         if not self.readiness.done():
-            self.readiness.set_result(NotReady(reason=reason))
+            self.readiness.set_result(NotReady(reason=self._dead))
         for pending in self._pending.values():
             if not pending.answer.done():
-                pending.answer.set_exception(PortGoneError(f"the port is gone: {reason}"))
+                pending.answer.set_exception(PortGoneError(f"the port is gone: {self._dead}"))
         if self._transport is not None:
             self._transport.abort()
-        self._tell(PortExited(reason=reason, expected=self._expected))
-        self._closed.set_result(None)
+        if self._line_timer is not None:
+            self._line_timer.cancel()
+        self._winding_up = self._loop.create_task(self._wind_up(self._dead))
+
+    async def _wind_up(self, reason: str) -> None:
+        """What it had written down and not said comes first, then what can't be known any more, then its end."""
+        try:
+            unheard, last_row = await self._remains.ended(read=self._listened_to)
+            for record in unheard:
+                if isinstance(record.what, SendAnswered):
+                    self._line.answered(record.what.key, record.what.answer, record.number, self._loop.time())
+                else:
+                    self._events.append(record)
+            self._line.end(reason, late=self._late)
+            self._hand_on()
+            self._events.append(PortExited(reason=reason, expected=self._expected, last_row=last_row))
+            self._hand_on()
+        finally:
+            self._closed.set_result(None)
 
     async def closed(self) -> None:
         """Returns when ``PortExited`` has been delivered."""

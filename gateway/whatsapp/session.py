@@ -7,21 +7,23 @@ they have not handed over when the process dies is lost (WhatsApp has its receip
 import ctypes
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from gateway.whatsapp import compose, library, translate
+from gateway.whatsapp import attachment, compose, library, translate
 from gateway.whatsapp.encryption import EncryptionLog
 from gateway.whatsapp.errors import failed, failure, media_failure
 from gateway.whatsapp.frames import MAX_MEDIA
+from gateway.whatsapp.journal import Inbound
 from gateway.whatsapp.qr import QrSchedule
 from protocol.codes import ErrorCode
 from protocol.errors import InvalidAddressError
 from protocol.ids import Address
 from protocol.port import (
     BacklogDelivered,
+    CheckNumbers,
     Connected,
     Disconnected,
     Done,
@@ -29,19 +31,24 @@ from protocol.port import (
     FetchMedia,
     LoggedOut,
     LogOut,
+    MarkRead,
     MediaFetched,
+    NumberFound,
+    NumbersChecked,
     PairingCodeIssued,
     PortAnswer,
     PortEvent,
     PortSpec,
+    Presence,
     Probe,
     QrShown,
     RequestPairingCode,
-    SendImage,
+    SendMedia,
     SendReaction,
     SendRequest,
     SendText,
     Sent,
+    ShowPresence,
 )
 
 _STORE_OPTIONS: Final = "_foreign_keys=on&_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=15000&_txlock=immediate"
@@ -56,13 +63,14 @@ def store_name(path: str) -> str:
 
 
 class Session:
-    """``deliver`` gets the events, on neonize's thread, in order; it may block (back-pressure) and must not raise.
+    """``deliver`` gets the events in order, on neonize's thread; what is read from whatsmeow's log, on any. It must
+    neither block nor raise.
     ``broken`` is told why if an event could not be read: it is lost then, and the session not to be trusted."""
 
     def __init__(
         self,
         spec: PortSpec,
-        deliver: Callable[[PortEvent], None],
+        deliver: Callable[[PortEvent | Inbound], None],
         broken: Callable[[str], None],
         *,
         logout_patience: float = 1.0,
@@ -91,7 +99,7 @@ class Session:
 
     @property
     def silence(self) -> float:
-        """Seconds since the last event was handed over; 0 while one is being (which back-pressure may draw out)."""
+        """Seconds since the last event was handed over; 0 while one is being."""
         return 0.0 if self._delivering else time.monotonic() - self._last_event
 
     def connect(self) -> None:
@@ -104,7 +112,7 @@ class Session:
 
     def hang_up(self) -> None:
         """Close the connection: nothing more arrives, what has arrived is handed over still, and ``silence`` begins
-        anew. Only when logged in and no call is in flight; it may block."""
+        anew. Only when logged in; it may block, and calls in flight fail."""
         self._client.disconnect()
         self._last_event = time.monotonic()
 
@@ -135,6 +143,8 @@ class Session:
             return
         line = library.proto.LogEntry.FromString(ctypes.string_at(binary, size)).Message
         self._log.read(line)
+        if thrown_away := translate.already_decrypted(line):
+            self._deliver(thrown_away)
         if logged_out := translate.from_log(line):
             timer = threading.Timer(self._logout_patience, self._tell_logged_out, [logged_out])
             timer.daemon = True
@@ -175,7 +185,7 @@ class Session:
             self._note(event)
             self._give(event)
 
-    def _note(self, event: PortEvent) -> None:
+    def _note(self, event: PortEvent | Inbound) -> None:
         match event:
             case Connected():
                 users = (event.phone, (event.lid or "").partition("@")[0].partition(":")[0])
@@ -189,7 +199,7 @@ class Session:
             case BacklogDelivered():
                 self._backlog_before = None
 
-    def _give(self, event: PortEvent) -> None:
+    def _give(self, event: PortEvent | Inbound) -> None:
         self._delivering = True
         self._deliver(event)
         self._last_event = time.monotonic()
@@ -197,8 +207,8 @@ class Session:
 
     # -- calls --
 
-    def send(self, request: SendRequest, upload: Any = None) -> PortAnswer:
-        """Send, and wait for WhatsApp's acknowledgement; ``upload`` is what ``upload()`` gave for an image."""
+    def send(self, request: SendRequest, upload: Any = None) -> Sent | Failed:
+        """Send, and wait for WhatsApp's acknowledgement; ``upload`` is what ``upload()`` gave for media."""
         if not self._logged_in:
             return _NO_SESSION
         try:
@@ -208,8 +218,8 @@ class Session:
         match request:
             case SendText():
                 message = compose.text_message(request)
-            case SendImage():
-                message = compose.image_message(request, upload)
+            case SendMedia():
+                message = compose.media_message(request, upload)
             case SendReaction():
                 message = compose.reaction_message(request)
         self._log.clear()
@@ -219,7 +229,7 @@ class Session:
             return failure(str(error))
         return self._sent(to, response)
 
-    def _sent(self, to: Address, response: Any) -> PortAnswer:
+    def _sent(self, to: Address, response: Any) -> Sent | Failed:
         if to.server != "g.us":
             to_self = to.user in self._own
             if self._log.main_device_skipped(response.ID, self._own, to_self=to_self):
@@ -246,17 +256,15 @@ class Session:
         self._reachable.add(to)
         return True
 
-    def upload(self, request: SendImage) -> Any:
-        """Upload the image; neonize's response for ``send``, or ``Failed``. Has no time-out: a stalled media server
+    def upload(self, request: SendMedia) -> Any:
+        """Upload the media; neonize's response for ``send``, or ``Failed``. Has no time-out: a stalled media server
         blocks it for ever."""
         if not self._logged_in:
             return _NO_SESSION
-        if request.mime not in compose.IMAGE_TYPES:
-            return failed(ErrorCode.MEDIA_INVALID, f"an image must be one of {', '.join(sorted(compose.IMAGE_TYPES))}")
-        if not request.data or len(request.data) > MAX_MEDIA:
-            return failed(ErrorCode.MEDIA_INVALID, f"an image must have 1 to {MAX_MEDIA} bytes")
+        if refusal := attachment.refusal(request):
+            return refusal
         try:
-            return self._client.upload(request.data, library.MediaType.MediaImage)
+            return self._client.upload(request.data, compose.UPLOADS[request.kind])
         except library.client.UploadError as error:
             return media_failure(str(error))
 
@@ -279,7 +287,7 @@ class Session:
             return failed(ErrorCode.MEDIA_INVALID, f"the media server gave {len(data)} bytes")
         return MediaFetched(data=data)
 
-    def do(self, request: RequestPairingCode | Probe | LogOut) -> PortAnswer:
+    def do(self, request: RequestPairingCode | Probe | LogOut | CheckNumbers | MarkRead | ShowPresence) -> PortAnswer:
         """The calls that neither send nor move media."""
         try:
             match request:
@@ -289,8 +297,16 @@ class Session:
                     return self._probe()
                 case LogOut():
                     return self._log_out()
+                case CheckNumbers():
+                    return self._check(request.phones)
+                case MarkRead():
+                    return self._mark_read(request)
+                case ShowPresence():
+                    return self._show(request.presence, request.chat)
         except library.client.NeonizeError as error:
             return failure(str(error))
+        except InvalidAddressError as error:
+            return failed(ErrorCode.INVALID_RECIPIENT, str(error))
 
     def _pairing_code(self, phone: str) -> PortAnswer:
         """Only while a QR code is shown: before, neonize has no socket; afterwards, the code would be useless."""
@@ -314,7 +330,44 @@ class Session:
         self._logged_in = False
         return Done()
 
+    def _check(self, phones: Sequence[str]) -> PortAnswer:
+        """whatsmeow wants international numbers with a plus sign, and answers with what it was asked."""
+        if not self._logged_in:
+            return _NO_SESSION
+        found = {}
+        for item in self._client.is_on_whatsapp(*(f"+{phone}" for phone in phones)):
+            found[item.Query.lstrip("+")] = translate.bare(item.JID) if item.IsIn else None
+        return NumbersChecked(items=[NumberFound(phone=phone, jid=found.get(phone)) for phone in phones])
 
+    def _mark_read(self, request: MarkRead) -> PortAnswer:
+        """whatsmeow asks for our privacy settings first, once, and does not wait for what becomes of the receipt."""
+        if not self._logged_in:
+            return _NO_SESSION
+        chat, sender = (compose.jid(Address.parse(jid)) for jid in (request.chat, request.sender))
+        self._client.mark_read(*request.wa_ids, chat=chat, sender=sender, receipt=library.ReceiptType.READ)
+        return Done()
+
+    def _show(self, presence: Presence, chat: str | None) -> PortAnswer:
+        if not self._logged_in:
+            return _NO_SESSION
+        if presence in _PRESENCES:
+            self._client.send_presence(_PRESENCES[presence])
+        elif chat is None:
+            return failed(ErrorCode.INVALID_RECIPIENT, "typing is shown in a chat")
+        else:
+            to = compose.jid(Address.parse(chat))
+            self._client.send_chat_presence(to, _TYPING[presence], library.ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT)
+        return Done()
+
+
+_PRESENCES: Final[Mapping[Presence, Any]] = {
+    "available": library.Presence.AVAILABLE,
+    "unavailable": library.Presence.UNAVAILABLE,
+}
+_TYPING: Final[Mapping[Presence, Any]] = {
+    "typing": library.ChatPresence.CHAT_PRESENCE_COMPOSING,
+    "paused": library.ChatPresence.CHAT_PRESENCE_PAUSED,
+}
 _NO_SESSION: Final[Failed] = failed(ErrorCode.NOT_CONNECTED, "there is no session: not logged in")
 _NOT_ENCRYPTED: Final[Failed] = failed(ErrorCode.NOT_ENCRYPTED, "it could not be encrypted for the recipient's phone")
 

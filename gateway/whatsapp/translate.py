@@ -18,8 +18,11 @@ from typing import Any, Final, Literal
 
 from gateway.whatsapp import content
 from gateway.whatsapp.content import Content
+from gateway.whatsapp.jids import bare_jid
+from gateway.whatsapp.journal import Inbound
 from gateway.whatsapp.library import events, proto
 from protocol.port import (
+    AlreadyDecrypted,
     BacklogAnnounced,
     BacklogDelivered,
     Banned,
@@ -70,7 +73,7 @@ class NotSubscribed:
     why: str
 
 
-Translate = Callable[[Any, Context], PortEvent | None]
+Translate = Callable[[Any, Context], PortEvent | Inbound | None]
 
 
 # -- sessions --
@@ -124,7 +127,7 @@ def _backlog_announced(event: Any, _: Context) -> PortEvent:
 # -- messages --
 
 
-def _message(event: Any, context: Context) -> PortEvent | None:
+def _message(event: Any, context: Context) -> MessageReceived | None:
     info = event.Info
     if info.Category == "peer":
         return None
@@ -175,7 +178,7 @@ _RECEIPT_KINDS: Final[Mapping[int, Literal["delivered", "read", "played"]]] = {
 or tell of a device that does not show it (inactive)."""
 
 
-def _receipt(event: Any, _: Context) -> PortEvent | None:
+def _receipt(event: Any, _: Context) -> ReceiptReceived | None:
     kind = _RECEIPT_KINDS.get(event.Type)
     source = event.MessageSource
     if kind is None or source.IsFromMe:
@@ -189,7 +192,7 @@ def _receipt(event: Any, _: Context) -> PortEvent | None:
     )
 
 
-def _undecryptable(event: Any, _: Context) -> PortEvent:
+def _undecryptable(event: Any, _: Context) -> Undecryptable:
     source = event.Info.MessageSource
     return Undecryptable(
         wa_id=event.Info.ID, chat=bare(source.Chat), sender=bare(source.Sender), at=from_ms(event.Info.Timestamp)
@@ -284,6 +287,23 @@ def from_log(line: str) -> LoggedOut | None:
         return None
     reason = int(found["reason"] or 0)
     return LoggedOut(reason=_LOGOUT_REASONS.get(reason, "device_removed"))
+
+
+_IGNORED: Final = re.compile(
+    r"Ignoring message (?P<id>\S+) from (?P<sender>\S+?)(?: in (?P<chat>\S+?))?: .*received message with old counter"
+)
+
+
+def already_decrypted(line: str) -> AlreadyDecrypted | None:
+    """What a line of whatsmeow's log says about a message that it throws away; None for all other lines.
+
+    whatsmeow stores the ratchet before anybody gets the message. If the process dies in between, WhatsApp delivers it
+    again, and whatsmeow, which can't decrypt it a second time, tells WhatsApp that it has it.
+    """
+    if not (found := _IGNORED.match(line)):
+        return None
+    sender = bare_jid(found["sender"])
+    return AlreadyDecrypted(wa_id=found["id"], chat=bare_jid(found["chat"]) if found["chat"] else sender, sender=sender)
 
 
 def from_raised(text: str, store: str) -> PortEvent | None:

@@ -2,7 +2,7 @@
 
 ::
 
-    Sends       one thread, in the order of the calls. An image is uploaded first, by a downloader thread: meanwhile
+    Sends       one thread, in the order in which they came. Media is uploaded first, by one of the pool's: meanwhile
                 sends to other chats pass it, and later ones to the same chat wait behind it.
     Pool        a few threads for media, one for everything else; as many calls at once as it has threads.
 """
@@ -16,12 +16,12 @@ from typing import Any, Final
 
 from gateway.whatsapp.errors import failed
 from protocol.codes import ErrorCode
-from protocol.port import Failed, PortAnswer, SendImage, SendRequest
+from protocol.port import Failed, SendMedia, SendRequest, Sent
 
 UPLOAD_LIMIT_S: Final = 60.0
 """How long an upload may take. neonize sets no limit; one that is given up keeps its thread until it ends."""
 
-Answer = Callable[[int, PortAnswer], None]
+Answer = Callable[[str, Sent | Failed], None]
 
 
 class Pool:
@@ -61,7 +61,6 @@ class Pool:
 
 @dataclass(eq=False, slots=True)
 class _Item:
-    id: int
     request: SendRequest
     ready: bool
     give_up_at: float = float("inf")
@@ -74,8 +73,8 @@ class Sends:
 
     def __init__(
         self,
-        send: Callable[[SendRequest, Any], PortAnswer],
-        upload: Callable[[SendImage], Any],
+        send: Callable[[SendRequest, Any], Sent | Failed],
+        upload: Callable[[SendMedia], Any],
         media: Pool,
         answer: Answer,
         *,
@@ -92,10 +91,10 @@ class Sends:
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def put(self, id: int, request: SendRequest) -> None:
+    def put(self, request: SendRequest) -> None:
         """Queue a send; after ``close`` it is answered ``Failed`` at once."""
-        image = isinstance(request, SendImage)
-        item = _Item(id, request, ready=not image)
+        media = isinstance(request, SendMedia)
+        item = _Item(request, ready=not media)
         with self._changed:
             closed = self._closed
             if not closed:
@@ -103,13 +102,18 @@ class Sends:
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._work, name="sends", daemon=True)
                     self._thread.start()
-                if image:
+                if media:
                     item.give_up_at = time.monotonic() + self._upload_limit
                 self._changed.notify_all()
         if closed:
-            self._answer(id, _STOPPING)
-        elif image:
+            self._answer(request.key, _STOPPING)
+        elif media:
             self._media.run(lambda: self._prepare(item))
+
+    @property
+    def are_waiting(self) -> bool:
+        """Whether there are any beside the one that is under way."""
+        return bool(self._line)
 
     def close(self) -> None:
         """Take no more; what has not begun is answered ``Failed`` (nothing of it was sent)."""
@@ -118,7 +122,7 @@ class Sends:
             waiting, self._line = self._line, []
             self._changed.notify_all()
         for item in waiting:
-            self._answer(item.id, _STOPPING)
+            self._answer(item.request.key, _STOPPING)
 
     def wait_idle(self, timeout: float) -> bool:
         """Wait until no send is under way; False if one still is after ``timeout`` seconds."""
@@ -126,7 +130,7 @@ class Sends:
             return self._changed.wait_for(lambda: not self._sending, timeout)
 
     def _prepare(self, item: _Item) -> None:
-        assert isinstance(item.request, SendImage)
+        assert isinstance(item.request, SendMedia)
         upload = self._upload(item.request)
         with self._changed:
             item.upload = upload
@@ -136,12 +140,12 @@ class Sends:
     def _work(self) -> None:
         while (item := self._next()) is not None:
             if not item.ready:
-                answer: PortAnswer = failed(ErrorCode.MEDIA_UNAVAILABLE, "the media server took too long")
+                answer: Sent | Failed = failed(ErrorCode.MEDIA_UNAVAILABLE, "the media server took too long")
             elif isinstance(item.upload, Failed):
                 answer = item.upload
             else:
                 answer = self._send(item.request, item.upload)
-            self._answer(item.id, answer)
+            self._answer(item.request.key, answer)
             with self._changed:
                 self._sending = False
                 self._changed.notify_all()

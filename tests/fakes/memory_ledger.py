@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import count
 
 from msgspec import structs
 
@@ -14,19 +13,16 @@ from protocol.ledger import (
     Accepted,
     Attempt,
     Changes,
-    Claim,
     ClinicCounts,
     Conflicted,
     Offer,
     Page,
-    Paired,
     Receipt,
     Repeated,
     Scheduled,
     Sender,
     Sendings,
     Setback,
-    Spooled,
     Unpublished,
     Verdict,
 )
@@ -35,21 +31,19 @@ from tests.fakes.bell import Bell
 from tests.fakes.memory_entries import (
     ENDED,
     PUT_AWAY,
-    Came,
-    Channel,
     Entry,
     Outcome,
-    Person,
     buried,
     letter,
     note,
     view,
 )
+from tests.fakes.memory_spool import MemorySpool
 
 __all__ = ["Entry", "MemoryLedger"]
 
 
-class MemoryLedger:
+class MemoryLedger(MemorySpool):
     """``failing``: every call raises and changes nothing. ``full``: so does every claim. ``calls``: what was asked, as
     (method, ids); ``record`` is said as its parts: setback, result, published, begun."""
 
@@ -61,31 +55,14 @@ class MemoryLedger:
         keep: timedelta = timedelta(days=30),
         remember: timedelta = timedelta(days=14),
     ) -> None:
-        self.bell = bell or Bell()
+        super().__init__(bell)
         self.clock = clock
         self.keep = keep
         self.remember = remember
-        self.failing = False
-        self.full = False
         self.entries: dict[tuple[str, str], Entry] = {}
-        self.channels: dict[str, Channel] = {}
-        self.calls: list[tuple[str, tuple[str, ...]]] = []
-        self._places = count(1)
 
     def entry(self, channel: str, id: str) -> Entry:
         return self.entries[channel, id]
-
-    def channel(self, channel: str) -> Channel:
-        return self.channels.setdefault(channel, Channel())
-
-    def person(self, channel: str, jid: str) -> Person:
-        return self.channel(channel).people.setdefault(jid, Person())
-
-    def _call(self, name: str, *ids: str) -> None:
-        if self.failing:
-            raise StoreUnavailableError("disk full")
-        self.calls.append((name, ids))
-        self.bell.ring()
 
     # -- commands --
 
@@ -118,8 +95,9 @@ class MemoryLedger:
 
     def _given(self, entry: Entry) -> Accepted:
         people = self.channel(entry.accepted.channel).people
-        person = people.get(str(entry.accepted.command.address), Person())
-        return replace(entry.accepted, uncertain=entry.state is CommandState.IN_FLIGHT, contact=person.contact)
+        person = people.get(str(entry.accepted.command.address))
+        contact = entry.accepted.contact if person is None else person.contact
+        return replace(entry.accepted, uncertain=entry.state is CommandState.IN_FLIGHT, contact=contact)
 
     def _of(self, channel: str, *states: CommandState) -> list[Entry]:
         return [
@@ -352,61 +330,6 @@ class MemoryLedger:
             new_today=sum(p.cold and p.first_out is not None and p.first_out >= day for p in people),
             first=self.channel(channel).first_sent,
         )
-
-    # -- what came in --
-
-    async def claim(self, channel: str, claims: Sequence[Claim], now: datetime) -> Sequence[int | None]:
-        if self.full:
-            raise StoreUnavailableError("the spool is full")
-        self._call("claim", *(claim.key for claim in claims))
-        return [self._claim(channel, claim, now) for claim in claims]
-
-    def _claim(self, channel: str, claim: Claim, now: datetime) -> int | None:
-        claims = self.channel(channel).claims
-        if claim.key in claims:
-            return None
-        claims[claim.key] = Came(next(self._places), now, claim.what)
-        for jid in claim.people:
-            person = self.person(channel, jid)
-            last_in = max(claim.what.at, person.contact.last_in or claim.what.at)
-            opted_out = person.contact.opted_out if claim.opted_out is None else claim.opted_out
-            person.contact = replace(person.contact, last_in=last_in, opted_out=opted_out)
-        return claims[claim.key].seq
-
-    async def spooled(self, channel: str, after: int, limit: int) -> Sequence[Spooled]:
-        self._call("spooled")
-        left = [
-            Spooled(seq=came.seq, key=key, what=came.what, at=came.at)
-            for key, came in self.channel(channel).claims.items()
-            if came.what is not None and came.seq > after
-        ]
-        return left[:limit]
-
-    async def stored(self, channel: str, keys: Sequence[str]) -> None:
-        self._call("stored", *keys)
-        for key in keys:
-            if came := self.channel(channel).claims.get(key):
-                came.what = None
-
-    async def claimed(self, channel: str, keys: Sequence[str]) -> frozenset[str]:
-        self._call("claimed", *keys)
-        return frozenset(keys) & self.channel(channel).claims.keys()
-
-    async def traced(self, channel: str) -> int | None:
-        self._call("traced")
-        return self.channel(channel).traced
-
-    async def trace(self, channel: str, row: int) -> None:
-        self._call("trace")
-        self.channel(channel).traced = row
-
-    async def paired(self, channel: str) -> Paired | None:
-        self._call("paired")
-        return self.channel(channel).paired
-
-    async def pair(self, channel: str, paired: Paired) -> None:
-        self._call("pair", paired.phone)
-        self.channel(channel).paired = paired
 
     # -- the whole --
 

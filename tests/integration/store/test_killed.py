@@ -15,7 +15,8 @@ KILLS = 15
 
 
 def write_and_be_killed(data: Path, prefix: str, after: int) -> dict[str, set[int]]:
-    """Kill a writer once it has said ``after`` lines; which batches it said were accepted, begun and finished."""
+    """Kill a writer once it has said ``after`` lines; which batches it said were accepted, begun, finished,
+    claimed and stored."""
     said: defaultdict[str, set[int]] = defaultdict(set)
     command = [sys.executable, "-m", "tests.integration.store.writer_to_kill", str(data), prefix]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
@@ -43,6 +44,9 @@ async def test_what_was_acknowledged_is_there_after_sigkill_and_nothing_is_half_
     ledger = await store.open_clinic("acme")
     waiting = {each.command.id: each for each in await ledger.unfinished(CHANNEL)}
     final = {each.result.id for each in await ledger.unpublished(CHANNEL)}
+    spooled = {each.key for each in await ledger.spooled(CHANNEL, 0, 1 << 20)}
+    keys = [key for life in lives for number in range(60) for key in batch_ids(life, number)]
+    claimed = await ledger.claimed(CHANNEL, keys)
     await store.stop(timeout=5)
 
     assert not waiting.keys() & final
@@ -55,7 +59,14 @@ async def test_what_was_acknowledged_is_there_after_sigkill_and_nothing_is_half_
             assert len(there) in ({BATCH} if number in said["accepted"] else {0, BATCH})
             assert len(uncertain) in ({BATCH} if number in said["begun"] else {0, BATCH})
             assert len(finished) in ({BATCH // 2} if number in said["finished"] else {0, BATCH // 2})
+            assert sum(key in claimed for key in ids) in ({BATCH} if number in said["claimed"] else {0, BATCH})
+            left = sum(key in spooled for key in ids)
+            assert left in ({BATCH // 2} if number in said["stored"] else {0, BATCH // 2, BATCH})
+            assert left == 0 or all(key in claimed for key in ids)
 
     with sqlite3.connect(tmp_path / "clinics" / "acme" / "clinic.db") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("SELECT bytes FROM spool_size").fetchall() == [
+            connection.execute("SELECT coalesce(sum(size), 0) FROM spool").fetchone()
+        ]
     connection.close()

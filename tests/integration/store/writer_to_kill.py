@@ -1,7 +1,7 @@
 """A process that works on a ledger without an end and says on stdout what was acknowledged to it: to be killed.
 
-``python -m tests.integration.store.writer_to_kill DATA PREFIX`` prints ``accepted``, ``begun`` or
-``finished``, and the number of a batch, after the call for that batch has returned.
+``python -m tests.integration.store.writer_to_kill DATA PREFIX`` prints ``accepted``, ``begun``, ``finished``,
+``claimed`` or ``stored``, and the number of a batch, after the call for that batch has returned.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from gateway.store import SqliteStore
-from tests.integration.store.samples import CHANNEL, NOW, begun, offer, sent, settled
+from tests.integration.store.samples import CHANNEL, NOW, begun, claim, offer, sent, settled
 
 BATCH = 20
 
@@ -21,7 +21,8 @@ def batch_ids(prefix: str, number: int) -> list[str]:
 
 
 async def work(data: Path, prefix: str) -> None:
-    """Accept a batch, begin it, and finish all but its first half, for ever."""
+    """Accept a batch, begin it, and finish all but its first half; claim a batch, and have its first half stored, for
+    ever."""
     store = SqliteStore(data)
     await store.start()
     ledger = await store.open_clinic("acme")
@@ -33,6 +34,10 @@ async def work(data: Path, prefix: str) -> None:
         print("begun", number, flush=True)
         await ledger.record(CHANNEL, settled(*(sent(key) for key in ids[BATCH // 2 :])))
         print("finished", number, flush=True)
+        await ledger.claim(CHANNEL, [claim(key) for key in ids], NOW)
+        print("claimed", number, flush=True)
+        await ledger.stored(CHANNEL, ids[: BATCH // 2])
+        print("stored", number, flush=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from actors.channel.actor import Channel
 from actors.places import REGISTRAR, channel_name, reconciler_name
 from actors.reconciler import Reconciler
 from protocol.channel import ChannelState, ClinicState, WantedState
+from tests.fakes.parent import until
 from tests.fakes.scripted_port import AT, UP
 from tests.unit.actors.node import Node, channel_record, clinic_record
 from tests.unit.actors.node import node as make_node
@@ -78,11 +79,16 @@ def test_a_removed_channel_ends_and_is_cleaned_up(node: Node) -> None:
     store.parent.mkdir(parents=True)
     for suffix in ("", "-wal", "-shm", ".lock"):
         store.with_name(f"a.db{suffix}").write_text("x")
+    journal = store.with_name("a.db.journal")
+    journal.mkdir()
+    (journal / "1").write_text("x")
     other = store.with_name("b.db")
     other.write_text("x")
     del node.registry.channels["acme", "a"]
     node.registry.tell()
-    node.bell.wait(lambda: node.bus.of("acme").forgotten == ["a"], "the clean-up")
+    until(lambda: not journal.exists())
+    assert ("forget_channel", ()) in node.store.ledgers["acme"].calls
+    assert node.bus.of("acme").forgotten == ["a"]
     assert node.board.channel("acme", "a") is None
     assert list(store.parent.iterdir()) == [other]
     assert node.bus.of("acme").served[-1] == {"b"}

@@ -10,6 +10,7 @@ import pytest
 from actors.account import Account
 from actors.channel.actor import Channel
 from actors.places import REGISTRAR, channel_name, channels_name
+from actors.switchboard import Switchboard
 from config.tree import Supervision
 from protocol.channel import ChannelState, ClinicState, WantedState
 from protocol.errors import ConflictError, UnavailableError
@@ -182,7 +183,7 @@ async def test_a_quarantined_channel_can_be_removed(node: Node, sick: set[str]) 
     node.wait_channel("acme", "bad", S.ERROR)
     await node.desk.remove_channel("acme", "bad")
     with pytest.raises(UnavailableError):
-        await node.desk._release("clinic/acme/channels", "bad", "channel acme/bad")
+        await Switchboard(node.board, node.names).release("clinic/acme/channels", "bad", "channel acme/bad")
 
 
 def test_a_channel_that_hangs_is_replaced_and_its_port_killed(node: Node) -> None:

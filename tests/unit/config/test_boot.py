@@ -1,12 +1,12 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 import pytest
 
 from config.boot import StaggeredOpener
 from protocol.errors import PortStartError
-from protocol.interfaces import Port, PortOpener
+from protocol.interfaces import Port, PortOpener, Remains
 from protocol.port import PortEvent, PortSpec
 from tests.fakes.scripted_port import ScriptedOpener
 
@@ -17,7 +17,7 @@ def spec(channel: str) -> PortSpec:
     return PortSpec(clinic="acme", channel=channel, incarnation=1, store="/x.db", device_name="Plantão")
 
 
-def ignore(_: PortEvent) -> None:
+def ignore(_: Sequence[PortEvent]) -> None:
     """Nobody listens."""
 
 
@@ -33,7 +33,10 @@ class StuckOnce:
         self.stuck = asyncio.Event()
         self.given_up = False
 
-    async def open(self, spec: PortSpec, deliver: Callable[[PortEvent], None]) -> Port:
+    def remains(self, store: str) -> Remains:
+        return self._after.remains(store)
+
+    async def open(self, spec: PortSpec, deliver: Callable[[Sequence[PortEvent]], None]) -> Port:
         if self.stuck.is_set():
             return await self._after.open(spec, deliver)
         self.stuck.set()
@@ -74,7 +77,10 @@ class Slow:
         self._now = 0
         self.most_at_once = 0
 
-    async def open(self, spec: PortSpec, deliver: Callable[[PortEvent], None]) -> Port:
+    def remains(self, store: str) -> Remains:
+        return self._opener.remains(store)
+
+    async def open(self, spec: PortSpec, deliver: Callable[[Sequence[PortEvent]], None]) -> Port:
         self._now += 1
         self.most_at_once = max(self.most_at_once, self._now)
         await asyncio.sleep(self._seconds)

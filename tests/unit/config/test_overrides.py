@@ -4,7 +4,8 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from config.overrides import MOST_BYTES, ChannelConfig, check
+from config.overrides import MOST_BYTES, check
+from config.own import ChannelConfig
 from protocol.errors import InvalidInputError
 
 

@@ -12,11 +12,11 @@ from actors.channel.requests import Connect, Disconnect, Logout, Pair, Resume, S
 from protocol import port as p
 from protocol.channel import Breaker, ChannelState, PairingCode, QrCode
 from protocol.errors import ConflictError, NotFoundError, PortStartError, UnavailableError
-from protocol.port import PortAnswer, PortRequest, SendText
+from protocol.port import PortAnswer, SendText
 from protocol.subjects import EventKind
 from supervisor.actor import ShutDown, tell
 from supervisor.reasons import Shutdown
-from tests.fakes.scripted_port import AT, PAIRED, UP, obliging, silent
+from tests.fakes.scripted_port import AT, PAIRED, UP, Anything, obliging, silent
 from tests.unit.actors.channel.bench import CHANNEL, CLINIC
 from tests.unit.actors.channel.heard import message, receipt
 from tests.unit.actors.channel.home import POLICY, Home
@@ -106,6 +106,7 @@ def test_what_was_in_flight_when_the_port_died_is_sent_again_or_held_as_the_sess
     port.answer = silent
     home.send("1", on_uncertain=on_uncertain)
     request = port.wait_call(SendText)
+    assert isinstance(request, SendText)
     if traced:
         home.remains.trace("WA", request.secret, request.to)
     port.die()
@@ -120,7 +121,7 @@ def test_what_was_in_flight_when_the_port_died_is_sent_again_or_held_as_the_sess
 def test_order_within_a_chat_holds_when_ports_die_all_the_time(home: Home) -> None:
     stuck: set[str] = set()
 
-    async def every_third_at_first_not(request: PortRequest) -> PortAnswer:
+    async def every_third_at_first_not(request: Anything) -> PortAnswer | p.Sent:
         assert isinstance(request, SendText)
         if int(request.text) % 3 or request.text in stuck:
             return await obliging(request)
@@ -226,7 +227,7 @@ async def test_only_a_connected_channel_can_log_out(home: Home) -> None:
 async def test_a_logout_that_fails_says_why_and_changes_nothing(home: Home, answer: PortAnswer) -> None:
     port = home.connected()
 
-    async def refuse(_: PortRequest) -> PortAnswer:
+    async def refuse(_: Anything) -> PortAnswer | p.Sent:
         return answer
 
     port.answer = refuse
@@ -292,7 +293,7 @@ def test_a_shutdown_waits_for_the_send_in_flight_and_publishes_its_result(home: 
     port = home.connected()
     go_on = asyncio.Event()
 
-    async def slowly(request: PortRequest) -> PortAnswer:
+    async def slowly(request: Anything) -> PortAnswer | p.Sent:
         await go_on.wait()
         return await obliging(request)
 
@@ -318,7 +319,7 @@ def test_a_shutdown_while_nats_is_away_leaves_every_result_in_the_ledger(home: H
     home.bus.wait_result("1")
     go_on = asyncio.Event()
 
-    async def slowly(request: PortRequest) -> PortAnswer:
+    async def slowly(request: Anything) -> PortAnswer | p.Sent:
         await go_on.wait()
         return await obliging(request)
 

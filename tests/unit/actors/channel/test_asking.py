@@ -1,43 +1,34 @@
 """What a channel asks WhatsApp for somebody, and the words in which the answer comes back."""
 
 import asyncio
-from collections import deque
-from random import Random
 from typing import Any, cast
 
 import pytest
-import structlog
 
 from actors.channel import asking
 from actors.channel.asking import PortAsked, answered, ask_port
-from actors.channel.context import Context
 from actors.channel.requests import CheckNumbers, MarkRead, ShowPresence
 from protocol import port as p
 from protocol.errors import CallTimeoutError, ConflictError, PortGoneError, UnavailableError
+from protocol.interfaces import Port
 from protocol.views import NumberCheck, NumberChecks
-from tests.fakes.scripted_port import ScriptedPort
-from tests.fakes.stepping_loop import SteppingLoop
+from tests.unit.actors.channel.bench import Bench
 
 PHONE, PERSON = "5511988887777", "5511988887777@s.whatsapp.net"
 CHECK = CheckNumbers((PHONE, "5511977776666"))
 FOUND = p.NumbersChecked(items=[p.NumberFound(phone=PHONE, jid=PERSON), p.NumberFound(phone="5511977776666", jid=None)])
 
 
-class Asker:
+class Asker(Bench):
     """Asks a port that answers with ``answer`` (an exception is raised), and keeps what was replied."""
 
     def __init__(self, answer: Any) -> None:
+        super().__init__()
         self.calls: list[p.PortRequest] = []
         self.deadlines: list[float] = []
         self.replies: list[Any] = []
+        self.handlers = {PortAsked: answered}
         self._answer = answer
-        self._told: deque[Any] = deque()
-        self._loop = SteppingLoop()
-        self._context = Context(
-            clinic="acme", channel="reception", bus=cast(Any, None), ledger=cast(Any, None), loop=self._loop,
-            flights=cast(Any, None), tell=self._told.append, timer=lambda *_: None, random=Random(1),
-            log=structlog.get_logger(),
-        )  # fmt: skip
 
     async def call(self, request: p.PortRequest, *, deadline: float) -> p.PortAnswer:
         self.calls.append(request)
@@ -47,11 +38,8 @@ class Asker:
         return cast(p.PortAnswer, self._answer)
 
     async def ask(self, request: Any, *, connected: bool = True) -> Any:
-        ask_port(self._context, cast(ScriptedPort, self) if connected else None, request, self.replies.append)
-        await self._loop.rest()
-        message = self._told.popleft()
-        assert isinstance(message, PortAsked)
-        answered(message)
+        ask_port(self.context, cast(Port, self) if connected else None, request, self.replies.append)
+        await self.run()
         (reply,) = self.replies
         return reply
 

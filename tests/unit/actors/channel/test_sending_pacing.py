@@ -124,6 +124,18 @@ async def test_a_chat_held_in_quiet_hours_lets_its_high_priority_pass(mouths: li
     assert mouth.sent == ["1"]
 
 
+async def test_what_pacing_holds_wakes_no_channel_that_is_at_rest(mouths: list[Mouth], clock: Clock) -> None:
+    mouth = await start(mouths, quiet_from=time(20), quiet_until=time(22))
+    mouth.part.use(None)
+    await mouth.send(to(1))
+    looks = [mouth.part.waiting]
+    assert mouth.timers["outbox"][0] <= 900.0
+    clock.seconds += 3600.0
+    looks.append(mouth.part.waiting)
+    assert looks == [False, True]
+    assert mouth.part.conditions.sent_today == 0, "nothing is counted by looking"
+
+
 async def test_typing_is_shown_before_a_text(mouths: list[Mouth]) -> None:
     mouth = await start(mouths, typing_per_s=1000.0)
     await mouth.send(to(1))

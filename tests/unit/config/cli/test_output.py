@@ -59,6 +59,11 @@ def test_a_failure_for_programs_holds_the_problem(capsys: pytest.CaptureFixture[
     assert json.loads(capsys.readouterr().err) == {"error": {"detail": "to: expected digits", "field": "to"}}
 
 
+def test_an_incident_is_named_so_that_it_is_found_in_the_log() -> None:
+    problem = {"detail": "see the node's log under this incident", "incident": "4f2a"}
+    assert str(NodeRefusedError(500, problem)) == "see the node's log under this incident: 4f2a"
+
+
 def test_a_problem_without_detail_is_described_by_its_status() -> None:
     assert str(NodeRefusedError(502, {})) == "the node answered 502"
 

@@ -5,7 +5,6 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -24,8 +23,9 @@ from protocol.channel import (
 from protocol.commands import parse
 from protocol.errors import AlreadyExistsError, ConflictError, NotFoundError, UnavailableError
 from protocol.subjects import Priority
+from protocol.views import ClinicStats
+from tests.unit.gateway.http.fake_commands import NOW, FakeCommands, command_view
 
-NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 QR = QrCode(code="2@AbCdEf,GhIjKl,MnOpQr", expires_at=NOW)
 
 
@@ -81,11 +81,11 @@ TREE = tree_node(
 
 
 @dataclass
-class FakeOperations:
+class FakeOperations(FakeCommands):
     """``failing`` maps a method's name to what it raises; the methods in ``hanging`` wait for ever.
 
     With ``scanned_by``, that phone accepts each pairing code as soon as it has been asked for. ``quarantined`` are the
-    clinics that are, with the reason.
+    clinics that are, with the reason. A command that is sent is held (see ``FakeCommands``).
     """
 
     names: dict[str, str] = field(default_factory=dict)
@@ -198,11 +198,16 @@ class FakeOperations:
         self._channel(clinic, channel)
         command = parse(body)
         self.sent.append((clinic, channel, priority, body))
+        self.put(clinic, channel, command_view(command.id, priority=priority, type=command.type, to=command.to))
         return command.id
 
     def _scan(self, clinic: str, channel: str) -> None:
         if self.scanned_by is not None:
             self.set(clinic, channel, state=ChannelState.CONNECTED, phone=self.scanned_by)
+
+    async def stats(self, clinic: str) -> ClinicStats:
+        self._clinic(clinic)
+        return await super().stats(clinic)
 
     async def _enter(self, method: str, *arguments: str) -> None:
         self.asked.append((method, *arguments))

@@ -76,7 +76,7 @@ def test_any_clinics_make_a_configuration_with_exactly_their_accounts(clinics: s
     found = config["accounts"]
     assert isinstance(found, dict)
     assert set(found) == {"plantao", "platform"} | {f"clinic-{clinic}" for clinic in clinics}
-    assert len(found["platform"].get("imports", [])) == 5 * len(clinics)
+    assert len(found["platform"].get("imports", [])) == 6 * len(clinics)
     users = [user for account in found.values() for user in account["users"]]
     assert len({user["user"] for user in users}) == len({user["password"] for user in users}) == 3 + 2 * len(clinics)
     assert config["host"] == "127.0.0.1"
@@ -178,9 +178,15 @@ def test_a_clinics_service_may_send_but_not_speak_for_plantao() -> None:
     plantao, service = accounts["clinic-acme"]["users"]
     assert "permissions" not in plantao
     denied = service["permissions"]["publish"]["deny"]
-    assert {"clinic.acme.channel.*.event.>", "clinic.acme.channel.*.dead", "$JS.API.STREAM.DELETE.events"} <= set(
-        denied
-    )
+    assert {
+        "clinic.acme.channel.*.event.>",
+        "clinic.acme.channel.*.dead",
+        "clinic.acme.channel.*.later.>",
+        "clinic.acme.channel.*.due",
+        "$JS.API.STREAM.DELETE.events",
+        "$JS.API.STREAM.PURGE.later",
+        "$JS.API.CONSUMER.CREATE.later.>",
+    } <= set(denied)
     assert not any(subject.startswith("clinic.") and ".send" in subject for subject in denied)
     assert accounts["clinic-acme"]["jetstream"] == {"max_file": str(2 << 30), "max_streams": "64"}
     assert config["max_payload"] == str(module.MAX_PAYLOAD)

@@ -1,13 +1,14 @@
-"""What a client asks JetStream again, and what it does not."""
+"""What a client asks JetStream again, and what it does not; what it writes when; what it reads past the library."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import NoRespondersError
+from nats.errors import ConnectionClosedError, NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
+from structlog.testing import capture_logs
 
 from gateway.nats import client
 from gateway.nats.client import PatientClient
@@ -72,3 +73,75 @@ async def test_the_deadline_holds_for_all_attempts_together(server: Server) -> N
     with pytest.raises(NoRespondersError):
         await asyncio.wait_for(PatientClient().request(INFO, b"", timeout=0.1), 5)
     assert 0 < server.timeouts[-1] < server.timeouts[0] < 0.11
+
+
+class Wire:
+    """Stands for the transport: keeps what is sent at once."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.sent.append(data)
+
+
+@pytest.fixture
+async def connected() -> tuple[PatientClient, Wire]:
+    """A client that believes it is connected."""
+    nc, wire = PatientClient(), Wire()
+    nc._transport = cast(Any, wire)
+    nc._status = Client.CONNECTED
+    return nc, wire
+
+
+async def test_what_is_written_goes_after_what_waits_and_all_at_once(connected: tuple[PatientClient, Wire]) -> None:
+    nc, wire = connected
+    nc.write_within(0.01, [b"ack1 "])
+    nc.write_within(0, [b"last "])
+    nc.write_within(0.01, [b"ack2 "])
+    assert wire.sent == []
+    nc.write([b"now"])
+    assert wire.sent == [b"ack1 last ack2 now"]
+    await asyncio.sleep(0.02)
+    assert len(wire.sent) == 1
+
+
+async def test_what_may_wait_is_written_in_the_end(connected: tuple[PatientClient, Wire]) -> None:
+    nc, wire = connected
+    nc.write_within(0.01, [b"a"])
+    nc.write_within(0.01, [b"b"])
+    await asyncio.sleep(0.05)
+    assert wire.sent == [b"ab"]
+    nc.write_within(0, [b"c"])
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert wire.sent == [b"ab", b"c"]
+
+
+async def test_a_client_that_is_closed_writes_nothing(connected: tuple[PatientClient, Wire]) -> None:
+    nc, wire = connected
+    nc.write_within(0.01, [b"a"])
+    nc._status = Client.CLOSED
+    with pytest.raises(ConnectionClosedError):
+        nc.write([b"b"])
+    with pytest.raises(ConnectionClosedError):
+        nc.write_within(0, [b"b"])
+    await asyncio.sleep(0.02)
+    assert wire.sent == []
+
+
+async def test_a_receiver_gets_messages_as_they_are_read_and_may_break(connected: tuple[PatientClient, Wire]) -> None:
+    nc, _ = connected
+    got: list[bytes] = []
+
+    def receive(subject: bytes, reply: bytes, body: bytes, block: bytes | None) -> None:
+        got.append(body)
+        if body == b"bad":
+            raise ZeroDivisionError
+
+    nc._receivers[7] = receive
+    parser: Any = nc._ps
+    with capture_logs() as logs:
+        await parser.parse(b"MSG a 7 3\r\nbad\r\nMSG a 7 4\r\ngood\r\nMSG a 8 2\r\nno\r\n")
+    assert got == [b"bad", b"good"]
+    assert [line["event"] for line in logs] == ["nats_receiver_broke"]

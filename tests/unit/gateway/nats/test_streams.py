@@ -44,7 +44,7 @@ def test_a_work_queue_without_channels_has_a_subject_that_is_no_channels() -> No
 def test_events_dead_letters_and_media_are_kept_as_long_as_configured() -> None:
     by_name = {config.name: config for config in clinic_streams("acme", Retention(events=1 * DAY))}
     ages = {name: config.max_age for name, config in by_name.items()}
-    assert ages == {"send": 0, "events": DAY, "dead": 30 * DAY, "OBJ_media": 7 * DAY}
+    assert ages == {"send": 0, "later": 0, "events": DAY, "dead": 30 * DAY, "OBJ_media": 7 * DAY}
     assert by_name["events"].duplicate_window == 120
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.whatsapp import content
 from gateway.whatsapp.content import Content
+from gateway.whatsapp.jids import bare_jid
 from gateway.whatsapp.library import DecodeError, MessageKey, e2e
 from protocol.port import Quote
 
@@ -144,4 +145,4 @@ def test_no_bytes_are_an_error(data: bytes) -> None:
     ("jid", "bare"), [("5511:12@lid", "5511@lid"), ("5511.0:3@lid", "5511@lid"), ("1-2@g.us", "1-2@g.us"), ("", "")]
 )
 def test_a_jid_loses_its_device(jid: str, bare: str) -> None:
-    assert content.bare_jid(jid) == bare
+    assert bare_jid(jid) == bare

@@ -9,6 +9,7 @@ KNOWN = [
     ("client is nil", ErrorCode.NOT_CONNECTED),
     ("the store doesn't contain a device JID", ErrorCode.NOT_CONNECTED),
     ("failed to send message node: websocket not connected", ErrorCode.NOT_CONNECTED),
+    ("can't send presence without PushName set", ErrorCode.NOT_CONNECTED),
     ("websocket disconnected before message send returned response", ErrorCode.OUTCOME_UNKNOWN),
     ("websocket disconnected before message send (retry) returned response", ErrorCode.OUTCOME_UNKNOWN),
     (

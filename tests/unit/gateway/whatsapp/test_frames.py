@@ -22,7 +22,9 @@ from gateway.whatsapp.frames import (
     Holder,
     NotReady,
     Open,
+    Outcome,
     Ready,
+    Send,
     Stop,
     ToPort,
     pack,
@@ -41,7 +43,8 @@ from protocol.port import (
     QrShown,
     Quote,
     ReceiptReceived,
-    SendImage,
+    Record,
+    SendMedia,
     SendReaction,
     SendText,
     Sent,
@@ -51,15 +54,36 @@ AT = datetime(2026, 11, 21, 3, 4, 5, 678000, tzinfo=UTC)
 WORDS = st.text(max_size=30)
 NUMBERS = st.integers(min_value=0, max_value=2**31)
 
+SECRETS = st.binary(min_size=32, max_size=32)
+
+SENDS = st.one_of(
+    st.builds(
+        SendText,
+        key=WORDS,
+        secret=SECRETS,
+        to=WORDS,
+        text=WORDS,
+        quote=st.none() | st.builds(Quote, wa_id=WORDS, author=WORDS),
+    ),
+    st.builds(
+        SendMedia,
+        key=WORDS,
+        secret=SECRETS,
+        to=WORDS,
+        kind=st.just("image"),
+        data=st.binary(max_size=200),
+        mime=WORDS,
+        caption=st.none() | WORDS,
+    ),
+    st.builds(SendReaction, key=WORDS, secret=SECRETS, to=WORDS, target=WORDS, from_me=st.booleans(), emoji=WORDS),
+)
 REQUESTS = st.one_of(
-    st.builds(SendText, to=WORDS, text=WORDS, quote=st.none() | st.builds(Quote, wa_id=WORDS, author=WORDS)),
-    st.builds(SendImage, to=WORDS, data=st.binary(max_size=200), mime=WORDS, caption=st.none() | WORDS),
-    st.builds(SendReaction, to=WORDS, target=WORDS, from_me=st.booleans(), emoji=WORDS),
     st.builds(FetchMedia, reference=st.binary(max_size=50)),
     st.sampled_from([Probe(), LogOut()]),
 )
 TO_PORT = st.one_of(
     st.builds(Call, id=NUMBERS, request=REQUESTS),
+    st.builds(Send, request=SENDS),
     st.builds(Grant, count=NUMBERS),
     st.sampled_from([Stop(), Beat()]),
     st.builds(
@@ -93,14 +117,15 @@ MESSAGE = MessageReceived(
 FROM_PORT: list[Frame] = [
     Ready(),
     NotReady(reason="no", holder=Holder(pid=1, main_pid=2, main_started=3)),
-    Answered(id=1, answer=Sent(wa_id="3A", at=AT)),
+    Outcome(key="1:a", answer=Sent(wa_id="3A", at=AT), record=2**33),
+    Outcome(key="1:b", answer=Failed(code="rejected", message="no"), record=None),
     Answered(id=2, answer=Failed(code="rejected", message="no")),
     Answered(id=3, answer=MediaFetched(data=bytes(range(256)))),
     Answered(id=4, answer=Done()),
-    Happened(event=MESSAGE),
+    Happened(event=Record(number=1, what=MESSAGE)),
     Happened(event=QrShown(code="2@x", valid_s=60.0)),
     Happened(event=Disconnected()),
-    Happened(event=ReceiptReceived(wa_ids=["a"], chat="c", sender="s", kind="read", at=AT)),
+    Happened(event=Record(number=2**40, what=ReceiptReceived(wa_ids=["a"], chat="c", sender="s", kind="read", at=AT))),
     Ended(reason="stopped"),
     Beat(),
 ]

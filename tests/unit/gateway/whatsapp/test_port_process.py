@@ -4,8 +4,9 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -20,14 +21,32 @@ from gateway.whatsapp.frames import (
     Grant,
     Happened,
     NotReady,
+    Outcome,
     Ready,
+    Send,
     Stop,
     ToPort,
     pack,
 )
+from gateway.whatsapp.journal import Inbound, Journal
 from gateway.whatsapp.port_process import PortProcess, Timings
+from gateway.whatsapp.remains import StoreRemains
 from protocol.errors import CallTimeoutError, PortGoneError
-from protocol.port import Disconnected, Failed, FetchMedia, PortEvent, PortExited, Probe, SendText, Sent
+from protocol.interfaces import SendOutcome
+from protocol.port import (
+    Disconnected,
+    Done,
+    Failed,
+    FetchMedia,
+    PortEvent,
+    PortExited,
+    Probe,
+    Record,
+    SendAnswered,
+    SendText,
+    Sent,
+    Undecryptable,
+)
 
 WAIT = 10.0
 SENT = Sent(wa_id="3A", at=datetime(2026, 1, 1, tzinfo=UTC))
@@ -37,13 +56,16 @@ PATIENT = Timings(beat=60, silence=60)
 class PlayedPort:
     """The test's end: what main says comes out of ``heard``, and ``say`` says something to main."""
 
-    def __init__(self, timings: Timings) -> None:
+    def __init__(self, timings: Timings, store: Path) -> None:
         self.events: list[PortEvent] = []
-        self.deliver: Callable[[PortEvent], None] = self.events.append
+        self.deliver: Callable[[Sequence[PortEvent]], None] = self.events.extend
+        self.outcomes: list[SendOutcome] = []
+        self.told_at_once: list[int] = []
         self._told = asyncio.Event()
+        self.journal = Journal(str(store))
         self.log = os.memfd_create("log")
         self.pid = os.posix_spawn(sys.executable, [sys.executable, "-c", "import time; time.sleep(60)"], os.environ)
-        self.main = PortProcess(self.pid, 7, self.log, timings, self._tell)
+        self.main = PortProcess(self.pid, 7, self.log, timings, self._tell, StoreRemains(str(store), orphan_grace=1))
         self._decoder: FrameDecoder[ToPort] = FrameDecoder(ToPort)  # type: ignore[arg-type]  # a union is no type[]
         self._ours, self._theirs = socket.socketpair()
         self._waiting: list[ToPort] = []
@@ -54,16 +76,27 @@ class PlayedPort:
         self.say(Ready())
         await asyncio.wait_for(asyncio.shield(self.main.readiness), WAIT)
 
-    def _tell(self, event: PortEvent) -> None:
+    def _tell(self, events: Sequence[PortEvent]) -> None:
         self._told.set()
-        self.deliver(event)
+        self.deliver(events)
+
+    def send(self, *requests: SendText, deadline: float = 60.0) -> None:
+        self.main.send(requests, self._tell_outcomes, deadline=deadline)
+
+    def _tell_outcomes(self, outcomes: Sequence[SendOutcome]) -> None:
+        self._told.set()
+        self.told_at_once.append(len(outcomes))
+        self.outcomes += outcomes
 
     async def told(self, count: int) -> None:
-        """Wait until the listener has heard ``count`` events."""
+        """Wait until the listeners have heard ``count`` events and outcomes."""
         async with asyncio.timeout(WAIT):
-            while len(self.events) < count:
+            while len(self.events) + len(self.outcomes) < count:
                 self._told.clear()
                 await self._told.wait()
+
+    def write_down(self, what: Inbound | SendAnswered) -> int:
+        return self.journal.append(what)
 
     def say(self, *frames: Frame) -> None:
         self._ours.send(b"".join(pack(frame) for frame in frames))
@@ -91,11 +124,11 @@ class PlayedPort:
 
 
 @pytest_asyncio.fixture
-async def play() -> AsyncIterator[Callable[..., PlayedPort]]:
+async def play(tmp_path: Path) -> AsyncIterator[Callable[..., PlayedPort]]:
     played: list[PlayedPort] = []
 
     def make(timings: Timings = PATIENT) -> PlayedPort:
-        played.append(PlayedPort(timings))
+        played.append(PlayedPort(timings, tmp_path / "session.db"))
         return played[-1]
 
     yield make
@@ -109,20 +142,56 @@ async def play() -> AsyncIterator[Callable[..., PlayedPort]]:
 Play = Callable[..., PlayedPort]
 
 
-def text(words: str = "x") -> SendText:
-    return SendText(to="5511@s.whatsapp.net", text=words)
+def text(key: str) -> SendText:
+    return SendText(key=key, secret=b"s" * 32, to="5511@s.whatsapp.net", text="x")
+
+
+def inbound(wa_id: str) -> Undecryptable:
+    return Undecryptable(wa_id=wa_id, chat="7755@lid", sender="7755@lid", at=SENT.at)
 
 
 async def test_calls_are_answered_by_number_in_any_order(play: Play) -> None:
     port = play()
     await port.begin()
-    first = asyncio.create_task(port.main.call(text("1"), deadline=WAIT))
+    first = asyncio.create_task(port.main.call(Probe(), deadline=WAIT))
     second = asyncio.create_task(port.main.call(Probe(), deadline=WAIT))
-    calls = [await port.heard(Call), await port.heard(Call)]
-    assert [call.request for call in calls if isinstance(call, Call)] == [text("1"), Probe()]
+    assert [await port.heard(Call), await port.heard(Call)] == [
+        Call(id=1, request=Probe()),
+        Call(id=2, request=Probe()),
+    ]
     refused = Failed(code="server_error", message="no")
-    port.say(Answered(id=2, answer=refused), Answered(id=99, answer=SENT), Answered(id=1, answer=SENT))
-    assert (await first, await second) == (SENT, refused)
+    port.say(Answered(id=2, answer=refused), Answered(id=99, answer=Done()), Answered(id=1, answer=Done()))
+    assert (await first, await second) == (Done(), refused)
+
+
+async def test_a_call_that_is_not_answered_in_time_kills_the_port(play: Play) -> None:
+    port = play()
+    await port.begin()
+    with pytest.raises(CallTimeoutError):
+        await port.main.call(Probe(), deadline=0.05)
+    assert (await port.end()).reason == "missed the deadline of Probe (0.05 s)"
+
+
+async def test_sends_go_out_in_order_and_what_came_of_them_comes_together(play: Play) -> None:
+    port = play()
+    await port.begin()
+    port.send(text("a"), text("b"))
+    port.send(text("c"))
+    assert [await port.heard(Send) for _ in range(3)] == [Send(request=text(key)) for key in "abc"]
+    no = Failed(code="rejected", message="no")
+    port.say(
+        Outcome(key="a", answer=SENT, record=1),
+        Outcome(key="b", answer=no, record=2),
+        Outcome(key="c", answer=SENT, record=None),
+        Outcome(key="nobody's", answer=SENT, record=3),
+    )
+    await port.told(3)
+    assert port.outcomes == [
+        SendOutcome(key="a", answer=SENT, record=1),
+        SendOutcome(key="b", answer=no, record=2),
+        SendOutcome(key="c", answer=SENT),
+    ]
+    assert port.told_at_once == [3]
 
 
 async def test_an_answer_to_a_call_that_was_given_up_is_dropped(play: Play) -> None:
@@ -132,7 +201,7 @@ async def test_an_answer_to_a_call_that_was_given_up_is_dropped(play: Play) -> N
     await port.heard(Call)
     call.cancel()
     await asyncio.wait([call])
-    port.say(Answered(id=1, answer=SENT), Happened(event=Disconnected()))
+    port.say(Answered(id=1, answer=Done()), Happened(event=Disconnected()))
     await port.told(1)
     assert port.events == [Disconnected()]
 
@@ -148,19 +217,57 @@ async def test_media_that_does_not_come_fails_without_harm(play: Play) -> None:
     assert port.events == [Disconnected()]
 
 
-async def test_a_send_s_deadline_runs_from_the_answer_before_it(play: Play) -> None:
+async def test_a_send_s_deadline_runs_from_the_outcome_before_it(play: Play) -> None:
     port = play()
     await port.begin()
-    first = asyncio.create_task(port.main.call(text("1"), deadline=0.4))
-    second = asyncio.create_task(port.main.call(text("2"), deadline=0.4))
+    port.send(text("a"), text("b"), text("c"), deadline=0.4)
     await asyncio.sleep(0.25)
-    port.say(Answered(id=1, answer=SENT))
-    assert await first == SENT
+    port.say(Outcome(key="a", answer=SENT, record=1))
     await asyncio.sleep(0.25)
-    assert not second.done()
-    with pytest.raises(CallTimeoutError):
-        await second
-    assert (await port.end()).reason == "missed the deadline of SendText (0.4 s)"
+    assert [outcome.key for outcome in port.outcomes] == ["a"]
+    end = await port.end()
+    assert end.reason == "missed the deadline of a send (0.4 s)"
+    assert [(outcome.key, outcome.cut) for outcome in port.outcomes] == [("a", False), ("b", False), ("c", True)]
+    assert {outcome.answer.code for outcome in port.outcomes if isinstance(outcome.answer, Failed)} == {
+        "outcome_unknown"
+    }
+
+
+async def test_what_a_dead_port_had_written_down_and_not_said_is_delivered(play: Play) -> None:
+    port = play()
+    await port.begin()
+    port.send(text("a"), text("b"), text("c"))
+    said, outcome = port.write_down(inbound("1")), port.write_down(SendAnswered(key="a", answer=SENT))
+    port.say(Happened(event=Record(number=said, what=inbound("1"))), Outcome(key="a", answer=SENT, record=outcome))
+    await port.told(2)
+    unsaid, late_outcome = port.write_down(inbound("2")), port.write_down(SendAnswered(key="b", answer=SENT))
+    os.kill(port.pid, 9)
+    port.hang_up()
+    await port.end()
+    assert port.events == [
+        Record(number=said, what=inbound("1")),
+        Record(number=unsaid, what=inbound("2")),
+        PortExited(reason="killed by signal 9", expected=False, last_row=0),
+    ]
+    assert port.outcomes[:2] == [
+        SendOutcome(key="a", answer=SENT, record=outcome),
+        SendOutcome(key="b", answer=SENT, record=late_outcome),
+    ]
+    assert [(last.key, last.cut, last.record) for last in port.outcomes[2:]] == [("c", True, None)]
+
+
+async def test_a_send_to_a_port_that_is_gone_is_refused_but_not_at_once(play: Play) -> None:
+    port = play()
+    await port.begin()
+    os.kill(port.pid, 9)
+    port.hang_up()
+    await port.end()
+    port.send(text("a"))
+    assert port.outcomes == []
+    await asyncio.sleep(0)
+    (outcome,) = port.outcomes
+    assert isinstance(outcome.answer, Failed)
+    assert (outcome.answer.code, outcome.cut) == ("not_connected", False)
 
 
 async def test_grants_and_the_wish_to_stop_reach_the_port(play: Play) -> None:
@@ -171,7 +278,7 @@ async def test_grants_and_the_wish_to_stop_reach_the_port(play: Play) -> None:
     stopping = asyncio.create_task(port.main.stop(timeout=0.1))
     assert await port.heard(Stop) == Stop()
     await stopping
-    assert await port.end() == PortExited(reason="did not stop within 0.1 s", expected=True)
+    assert await port.end() == PortExited(reason="did not stop within 0.1 s", expected=True, last_row=0)
 
 
 async def test_beats_are_sent_and_missed(play: Play) -> None:
@@ -206,7 +313,7 @@ async def test_what_a_port_said_before_it_died_is_delivered_before_its_end(play:
     port.say(*(Happened(event=Disconnected()) for _ in range(3)), Ended(reason="connect() raised: no"))
     port.hang_up()
     os.kill(port.pid, 9)
-    assert await port.end() == PortExited(reason="connect() raised: no", expected=False)
+    assert await port.end() == PortExited(reason="connect() raised: no", expected=False, last_row=0)
     assert port.events[:-1] == [Disconnected()] * 3
     with pytest.raises(PortGoneError, match=r"connect\(\) raised: no"):
         await waiting
@@ -227,16 +334,16 @@ async def test_a_listener_that_fails_does_not_stop_the_port_from_being_looked_af
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context["exception"]))
 
-    def fail(event: PortEvent) -> None:
-        port.events.append(event)
+    def fail(events: Sequence[PortEvent]) -> None:
+        port.events += events
         raise ValueError("the listener's own fault")
 
     port.deliver = fail
-    port.say(Happened(event=Disconnected()), Happened(event=Disconnected()))
-    await port.told(2)
+    port.say(Happened(event=Disconnected()))
+    await port.told(1)
     port.main.kill("enough")
     await port.end()
-    assert len(complaints) == 3
+    assert len(complaints) == 2
 
 
 async def test_a_port_that_was_never_ready_is_not_heard(play: Play) -> None:

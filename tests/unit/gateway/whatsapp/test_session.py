@@ -13,20 +13,20 @@ from gateway.whatsapp.frames import MAX_MEDIA
 from gateway.whatsapp.library import e2e, events, proto
 from gateway.whatsapp.session import Session, store_name
 from protocol.port import (
+    AlreadyDecrypted,
     Connected,
     Failed,
     FetchMedia,
     LoggedOut,
     LogOut,
     MessageReceived,
-    PortEvent,
     PortSpec,
     Probe,
     SendText,
     Sent,
 )
 
-TO = SendText(to="5511888000001@s.whatsapp.net", text="hi")
+TO = SendText(key="1:a", secret=b"s" * 32, to="5511888000001@s.whatsapp.net", text="hi")
 SPEC = PortSpec(clinic="c", channel="c", incarnation=1, store="/run/x.db", device_name="Plantão")
 
 
@@ -94,12 +94,12 @@ class Subscriptions:
 
 
 @pytest.fixture
-def heard() -> list[PortEvent | str]:
+def heard() -> list[Any]:
     return []
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch, heard: list[PortEvent | str]) -> Session:
+def session(monkeypatch: pytest.MonkeyPatch, heard: list[Any]) -> Session:
     monkeypatch.setattr(library.client, "NewClient", FakeClient)
     return Session(SPEC, heard.append, heard.append)
 
@@ -189,16 +189,14 @@ def log_line(line: str) -> None:
 GONE = "Got 403: primary device was logged out connect failure, sending LoggedOut event and deleting session"
 
 
-def test_a_logout_that_neonize_does_not_deliver_is_read_from_the_log(
-    session: Session, heard: list[PortEvent | str]
-) -> None:
+def test_a_logout_that_neonize_does_not_deliver_is_read_from_the_log(session: Session, heard: list[Any]) -> None:
     session._logout_patience = 0.01
     log_line(GONE)
     wait_for_timers()
     assert heard == [LoggedOut(reason="main_device_gone")]
 
 
-def test_a_logout_that_neonize_delivers_is_told_once(session: Session, heard: list[PortEvent | str]) -> None:
+def test_a_logout_that_neonize_delivers_is_told_once(session: Session, heard: list[Any]) -> None:
     session._logout_patience = 0.05
     log_line(GONE)
     fire(events.LoggedOutEv(OnConnect=True, Reason=proto.MAIN_DEVICE_GONE))
@@ -206,7 +204,12 @@ def test_a_logout_that_neonize_delivers_is_told_once(session: Session, heard: li
     assert heard == [LoggedOut(reason="main_device_gone")]
 
 
-def test_the_log_callback_bears_nothing(session: Session, heard: list[PortEvent | str]) -> None:
+def test_what_whatsmeow_throws_away_is_said(session: Session, heard: list[Any]) -> None:
+    log_line("Ignoring message 3A from 7755@lid: failed to decrypt: received message with old counter (index: 9)")
+    assert heard == [AlreadyDecrypted(wa_id="3A", chat="7755@lid", sender="7755@lid")]
+
+
+def test_the_log_callback_bears_nothing(session: Session, heard: list[Any]) -> None:
     library.client.log_whatsmeow(0, 0)
     assert heard == []
 
@@ -217,14 +220,12 @@ def wait_for_timers() -> None:
             thread.join(timeout=5)
 
 
-def test_an_event_that_cannot_be_read_breaks_the_session(session: Session, heard: list[PortEvent | str]) -> None:
+def test_an_event_that_cannot_be_read_breaks_the_session(session: Session, heard: list[Any]) -> None:
     FakeClient.made.event.execute(b"port", ctypes.addressof(ctypes.create_string_buffer(b"\xff\xff")), 2, 17)
     assert heard == ["Message could not be read: DecodeError"]
 
 
-def test_what_has_arrived_when_the_session_hangs_up_is_handed_over(
-    session: Session, heard: list[PortEvent | str]
-) -> None:
+def test_what_has_arrived_when_the_session_hangs_up_is_handed_over(session: Session, heard: list[Any]) -> None:
     connect()
     heard.clear()
     session.hang_up()
@@ -234,14 +235,14 @@ def test_what_has_arrived_when_the_session_hangs_up_is_handed_over(
     assert len(heard) == 1
 
 
-def test_nothing_is_asked_of_the_client_once_it_is_stopped(session: Session, heard: list[PortEvent | str]) -> None:
+def test_nothing_is_asked_of_the_client_once_it_is_stopped(session: Session, heard: list[Any]) -> None:
     session.disconnect()
     fire(events.ConnectedEv(status=True))
     assert FakeClient.made.calls == ["stop"]
     assert heard == []
 
 
-def test_the_backlog_ends_once_and_for_all(session: Session, heard: list[PortEvent | str]) -> None:
+def test_the_backlog_ends_once_and_for_all(session: Session, heard: list[Any]) -> None:
     def old_message() -> Any:
         source = proto.MessageSource(Chat=jid("7755", "lid"), Sender=jid("7755", "lid"))
         return events.MessageEv(

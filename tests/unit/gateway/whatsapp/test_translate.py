@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.whatsapp import content, translate
+from gateway.whatsapp.journal import Inbound
 from gateway.whatsapp.library import e2e, events, proto
 from gateway.whatsapp.translate import SUBSCRIBED, TABLE, Context, NotSubscribed
 from protocol.port import (
@@ -53,7 +54,7 @@ def info(**fields: Any) -> Any:
     return proto.MessageInfo(**(known | fields))
 
 
-def translated(event: Any, *, backlog_before: datetime | None = None) -> PortEvent | None:
+def translated(event: Any, *, backlog_before: datetime | None = None) -> PortEvent | Inbound | None:
     entry = TABLE[type(event)]
     assert not isinstance(entry, NotSubscribed)
     return entry(event, Context(own=lambda: ME, backlog_before=backlog_before))
@@ -262,3 +263,20 @@ def test_receipts_of_our_own_devices_are_left_out() -> None:
 def test_a_store_that_cannot_be_opened_is_said_with_its_file() -> None:
     said = "failed to upgrade database: file is not a database"
     assert translate.from_raised(said, "/s.db") == StoreUnusable(reason=f"/s.db: {said}")
+
+
+OLD = "failed to decrypt: failed to get or create message keys: received message with old counter (index: 9)"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (f"Ignoring message 3A from 7755@lid: {OLD}", ("3A", "7755@lid", "7755@lid")),
+        (f"Ignoring message 3A from 7755:3@lid in 120@g.us: {OLD}", ("3A", "120@g.us", "7755@lid")),
+        ("Ignoring message 3A from 7755@lid: event was already processed", None),
+        (f"Error decrypting message 3A from 7755@lid: {OLD}", None),
+    ],
+)
+def test_what_is_thrown_away_is_read_from_the_log(line: str, expected: tuple[str, str, str] | None) -> None:
+    found = translate.already_decrypted(line)
+    assert (found and (found.wa_id, found.chat, found.sender)) == expected

@@ -1,0 +1,122 @@
+"""``plantao send``: makes a send command of what was typed, puts it on the queue, and may wait for its result."""
+
+import base64
+import mimetypes
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from config.cli.asking import Asking, ChannelArgument, ClinicArgument
+from config.cli.times import FORMS, read_time
+from config.cli.waiting import await_result
+from protocol.commands import MAX_INLINE_MEDIA
+from protocol.errors import InvalidInputError
+from protocol.subjects import Priority
+
+TIMEOUT_S: Final = 60.0
+_KINDS: Final = ("image", "audio", "video", "document")
+_UNNAMED: Final = "application/octet-stream"
+
+
+def _file(flag: str, help: str) -> Any:
+    return typer.Option(flag, metavar="FILE", help=f"{help}, at most 512 KiB.", exists=True, dir_okay=False)
+
+
+def send(
+    asking: Asking,
+    clinic: ClinicArgument,
+    channel: ChannelArgument,
+    to: Annotated[str, typer.Option("--to", metavar="NUMBER", help="Recipient: E.164 digits or a WhatsApp JID.")],
+    text: Annotated[str | None, typer.Option("--text", help="The words.")] = None,
+    image: Annotated[Path | None, _file("--image", "An image")] = None,
+    audio: Annotated[Path | None, _file("--audio", "A sound")] = None,
+    video: Annotated[Path | None, _file("--video", "A video")] = None,
+    document: Annotated[Path | None, _file("--document", "Any file, shown under its name")] = None,
+    caption: Annotated[str | None, typer.Option("--caption", help="Words under an image, video or document.")] = None,
+    voice: Annotated[bool, typer.Option("--voice", help="Show the audio as a voice note (Ogg Opus).")] = False,
+    at: Annotated[str | None, typer.Option("--at", metavar="TIME", help=f"Not before: {FORMS}.")] = None,
+    expires: Annotated[str | None, typer.Option("--expires", metavar="TIME", help="Not sent after this.")] = None,
+    deliver_by: Annotated[
+        str | None, typer.Option("--deliver-by", metavar="TIME", help="If not delivered by then, a `late` result.")
+    ] = None,
+    id: Annotated[
+        str | None, typer.Option("--id", help="Idempotency key: the same id sends the same message once.")
+    ] = None,
+    priority: Annotated[Priority, typer.Option("--priority", help="Which queue.")] = Priority.NORMAL,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the result; exit code 1 unless it is sent.")] = False,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="S", min=1, max=86_400, help="Seconds to wait.")
+    ] = TIMEOUT_S,
+) -> None:
+    """Put a message on a channel's queue; the channel sends it as soon as it can."""
+    files = {"image": image, "audio": audio, "video": video, "document": document}
+    times = Times(at, expires, deliver_by)
+    body = {
+        "v": 1,
+        "id": id or f"cli-{uuid.uuid4().hex}",
+        "to": to,
+        **content(text, files, caption, voice),
+        **times.fields(datetime.now().astimezone()),
+    }
+    queued = asking.node.post("clinics", clinic, "channels", channel, "send", body=body, priority=priority.value)
+    if wait:
+        await_result(asking, clinic, channel, queued["id"], timeout)
+    else:
+        asking.out.say(f"Queued as {queued['id']}.", queued)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The times of a command as they were typed."""
+
+    at: str | None
+    expires: str | None
+    deliver_by: str | None
+
+    def fields(self, now: datetime) -> dict[str, str]:
+        """As they stand in the command. Raises InvalidInputError."""
+        typed = {
+            "not_before": ("--at", self.at),
+            "expires_at": ("--expires", self.expires),
+            "deliver_by": ("--deliver-by", self.deliver_by),
+        }
+        return {field: read_time(option, text, now) for field, (option, text) in typed.items() if text is not None}
+
+
+def content(text: str | None, files: dict[str, Path | None], caption: str | None, voice: bool) -> dict[str, Any]:
+    """What a command says, of its words or its one file.
+
+    Raises:
+        InvalidInputError: options that do not go together, or a file that cannot be sent.
+    """
+    given = [(kind, path) for kind, path in files.items() if path is not None]
+    if len(given) + (text is not None) != 1:
+        raise InvalidInputError("--text", f"the words to send, or one file with --{', --'.join(_KINDS)}")
+    kind, path = given[0] if given else ("text", None)
+    if voice and kind != "audio":
+        raise InvalidInputError("--voice", "to go with --audio")
+    if caption is not None and kind not in ("image", "video", "document"):
+        raise InvalidInputError("--caption", "to go with --image, --video or --document")
+    if path is None:
+        return {"type": "text", "text": text}
+    media = _media(kind, path) | ({} if caption is None else {"caption": caption}) | ({"voice": True} if voice else {})
+    return {"type": kind, "media": media}
+
+
+def _media(kind: str, path: Path) -> dict[str, str]:
+    option, mime = f"--{kind}", mimetypes.guess_type(path.name)[0]
+    if kind != "document" and (mime is None or not mime.startswith(f"{kind}/")):
+        examples = {"image": ".jpg or .png", "audio": ".ogg or .mp3", "video": ".mp4"}[kind]
+        raise InvalidInputError(option, f"a file whose name ends like that of {kind}, such as {examples}")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidInputError(option, f"a readable file: {error.strerror}") from error
+    if not 0 < len(data) <= MAX_INLINE_MEDIA:
+        raise InvalidInputError(option, f"a file of 1 to {MAX_INLINE_MEDIA} bytes, got {len(data)}")
+    media = {"data": base64.b64encode(data).decode(), "mime": mime or _UNNAMED}
+    return media | {"filename": path.name} if kind == "document" else media

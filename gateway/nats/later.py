@@ -1,0 +1,68 @@
+"""Schedules: commands that wait for their time on the stream ``later``, by the server's own message schedules.
+
+A schedule is a message on a subject of its own, which holds one: a newer one takes its place. When its time has come
+the server puts its body on the channel's ``due`` subject and deletes it. The times are whole seconds.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+import structlog
+from msgspec import Struct
+
+from gateway.nats import wire
+from gateway.nats.publisher import Outgoing
+from gateway.nats.pull import Delivery
+from gateway.nats.queue import Source
+from protocol import subjects
+from protocol.bus import Due, Later
+from protocol.codec import Encoding, decode, encode
+from protocol.errors import InvalidBodyError
+
+log = structlog.get_logger(__name__)
+
+SCHEDULE: Final = "Nats-Schedule"
+TARGET: Final = "Nats-Schedule-Target"
+
+
+class Note(Struct, frozen=True, kw_only=True):
+    """The body of a schedule."""
+
+    v: Literal[1] = 1
+    id: str
+    run: int
+
+
+def source(clinic: str, channel: str) -> Source:
+    """The consumer of what is due."""
+    return Source(subjects.STREAM_LATER, f"{subjects.STREAM_LATER}-{channel}", subjects.due(clinic, channel))
+
+
+def schedule(clinic: str, channel: str, later: Later) -> Outgoing:
+    """The message that has ``later`` given out at its time."""
+    # Without a Nats-Msg-Id: the same schedule, taken back and made again, is no duplicate.
+    headers = {SCHEDULE: f"@at {_whole_seconds(later.at)}", TARGET: subjects.due(clinic, channel)}
+    return Outgoing(
+        subjects.later(clinic, channel, later.id),
+        wire.header_block(headers),
+        encode(Note(id=later.id, run=later.run), Encoding.JSON),
+        f"the schedule of {later.id}",
+    )
+
+
+def due(delivery: Delivery) -> Due | None:
+    """What was delivered by ``source``; None, and a line in the log, if it is none of ours."""
+    try:
+        note = decode(delivery.body, Note)
+    except InvalidBodyError as error:
+        log.error("schedule_unreadable", consumer=delivery.pull.name, error=str(error))
+        return None
+    return Due(id=note.id, run=note.run, token=delivery)
+
+
+def _whole_seconds(at: datetime) -> str:
+    """``at`` as the server reads it, never earlier."""
+    moment = at.astimezone(UTC)
+    if moment.microsecond:
+        moment = moment.replace(microsecond=0) + timedelta(seconds=1)
+    return moment.isoformat().replace("+00:00", "Z")
