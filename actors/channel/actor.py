@@ -117,6 +117,12 @@ class Channel(Actor):
         self._last_activity: Now | None = None
         self._shown: object = None
         self._leaving = False
+        self._orders: dict[type, Callable[[str, Callable[[Any], None]], None]] = {
+            Cancel: self._sending.cancel,
+            Release: self._sending.release,
+            Replay: self._sending.replay,
+            Discard: self._sending.discard,
+        }
         self._handlers: dict[type, Callable[[Any], None]] = {
             **self._sending.handlers,
             **self._receiving.handlers,
@@ -179,14 +185,8 @@ class Channel(Actor):
                 if self._life.qr is None:
                     raise NotFoundError(f"a QR code of channel {self._name} (it is {self._life.state})")
                 reply(self._life.qr)
-            case Cancel(id):
-                self._sending.cancel(id, reply)
-            case Release(id):
-                self._sending.release(id, reply)
-            case Replay(id):
-                self._sending.replay(id, reply)
-            case Discard(id):
-                self._sending.discard(id, reply)
+            case Cancel(id) | Release(id) | Replay(id) | Discard(id):
+                self._orders[type(request)](id, reply)
             case CheckNumbers() | MarkRead() | ShowPresence():
                 asking.ask_port(self._context, self._session.connected, request, reply)
             case Configure(record):
@@ -388,23 +388,12 @@ class Channel(Actor):
         self._look_at_store()
         if self._life.suspended_by is SuspendedBy.POLICY and self._sending.waiting:
             self._session.step(CommandWaits())
-        showing = (
-            self._record,
-            self._life,
-            self._wanted,
-            self._sending.breaker.state,
-            len(self._sending),
-            self._last_activity,
-        )
+        counts = (len(self._sending), self._receiving.spooled)
+        showing = (self._record, self._life, self._wanted, self._sending.breaker.state, counts, self._last_activity)
         if showing != self._shown and self.actor_ref.is_alive():  # else another is in its place
             self._shown = showing
             self._with.board.put_channel(self.snapshot())
         self._pairing.look(self._life.state, self._life.reason, self._life.qr, self._session.port)
-        parts = (self._publishing, self._receiving)
-        if (
-            self._leaving
-            and self._life.phase is PortPhase.ABSENT
-            and self._sending.flying == 0
-            and all(part.idle or part.stuck for part in parts)
-        ):
+        through = all(part.idle or part.stuck for part in (self._publishing, self._receiving))
+        if self._leaving and through and self._life.phase is PortPhase.ABSENT and self._sending.flying == 0:
             self.exit(Shutdown())

@@ -156,7 +156,7 @@ def other_number(parcel: Parcel) -> Ended:
     """It was for another number to send."""
     known = "; the one before may have sent it" if parcel.doubted else ""
     code = ErrorCode.OTHER_NUMBER
-    return final(parcel, "failed", code, code.meaning + known)
+    return final(parcel, "held", code, code.meaning + known)
 
 
 def _size(command: SendCommand) -> int:

@@ -423,10 +423,10 @@ def test_what_was_queued_before_another_number_was_paired_is_not_sent_from_that_
     ]
     assert ("may have sent" in ended[0].message, "may have sent" in ended[1].message) == (True, False)
     box.settle("1", failed("server_error"), 1.0)
-    assert box.sweep(1.0) == [("1", "failed")], "what comes back is not sent again either"
+    assert box.sweep(1.0) == [("1", "held")], "what comes back is not sent again either"
     later = replace(accepted("4", A), queued_at=AT + timedelta(seconds=2))
     box.box.add([accepted("5", B), later], at(3.0))
-    assert box.sweep(3.0) == [("5", "failed")]
+    assert box.sweep(3.0) == [("5", "held")]
     assert box.take(3.0) == ["4"]
 
 
