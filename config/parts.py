@@ -1,6 +1,7 @@
 """The parts of a node, made from its settings and not yet started: the one place where gateways are constructed."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 
@@ -27,6 +28,8 @@ from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.external import ExternalBroker
 from gateway.nats.registry import NatsRegistry
+from gateway.nats.streams import Retention
+from gateway.store.part import Bounds
 from gateway.store.store import SqliteStore
 from gateway.whatsapp.opener import Nursery
 from protocol.errors import InvalidInputError
@@ -65,12 +68,17 @@ def make(settings: Settings) -> Parts:
     """
     loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
     broker = _broker(settings)
-    bus = NatsBus(broker, encoding=lambda _clinic: settings.events.encoding)
+    limits = settings.limits
+    bus = NatsBus(
+        broker,
+        encoding=lambda _clinic: settings.events.encoding,
+        retention=Retention(clinic_bytes=limits.stream_bytes),
+        commands_per_s=lambda _clinic: limits.commands_per_s,
+    )
     registry = NatsRegistry(bus)
-    store = SqliteStore(settings.data)
+    store = SqliteStore(settings.data, bounds=_bounds(settings))
     nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
-    most_channels = settings.limits.channels_per_clinic
-    desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=most_channels)
+    desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=limits.channels_per_clinic)
     bus.serve(desk)
     health = NodeHealth(names, tally, bus, settings.data)
     admin = AdminServer(
@@ -79,7 +87,7 @@ def make(settings: Settings) -> Parts:
         operations=desk,
         key=ensure_admin_key(admin_key_file(settings.data)),
         health=health,
-        limits=HttpLimits(body_bytes=settings.limits.body_bytes),
+        limits=HttpLimits(body_bytes=limits.body_bytes),
     )
     opener = StaggeredOpener(
         CountedOpener(nursery, tally),
@@ -170,7 +178,17 @@ def admin_key_file(data: Path) -> Path:
 
 def _broker(settings: Settings) -> EmbeddedBroker | ExternalBroker:
     if not settings.nats.url:
-        return EmbeddedBroker(settings.data / "nats", port=settings.nats.port)
+        clinic_bytes = settings.limits.stream_bytes
+        return EmbeddedBroker(settings.data / "nats", port=settings.nats.port, clinic_bytes=clinic_bytes)
     if settings.nats.accounts_file is None:
         raise InvalidInputError("nats.accounts_file", "the file with the accounts of the broker that nats.url names")
     return ExternalBroker(settings.nats.url, settings.nats.accounts_file)
+
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
+        keep=timedelta(days=settings.ledger.keep_days),
+        remember=timedelta(days=settings.ledger.remember_days),
+        max_bytes=settings.limits.database_bytes,
+        spool_bytes=settings.limits.spool_bytes,
+    )

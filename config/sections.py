@@ -185,11 +185,33 @@ class Inbox(Struct, frozen=True, kw_only=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Bounds. ``media_bytes`` is for one message's media, ``body_bytes`` for one HTTP request."""
+    """Bounds. ``media_bytes`` is for one message's media, ``body_bytes`` for one HTTP request.
+
+    Of a clinic's commands at most ``commands_per_s`` a second are taken from its queue (0: no limit). It may store
+    ``clinic_bytes``: in its database ``database_bytes``, of which what waits for NATS may take ``spool_bytes``; its
+    streams and objects have the rest.
+    """
 
     channels_per_clinic: Count = 50
+    commands_per_s: Annotated[float, Meta(ge=0, le=1_000_000)] = 200.0
+    clinic_bytes: Annotated[int, Meta(ge=64 << 20, le=1 << 40)] = 2 << 30
+    database_bytes: Annotated[int, Meta(ge=8 << 20, le=1 << 40)] = 256 << 20
+    spool_bytes: Bytes = 64 << 20
     media_bytes: Bytes = 16 << 20
     body_bytes: Bytes = 1 << 20
+
+    @property
+    def stream_bytes(self) -> int:
+        """What a clinic's streams and objects may store."""
+        return max(self.clinic_bytes - self.database_bytes, self.clinic_bytes // 2)
+
+
+class Ledger(Struct, frozen=True, kw_only=True):
+    """How long a clinic's database remembers: commands for ``keep_days`` after their end (an id sent again within that
+    time is not sent twice), what came in for ``remember_days`` (the same for a message that WhatsApp gives twice)."""
+
+    keep_days: Annotated[float, Meta(ge=1, le=3650)] = 30.0
+    remember_days: Annotated[float, Meta(ge=1, le=3650)] = 14.0
 
 
 class Log(Struct, frozen=True, kw_only=True):
@@ -249,6 +271,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     events: Events = msgspec.field(default_factory=Events)
     inbox: Inbox = msgspec.field(default_factory=Inbox)
     limits: Limits = msgspec.field(default_factory=Limits)
+    ledger: Ledger = msgspec.field(default_factory=Ledger)
     log: Log = msgspec.field(default_factory=Log)
     boot: Boot = msgspec.field(default_factory=Boot)
     supervision: Supervision = msgspec.field(default_factory=Supervision)

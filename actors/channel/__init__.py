@@ -24,7 +24,7 @@ actor's thread: ``actor``, made of the parts ``session`` (which has the port), `
 ``surroundings`` what it needs of the world.
 
 Receiving is made of ``claiming`` (from the ports' records to what the ledger owns; then the port has new credit) and
-``spooling`` (from there to NATS). Sending is made of ``recovering`` (what an earlier life left), ``taking`` (from the queue), ``schedules`` (at their
-time), ``settling`` (what follows from outcomes), ``doubt`` (what may have been sent), ``bookkeeping`` (one transaction
-at a time), ``lateness`` and ``orders`` (what people do with single commands).
+``spooling`` (from there to NATS). Sending is made of ``recovering`` (what an earlier life left), ``taking`` (from the
+queue), ``schedules`` (at their time), ``settling`` (what follows from outcomes), ``doubt`` (what may have been sent),
+``bookkeeping`` (one transaction at a time), ``lateness`` and ``orders`` (what people do with single commands).
 """

@@ -17,7 +17,6 @@ import msgspec
 from config.sections import Log, Reconnect
 from tests.acceptance.node import Node, NodeError, settings
 from tests.bench.accounts import Channel, patients, raw_phone
-from tests.bench.known import known
 from tests.bench.processes import CpuMeter, child
 from tests.bench.raw import Raw, raw
 from tests.bench.service import Service
@@ -55,7 +54,8 @@ class Bed:
         defaults = {
             "reconnect": msgspec.to_builtins(Reconnect()),
             "log": msgspec.to_builtins(Log(format="json")),
-            **known({"pacing": {"enabled": False}}),
+            "pacing": {"enabled": False},
+            "limits": {"commands_per_s": 0},
         }
         node = Node(self.directory / "node", settings(self.emulator.ready, defaults))
         at, begun = datetime.now(UTC), time.monotonic()

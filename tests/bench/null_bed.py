@@ -22,7 +22,6 @@ from protocol.subjects import EventKind, event, send
 from tests.acceptance.node import Node, settings
 from tests.bench.accounts import Channel
 from tests.bench.bed import MEMORY, insist
-from tests.bench.known import known
 from tests.bench.processes import CpuMeter
 from tests.bench.service import BenchError
 from tests.emulator.api import Ready
@@ -111,14 +110,16 @@ class NullBed:
 
 @asynccontextmanager
 async def null_bed(channels: Sequence[Channel]) -> AsyncIterator[NullBed]:
-    """With these channels connected; all is gone afterwards. Default settings, but for pacing."""
+    """With these channels connected; all is gone afterwards. Default settings, but for pacing and the rate of
+    commands, which would be measured else."""
     with tempfile.TemporaryDirectory(prefix="plantao-bench-", dir=MEMORY, ignore_cleanup_errors=True) as place:
         command = [sys.executable, "-m", "tests.bench.null_port"]
         ready = Ready(control="", proxy="", ca="", port_command=command, env={"PYTHONPATH": str(_REPOSITORY)})
         tables = {
             "reconnect": msgspec.to_builtins(Reconnect()),
             "log": msgspec.to_builtins(Log(format="json")),
-            **known({"pacing": {"enabled": False}}),
+            "pacing": {"enabled": False},
+            "limits": {"commands_per_s": 0},
         }
         node = Node(Path(place) / "node", settings(ready, tables))
         node.start()  # on this thread: nothing can come between the start and the ``finally`` that ends it

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.acceptance.node import Node, NodeError, settings
-from tests.bench.known import known
 from tests.emulator.client import EmulatorProcess
 from tests.storm.plan import Key
 
@@ -78,7 +77,7 @@ async def bed(clinics: int, channels: int, keep: Path | None = None) -> AsyncIte
         place = Path(stack.enter_context(made))
         stack.callback(_keep, place, keep)
         emulator = await stack.enter_async_context(EmulatorProcess(place / "whatsapp", tolerate_key_reuse=True))
-        node = Node(place / "node", settings(emulator.ready, known(_SETTINGS)))
+        node = Node(place / "node", settings(emulator.ready, _SETTINGS))
         await asyncio.to_thread(node.start)
         stack.push_async_callback(_end, node)
         await node.open_http()

@@ -67,7 +67,7 @@ def test_unknown_fields_are_ignored(command: SendCommand) -> None:
 
 @given(st.binary(max_size=200))
 def test_garbage_is_an_invalid_body_and_nothing_else(body: bytes) -> None:
-    for kind in (SendCommand, events.ResultEvent, dict[str, str]):
+    for kind in (SendCommand, events.ResultEvent):
         with pytest.raises(InvalidBodyError):
             decode(body, kind)
     with suppress(InvalidBodyError):
