@@ -28,6 +28,7 @@ _PRAGMAS: Final = (
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA wal_autocheckpoint = 4000",  # pages; SQLite's 1000 writes pages that are hot again and again
 )
 
 BEGIN: Final = "BEGIN IMMEDIATE"
