@@ -25,6 +25,9 @@ from supervisor.backoff import Backoff
 
 NOT_CONNECTED_PAUSE_S: Final = 0.25
 """Before a command that met a lost session is offered again, so that the news of the loss arrives first."""
+RESTRICTED_PAUSE_S: Final = 900.0
+"""Before a command that WhatsApp refused because it restricts this number is offered again; pacing may have it wait
+longer, and does not know of those who are no new contacts for us and are for WhatsApp."""
 FAVOUR: Final = timedelta(hours=24)
 """For so long after a person wrote, their chat counts as high."""
 
@@ -219,7 +222,7 @@ class Outbox:
             case Permanence.NOT_CONNECTED:
                 return self.unsent(parcel, now, NOT_CONNECTED_PAUSE_S)
             case Permanence.RESTRICTED:
-                return self.unsent(parcel, now, 0.0)
+                return self.unsent(parcel, now, RESTRICTED_PAUSE_S, held=True)
             case Permanence.UNKNOWN:
                 return self._doubt(parcel, error, now)
             case Permanence.TRANSIENT:
@@ -231,10 +234,11 @@ class Outbox:
             case _:
                 assert_never(code.permanence)
 
-    def unsent(self, parcel: Parcel, now: Now, delay_s: float = 0.0) -> Again:
-        """The attempt sent nothing, for certain, and does not count."""
+    def unsent(self, parcel: Parcel, now: Now, delay_s: float = 0.0, *, held: bool = False) -> Again:
+        """The attempt sent nothing, for certain, and does not count. ``held``: the pause is over when its person
+        writes."""
         parcel.unspend()
-        self._back(parcel, now, delay_s)
+        self._back(parcel, now, delay_s, held=held)
         return Again(parcel, delay_s, spent=False)
 
     def waited(self, parcel: Parcel, now: Now, message: str) -> Ended | Again:
@@ -333,7 +337,7 @@ class Outbox:
         self._lines.place(chat, now)
         return Doubted(parcel, error)
 
-    def _back(self, parcel: Parcel, now: Now, delay_s: float) -> None:
+    def _back(self, parcel: Parcel, now: Now, delay_s: float, *, held: bool = False) -> None:
         chat = self._return(parcel)
         line = chat.line(parcel.priority)
         line.put_back(parcel)
@@ -342,7 +346,7 @@ class Outbox:
         if chat.opted_out:
             self._silenced.add(chat.jid)
         if delay_s > 0:
-            self._lines.close(chat, line, now.mono + delay_s)
+            self._lines.close(chat, line, now.mono + delay_s, held=held)
         self._lines.place(chat, now)
 
     def _end(self, parcel: Parcel, end: Ended, now: Now) -> Ended:

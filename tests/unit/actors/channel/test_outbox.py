@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from actors.channel.lines import PATIENCE
-from actors.channel.outbox import NOT_CONNECTED_PAUSE_S, Outbox, OutboxPolicy
+from actors.channel.outbox import NOT_CONNECTED_PAUSE_S, RESTRICTED_PAUSE_S, Outbox, OutboxPolicy
 from actors.channel.pacing import Hold, Stop
 from actors.channel.parcel import Again, Doubted, Ended, Parcel, Place, Settled
 from protocol.codes import ErrorCode, Permanence
@@ -223,7 +223,7 @@ def test_the_permanence_of_the_code_decides_what_follows(code: ErrorCode) -> Non
             assert box.take(1000.0) == []
         case Permanence.NOT_CONNECTED | Permanence.RESTRICTED:
             assert isinstance(settled, Again)
-            pause = NOT_CONNECTED_PAUSE_S if code is ErrorCode.NOT_CONNECTED else 0.0
+            pause = NOT_CONNECTED_PAUSE_S if code is ErrorCode.NOT_CONNECTED else RESTRICTED_PAUSE_S
             assert (settled.parcel.attempts, settled.delay_s, settled.spent) == (0, pause, False)
         case Permanence.TRANSIENT:
             assert isinstance(settled, Again)
@@ -259,6 +259,15 @@ def test_an_outcome_is_only_of_the_attempt_that_it_names() -> None:
     box.box.take(at(0.0), 1)[0].begin(b"second secret")
     assert box.box.away(first) is None
     assert box.box.away(box.parcel("1").key) is box.parcel("1")
+
+
+def test_one_that_whatsapp_refuses_to_a_new_contact_waits_until_that_writes() -> None:
+    box = Box(accepted("1", A), accepted("2", B))
+    box.take()
+    box.settle("1", failed("restricted"))
+    assert box.take(RESTRICTED_PAUSE_S - 1.0) == []
+    box.box.wrote([f"{A}@s.whatsapp.net"], None, at(1.0))
+    assert box.take(1.0) == ["1"]
 
 
 # -- doubt --
