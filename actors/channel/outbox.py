@@ -25,6 +25,11 @@ from supervisor.backoff import Backoff
 
 NOT_CONNECTED_PAUSE_S: Final = 0.25
 """Before a command that met a lost session is offered again, so that the news of the loss arrives first."""
+FREE_ABSENCES: Final = 5
+"""So often a command may be with a port that dies before it sends it, at no cost."""
+RESTRICTED_PAUSE_S: Final = 900.0
+"""Before a command that WhatsApp refused because it restricts this number is offered again; pacing may have it wait
+longer, and does not know of those who are no new contacts for us and are for WhatsApp."""
 FAVOUR: Final = timedelta(hours=24)
 """For so long after a person wrote, their chat counts as high."""
 
@@ -55,15 +60,12 @@ class Outbox:
         self._lines = Lines()
         self._parcels: dict[str, Parcel] = {}
         self._away: dict[str, Parcel] = {}
-        self._flying = 0
-        self._bytes = 0
-        self._seq = 0
+        self._flying = self._bytes = self._seq = 0
         self._expiring: list[tuple[datetime, int, Parcel]] = []
         self._silenced: set[str] = set()
         self._disowned_before: datetime | None = None
         self._disowned: list[Parcel] = []
-        self.stopped_until = 0.0
-        """Pacing lets nothing go before this (monotonic seconds)."""
+        self._stopped_until = 0.0
 
     def __len__(self) -> int:
         return len(self._parcels)
@@ -126,15 +128,12 @@ class Outbox:
 
     def wrote(self, people: Sequence[str], opted_out: bool | None, now: Now) -> None:
         """These JIDs, all of one person, wrote to us, and said whether they wish to be written to."""
-        for jid in people:
-            chat = self._lines.chats.get(jid)
-            if chat is None:
-                continue
+        for chat in filter(None, map(self._lines.chats.get, people)):
             chat.known = True
             chat.favoured_until = now.mono + FAVOUR.total_seconds()
             if opted_out is not None:
                 chat.opted_out = opted_out
-                self._silenced.add(jid)
+                self._silenced.add(chat.jid)
             for line in chat.lines.values():
                 if line.held:
                     line.until, line.held = 0.0, False
@@ -142,7 +141,7 @@ class Outbox:
 
     def reconsider(self, now: Now) -> None:
         """What pacing said does not hold any more: it is asked again."""
-        self.stopped_until = 0.0
+        self._stopped_until = 0.0
         self._lines.open_held(now)
 
     # -- going --
@@ -176,7 +175,7 @@ class Outbox:
 
     def _next(self, now: Now, pace: Pace) -> tuple[Chat, Line] | None:
         """Whose head goes next; those whom pacing holds are closed on the way."""
-        while now.mono >= self.stopped_until and (chat := self._lines.pick()) is not None:
+        while now.mono >= self._stopped_until and (chat := self._lines.pick()) is not None:
             following = chat.next()
             assert following is not None
             line = following[1]
@@ -185,16 +184,18 @@ class Outbox:
                     self._lines.close(chat, line, now.mono + seconds, held=True)
                     self._lines.place(chat, now)
                 case Stop(seconds):
-                    self.stopped_until = now.mono + seconds
+                    self._stopped_until = now.mono + seconds
                 case _:
                     return chat, line
         return None
 
     def wait(self, now: Now) -> float | None:
         """Seconds until something is due that is not yet; None if nothing is."""
-        waits = [wait for wait in (self._lines.wait(now), self._expiry_wait(now)) if wait is not None]
-        if self.stopped_until > now.mono and self._lines.any_ready:
-            waits.append(self.stopped_until - now.mono)
+        waits = [wait for wait in (self._lines.wait(now),) if wait is not None]
+        if self._expiring:
+            waits.append(max(0.0, (self._expiring[0][0] - now.wall).total_seconds()))
+        if self._stopped_until > now.mono and self._lines.any_ready:
+            waits.append(self._stopped_until - now.mono)
         return min(waits, default=None)
 
     # -- what comes of an attempt --
@@ -204,8 +205,8 @@ class Outbox:
         parcel = self._away.get(key.partition("#")[0])
         return parcel if parcel is not None and parcel.key == key else None
 
-    def settle(self, parcel: Parcel, answer: Sent | Failed, now: Now, random: Random) -> Settled:
-        """The port's answer for one that is away."""
+    def settle(self, parcel: Parcel, answer: Sent | Failed, now: Now, random: Random, *, cut: bool = False) -> Settled:
+        """The port's answer for one that is away; ``cut``: given in the stead of a port that died."""
         if isinstance(answer, Sent):
             return self._end(parcel, Ended(parcel, "sent", answer.wa_id, answer.at), now)
         code = ErrorCode.of(answer.code)
@@ -219,23 +220,38 @@ class Outbox:
             case Permanence.NOT_CONNECTED:
                 return self.unsent(parcel, now, NOT_CONNECTED_PAUSE_S)
             case Permanence.RESTRICTED:
-                return self.unsent(parcel, now, 0.0)
+                return self.unsent(parcel, now, RESTRICTED_PAUSE_S, held=True)
             case Permanence.UNKNOWN:
+                parcel.unknown, parcel.cut = error, cut
                 return self._doubt(parcel, error, now)
             case Permanence.TRANSIENT:
                 if parcel.attempts >= self.policy.attempts:
                     return self._end(parcel, final(parcel, "failed", code, answer.message), now)
-                delay = self.policy.backoff.delay(parcel.attempts, random)
-                self._back(parcel, now, delay)
-                return Again(parcel, delay, spent=True, error=error)
+                return self._again(parcel, error, now, random)
             case _:
                 assert_never(code.permanence)
 
-    def unsent(self, parcel: Parcel, now: Now, delay_s: float = 0.0) -> Again:
-        """The attempt sent nothing, for certain, and does not count."""
+    def unsent(self, parcel: Parcel, now: Now, delay_s: float = 0.0, *, held: bool = False) -> Again:
+        """The attempt sent nothing, for certain, and does not count. ``held``: the pause is over when its person
+        writes."""
         parcel.unspend()
-        self._back(parcel, now, delay_s)
+        self._back(parcel, now, delay_s, held=held)
         return Again(parcel, delay_s, spent=False)
+
+    def absent(self, parcel: Parcel, now: Now, random: Random) -> Ended | Again:
+        """One in doubt was never sent. Nothing else should count for it, but it may be what kills ports."""
+        parcel.absences += 1
+        if parcel.cut and parcel.absences <= FREE_ABSENCES:
+            return self.unsent(parcel, now)
+        error = parcel.unknown or ErrorBody.of(ErrorCode.OUTCOME_UNKNOWN, "the port died under it, again and again")
+        if parcel.attempts >= self.policy.attempts:
+            return self._end(parcel, final(parcel, "failed", ErrorCode.of(error.code), error.message), now)
+        return self._again(parcel, error, now, random)
+
+    def _again(self, parcel: Parcel, error: ErrorBody, now: Now, random: Random) -> Again:
+        delay = self.policy.backoff.delay(parcel.attempts, random)
+        self._back(parcel, now, delay)
+        return Again(parcel, delay, spent=True, error=error)
 
     def waited(self, parcel: Parcel, now: Now, message: str) -> Ended | Again:
         """One in doubt has waited long enough for a sign: ``on_uncertain`` decides."""
@@ -333,7 +349,7 @@ class Outbox:
         self._lines.place(chat, now)
         return Doubted(parcel, error)
 
-    def _back(self, parcel: Parcel, now: Now, delay_s: float) -> None:
+    def _back(self, parcel: Parcel, now: Now, delay_s: float, *, held: bool = False) -> None:
         chat = self._return(parcel)
         line = chat.line(parcel.priority)
         line.put_back(parcel)
@@ -342,7 +358,7 @@ class Outbox:
         if chat.opted_out:
             self._silenced.add(chat.jid)
         if delay_s > 0:
-            self._lines.close(chat, line, now.mono + delay_s)
+            self._lines.close(chat, line, now.mono + delay_s, held=held)
         self._lines.place(chat, now)
 
     def _end(self, parcel: Parcel, end: Ended, now: Now) -> Ended:
@@ -380,6 +396,3 @@ class Outbox:
         if len(self._expiring) > 2 * len(self._parcels) + 64:
             self._expiring = [entry for entry in self._expiring if self._parcels.get(entry[2].id) is entry[2]]
             heapify(self._expiring)
-
-    def _expiry_wait(self, now: Now) -> float | None:
-        return max(0.0, (self._expiring[0][0] - now.wall).total_seconds()) if self._expiring else None

@@ -10,7 +10,8 @@
 
 A new contact is a person who never wrote to us and to whom we never wrote; a group is none. What passes a rule is
 counted all the same. Midnight and quiet hours are the clinic's. The counts are restored from the ledger at the start,
-so a restart gives no second allowance; what an attempt did not send is given back.
+so a restart gives no second allowance; what an attempt did not send is given back. The restriction is WhatsApp's: it
+holds also where pacing is switched off.
 """
 
 from dataclasses import dataclass
@@ -152,6 +153,9 @@ class Pacing:
         """As ``admit``, but counts nothing."""
         self._turn(now)
         self._fill(now)
+        until = self._restricted_until
+        if candidate.new and until is not None and now.wall < until:
+            return Hold(self._until(until, now))
         return self._refusal(candidate, now) if self._policy.enabled else None
 
     def give_back(self, *, new: bool) -> None:
@@ -183,9 +187,6 @@ class Pacing:
         policy = self._policy
         if self._sent >= self._most():
             return Stop(self._until(self._next_day, now))
-        until = self._restricted_until
-        if candidate.new and until is not None and now.wall < until:
-            return Hold(self._until(until, now))
         high = candidate.priority is Priority.HIGH or candidate.favoured
         if candidate.new and not high and self._new >= self._most_new():
             return Hold(self._until(self._next_day, now))

@@ -31,6 +31,8 @@ class Parcel:
     ``attempts``: those that count, the one under way included. ``key`` and ``secret`` are the present attempt's, or the
     last one's; ``wa_id``: what that one is called in the session store. ``doubted``: an earlier one may have sent it.
     ``watched``: it is among those that can expire. ``new_contact``: pacing let it go as the first to its person.
+    ``unknown``: why it is in doubt, if somebody said so; ``cut``: because something died under it; ``absences``: how
+    often it was then found never to have been sent.
     """
 
     accepted: Accepted
@@ -45,6 +47,9 @@ class Parcel:
     place: Place = Place.LINE
     watched: bool = False
     new_contact: bool = False
+    unknown: ErrorBody | None = None
+    cut: bool = True
+    absences: int = 0
 
     @classmethod
     def of(cls, accepted: Accepted, seq: int) -> "Parcel":

@@ -61,7 +61,8 @@ class Settling:
 
     def settle(self, parcel: Parcel, outcome: SendOutcome) -> None:
         """What came of an attempt."""
-        settled = self._outbox.settle(parcel, outcome.answer, self._context.now(), self._context.random)
+        now, random = self._context.now(), self._context.random
+        settled = self._outbox.settle(parcel, outcome.answer, now, random, cut=outcome.cut)
         if isinstance(settled, Doubted):
             if outcome.record is not None:
                 self._books.done([outcome.record])
@@ -105,7 +106,7 @@ class Settling:
         match finding:
             case Finding.ABSENT:
                 self._books.settle(parcel.key, None)
-                self._follow(self._outbox.unsent(parcel, now))
+                self._follow(self._outbox.absent(parcel, now, self._context.random))
             case Finding.PRESENT:
                 self._books.settle(parcel.key, None)
                 self._log(parcel).warning("may have been sent", wa_id=parcel.wa_id)

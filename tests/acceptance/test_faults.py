@@ -223,16 +223,29 @@ async def test_a_recipient_that_cannot_be_encrypted_for_is_not_sent(
 
 
 @pytest.mark.usefixtures("paired")
-@pytest.mark.parametrize(("code", "error"), [(463, "restricted"), (403, "rejected")])
 async def test_a_refusal_by_whatsapp_is_a_permanent_failure_and_a_dead_letter(
-    service: Listener, emulator: EmulatorProcess, code: int, error: str
+    service: Listener, emulator: EmulatorProcess
 ) -> None:
-    await emulator.fault("ack_error", phone=PHONE, code=code, count=1)
+    await emulator.fault("ack_error", phone=PHONE, code=403, count=1)
     await service.send("acme", "reception", {"v": 1, "id": "no", "to": ANA, "type": "text", "text": "não"})
     result = await service.until("result", id="no")
-    assert (result["status"], result["error"]["code"], result["error"]["permanent"]) == ("failed", error, True)
+    assert (result["status"], result["error"]["code"], result["error"]["permanent"]) == ("failed", "rejected", True)
     letter = await service.until("dead", id="no")
-    assert letter["error"]["code"] == error
+    assert letter["error"]["code"] == "rejected"
+
+
+@pytest.mark.usefixtures("paired")
+async def test_a_number_that_whatsapp_restricts_waits_with_new_contacts_and_answers_who_writes(
+    service: Listener, emulator: EmulatorProcess
+) -> None:
+    await sends(service, "before")
+    await emulator.fault("ack_error", phone=PHONE, code=463, count=1)
+    await service.send("acme", "reception", {"v": 1, "id": "b", "to": BIA, "type": "text", "text": "olá"})
+    await sends(service, "after")
+    assert service.seen("result", id="b") == []
+    await emulator.send_text(BIA, PHONE, "oi")
+    result = await service.until("result", id="b")
+    assert (result["status"], result["attempts"]) == ("sent", 1)
 
 
 @pytest.mark.usefixtures("paired")
@@ -245,7 +258,7 @@ async def test_somebody_who_is_not_on_whatsapp_fails_and_holds_up_nobody(
     assert (await service.until("result", id="b"))["error"]["code"] == "not_on_whatsapp"
 
 
-async def test_a_send_without_acknowledgement_kills_the_port_and_is_sent_again(
+async def test_a_send_without_acknowledgement_kills_the_port_and_is_proved_by_its_receipt(
     tmp_path_factory: pytest.TempPathFactory, emulator: EmulatorProcess
 ) -> None:
     directory = tmp_path_factory.mktemp("impatient")
@@ -257,7 +270,8 @@ async def test_a_send_without_acknowledgement_kills_the_port_and_is_sent_again(
         down = await service.until("state", state="reconnecting")
         assert "deadline" in down["reason"]
         result = await service.until("result", id="n")
-        assert (result["status"], result["attempts"]) == ("sent", 2)
+        assert (result["status"], result["attempts"]) == ("sent", 1)
+        assert [item.text for item in await emulator.inbox(ANA)] == ["oi"]
 
 
 @pytest.mark.usefixtures("paired")

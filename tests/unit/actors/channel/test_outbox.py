@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from actors.channel.lines import PATIENCE
-from actors.channel.outbox import NOT_CONNECTED_PAUSE_S, Outbox, OutboxPolicy
+from actors.channel.outbox import FREE_ABSENCES, NOT_CONNECTED_PAUSE_S, RESTRICTED_PAUSE_S, Outbox, OutboxPolicy
 from actors.channel.pacing import Hold, Stop
 from actors.channel.parcel import Again, Doubted, Ended, Parcel, Place, Settled
 from protocol.codes import ErrorCode, Permanence
@@ -223,7 +223,7 @@ def test_the_permanence_of_the_code_decides_what_follows(code: ErrorCode) -> Non
             assert box.take(1000.0) == []
         case Permanence.NOT_CONNECTED | Permanence.RESTRICTED:
             assert isinstance(settled, Again)
-            pause = NOT_CONNECTED_PAUSE_S if code is ErrorCode.NOT_CONNECTED else 0.0
+            pause = NOT_CONNECTED_PAUSE_S if code is ErrorCode.NOT_CONNECTED else RESTRICTED_PAUSE_S
             assert (settled.parcel.attempts, settled.delay_s, settled.spent) == (0, pause, False)
         case Permanence.TRANSIENT:
             assert isinstance(settled, Again)
@@ -261,6 +261,15 @@ def test_an_outcome_is_only_of_the_attempt_that_it_names() -> None:
     assert box.box.away(box.parcel("1").key) is box.parcel("1")
 
 
+def test_one_that_whatsapp_refuses_to_a_new_contact_waits_until_that_writes() -> None:
+    box = Box(accepted("1", A), accepted("2", B))
+    box.take()
+    box.settle("1", failed("restricted"))
+    assert box.take(RESTRICTED_PAUSE_S - 1.0) == []
+    box.box.wrote([f"{A}@s.whatsapp.net"], None, at(1.0))
+    assert box.take(1.0) == ["1"]
+
+
 # -- doubt --
 
 
@@ -271,11 +280,38 @@ def in_doubt(**policy: Any) -> Box:
     return box
 
 
+def never_sent(box: Box, code: str, *, cut: bool) -> Again | Ended:
+    """It is given to the port, comes back unknown, and is not in the session store."""
+    assert box.take() == ["1"]
+    box.box.settle(box.parcel("1"), failed(code), at(0.0), Random(1), cut=cut)
+    return box.box.absent(box.parcel("1"), at(0.0), Random(1))
+
+
 def test_what_was_never_sent_goes_first_again_at_no_cost() -> None:
-    box = in_doubt()
-    again = box.box.unsent(box.parcel("1"), at(0.0))
+    box = Box(accepted("1", A), accepted("2", A))
+    again = never_sent(box, "outcome_unknown", cut=True)
+    assert isinstance(again, Again)
     assert (again.spent, again.parcel.attempts) == (False, 0)
     assert box.take() == ["1"]
+
+
+def test_one_that_kills_every_port_does_not_do_so_for_ever() -> None:
+    box = Box(accepted("1", A), attempts=2, backoff=AT_ONCE)
+    for _ in range(FREE_ABSENCES):
+        never_sent(box, "outcome_unknown", cut=True)
+    again, ended = (never_sent(box, "outcome_unknown", cut=True) for _ in range(2))
+    assert isinstance(again, Again)
+    assert (again.spent, again.parcel.attempts) == (True, 2)
+    assert isinstance(ended, Ended)
+    assert (ended.status, ended.code) == ("failed", ErrorCode.OUTCOME_UNKNOWN)
+
+
+def test_an_unknown_error_of_a_living_port_counts_even_if_nothing_was_sent() -> None:
+    box = Box(accepted("1", A), attempts=2, backoff=AT_ONCE)
+    assert isinstance(never_sent(box, "internal", cut=False), Again)
+    ended = never_sent(box, "internal", cut=False)
+    assert isinstance(ended, Ended)
+    assert (ended.status, ended.code, ended.parcel.attempts) == ("failed", ErrorCode.INTERNAL, 2)
 
 
 def test_after_the_wait_it_is_sent_again_or_held_as_its_sender_wants() -> None:

@@ -175,6 +175,8 @@ def test_switched_off_it_counts_and_holds_nobody() -> None:
     pace = Pacing(OFF, at(NOON))
     assert admitted(pace, NEW, clock(23), 500) == 500
     assert pace.counts(clock(23)).sent_today == 500
+    pace.restrict(clock(23))
+    assert isinstance(pace.admit(NEW, clock(23)), Hold), "but whom WhatsApp refuses"
 
 
 def test_a_clock_that_is_set_back_gives_nothing_new() -> None:
