@@ -296,8 +296,8 @@ class Channel(Actor):
 
     def _found(self, found: Found) -> None:
         self._unread = None
-        self._reporting.begin(found.traced, found.row, found.inbound)
         self._receiving.take(found.inbound, 0)
+        self._reporting.begin(found.traced, found.row, found.inbound)
         self._receiving.begin()
         self._identity.begin(found.paired)
         self._sending.recover(found.answered)
