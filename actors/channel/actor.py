@@ -140,6 +140,7 @@ class Channel(Actor):
 
     def initialize(self) -> bool:
         """Be as wanted, once it is known what earlier lives left."""
+        self._with.board.put_trouble(self._record.clinic, self._record.id, None)
         self._session.step(self._began)
         self._leftover.look()
         self._look()
@@ -295,6 +296,8 @@ class Channel(Actor):
     # -- what earlier lives left --
 
     def _found(self, found: Found) -> None:
+        if self._leaving:
+            return
         self._unread = None
         self._receiving.take(found.inbound, 0)
         self._reporting.begin(found.traced, found.row, found.inbound)
