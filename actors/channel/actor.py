@@ -110,8 +110,7 @@ class Channel(Actor):
             self._context, self._receiving, self._sending.backlog_in, backlog_s=policy.receiving.backlog_s
         )
         self._identity = Identity(self._context, self._sending.disown)
-        self._leftover = Leftover(self._context, self._found, self._not_found)
-        self._unread: str | None = None
+        self._leftover = Leftover(self._context, self._found)
         self._pairing = Pairing(self._context)
         self._session = Session(self._context, surroundings, policy, self)
         self._last_activity: Now | None = None
@@ -140,6 +139,7 @@ class Channel(Actor):
 
     def initialize(self) -> bool:
         """Be as wanted, once it is known what earlier lives left."""
+        self._with.board.put_trouble(self._record.clinic, self._record.id, None)
         self._session.step(self._began)
         self._leftover.look()
         self._look()
@@ -295,16 +295,14 @@ class Channel(Actor):
     # -- what earlier lives left --
 
     def _found(self, found: Found) -> None:
-        self._unread = None
-        self._reporting.begin(found.traced, found.row, found.inbound)
+        if self._leaving:
+            return
         self._receiving.take(found.inbound, 0)
+        self._reporting.begin(found.traced, found.row, found.inbound)
         self._receiving.begin()
         self._identity.begin(found.paired)
         self._sending.recover(found.answered)
         self._session.step(Ready())
-
-    def _not_found(self, reason: str) -> None:
-        self._unread = reason
 
     def _idleness(self) -> IdleChecked:
         last = self._last_activity
@@ -376,7 +374,7 @@ class Channel(Actor):
         self._publishing.event(EventKind.STATE, event, life.state, self._context.now().wall.isoformat())
 
     def _look_at_store(self) -> None:
-        trouble = self._unread or self._receiving.trouble or self._sending.stuck
+        trouble = self._leftover.trouble or self._receiving.trouble or self._sending.stuck
         if trouble != self._life.trouble:
             self._session.step(StoreWorks() if trouble is None else StoreFailed(trouble))
             self._with.board.put_trouble(self._record.clinic, self._record.id, trouble)

@@ -20,8 +20,8 @@ MOST_WAITING: Final = 16
 class Report:
     """What a ``GapEvent`` says.
 
-    ``row``: every trace up to it belongs to a session that has ended (None: not known). ``thrown``: records of messages
-    that were thrown away as had; those that nobody claimed are lost. ``stray``: it is about nothing else.
+    ``thrown``: records of messages that were thrown away as had; those that nobody claimed are lost. ``stray``: it is
+    about nothing but what was found missing during a session.
     """
 
     since: datetime | None
@@ -29,7 +29,6 @@ class Report:
     announced: int
     arrived: int
     undecryptable: int
-    row: int | None
     thrown: tuple[Record, ...] = ()
 
     stray: bool = False
@@ -42,7 +41,6 @@ class Report:
             announced=self.announced + later.announced,
             arrived=self.arrived + later.arrived,
             undecryptable=self.undecryptable + later.undecryptable,
-            row=self.row if later.row is None else later.row,
             thrown=self.thrown + later.thrown,
             stray=self.stray and later.stray,
         )
@@ -54,10 +52,10 @@ class Gaps:
     def __init__(self) -> None:
         self._reported = False
         self._since: datetime | None = None
-        self._row: int | None = None
         self._connected = False
         self._delivered = False
-        self._thrown: tuple[Record, ...] = ()
+        self.thrown: tuple[Record, ...] = ()
+        """Records of what was thrown away, and is not reported."""
         self._clear()
 
     def _clear(self) -> None:
@@ -79,14 +77,12 @@ class Gaps:
         return self._connected and self._delivered and not self._reported
 
     @property
-    def stray(self) -> bool:
-        """Whether something was thrown away after the session's report."""
-        return self._reported and bool(self._thrown)
+    def reported(self) -> bool:
+        """Whether there is a session, and the period before it was reported."""
+        return self._reported
 
-    def ended(self, at: datetime, row: int | None = None) -> None:
-        """The session, or the attempt at one, is over; ``row`` as in ``Report``."""
-        if row is not None:
-            self._row = row
+    def ended(self, at: datetime) -> None:
+        """The session, or the attempt at one, is over."""
         if self._reported:
             self._reported, self._since = False, at
         self._connected = self._delivered = False
@@ -113,7 +109,7 @@ class Gaps:
     def throw(self, record: Record) -> None:
         """This message was thrown away as had."""
         assert isinstance(record.what, AlreadyDecrypted)
-        self._thrown += (record,)
+        self.thrown += (record,)
 
     def deliver(self) -> None:
         """The backlog is through, or there is none."""
@@ -121,12 +117,9 @@ class Gaps:
 
     def report(self, now: datetime) -> Report:
         """What to tell when it is due, or of what came astray after that."""
-        row, self._row = self._row, None
-        thrown, self._thrown = self._thrown, ()
+        thrown, self.thrown = self.thrown, ()
         if self._reported:
-            return Report(
-                since=None, until=now, announced=0, arrived=0, undecryptable=0, row=row, thrown=thrown, stray=True
-            )
+            return Report(since=None, until=now, announced=0, arrived=0, undecryptable=0, thrown=thrown, stray=True)
         self._reported = True
         return Report(
             since=self._since,
@@ -134,7 +127,6 @@ class Gaps:
             announced=self._announced,
             arrived=self._arrived,
             undecryptable=self._undecryptable,
-            row=row,
             thrown=thrown,
         )
 

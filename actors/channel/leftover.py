@@ -40,13 +40,14 @@ class LookDue:
 
 
 class Leftover:
-    """Belongs to one channel's actor. ``found`` is called once; ``failed`` with each reason why not yet."""
+    """Belongs to one channel's actor. ``found`` is called once."""
 
-    def __init__(self, context: Context, found: Callable[[Found], None], failed: Callable[[str], None]) -> None:
+    def __init__(self, context: Context, found: Callable[[Found], None]) -> None:
         self._context = context
         self._found = found
-        self._failed = failed
         self._failures = 0
+        self.trouble: str | None = None
+        """Why it is not read yet."""
 
     @property
     def handlers(self) -> dict[type, Callable[[Any], None]]:
@@ -66,8 +67,9 @@ class Leftover:
                 delay = _BACKOFF.delay(self._failures, self._context.random)
                 self._context.log.warning("what is left is not read yet", error=reason, retry_in_s=round(delay, 2))
                 self._context.timer("leftover", delay, LookDue())
-                self._failed(reason)
+                self.trouble = reason
             case found:
+                self.trouble = None
                 self._found(found)
 
 

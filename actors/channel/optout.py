@@ -40,9 +40,6 @@ NO_WORDS: Final = OptOut()
 
 def plain(text: str) -> str:
     """``text`` without case, accents and punctuation, its words one space apart."""
-    letters = (
-        letter if letter.isalnum() else " "
-        for letter in unicodedata.normalize("NFKD", text.casefold())
-        if not unicodedata.combining(letter)
-    )
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    letters = (letter if letter.isalnum() else " " for letter in folded if not unicodedata.combining(letter))
     return " ".join("".join(letters).split())

@@ -1,18 +1,18 @@
 """The part of a channel that reports gaps: after each reconnection, when the backlog is through.
 
-What WhatsApp was told we have, and we do not, is found by the traces in the session store. Traces are said to be
-accounted for only when NATS has the report that names what is missing; a report may so be given twice, never not at
-all.
+What WhatsApp was told we have, and we do not, is found by ``tracing``, and said by whatsmeow when it throws a message
+away as had. Traces and records of lost messages are done with only when NATS has the report that names them; a report
+may so be given twice, never not at all.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from actors.channel.context import Context
 from actors.channel.gaps import MOST_WAITING, Gaps, Report, bare
-from actors.channel.inbound import message_key
+from actors.channel.tracing import Claims, Looked, Tracing, by_key, unclaimed
 from protocol.bus import Publication
 from protocol.events import GapEvent, LostMessage, message_id
 from protocol.interfaces import Failure
@@ -35,21 +35,20 @@ ANNOUNCED_LIMIT_S: Final = 300.0
 """After so long an announced backlog is reported as it is."""
 STRAY_S: Final = 5.0
 """Between the word that a message was thrown away as had and the question whether anybody has it."""
-MOST_READ: Final = 1000
-"""Traces read at once."""
 MOST_NAMED: Final = 500
 """Lost messages in one event."""
-MOST_LOOKS: Final = 5
-"""Failures after which the report is given without what the session store tells."""
 
 _BACKOFF: Final = Backoff(base_s=0.5, cap_s=30.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A report is stored by NATS, and the traces are accounted for up to this row; or not yet."""
+    """A report is stored by NATS, in which what was suspect under ``keys`` is named or found to be had, and the traces
+    are accounted for up to ``row``; or not yet."""
 
-    outcome: int | Failure
+    keys: Sequence[str]
+    row: int
+    failure: Failure | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +68,6 @@ class StrayDue:
     """Report what was thrown away since the last report."""
 
 
-class Claims(Protocol):
-    """How far what was heard is the ledger's."""
-
-    @property
-    def heard(self) -> int: ...
-
-    def passed(self, mark: int) -> bool: ...
-
-
 class Reporting:
     """Belongs to one channel's actor. ``backlog_in`` is called when what waited has come and is the ledger's."""
 
@@ -89,8 +79,7 @@ class Reporting:
         self._backlog_in = backlog_in
         self._backlog_s = backlog_s
         self._gaps = Gaps()
-        self._traced = 0
-        self._own: frozenset[str] = frozenset()
+        self._tracing = Tracing(context, claims, self._suspected)
         self._session = 0
         self._mark: int | None = None
         self._waiting: deque[Report] = deque()
@@ -101,6 +90,8 @@ class Reporting:
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Who deals with which of the messages that this part sends to its actor."""
         return {
+            **self._tracing.handlers,
+            Looked: self.on_looked,
             Reported: self.on_reported,
             ReportDue: lambda _: self._send_off(),
             BacklogDue: self.on_backlog_due,
@@ -109,12 +100,11 @@ class Reporting:
 
     def begin(self, traced: int, row: int, left: Sequence[Record] = ()) -> None:
         """Traces are accounted for up to ``traced``; those up to ``row`` belong to sessions of earlier lives, as do the
-        records that were ``left``."""
-        self._traced = traced
+        records that were ``left``, which are on their way to be claimed."""
         for record in left:
             if isinstance(record.what, AlreadyDecrypted):
                 self._gaps.throw(record)
-        self._gaps.ended(self._context.now().wall, row)
+        self._tracing.begin(traced, row)
 
     def came_up(self) -> None:
         """There is a session, and messages can be sent."""
@@ -132,7 +122,7 @@ class Reporting:
             case Record(what=what) if isinstance(what, Inbound):
                 self._gaps.hear(what)
             case Connected(jid=jid, lid=lid):
-                self._own = frozenset(bare(own) for own in (jid, lid) if own)
+                self._tracing.own = frozenset(bare(own) for own in (jid, lid) if own)
             case BacklogAnnounced(messages=messages):
                 self._gaps.announce(messages)
                 if self._gaps.awaited and self._gaps.connected:
@@ -141,26 +131,33 @@ class Reporting:
                 self._gaps.deliver()
                 self._through()
             case Disconnected():
-                self._over(None)
+                self._over()
             case PortExited(last_row=row):
-                self._over(row)
+                self._over()
+                if row is not None:
+                    self._tracing.ended(row)
             case _:
                 pass
 
     def _throw(self, record: Record) -> None:
         self._gaps.throw(record)
-        if self._gaps.stray:  # it may yet come, by another thread of the port
+        self._suspected()
+
+    def _suspected(self) -> None:
+        """Something is missing. During a session it is reported by itself; it may yet come, by another thread."""
+        if self._gaps.reported:
             self._context.timer("stray", STRAY_S, StrayDue())
 
     def on_stray_due(self) -> None:
-        """What was thrown away should be known by now, if somebody has it."""
-        if self._gaps.stray and self._mark is None:
+        """What is missing should be known by now, if somebody has it."""
+        stray = self._gaps.thrown or self._tracing.suspects
+        if self._gaps.reported and stray and self._mark is None:
             self._mark = self._claims.heard
             self.look()
 
-    def _over(self, row: int | None) -> None:
+    def _over(self) -> None:
         self._mark = None
-        self._gaps.ended(self._context.now().wall, row)
+        self._gaps.ended(self._context.now().wall)
 
     def on_backlog_due(self, message: BacklogDue) -> None:
         """Nobody said that the backlog is through; it is taken to be."""
@@ -174,10 +171,20 @@ class Reporting:
             self.look()
 
     def look(self) -> None:
-        """More may be the ledger's now."""
-        if self._mark is None or not self._claims.passed(self._mark):
-            return
-        self._mark = None
+        """More may be the ledger's, or be known, now."""
+        self._tracing.look()
+        if self._mark is not None and self._claims.passed(self._mark):
+            self._mark = None
+            self._report()
+        if self._waiting and not self._out and not self._tracing.looking:
+            self._send_off()
+
+    def on_looked(self, message: Looked) -> None:
+        """It is known what is missing."""
+        self._tracing.on_looked(message)
+        self.look()
+
+    def _report(self) -> None:
         through = self._gaps.due
         report = self._gaps.report(self._context.now().wall)
         if len(self._waiting) >= MOST_WAITING:
@@ -185,74 +192,54 @@ class Reporting:
         self._waiting.append(report)
         if through:
             self._backlog_in()
-        if not self._out:
-            self._send_off()
 
     def _send_off(self) -> None:
         self._out = True
-        report = self._waiting[0]
-        if self._failures >= MOST_LOOKS and self._failures % 2:  # every other time: NATS may have been the obstacle
-            report = replace(report, row=None)
-        work = _report(self._context, report, self._own, self._traced, again=self._failures > 0)
-        self._context.errand(work, Reported, timeout=REPORT_TIMEOUT_S)
+        tracing, again = self._tracing, self._failures > 0
+        suspects, row = dict(tracing.suspects), tracing.looked
+        work = _report(self._context, self._waiting[0], tracing.own, suspects, (tracing.traced, row), again=again)
+        self._context.errand(
+            work, lambda outcome: Reported(list(suspects), row, Failure.of(outcome)), timeout=REPORT_TIMEOUT_S
+        )
 
     def on_reported(self, message: Reported) -> None:
         """NATS, or the ledger, has answered."""
-        match message.outcome:
-            case Failure(error=error):
-                self._failures += 1
-                delay = _BACKOFF.delay(self._failures, self._context.random)
-                self._context.log.warning("gap not reported yet", error=str(error), retry_in_s=round(delay, 2))
-                self._context.timer("report", delay, ReportDue())
-            case row:
-                self._failures = 0
-                self._traced = row
-                self._waiting.popleft()
-                self._out = False
-                if self._waiting:
-                    self._send_off()
+        if message.failure is not None:
+            self._failures += 1
+            error, delay = message.failure.error, _BACKOFF.delay(self._failures, self._context.random)
+            self._context.log.warning("gap not reported yet", error=str(error), retry_in_s=round(delay, 2))
+            self._context.timer("report", delay, ReportDue())
+            return
+        self._failures = 0
+        self._tracing.reported(message.keys, message.row)
+        self._waiting.popleft()
+        self._out = False
+        self.look()
 
 
-async def _report(context: Context, report: Report, own: frozenset[str], traced: int, *, again: bool) -> int:
-    """On the loop. Up to which row the traces are accounted for now."""
-    row = traced if report.row is None else report.row
-    lost = await _lost(context, own, traced, row, report.thrown)
+async def _report(
+    context: Context,
+    report: Report,
+    own: frozenset[str],
+    suspects: Mapping[str, LostMessage],
+    rows: tuple[int, int],
+    *,
+    again: bool,
+) -> None:
+    """On the loop. ``rows``: up to which traces are accounted for, and up to which they are afterwards."""
+    whats = [record.what for record in report.thrown]
+    thrown = [(what.wa_id, what.chat, what.sender) for what in whats if isinstance(what, AlreadyDecrypted)]
+    missing = {key: lost for key, lost in suspects.items() if lost.from_ not in own}
+    found = await unclaimed(context, missing | by_key(context.channel, own, thrown))
+    lost = list(found.values())
     if lost:
         context.log.error("messages lost that WhatsApp takes for received", count=len(lost))
     since = report.until if again else None
     if lost or not report.stray:
         await context.bus.publish([replace(event, since=since) for event in _events(context, report, lost)])
-    if row != traced:
-        await context.ledger.trace(context.channel, row)
+    if rows[0] != rows[1]:
+        await context.ledger.trace(context.channel, rows[1])
     context.remains.done([record.number for record in report.thrown])
-    return row
-
-
-async def _lost(
-    context: Context, own: frozenset[str], after: int, until: int, thrown: Sequence[Record]
-) -> list[LostMessage]:
-    """What others sent, WhatsApp takes for received, and nobody has claimed; each once."""
-    lost: dict[str, LostMessage] = {}
-    for start in range(after, until, MOST_READ):
-        traces = await context.remains.traces(start, min(start + MOST_READ, until))
-        lost |= await _unclaimed(context, own, [(trace.wa_id, trace.chat, trace.sender) for trace in traces])
-    whats = [record.what for record in thrown]
-    dropped = [(what.wa_id, what.chat, what.sender) for what in whats if isinstance(what, AlreadyDecrypted)]
-    lost |= await _unclaimed(context, own, dropped)
-    return list(lost.values())
-
-
-async def _unclaimed(
-    context: Context, own: frozenset[str], messages: Sequence[tuple[str, str, str]]
-) -> dict[str, LostMessage]:
-    """Of these (WhatsApp id, chat, sender), by their keys."""
-    found = {
-        message_key(context.channel, bare(chat), wa_id): LostMessage(wa_id=wa_id, chat=bare(chat), from_=bare(sender))
-        for wa_id, chat, sender in messages
-        if bare(sender) not in own
-    }
-    known = await context.ledger.claimed(context.channel, list(found)) if found else frozenset()
-    return {key: lost for key, lost in found.items() if key not in known}
 
 
 def _events(context: Context, report: Report, lost: Sequence[LostMessage]) -> list[Publication]:

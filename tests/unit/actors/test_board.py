@@ -119,3 +119,17 @@ def test_how_a_channel_is_wanted_is_kept_until_it_is_dropped() -> None:
     board.drop_clinic("beta")
     assert board.record("acme", "a") is None
     assert board.record("beta", "a") is None
+
+
+def test_the_trouble_of_one_channel_is_its_clinics_until_it_is_over_or_gone() -> None:
+    board = Board()
+    board.put_trouble("acme", "a", "disk full")
+    assert (board.trouble("acme"), board.trouble("other")) == ("disk full", None)
+    board.put_trouble("acme", "a", None)
+    assert board.trouble("acme") is None
+    board.put_trouble("acme", "a", "disk full")
+    board.drop_channel("acme", "a")
+    assert board.trouble("acme") is None
+    board.put_trouble("acme", "b", "disk full")
+    board.drop_clinic("acme")
+    assert board.trouble("acme") is None

@@ -30,6 +30,7 @@ from tests.fakes.memory_bus import body_of
 from tests.fakes.memory_node import MemoryBus, MemoryStore
 from tests.fakes.memory_registry import MemoryRegistry
 from tests.fakes.scripted_port import UP, silent
+from tests.unit.actors.channel.heard import message
 from tests.unit.actors.counter import only_notes
 from tests.unit.actors.node import Node, clinic_record
 from tests.unit.actors.node import node as make_node
@@ -114,6 +115,18 @@ async def test_a_clinic_counts_its_channels_by_state_and_says_if_one_needs_atten
     clinic = await paired.desk.clinic("acme")
     assert (clinic.state, clinic.channels) == (C.DEGRADED, {"error": 1})
     assert clinic.reason == "1 of 1 channels need attention"
+
+
+async def test_a_clinic_whose_database_takes_nothing_is_in_error_and_its_neighbours_are_not(paired: Node) -> None:
+    paired.store.ledgers["acme"].full = True
+    paired.opener.wait_port().hear(message("A"))
+    paired.wait_channel("acme", "a", S.ERROR)
+    clinic = await paired.desk.clinic("acme")
+    assert (clinic.state, clinic.reason) == (C.ERROR, "cannot store: the spool is full")
+    assert (await paired.desk.add_clinic("beta", "")).state is not C.ERROR
+    paired.store.ledgers["acme"].full = False
+    paired.wait_channel("acme", "a", S.CONNECTED)
+    assert (await paired.desk.clinic("acme")).state is C.RUNNING
 
 
 async def test_a_release_is_answered_when_the_clinic_is_no_longer_shown_as_quarantined(

@@ -132,3 +132,17 @@ def test_what_waits_when_another_number_is_paired_is_held_and_what_comes_after_i
     home.bus.epoch = utc_now()
     home.send("after")
     assert home.bus.wait_result("after").status == "sent"
+
+
+def test_the_trouble_of_a_life_that_crashed_is_not_told_of_the_next(home: Home) -> None:
+    port = home.connected()
+    home.ledger.full = True
+    port.hear(message("A"))
+    home.wait_state(S.ERROR)
+    port.wait_ended()
+    home.ref.stop(block=False)
+    home.parent.wait_exit()
+    home.ledger.full = False
+    home.start()
+    home.wait_state(S.CONNECTED)
+    assert home.board.trouble(CLINIC) is None

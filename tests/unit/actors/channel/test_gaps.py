@@ -18,7 +18,6 @@ def report(**fields: object) -> Report:
         "announced": 0,
         "arrived": 0,
         "undecryptable": 0,
-        "row": None,
     }
     return Report(**(known | fields))  # type: ignore[arg-type]  # a test's
 
@@ -69,26 +68,17 @@ def test_what_comes_after_the_report_does_not_count_for_the_next() -> None:
 def test_a_session_that_ends_before_its_backlog_is_in_lengthens_the_gap() -> None:
     gaps = Gaps()
     session(gaps, 0)
-    gaps.ended(at(1), row=7)
+    gaps.ended(at(1))
     gaps.announce(5)
     gaps.came_up()
-    gaps.ended(at(2), row=9)
-    assert session(gaps, 3) == report(since=at(1), until=at(3), row=9)
-
-
-def test_rows_are_told_once() -> None:
-    gaps = Gaps()
-    gaps.ended(at(0), row=4)
-    assert session(gaps, 1).row == 4
     gaps.ended(at(2))
-    assert session(gaps, 3).row is None
+    assert session(gaps, 3) == report(since=at(1), until=at(3))
 
 
 def test_two_reports_become_one() -> None:
-    first = report(since=at(0), until=at(1), announced=2, arrived=1, row=5)
+    first = report(since=at(0), until=at(1), announced=2, arrived=1)
     second = report(since=at(2), until=at(3), announced=1, arrived=1, undecryptable=1)
-    assert first.joined(second) == report(since=at(0), until=at(3), announced=3, arrived=2, undecryptable=1, row=5)
-    assert first.joined(report(row=8)).row == 8
+    assert first.joined(second) == report(since=at(0), until=at(3), announced=3, arrived=2, undecryptable=1)
 
 
 def test_what_was_thrown_away_is_told_with_the_report_or_astray_after_it() -> None:
@@ -96,7 +86,7 @@ def test_what_was_thrown_away_is_told_with_the_report_or_astray_after_it() -> No
     gaps.throw(thrown("A"))
     assert session(gaps, 0).thrown == (thrown("A"),)
     gaps.throw(thrown("B"))
-    assert gaps.stray
+    assert gaps.reported
     assert gaps.report(at(1)) == report(until=at(1), thrown=(thrown("B"),), stray=True)
 
 

@@ -1,6 +1,6 @@
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from actors.channel.optout import LONGEST, OptOut, plain
 
@@ -34,5 +34,6 @@ def test_without_words_nothing_is_said() -> None:
 
 
 @given(st.text(max_size=60))
+@example("𝑨")
 def test_writing_it_plainly_twice_changes_nothing(text: str) -> None:
     assert plain(plain(text)) == plain(text)
