@@ -22,11 +22,10 @@ _SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
     "log": {"format": "json", "level": "info"},
     "pacing": {"enabled": False},
     "uncertain": {"wait": 5.0},
-    "outbox": {"uncertain_wait": 5.0},
-    "http": {"requests_per_hour": 1_000_000},
+    "limits": {"commands_per_s": 0},
 }
-"""Instead of the defaults, as far as this version has them: nobody paces himself in a storm, and waiting for receipts
-of uncertain sends is shorter than the 30 s that real networks need."""
+"""Instead of the defaults: nobody paces himself in a storm, and waiting for receipts of uncertain sends is shorter than
+the 30 s that real networks need."""
 
 
 class Bed:
