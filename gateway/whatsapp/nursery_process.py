@@ -13,6 +13,9 @@ from protocol.errors import PortStartError
 from supervisor.heartbeat import Heartbeat
 from supervisor.process import ChildProcess, ProcessError, ProcessExit
 
+_ENDING_S: Final = 1.0
+"""From the closing of its socket until the kernel says how a process ended, at most."""
+
 _ENVIRONMENT: Final = {
     "NEONIZE_BOT_TAG": "off",  # else neonize marks messages to phone numbers as written by a bot
     "MALLOC_ARENA_MAX": "1",  # 4 MB less for each port
@@ -108,11 +111,18 @@ class NurseryProcess:
             socket.send_fds(self._control, [REQUEST.pack(number)], [sock.fileno(), log])
         except OSError as error:
             del self._forks[number]
-            raise PortStartError(f"the nursery takes no requests: {error}") from error
+            raise PortStartError(await self._why_not(error)) from error
         pid = await reply
         if pid <= 0:
             raise PortStartError("the machine gives no process for a port")
         return int(pid)
+
+    async def _why_not(self, error: OSError) -> str:
+        """Why it takes no requests: most likely it is about to be known that it ended."""
+        try:
+            return f"the nursery is away: it {await asyncio.wait_for(self.ended(), _ENDING_S)}"
+        except TimeoutError:
+            return f"the nursery takes no requests: {error}"
 
     async def stop(self, *, timeout: float) -> None:
         """Close the control socket, at which it ends, and kill it after ``timeout`` seconds; until it is reaped."""

@@ -81,8 +81,14 @@ async def test_a_refused_login_shows_as_its_event(
     await emulator.fault("failure", reason=reason, phone=credentials.stem)
     client = await clients.with_credentials(credentials)
     client.connect()
-    reported = await client.wait_for(event)
-    assert reported.data.items() >= data.items()
+    try:
+        reported = await client.wait_for(event)
+    except AssertionError:
+        # whatsmeow deletes the session: if that comes before neonize's event loop has begun, the event never comes.
+        if event != "LoggedOut" or "sending LoggedOut event and deleting session" not in client.log:
+            raise
+    else:
+        assert reported.data.items() >= data.items()
     assert "Connected" not in client.names()
 
 
