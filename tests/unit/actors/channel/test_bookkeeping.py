@@ -156,6 +156,7 @@ class BookkeepingModel(RuleBasedStateMachine):
         unfinished = await self.office.ledger.unfinished(CHANNEL)
         self.idle = [each.command.id for each in unfinished if not each.uncertain]
         self.away: list[str] = [each.command.id for each in unfinished if each.uncertain]
+        self.launches = dict.fromkeys(self.away, 0)
 
     def run(self) -> None:
         self.runner.run(self.office.run())
@@ -180,6 +181,7 @@ class BookkeepingModel(RuleBasedStateMachine):
     def it_begins(self, flush: bool) -> None:
         name = self.idle.pop(0)
         self.away.append(name)
+        self.launches[name] = self.launched.count(name) + 1
         self.office.begin(name)
         self.flush(flush)
 
@@ -197,9 +199,8 @@ class BookkeepingModel(RuleBasedStateMachine):
 
     @property
     def ready(self) -> list[str]:
-        """Those whose attempt the ledger knows: only they can have been answered."""
-        entries = self.office.ledger.entries
-        return [name for name in self.away if entries[CHANNEL, name].state == "in_flight"]
+        """Those whose attempt was launched: only they can have been answered."""
+        return [name for name in self.away if self.launched.count(name) >= self.launches[name]]
 
     def flush(self, flush: bool) -> None:
         async def go() -> None:
@@ -230,15 +231,17 @@ class BookkeepingModel(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "runner"):
             return
-        self.office.ledger.failing = False
-        self.flush(True)
-        if "record" in self.office.timers:
-            self.it_is_tried_again()
-        assert self.office.books.idle
-        for (_, name), entry in self.office.ledger.entries.items():
-            assert entry.final == (name not in self.idle and name not in self.away), "nothing is forgotten"
-        self.runner.run(self.office.loop.end())
-        self.runner.close()
+        try:
+            self.office.ledger.failing = False
+            self.flush(True)
+            if "record" in self.office.timers:
+                self.it_is_tried_again()
+            assert self.office.books.idle
+            for (_, name), entry in self.office.ledger.entries.items():
+                assert entry.final == (name not in self.idle and name not in self.away), "nothing is forgotten"
+        finally:
+            self.runner.run(self.office.loop.end())
+            self.runner.close()
 
 
 TestBookkeeping = BookkeepingModel.TestCase
