@@ -108,6 +108,7 @@ class Outcomes(Part):
         ended: list[Row] = []
         events: list[Row] = []
         sent: list[Row] = []
+        needless: list[Row] = []
         for result in results:
             now = runs[result.id]
             if now.run != result.run or now.state not in UNFINISHED:
@@ -122,12 +123,14 @@ class Outcomes(Part):
             deadline = None
             if result.status == "sent":
                 deadline = now.deliver_by if now.delivered_at is None else None
+                if now.run == 1:  # the dead letter of an earlier run may still be asked for, with its body
+                    needless.append((now.seq,))
                 sent.append((channel, now.chat, ended_at, not now.chat.endswith("@g.us")))
             ended.append((now.seq, result.status, ended_at, deadline))
         execute_many(connection, queries.finish_command, ended)
         execute_many(connection, queries.insert_result, events)
         if sent:
-            execute_many(connection, queries.delete_body, [(row[0],) for row in ended if row[1] == "sent"])
+            execute_many(connection, queries.delete_body, needless)
             execute_many(connection, queries.note_out, sent)
             execute(connection, queries.mark_first_sent, {"channel": channel, "at": sent[0][2]})
 

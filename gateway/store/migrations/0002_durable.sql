@@ -47,7 +47,7 @@ CREATE TABLE results_2 (
     PRIMARY KEY (command, run)
 ) WITHOUT ROWID;
 
--- What was received; kept until it was sent. Apart, because every change of a row writes all of it anew.
+-- What was received; kept until it was sent, or for good if a run of it failed. Apart, because every change of a row writes all of it anew.
 CREATE TABLE bodies (
     command INTEGER PRIMARY KEY REFERENCES commands (seq) ON DELETE CASCADE,
     body    BLOB NOT NULL

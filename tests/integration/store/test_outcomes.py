@@ -72,6 +72,15 @@ async def test_a_dead_letter_tells_every_attempt_of_all_runs(ledger: SqliteLedge
     assert (await ledger.letter(CHANNEL, "a", 1)).history == first.history
 
 
+async def test_the_letter_of_a_failed_run_keeps_its_body_when_a_later_run_was_sent(ledger: SqliteLedger) -> None:
+    await ledger.accept(CHANNEL, [offer("a")], NOW)
+    await ledger.record(CHANNEL, settled(failed("a")))
+    await ledger.again(CHANNEL, "a", CommandState.FAILED, NOW)
+    await ledger.record(CHANNEL, settled(sent("a", run=2)))
+    assert (await ledger.letter(CHANNEL, "a", 1)).body == offer("a").body
+    assert [each.letter is not None for each in await ledger.unpublished(CHANNEL)] == [True, False]
+
+
 async def test_what_failed_without_an_attempt_has_a_letter_without_a_history(ledger: SqliteLedger) -> None:
     await ledger.accept(CHANNEL, [offer("a")], NOW)
     await ledger.record(CHANNEL, settled(failed("a", ErrorCode.OPTED_OUT, attempts=0)))
