@@ -69,8 +69,8 @@ class Scheduled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeated:
-    """An id that is known with the same body: ``result`` is the final one of its last run, or None while that is under
-    way."""
+    """An id that is known with the same body: ``result`` is the final one of its last run, to be told again. None while
+    that is under way, and if it was queued at the same time: then it is the queue that gave it twice."""
 
     id: str
     result: ResultEvent | None

@@ -50,9 +50,11 @@ _SEQ: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the ledger holds for an id: the hash of its content, and its final result if it has one."""
+    """What the ledger holds for an id: the hash of its content, when it was queued (in microseconds), and its final
+    result if it has one."""
 
     content: bytes
+    queued_at: int
     result: ResultEvent | None
 
 
@@ -63,7 +65,9 @@ def judge(offers: Sequence[Offer], known: Mapping[str, Known]) -> list[Offer | R
     for offer in offers:
         key = offer.command.id
         if before := known.get(key):
-            same, result = before.content == content_of(offer.command), before.result
+            same = before.content == content_of(offer.command)
+            # What was queued at the very same time is the queue's own repetition: nobody sent it twice.
+            result = before.result if before.queued_at != micros(offer.queued_at) else None
         elif earlier := fresh.get(key):
             same, result = content_of(earlier.command) == content_of(offer.command), None
         else:
@@ -121,7 +125,10 @@ class Commands(Part):
     def _known(self, connection: sqlite3.Connection, channel: str, offers: Sequence[Offer]) -> Mapping[str, Known]:
         named = {"channel": channel, "ids": array(offer.command.id for offer in offers)}
         rows = fetch(connection, self._queries.select_known, named)
-        return {key: Known(content, None if event is None else read_result(event)) for key, content, event in rows}
+        return {
+            key: Known(content, queued_at, None if event is None else read_result(event))
+            for key, content, queued_at, event in rows
+        }
 
     def _take(
         self, connection: sqlite3.Connection, channel: str, fresh: Sequence[Offer], chats: Sequence[str], now: datetime

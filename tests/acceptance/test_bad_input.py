@@ -29,8 +29,8 @@ GOOD = {"v": 1, "id": "x", "to": ANA, "type": "text", "text": "oi"}
         ({"type": "image"}, "media"),
         ({"expires_at": "tomorrow"}, "expires_at"),
         ({"on_uncertain": "perhaps"}, "on_uncertain"),
-        ({"type": "video", "media": {"object": "a"}}, "type video"),
-        ({"not_before": "2030-01-01T00:00:00Z"}, "not_before"),
+        ({"type": "location"}, "type location"),
+        ({"not_before": "2030-01-02T00:00:00Z", "expires_at": "2030-01-01T00:00:00Z"}, "expires_at"),
     ],
 )
 async def test_a_wrong_command_is_refused_by_name(

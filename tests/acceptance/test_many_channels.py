@@ -16,9 +16,11 @@ def alive(pids: set[int]) -> set[int]:
 
 
 def strangers(runtime: Path) -> list[Path]:
-    """Files in the runtime directory that are not part of a session store (SQLite's files, and its lock)."""
+    """Files in the runtime directory that are neither part of a session store (SQLite's files, and its lock) nor an
+    empty journal."""
     own = (".db", ".db-wal", ".db-shm", ".db.lock")
-    return [path for path in runtime.rglob("*") if path.is_file() and not path.name.endswith(own)]
+    files = [path for path in runtime.rglob("*") if path.is_file() and not path.name.endswith(own)]
+    return [path for path in files if path.parent.suffix != ".journal" or path.stat().st_size > 0]
 
 
 @pytest.mark.timeout(240)

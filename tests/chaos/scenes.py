@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.acceptance.node import PLANTAO, NodeError, descendants
+from tests.acceptance.test_many_channels import strangers
 from tests.chaos.bed import Bed
 from tests.chaos.bounds import EACH_S, UP_S
 from tests.chaos.game import Game
@@ -149,10 +150,8 @@ async def orderly_end(bed: Bed, game: Game, say: Say) -> None:
         game.broken(f"SIGTERM: exit code {code}")
     if still := alive(family):
         game.broken(f"SIGTERM: processes are left: {still}")
-    own = (".db", ".db-wal", ".db-shm", ".db.lock")
-    files = [str(path) for path in bed.node.runtime.rglob("*") if path.is_file() and not path.name.endswith(own)]
-    if files:
-        game.broken(f"SIGTERM: files are left: {files}")
+    if files := strangers(bed.node.runtime):
+        game.broken(f"SIGTERM: files are left: {list(map(str, files))}")
     say(f"      {time.monotonic() - begun:6.2f} s  SIGTERM: exit code {code}, {len(family)} processes ended")
 
 

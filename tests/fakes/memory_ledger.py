@@ -73,7 +73,8 @@ class MemoryLedger(MemorySpool):
     def _judge(self, channel: str, offer: Offer, now: datetime) -> Verdict:
         known = self.entries.get((channel, offer.command.id))
         if known is not None and known.accepted.command == offer.command:
-            return Repeated(id=offer.command.id, result=known.result)
+            again = known.accepted.queued_at != offer.queued_at
+            return Repeated(id=offer.command.id, result=known.result if again else None)
         if known is not None:
             return Conflicted(id=offer.command.id)
         accepted = Accepted(

@@ -5,7 +5,7 @@
 
 -- name: select_known
 -- The commands that are known by these ids, with the final result of their present run if there is one.
-SELECT c.id, c.content, r.event
+SELECT c.id, c.content, c.queued_at, r.event
   FROM commands c
   LEFT JOIN results r ON r.command = c.seq AND r.run = c.run
  WHERE c.channel = :channel

@@ -76,9 +76,14 @@ async def test_the_same_command_is_a_repeat_with_its_result_when_it_is_final(led
     await ledger.accept(CHANNEL, [offer("a", meta={"at": "2026-11-20", "bytes": b"\x00".hex()})], NOW)
     await ledger.record(CHANNEL, settled(sent("a")))
     await ledger.record(CHANNEL, published("a"))
-    assert await ledger.accept(CHANNEL, [offer("a", meta={"at": "2026-11-20", "bytes": "00"})], NOW) == [
-        Repeated(id="a", result=sent("a"))
-    ]
+    again = offer("a", meta={"at": "2026-11-20", "bytes": "00"}, after_s=1)
+    assert await ledger.accept(CHANNEL, [again], NOW) == [Repeated(id="a", result=sent("a"))]
+
+
+async def test_the_queue_s_own_repetition_is_a_repeat_without_a_result(ledger: SqliteLedger) -> None:
+    await ledger.accept(CHANNEL, [offer("a")], NOW)
+    await ledger.record(CHANNEL, settled(sent("a")))
+    assert await ledger.accept(CHANNEL, [offer("a")], NOW) == [Repeated(id="a", result=None)]
 
 
 async def test_a_repeat_is_answered_with_the_result_of_the_last_run(ledger: SqliteLedger) -> None:

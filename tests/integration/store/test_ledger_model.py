@@ -131,7 +131,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 priority=priority,
                 meta={"visit": text} if text == "x" else None,
                 not_before=self.after(not_before),
-                deliver_by=self.after(deliver_by),
+                deliver_by=self.after(_deadline(not_before, deliver_by)),
             )
             for key, text, to, not_before, deliver_by in batch
         ]
@@ -384,6 +384,11 @@ class LedgerMachine(RuleBasedStateMachine):
             self.runner.run(self.store.stop(timeout=5))
             self.runner.close()
             shutil.rmtree(self.root)
+
+
+def _deadline(not_before: int | None, deliver_by: int | None) -> int | None:
+    """One that is not after ``not_before`` would be refused before it comes to the ledger."""
+    return deliver_by if not_before is None or deliver_by is None else not_before + abs(deliver_by) + 1
 
 
 TestLedgerAgainstItsModel = pytest.mark.timeout(300)(LedgerMachine.TestCase)

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,8 @@ async def test_every_command_is_where_it_was(store: SqliteStore, file: Path) -> 
 async def test_what_was_known_is_known(store: SqliteStore, file: Path) -> None:
     version_1.write(file)
     ledger = await store.open_clinic("acme")
-    assert await ledger.accept(CHANNEL, list(OFFERS.values()), NOW) == [
-        Repeated(id=key, result=RESULTS.get(key)) for key in OFFERS
-    ]
+    again = [replace(offer, queued_at=NOW) for offer in OFFERS.values()]
+    assert await ledger.accept(CHANNEL, again, NOW) == [Repeated(id=key, result=RESULTS.get(key)) for key in OFFERS]
     assert await ledger.accept(CHANNEL, [offer(key, "another") for key in OFFERS], NOW) == [
         Conflicted(id=key) for key in OFFERS
     ]

@@ -6,6 +6,7 @@ A second copy is allowed for what the ledger recorded as uncertain before, and f
 import asyncio
 from collections import defaultdict
 from enum import Enum
+from itertools import count
 
 import hypothesis.strategies as st
 import pytest
@@ -66,6 +67,7 @@ class SendingModel(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.count = 0
         self.uncertain: set[str] = set()
+        self.traces = count()
         self.wa_ids: dict[str, str] = {}
         self.answers: list[ErrorCode | Fate] = []
         self.sent: dict[str, list[int]] = defaultdict(list)
@@ -98,7 +100,7 @@ class SendingModel(RuleBasedStateMachine):
         if fate is None:
             return await obliging(request)
         if fate.stored:
-            wa_id = f"F{len(self.wa_ids)}"
+            wa_id = f"F{next(self.traces)}"
             self.mouth.remains.trace(wa_id, request.secret)
             if fate.sent:
                 self.wa_ids[wa_id] = request.text

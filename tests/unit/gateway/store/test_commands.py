@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.store.commands import Known, due_later, judge
-from gateway.store.rows import content_of
+from gateway.store.rows import content_of, micros
 from protocol.commands import SendCommand
 from protocol.events import ResultEvent
 from protocol.ledger import Conflicted, Offer, Repeated
@@ -20,7 +20,8 @@ def offer(id: str, text: str = "Olá", not_before: datetime | None = None) -> Of
 
 
 def known(offer: Offer, result: ResultEvent | None = None) -> dict[str, Known]:
-    return {offer.command.id: Known(content_of(offer.command), result)}
+    """As it is known that was queued a second before."""
+    return {offer.command.id: Known(content_of(offer.command), micros(offer.queued_at) - 1_000_000, result)}
 
 
 def test_an_unknown_id_is_new() -> None:
@@ -31,6 +32,12 @@ def test_an_unknown_id_is_new() -> None:
 @pytest.mark.parametrize("result", [None, RESULT])
 def test_a_known_id_with_the_same_content_repeats_what_is_known(result: ResultEvent | None) -> None:
     assert judge([offer("a")], known(offer("a"), result)) == [Repeated(id="a", result=result)]
+
+
+def test_what_the_queue_gives_twice_is_told_nothing() -> None:
+    given = offer("a")
+    before = {"a": Known(content_of(given.command), micros(given.queued_at), RESULT)}
+    assert judge([given], before) == [Repeated(id="a", result=None)]
 
 
 @pytest.mark.parametrize("result", [None, RESULT])
