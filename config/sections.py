@@ -143,8 +143,8 @@ class Pacing(Struct, frozen=True, kw_only=True):
     per_day: PerDay = 200
     new_per_day: PerDay = 50
     warm_up: WarmUp = msgspec.field(default_factory=lambda: [20, 30, 45, 65, 90, 120, 160])
-    quiet_from: Clock = "21:00"
-    quiet_until: Clock = "08:00"
+    quiet_from: Clock = "00:00"
+    quiet_until: Clock = "00:00"
     restriction: Pause = 21_600.0
     typing_per_s: TypingSpeed = 0.0
     typing_most: Seconds = 5.0

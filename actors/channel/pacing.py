@@ -41,8 +41,8 @@ class PacingPolicy:
     per_day: int = 200
     new_per_day: int = 50
     warm_up: tuple[int, ...] = (20, 30, 45, 65, 90, 120, 160)
-    quiet_from: time = time(21)
-    quiet_until: time = time(8)
+    quiet_from: time = time(0)
+    quiet_until: time = time(0)
     restriction_s: float = 21_600.0
     typing_per_s: float = 0.0
     typing_most_s: float = 5.0

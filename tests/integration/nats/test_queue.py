@@ -168,6 +168,23 @@ async def test_a_command_that_came_as_the_bus_stopped_is_there_for_the_next(brok
     await bus.stop(timeout=2)
 
 
+async def test_what_a_process_had_fetched_when_it_died_comes_to_the_next_before_what_is_newer(
+    slow: NatsBus, broker: EmbeddedBroker
+) -> None:
+    dead = await serving(slow, "acme", "front")
+    for number in range(3):
+        await dead.enqueue("front", Priority.NORMAL, b"%d" % number, {})
+    assert bodies(await dead.fetch("front", 2)) == [b"0", b"1"]
+    after = NatsBus(broker, retention=SMALL)
+    await after.start()
+    try:
+        acme = await after.open_clinic("acme")
+        await acme.enqueue("front", Priority.NORMAL, b"3", {})
+        assert bodies(await fetch_all(acme, 4)) == [b"0", b"1", b"2", b"3"]
+    finally:
+        await after.stop(timeout=2)
+
+
 async def test_settling_many_at_once_leaves_none_behind(slow: NatsBus, connect: Connect) -> None:
     acme = await serving(slow, "acme", "front")
     for number in range(200):

@@ -118,7 +118,8 @@ def test_in_quiet_hours_only_high_priority_and_replies_go(
 
 def test_quiet_hours_are_the_clinics() -> None:
     now = datetime(2026, 3, 10, 23, tzinfo=UTC)
-    here, there = (pacing(Now(now, 0.0), zone=zone) for zone in ("America/Sao_Paulo", "Europe/Lisbon"))
+    night = {"quiet_from": time(21), "quiet_until": time(8)}
+    here, there = (pacing(Now(now, 0.0), zone=zone, **night) for zone in ("America/Sao_Paulo", "Europe/Lisbon"))
     assert here.admit(NORMAL, Now(now, 0.0)) is None, "20:00 there"
     assert isinstance(there.admit(NORMAL, Now(now, 0.0)), Hold)
 
