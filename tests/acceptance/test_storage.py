@@ -78,6 +78,14 @@ class Two:
         assert (await self.node.clinic_in("acme", "error"))["reason"] == down["reason"]
         await self._emulator.wait_for("offline", PHONE, after=after)
 
+    async def clinic_error(self) -> str:
+        """The reason of the one clinic that is in error; for a node that may not know its clinics yet."""
+        found = await self.node.once(
+            "/api/v1/clinics", lambda found: "error" in [clinic["state"] for clinic in found["items"]]
+        )
+        [clinic] = [clinic for clinic in found["items"] if clinic["state"] == "error"]
+        return str(clinic["reason"])
+
     async def comes_back(self, *, sent: list[str], received: list[str]) -> None:
         """By itself, with what was sent and received before and meanwhile, each once and in order."""
         count = len(self.service.seen("state", clinic="acme", state="error")) + 1
@@ -131,6 +139,31 @@ async def test_a_full_disk_is_its_own_clinics_matter(disk: Path, two: Two, emula
     await two.comes_back(sent=["first", "queued"], received=["first", "taken, not stored", "waits at WhatsApp"])
 
 
+async def test_a_disk_that_is_full_at_the_start_is_waited_for(disk: Path, two: Two, emulator: EmulatorProcess) -> None:
+    node = two.node
+    await node.close_http()
+    await two.service.stop()
+    assert node.stop() == 0
+    ballast = fill(disk)
+    await two.write("waits at WhatsApp")
+    async with node, await node.listen() as service:
+        two.service = service
+        await two.ask("queued")
+        assert "free some space" in await two.clinic_error()
+        await service.until("state", clinic="bela", state="connected", count=2)
+        await two.neighbour_serves("meanwhile")
+        ballast.unlink()
+        await service.until("result", clinic="acme", id="queued", status="sent", timeout=60.0)
+        await service.until("message", clinic="acme", text="waits at WhatsApp")
+        await two.serves("last")
+        assert [item.text for item in await emulator.inbox(ANA)] == ["first", "queued", "last"]
+        assert [event["text"] for event in service.seen("message", clinic="acme")] == [
+            "first",
+            "waits at WhatsApp",
+            "last",
+        ]
+
+
 async def test_a_locked_database_is_its_own_clinics_matter(two: Two, emulator: EmulatorProcess) -> None:
     after = await emulator.last_event()
     with closing(sqlite3.connect(two.database, isolation_level=None)) as other:
@@ -162,10 +195,9 @@ async def test_a_damaged_database_is_its_own_clinics_matter(
         two.service = service
         await two.write("waits at WhatsApp")
         await two.ask("queued")
-        found = await node.once("/api/v1/clinics", lambda found: "error" in [one["state"] for one in found["items"]])
-        [clinic] = [one for one in found["items"] if one["state"] == "error"]
-        assert clinic["reason"].startswith(f"clinic acme: {database} {why}")
-        assert "put a good copy of the clinic's directory in its place" in clinic["reason"]
+        reason = await two.clinic_error()
+        assert reason.startswith(f"clinic acme: {database} {why}")
+        assert "put a good copy of the clinic's directory in its place" in reason
         await service.until("state", clinic="bela", state="connected", count=2)
         await two.neighbour_serves("meanwhile")
         assert len(service.seen("message", clinic="acme")) == 1
