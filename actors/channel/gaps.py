@@ -59,7 +59,9 @@ class Gaps:
         self._clear()
 
     def _clear(self) -> None:
-        self._announced = self._arrived = self._undecryptable = 0
+        self._announced = 0
+        self._arrived: set[tuple[str, str]] = set()
+        self._undecryptable: set[tuple[str, str]] = set()
 
     @property
     def connected(self) -> bool:
@@ -97,14 +99,14 @@ class Gaps:
         self._announced += messages
 
     def hear(self, what: Inbound) -> None:
-        """This came in."""
+        """This came in. A message counts once, however often it comes: one that cannot be decrypted comes again."""
         if self._reported:
             return
         if isinstance(what, Undecryptable):
-            self._arrived += 1
-            self._undecryptable += 1
+            self._arrived.add((what.chat, what.wa_id))
+            self._undecryptable.add((what.chat, what.wa_id))
         elif isinstance(what, MessageReceived) and what.backlog:
-            self._arrived += 1
+            self._arrived.add((what.chat, what.wa_id))
 
     def throw(self, record: Record) -> None:
         """This message was thrown away as had."""
@@ -121,14 +123,16 @@ class Gaps:
         if self._reported:
             return Report(since=None, until=now, announced=0, arrived=0, undecryptable=0, thrown=thrown, stray=True)
         self._reported = True
-        return Report(
+        report = Report(
             since=self._since,
             until=now,
             announced=self._announced,
-            arrived=self._arrived,
-            undecryptable=self._undecryptable,
+            arrived=len(self._arrived),
+            undecryptable=len(self._undecryptable),
             thrown=thrown,
         )
+        self._clear()
+        return report
 
 
 def bare(jid: str) -> str:

@@ -28,6 +28,8 @@ _MIME: Final = re.compile(
 )
 _OGG: Final = b"OggS"
 _OPUS_RATE: Final = 48_000
+_LONGEST_S: Final = 86_400
+"""An Ogg file that says more is damaged: nothing of ``MAX_MEDIA`` bytes plays for a day."""
 
 
 def refusal(request: SendMedia) -> Failed | None:
@@ -58,9 +60,10 @@ def bare_type(mime: str) -> str:
 
 
 def seconds(data: bytes) -> int:
-    """How long an Ogg file with Opus plays, from its last page, rounded up; 0 for anything else."""
+    """How long an Ogg file with Opus plays, from its last page, rounded up; 0 for anything else. Anybody's bytes."""
     at = data.rfind(_OGG)
     if not data.startswith(_OGG) or len(data) < at + 14:
         return 0
     samples = int.from_bytes(data[at + 6 : at + 14], "little", signed=True)
-    return max(0, -(-samples // _OPUS_RATE))
+    plays_s = -(-samples // _OPUS_RATE)
+    return plays_s if 0 <= plays_s <= _LONGEST_S else 0

@@ -69,7 +69,7 @@ class _Item:
 
 class Sends:
     """The line of sends. ``send(request, upload)`` and ``upload(request)`` are the session's; ``answer`` gets each
-    outcome."""
+    outcome; what ``send`` raises is one, ``internal``: it may have been sent."""
 
     def __init__(
         self,
@@ -144,11 +144,17 @@ class Sends:
             elif isinstance(item.upload, Failed):
                 answer = item.upload
             else:
-                answer = self._send(item.request, item.upload)
+                answer = self._try(item)
             self._answer(item.request.key, answer)
             with self._changed:
                 self._sending = False
                 self._changed.notify_all()
+
+    def _try(self, item: _Item) -> Sent | Failed:
+        try:
+            return self._send(item.request, item.upload)
+        except Exception as error:  # noqa: BLE001 - the thread, and with it all sends of the port, would end in silence
+            return failed(ErrorCode.INTERNAL, repr(error))
 
     def _next(self) -> _Item | None:
         with self._changed:

@@ -38,9 +38,11 @@ class File(Request):
 
 
 class Send(Request):
-    """A contact writes to an account: exactly one of text, image (base64 in JSON), file and reaction.
+    """A contact writes to an account: exactly one of text, image (base64 in JSON), file, reaction, edit (another text)
+    and revoke.
 
-    ``about`` is the id of the message that is answered (with text, image or file) or reacted to.
+    ``about`` is the id of the message that is answered (with text, image or file) or reacted to; of the contact's own
+    message, if it is edited or revoked.
     """
 
     to: Digits
@@ -50,6 +52,8 @@ class Send(Request):
     mime: str = "image/png"
     file: File | None = None
     reaction: str | None = None
+    edit: str | None = None
+    revoke: Literal[True] | None = None
     about: str = ""
     addressing: Literal["lid", "pn"] = "lid"
 

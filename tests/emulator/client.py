@@ -161,6 +161,14 @@ class EmulatorProcess:
     async def send_reaction(self, contact: str, to: str, emoji: str, about: str) -> str:
         return await self._send(contact, {"to": to, "reaction": emoji, "about": about})
 
+    async def edit(self, contact: str, to: str, text: str, about: str) -> str:
+        """A contact gives another text to a message that it sent; the id of the edit."""
+        return await self._send(contact, {"to": to, "edit": text, "about": about})
+
+    async def revoke(self, contact: str, to: str, about: str) -> str:
+        """A contact takes back a message that it sent; the id of the revocation."""
+        return await self._send(contact, {"to": to, "revoke": True, "about": about})
+
     async def burst(self, contacts: Sequence[str], to: str, count: int, text: str, *, first: int = 0) -> list[str]:
         """``contacts`` take turns in writing to an account; the ids. ``{n}`` in ``text`` is the number of each, from
         ``first`` on."""
@@ -281,7 +289,7 @@ class EmulatorProcess:
         event = await self.wait_for("message", after=after, timeout=timeout, where=fits)
         return next(item for item in await self.inbox(contact) if item.id == event.data["id"])
 
-    async def _send(self, contact: str, body: dict[str, str]) -> str:
+    async def _send(self, contact: str, body: dict[str, Any]) -> str:
         answer = await self._post(f"/contacts/{contact}/send", body)
         return msgspec.json.decode(answer, type=Identified).id
 

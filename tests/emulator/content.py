@@ -24,11 +24,12 @@ KINDS: Mapping[str, MediaKind] = {
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A message a contact wrote, with what its stanza says of it in clear."""
+    """A message a contact wrote, with what its stanza says of it in clear. ``edit``: what it does to another one."""
 
     message: Message
     stanza_type: str
     media_type: str = ""
+    edit: str = ""
 
 
 def write_text(text: str, about: str, about_author: str) -> Written:
@@ -73,6 +74,29 @@ def write_reaction(emoji: str, about: str, about_author: str, now: float) -> Wri
     reaction.key.ID, reaction.key.remoteJID, reaction.key.fromMe = about, str(lid(about_author)), False
     reaction.text, reaction.senderTimestampMS = emoji, int(now * 1000)
     return Written(message, "reaction")
+
+
+def write_edit(text: str, about: str, to: str, now: float) -> Written:
+    """Another text for a message that the contact sent."""
+    message = Message()
+    change = message.editedMessage.message.protocolMessage
+    _name(change.key, about, to)
+    change.type, change.timestampMS = change.MESSAGE_EDIT, int(now * 1000)
+    change.editedMessage.conversation = text
+    return Written(message, "text", edit="1")
+
+
+def write_revocation(about: str, to: str) -> Written:
+    """A message that the contact sent is to be gone for everybody."""
+    message = Message()
+    change = message.protocolMessage
+    _name(change.key, about, to)
+    change.type = change.REVOKE
+    return Written(message, "text", edit="7")
+
+
+def _name(key: Any, about: str, to: str) -> None:
+    key.ID, key.remoteJID, key.fromMe = about, str(lid(to)), True
 
 
 def _quote(context: Any, about: str, author: str) -> None:

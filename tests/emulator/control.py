@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from tests.emulator import api
-from tests.emulator.content import Written, write_file, write_reaction, write_text
+from tests.emulator.content import Written, write_edit, write_file, write_reaction, write_revocation, write_text
 from tests.emulator.faults import AnyFault, Fault
 from tests.emulator.feed import matches
 from tests.emulator.handlers.login import strike_online
@@ -182,9 +182,11 @@ class Control:
 
 def _write(world: World, body: api.Send) -> Written:
     """The message a contact was told to write."""
-    given = [name for name in ("text", "image", "file", "reaction") if getattr(body, name) is not None]
+    given = [
+        name for name in ("text", "image", "file", "reaction", "edit", "revoke") if getattr(body, name) is not None
+    ]
     if len(given) != 1:
-        raise RequestError("expected exactly one of text, image, file and reaction")
+        raise RequestError("expected exactly one of text, image, file, reaction, edit and revoke")
     if body.text is not None:
         return write_text(body.text, body.about, body.to)
     if body.image is not None:
@@ -193,7 +195,11 @@ def _write(world: World, body: api.Send) -> Written:
     if body.file is not None:
         return write_file(body.file, body.about, body.to, world.media)
     if not body.about:
-        raise RequestError("about: expected the id of the message that is reacted to")
+        raise RequestError("about: expected the id of the message that is reacted to, edited or revoked")
+    if body.edit is not None:
+        return write_edit(body.edit, body.about, body.to, world.clock())
+    if body.revoke is not None:
+        return write_revocation(body.about, body.to)
     return write_reaction(body.reaction or "", body.about, body.to, world.clock())
 
 

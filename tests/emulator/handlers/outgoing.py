@@ -46,6 +46,8 @@ def _post(world: World, contact: Contact, device: Device, written: Written, mess
         "type": written.stanza_type,
         "notify": contact.name,
     }
+    if written.edit:
+        attrs["edit"] = written.edit
     if by_lid:
         attrs |= {"from": contact.lid, "addressing_mode": "lid", "sender_pn": contact.pn}
     else:

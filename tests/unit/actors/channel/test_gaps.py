@@ -57,6 +57,15 @@ def test_what_came_before_the_session_was_announced_counts() -> None:
     assert gaps.report(NOON) == report(announced=3, arrived=2, undecryptable=1)
 
 
+def test_a_message_that_comes_several_times_counts_once() -> None:
+    gaps = Gaps()
+    gaps.announce(2)
+    for _ in range(2):
+        gaps.hear(undecryptable("A"))
+    gaps.hear(message("A", backlog=True))
+    assert session(gaps, 0) == report(announced=2, arrived=1, undecryptable=1)
+
+
 def test_what_comes_after_the_report_does_not_count_for_the_next() -> None:
     gaps = Gaps()
     session(gaps, 0)

@@ -12,6 +12,7 @@ from gateway.whatsapp.work import Pool, Sends
 from protocol.port import Failed, SendMedia, SendRequest, SendText, Sent
 
 WAIT = 5.0
+RAISES = "raises"
 SENT = Sent(wa_id="3A", at=datetime(2026, 1, 1, tzinfo=UTC))
 
 
@@ -46,6 +47,8 @@ class Session:
     def send(self, request: SendRequest, _: Any) -> Sent | Failed:
         self.sending.set()
         assert self.may_send.wait(WAIT)
+        if isinstance(request, SendText) and request.text == RAISES:
+            raise ValueError("nobody foresaw this")
         self.sent.append(request)
         return SENT
 
@@ -102,6 +105,14 @@ def test_an_image_that_cannot_be_uploaded_is_not_sent(session: Session) -> None:
     session.line.put(image("1", "a"))
     assert session.answered() == ("1", session.upload_result)
     assert session.sent == []
+
+
+def test_a_send_that_raises_is_answered_and_those_behind_it_go_on(session: Session) -> None:
+    session.line.put(words("1", "a", RAISES))
+    session.line.put(words("2", "a"))
+    key, answer = session.answered()
+    assert (key, answer) == ("1", Failed(code="internal", message="ValueError('nobody foresaw this')"))
+    assert session.answered() == ("2", SENT)
 
 
 def test_closing_lets_the_one_in_flight_end_and_refuses_the_others(session: Session) -> None:
