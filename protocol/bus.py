@@ -107,7 +107,12 @@ class ClinicBus(Protocol):
         """
 
     async def put_media(self, name: str, data: bytes, *, mime: str) -> None:
-        """Store media of an inbound message in the Object Store under ``name``. Raises BusUnavailableError."""
+        """Store media of an inbound message in the Object Store under ``name``.
+
+        Raises:
+            InvalidInputError: the store is full; names ``media``.
+            BusUnavailableError
+        """
 
     async def get_media(self, name: str, *, limit: int) -> bytes:
         """Media of an outgoing message, at most ``limit`` bytes.

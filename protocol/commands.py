@@ -3,7 +3,9 @@
 ``parse`` checks everything that can be known without asking anybody; what it accepts can be tried.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import count
 from math import isfinite
 from typing import Annotated, Any, Final, Literal
 
@@ -20,6 +22,8 @@ MAX_INLINE_MEDIA: Final = 512 * 1024
 """Bytes of ``media.data``; larger media goes through the clinic's Object Store."""
 MAX_META: Final = 8
 """Levels of nesting in ``meta``."""
+MAX_META_VALUES: Final = 1000
+"""Values in ``meta``, at all levels: it is decoded and encoded again and again on a thread that all clinics share."""
 MAX_META_BYTES: Final = 65_536
 """Bytes of ``meta`` as msgpack: it is echoed in every event of the command, and those have to fit NATS."""
 
@@ -108,7 +112,7 @@ def parse(body: bytes) -> SendCommand:
     _check_order(command)
     _check_content(command)
     if command.meta is not None:
-        _check_meta(command.meta, MAX_META)
+        _check_meta(command.meta, MAX_META, count())
         size = len(encode(command.meta))
         _require(size <= MAX_META_BYTES, "meta", f"at most {MAX_META_BYTES} bytes as msgpack, got {size}")
     return command
@@ -163,15 +167,17 @@ def _check_media(kind: str, media: Media) -> None:
     _require(without, "media.caption", f"none, for type {kind}: WhatsApp shows none")
 
 
-def _check_meta(value: Any, levels: int) -> None:
-    """What can be echoed in both encodings; the others (msgpack extensions, huge integers, NaN) would fail there."""
+def _check_meta(value: Any, levels: int, counted: Iterator[int]) -> None:
+    """What can be echoed in both encodings; the others (msgpack extensions, huge integers, NaN) would fail there.
+    ``counted``: how many values were looked at before."""
+    _require(next(counted) <= MAX_META_VALUES, "meta", f"at most {MAX_META_VALUES} values, at all levels together")
     match value:
         case dict() | list():
             _require(levels > 0, "meta", f"at most {MAX_META} levels of nesting")
             for key in value if isinstance(value, dict) else ():
                 _require(isinstance(key, str), "meta", "text as keys")
             for item in value.values() if isinstance(value, dict) else value:
-                _check_meta(item, levels - 1)
+                _check_meta(item, levels - 1, counted)
         case int():
             _require(-(2**63) <= value < 2**64, "meta", "integers of at most 64 bits")
         case float():

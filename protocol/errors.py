@@ -13,6 +13,7 @@
     ├── UnavailableError              transient: a part is away; try again
     │   ├── BusUnavailableError       NATS is away or answered nothing in time
     │   └── StoreUnavailableError     the clinic's database is locked, full or corrupt
+    │       └── StoreFullError        it works, but holds so much that it takes nothing more on
     └── PortError                     a port did not do what it was asked
         ├── PortStartError            it never came up
         ├── PortGoneError             it is gone; what was in flight has an unknown outcome
@@ -91,6 +92,10 @@ class BusUnavailableError(UnavailableError):
 
 class StoreUnavailableError(UnavailableError):
     """The clinic's database is locked, full, unreadable or corrupt; the text names the file and the mend."""
+
+
+class StoreFullError(StoreUnavailableError):
+    """The clinic's database works, but is as large as the clinic's may be: what is there goes on, nothing is added."""
 
 
 class PortError(PlantaoError):

@@ -5,7 +5,7 @@ from typing import Final
 
 from actors.channel.context import Context
 from actors.channel.inbound import event_media
-from protocol.errors import CallTimeoutError
+from protocol.errors import CallTimeoutError, InvalidInputError
 from protocol.events import EventMedia
 from protocol.interfaces import Port
 from protocol.port import Failed, FetchMedia, MediaFetched, MessageReceived
@@ -15,8 +15,8 @@ AT_ONCE: Final = 4
 
 
 async def fetch(context: Context, port: Port, message: MessageReceived, *, deadline: float, limit: int) -> EventMedia:
-    """Store it, at most ``limit`` bytes, within ``deadline`` seconds for WhatsApp's part; what WhatsApp does not give
-    is said in ``error``.
+    """Store it, at most ``limit`` bytes, within ``deadline`` seconds for WhatsApp's part; what WhatsApp does not give,
+    or the Object Store does not take, is said in ``error``.
 
     Raises:
         PortGoneError: another port may get it.
@@ -33,7 +33,10 @@ async def fetch(context: Context, port: Port, message: MessageReceived, *, deadl
     match answer:
         case MediaFetched(data=data):
             name = hashlib.sha256(f"{context.channel}/{message.chat}/{message.wa_id}".encode()).hexdigest()
-            await context.bus.put_media(name, data, mime=media.mime)
+            try:
+                await context.bus.put_media(name, data, mime=media.mime)
+            except InvalidInputError as error:
+                return event_media(media, None, str(error))
             return event_media(media, name, None)
         case Failed(message=why):
             return event_media(media, None, why)

@@ -15,7 +15,7 @@ from actors.channel.inbound import Teller, event_media
 from actors.channel.inbox import Batch, Item
 from actors.channel.spool import PageWanted, Spool
 from actors.channel.telling import ReceivingPolicy, Tried, fetch_and_publish, publish, senders_of, wanted
-from protocol.errors import PortGoneError, UnavailableError
+from protocol.errors import BusUnavailableError, PortGoneError, UnavailableError
 from protocol.interfaces import Failure, Port
 from protocol.ledger import Sender, Spooled
 from protocol.port import MessageReceived, ReceiptReceived
@@ -199,9 +199,12 @@ class Spooling:
         assert what.media is not None
         if what.media.size > self._policy.media_limit:
             self._publish(batch, f"larger than {self._policy.media_limit} bytes")
-        else:
-            self._deadlines[batch.items[0].seq] = self._context.now().mono + self._policy.media_timeout_s
+            return
+        now = self._context.now().mono
+        if now < self._deadlines.setdefault(batch.items[0].seq, now + self._policy.media_timeout_s):
             self._park(batch)
+        else:
+            self._publish(batch, f"not fetched and stored within {self._policy.media_timeout_s:g} s")
 
     def _publish(self, batch: Batch, media_error: str | None = None) -> None:
         what = batch.items[0].what
@@ -229,6 +232,9 @@ class Spooling:
             case PortGoneError():
                 self._publish(batch, str(error))
             case _:
+                if isinstance(error, BusUnavailableError):
+                    # No time to fetch it in passes while NATS is away: it would take the message neither.
+                    self._deadlines.pop(batch.items[0].seq, None)
                 self._failures += 1
                 again = Batch(tuple(replace(item, tried=True) for item in batch.items))
                 self._later(f"publish-{batch.items[0].seq}", self._failures, error, PublishDue(again))

@@ -11,7 +11,7 @@ from typing import Any, Final
 from actors.channel.context import Context
 from actors.channel.intake import Intake, take_in
 from protocol.bus import Fetched
-from protocol.errors import StoreUnavailableError
+from protocol.errors import StoreFullError, StoreUnavailableError
 from protocol.interfaces import Failure
 from supervisor.backoff import Backoff
 
@@ -54,7 +54,8 @@ class Taking:
         self._open = False
         self._failures = 0
         self.trouble: str | None = None
-        """Why the ledger could not take the last commands."""
+        """Why the ledger could not take the last commands; not that it has no room for more, as then it works, and
+        the session with it: commands wait in the queue."""
 
     @property
     def handlers(self) -> dict[type, Callable[[Any], None]]:
@@ -98,7 +99,7 @@ class Taking:
         there."""
         match message.outcome:
             case Failure(error=StoreUnavailableError() as error):
-                self.trouble = str(error)
+                self.trouble = None if isinstance(error, StoreFullError) else str(error)
                 self._later(message.outcome)
                 return
             case Failure(error=error):

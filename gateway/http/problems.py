@@ -25,6 +25,7 @@ from protocol.errors import (
     PortError,
     PortGoneError,
     PortStartError,
+    StoreFullError,
     StoreUnavailableError,
     UnavailableError,
 )
@@ -80,6 +81,7 @@ KINDS: Final[Mapping[type[PlantaoError], Kind]] = {
     ConflictError: CONFLICT,
     UnavailableError: UNAVAILABLE,
     BusUnavailableError: Kind(503, "bus-unavailable", "NATS is away for now"),
+    StoreFullError: Kind(507, "store-full", "The database of the clinic is as large as it may be"),
     StoreUnavailableError: Kind(503, "store-unavailable", "The database is not usable for now"),
     PortError: Kind(502, "port-failed", "The port did not do what it was asked"),
     PortStartError: Kind(503, "port-not-started", "The port could not be started"),

@@ -256,8 +256,10 @@ def _media_changes() -> list[str]:
 
 
 def _consuming(stream: str) -> list[str]:
+    """Also by the old request that names no consumer, and acknowledging, which takes a message out of a work queue."""
     api = "$JS.API.CONSUMER"
-    return [f"{api}.{verb}.{stream}.>" for verb in ("CREATE", "DURABLE.CREATE", "DELETE", "MSG.NEXT")]
+    verbs = ("CREATE", "DURABLE.CREATE", "DELETE", "PAUSE", "MSG.NEXT")
+    return [f"{api}.CREATE.{stream}", *(f"{api}.{verb}.{stream}.>" for verb in verbs), f"$JS.ACK.{stream}.>"]
 
 
 def _quoted(value: str | Path) -> str:

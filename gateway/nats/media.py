@@ -6,25 +6,36 @@ from typing import Final
 
 from nats.js import JetStreamContext
 from nats.js.api import ObjectMeta, ObjectMetaOptions
+from nats.js.errors import APIError, ObjectNotFoundError
 from nats.js.errors import NotFoundError as NoSuchObject
-from nats.js.errors import ObjectNotFoundError
 
 from gateway.nats.streams import MEDIA_STREAM
 from protocol import subjects
 from protocol.errors import InvalidInputError, NotFoundError
 
 _CHUNK: Final = 128 * 1024
+_NO_ROOM: Final = frozenset({10002, 10023, 10077})
+"""The server's error codes for: the account, the server or the stream has no room for more."""
 
 
 async def put(js: JetStreamContext, name: str, data: bytes, mime: str) -> None:
-    """Store ``data`` under ``name``, in place of what was there. Raises the client library's errors."""
+    """Store ``data`` under ``name``, in place of what was there. Raises the client library's errors, and
+
+    Raises:
+        InvalidInputError: there is no room; nothing is left of it.
+    """
     store = await js.object_store(subjects.MEDIA_BUCKET)
     meta = ObjectMeta(
         name=name,
         headers={subjects.HEADER_CONTENT_TYPE: [mime]},
         options=ObjectMetaOptions(max_chunk_size=_CHUNK),
     )
-    await store.put(name, data, meta)
+    try:
+        await store.put(name, data, meta)
+    except APIError as error:
+        if error.err_code in _NO_ROOM:
+            raise InvalidInputError("media", "room in the clinic's media store, which is full") from error
+        raise
 
 
 async def get(js: JetStreamContext, name: str, limit: int) -> bytes:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from gateway.store.database import Row, execute, execute_many, fetch
-from gateway.store.part import Part
+from gateway.store.part import FOR_COMMANDS, Part
 from gateway.store.rows import (
     array,
     command_row,
@@ -105,7 +105,8 @@ class Commands(Part):
         """Take ownership of the new ones; one verdict for each offer, in order.
 
         Raises:
-            StoreUnavailableError: also if there are new ones and the file is nearly as large as it may be.
+            StoreUnavailableError
+            StoreFullError: there are new ones, and the file has no more room for commands.
         """
 
         def work(connection: sqlite3.Connection) -> Sequence[Verdict]:
@@ -134,7 +135,7 @@ class Commands(Part):
         self, connection: sqlite3.Connection, channel: str, fresh: Sequence[Offer], chats: Sequence[str], now: datetime
     ) -> None:
         if fresh:
-            self._check_room(connection)
+            self._check_room(connection, FOR_COMMANDS)
         [(last, turn)] = fetch(connection, self._queries.select_last, {"channel": channel})
         rows: list[Row] = []
         bodies: list[Row] = []

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.store.schema import NewerSchemaError
-from protocol.errors import InvalidInputError, StoreUnavailableError
+from protocol.errors import InvalidInputError, StoreFullError, StoreUnavailableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,13 @@ class Fault:
     """What is wrong with the file and what mends it, as words that follow and end a sentence about the file.
 
     ``lasting``: the connection is of no more use; the next call opens the file anew, and so sees a mended one.
+    ``limit``: nothing is wrong with the file; it is as large as the clinic's may be.
     """
 
     what: str
     mend: str
     lasting: bool
+    limit: bool = False
 
 
 LOCKED: Final = Fault(
@@ -59,7 +61,7 @@ NO_WAL: Final = Fault(
 def limit_reached(limit: int) -> Fault:
     """The file is as large as a clinic's may be."""
     what = f"has reached the clinic's limit of {limit} bytes"
-    return Fault(what, "raise the limit, or keep commands for a shorter time", lasting=False)
+    return Fault(what, "raise the limit, or keep commands for a shorter time", lasting=False, limit=True)
 
 
 def spool_full(limit: int) -> Fault:
@@ -135,7 +137,8 @@ def fault_of(error: BaseException) -> Fault:
 def unavailable(fault: Fault, clinic: str, path: Path, cause: BaseException) -> StoreUnavailableError:
     """The error for the rest of the program; it names the clinic, the file and the mend."""
     name = "" if isinstance(cause, FaultError) else f" ({getattr(cause, 'sqlite_errorname', type(cause).__name__)})"
-    return StoreUnavailableError(f"clinic {clinic}: {path} {fault.what}{name}: {fault.mend}")
+    kind = StoreFullError if fault.limit else StoreUnavailableError
+    return kind(f"clinic {clinic}: {path} {fault.what}{name}: {fault.mend}")
 
 
 def unavailable_directory(fault: Fault, path: Path, cause: OSError) -> StoreUnavailableError:

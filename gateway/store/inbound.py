@@ -6,7 +6,7 @@ from datetime import datetime
 
 from gateway.store.database import Row, execute, execute_many, fetch
 from gateway.store.faults import FaultError, spool_full
-from gateway.store.part import Part
+from gateway.store.part import FOR_INBOUND, Part
 from gateway.store.rows import array, maybe_micros, maybe_moment, micros, moment, pack, read_inbound
 from protocol.ledger import Claim, Paired, Spooled
 
@@ -56,7 +56,7 @@ class InboundPart(Part):
         more = sum(row[2] for row in spooled)
         if not more:
             return
-        self._check_room(connection)
+        self._check_room(connection, FOR_INBOUND)
         if size + more > self._bounds.spool_bytes:
             raise FaultError(spool_full(self._bounds.spool_bytes))
         execute_many(connection, queries.insert_claim, [(seq, channel, claim.key, at) for seq, claim in fresh])

@@ -13,6 +13,12 @@ from protocol.commands import utc_now
 
 MEBIBYTE: Final = 1 << 20
 
+SIXTEENTHS: Final = 16
+FOR_COMMANDS: Final = 12
+"""Sixteenths of a clinic's file up to which commands are taken on: they can wait in the queue, WhatsApp cannot."""
+FOR_INBOUND: Final = 15
+"""The same of what comes in. The rest is for what came of all that, so that it can always be recorded."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
@@ -27,11 +33,6 @@ class Bounds:
     max_bytes: int = 256 * MEBIBYTE
     spool_bytes: int = 64 * MEBIBYTE
 
-    @property
-    def open_bytes(self) -> int:
-        """Up to which more is taken on. The rest is for what came of that, so that it can always be recorded."""
-        return self.max_bytes - self.max_bytes // 16
-
 
 class Part:
     """Some methods of ``SqliteLedger``. Each is one transaction; all raise StoreUnavailableError, having changed
@@ -45,8 +46,8 @@ class Part:
         self._clock = clock
         self._queries = load_queries()
 
-    def _check_room(self, connection: sqlite3.Connection) -> None:
-        """Raise FaultError if the file is so large that nothing more may be taken on."""
+    def _check_room(self, connection: sqlite3.Connection, share: int) -> None:
+        """Raise FaultError if more than ``share`` sixteenths of what the file may hold are taken."""
         [(pages, page_size)] = fetch(connection, self._queries.select_size, {})
-        if pages * page_size > self._bounds.open_bytes:
+        if pages * page_size * SIXTEENTHS > self._bounds.max_bytes * share:
             raise FaultError(limit_reached(self._bounds.max_bytes))

@@ -25,7 +25,8 @@ def body_of(**fields: Any) -> bytes:
 
 class MemoryClinicBus:
     """``away``: every call raises; ``hanging``: publishing never returns; ``breaking``: the next publishing stores that
-    many and then raises; ``max_bytes``: a larger event can never be published. All may be changed at any time.
+    many and then raises; ``max_bytes``: a larger event can never be published; ``media_full``: the
+    Object Store takes nothing. All may be changed at any time.
 
     ``published`` holds what was stored. A ``Nats-Msg-Id`` in it is stored again unless its publication has ``since`` or
     ``remembering`` is set, as within the server's dedup window: who relies on that has a mistake. ``looked_up`` has the
@@ -41,6 +42,7 @@ class MemoryClinicBus:
         self.breaking: int | None = None
         self.remembering = False
         self.max_bytes: int | None = None
+        self.media_full = False
         self.published: list[Publication] = []
         self.publish_calls = 0
         self.looked_up: list[str] = []
@@ -199,6 +201,8 @@ class MemoryClinicBus:
 
     async def put_media(self, name: str, data: bytes, *, mime: str) -> None:
         self._check()
+        if self.media_full:
+            raise InvalidInputError("media", "room in the clinic's media store, which is full")
         self.media[name] = data
 
     async def get_media(self, name: str, *, limit: int) -> bytes:

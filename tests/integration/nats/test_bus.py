@@ -1,6 +1,7 @@
 """The bus over a real server: isolation, the platform account, publishing, media, and crashes of the server."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -295,6 +296,24 @@ async def test_media_goes_both_ways_within_its_limit(bus: NatsBus, connect: Conn
         await acme.get_media("in/1", limit=100)
     with pytest.raises(NotFoundError):
         await acme.get_media("nothing", limit=100)
+
+
+async def test_a_media_store_that_is_full_says_so_and_keeps_nothing_of_what_it_does_not_take(
+    broker: EmbeddedBroker, connect: Connect
+) -> None:
+    bus = NatsBus(broker, retention=replace(SMALL, clinic_bytes=1 << 22))
+    await bus.start()
+    acme = await bus.open_clinic("acme")
+    await acme.put_media("in/1", bytes(1 << 20), mime="image/jpeg")
+    for _ in range(3):
+        with pytest.raises(InvalidInputError, match="the clinic's media store, which is full") as caught:
+            await acme.put_media("in/2", bytes(1 << 20), mime="image/jpeg")
+        assert caught.value.field == "media"
+    await acme.publish([state(1)])
+    assert len(await acme.get_media("in/1", limit=1 << 20)) == 1 << 20
+    js = (await connect("clinic-acme")).jetstream()
+    assert (await js.stream_info("OBJ_media")).state.bytes < 1.1 * (1 << 20)
+    await bus.stop(timeout=2)
 
 
 async def test_media_that_lies_about_itself_is_refused(bus: NatsBus, connect: Connect) -> None:

@@ -4,17 +4,19 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.nats.accounts import Role
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.clinic import NatsClinicBus
 from gateway.nats.registry import NatsRegistry
 from protocol import subjects
-from protocol.bus import ClinicBus
+from protocol.bus import ClinicBus, Later
 from protocol.channel import ChannelRecord, ClinicRecord
 from protocol.errors import AlreadyExistsError, BusUnavailableError
 from protocol.subjects import Priority
@@ -150,6 +152,36 @@ async def test_a_link_that_breaks_by_a_mistake_of_ours_begins_anew_and_its_clini
         assert len(await fetching) == 1
     assert not ended.done()
     ended.cancel()
+
+
+@pytest.mark.parametrize("stream", [subjects.STREAM_SEND, subjects.STREAM_LATER])
+async def test_a_clinics_own_service_takes_nothing_from_the_streams_that_plantao_consumes(
+    bus: NatsBus, connect: Connect, stream: str
+) -> None:
+    acme = await serving(bus, "acme", "front")
+    await acme.enqueue("front", Priority.NORMAL, b"{}", {})
+    await acme.schedule("front", [Later(id="1", run=1, at=datetime.now(UTC) + timedelta(hours=1))])
+    service, plantao = await connect("clinic-acme"), await connect("clinic-acme", Role.PLANTAO)
+    consumers = await plantao.jetstream().consumers_info(stream)
+    theirs = consumers[0].name if consumers else "any"
+    config = {"ack_policy": "explicit", "deliver_subject": "mine", "filter_subject": "clinic.acme.>"}
+    requests = {
+        f"$JS.API.CONSUMER.CREATE.{stream}": {"stream_name": stream, "config": config},
+        f"$JS.API.CONSUMER.PAUSE.{stream}.{theirs}": {"pause_until": "2099-01-01T00:00:00Z"},
+        f"$JS.ACK.{stream}.{theirs}.1.1.1.1.0": {},
+    }
+    for subject, body in requests.items():
+        denied: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        async def hear(error: Exception, denied: asyncio.Future[str] = denied) -> None:
+            if not denied.done():
+                denied.set_result(str(error))
+
+        service._error_cb = hear
+        await service.publish(subject, msgspec.json.encode(body))
+        assert subject.lower() in (await asyncio.wait_for(denied, PATIENCE)).lower()
+    assert len(await plantao.jetstream().consumers_info(stream)) == len(consumers)
+    assert (await plantao.jetstream().stream_info(stream)).state.messages == 1
 
 
 async def test_clinics_that_are_added_while_one_is_share_a_reload(

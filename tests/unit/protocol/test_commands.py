@@ -13,6 +13,7 @@ from protocol.commands import (
     MAX_INLINE_MEDIA,
     MAX_META,
     MAX_META_BYTES,
+    MAX_META_VALUES,
     MAX_TEXT,
     SUPPORTED_TYPES,
     Media,
@@ -185,6 +186,8 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("meta", {**TEXT, "meta": [1]}),
     ("meta", {**TEXT, "meta": nested(MAX_META + 1)}),
     ("meta", {**TEXT, "meta": {"a": "x" * MAX_META_BYTES}}),
+    ("meta", {**TEXT, "meta": {"a": [0] * MAX_META_VALUES}}),
+    ("meta", {**TEXT, "meta": {f"{n}": {"a": 1} for n in range(MAX_META_VALUES // 2 + 1)}}),
     ("body", {}),
 ]
 
@@ -232,6 +235,8 @@ def test_meta_at_its_limits_is_taken() -> None:
     assert command(meta={"a": 2**64 - 1, "b": -(2**63), "c": [None, True, 1.5, "x"]}).meta is not None
     room = MAX_META_BYTES - len(encode({"a": "x" * 60_000})) + 60_000
     assert command(meta={"a": "x" * room}).meta == {"a": "x" * room}
+    many = {"a": [1] * (MAX_META_VALUES // 2 - 1), "b": {f"{n}": 1 for n in range(MAX_META_VALUES // 2 - 1)}}
+    assert command(meta=many).meta == many
 
 
 def test_inline_media_has_a_limit() -> None:

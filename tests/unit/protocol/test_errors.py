@@ -16,6 +16,7 @@ from protocol.errors import (
     PortError,
     PortGoneError,
     PortStartError,
+    StoreFullError,
     StoreUnavailableError,
     UnavailableError,
 )
@@ -35,7 +36,7 @@ def test_every_error_is_one_of_ours_ends_in_error_and_stands_in_the_tree(kind: t
     ("base", "kinds"),
     [
         (InvalidInputError, [InvalidIdError, InvalidAddressError, InvalidBodyError]),
-        (UnavailableError, [BusUnavailableError, StoreUnavailableError]),
+        (UnavailableError, [BusUnavailableError, StoreUnavailableError, StoreFullError]),
         (PortError, [PortStartError, PortGoneError, CallTimeoutError]),
     ],
 )

@@ -1,3 +1,4 @@
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import msgpack
@@ -117,6 +118,24 @@ async def test_what_this_version_cannot_do_is_refused_and_not_ignored(desk: Desk
 async def test_the_meta_of_a_refused_command_is_echoed(desk: Desk) -> None:
     await desk.take(body_of(id="x", type="poll", meta={"appointment": 7}))
     assert desk.bus.results()[0].meta == {"appointment": 7}
+
+
+async def test_while_large_bodies_are_read_others_on_the_loop_get_their_turn(desk: Desk) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    waiting = asyncio.create_task(others())
+    small = [body_of(id=f"small{n}") for n in range(20)]
+    await desk.take(*small)
+    before, turns = turns, 0
+    await desk.take(*(body_of(id=f"{n}", text="x" * 10_000) for n in range(20)))
+    waiting.cancel()
+    assert turns >= before + 20
 
 
 async def test_one_wrong_body_harms_no_other(desk: Desk) -> None:

@@ -6,7 +6,7 @@ from actors.channel.optout import OptOut
 from actors.channel.receiving import Receiving
 from actors.channel.telling import ReceivingPolicy
 from protocol import port as p
-from protocol.errors import CallTimeoutError
+from protocol.errors import BusUnavailableError, CallTimeoutError
 from protocol.events import MessageEvent, ReceiptEvent
 from protocol.ledger import Inbound, Sender
 from protocol.port import PortAnswer, Quote
@@ -15,6 +15,7 @@ from tests.fakes.scripted_port import AT, Answer, ScriptedPort, obliging, silent
 from tests.unit.actors.channel.answers import answering, raising, spec
 from tests.unit.actors.channel.bench import CHANNEL, CLINIC, Bench
 from tests.unit.actors.channel.heard import CHAT, image, message, receipt, undecryptable
+from tests.unit.actors.channel.mouth import Clock
 
 OTHER = "5511977776666@s.whatsapp.net"
 
@@ -63,6 +64,13 @@ class Ear(Bench):
         for name in list(self.timers):
             if name in self.timers and not name.startswith("media-"):
                 await self.fire(name)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    clock.rule(monkeypatch)
+    return clock
 
 
 @pytest.fixture
@@ -434,6 +442,39 @@ async def test_while_media_stalls_other_chats_go_on(ear: Ear) -> None:
     assert [event.wa_id for event in ear.messages] == ["B"]
     assert len(stalled) == 1
     assert not ear.part.idle
+
+
+async def test_media_that_the_object_store_has_no_room_for_is_an_error_in_its_message(ear: Ear) -> None:
+    ear.bus.media_full = True
+    await ear.hear(message("A", media=True), message("B"))
+    assert [event.wa_id for event in ear.messages] == ["A", "B"]
+    media = ear.messages[0].media
+    assert media is not None
+    assert (media.object, media.error) == (None, "media: expected room in the clinic's media store, which is full")
+    assert ear.part.idle
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["something else", "NATS is away"])
+async def test_media_that_fails_again_and_again_is_given_up_unless_nats_is_away(
+    ear: Ear, clock: Clock, away: bool
+) -> None:
+    async def failing(*_: object, **__: object) -> None:
+        raise BusUnavailableError("NATS is away") if away else TimeoutError
+
+    ear.bus.put_media = failing  # type: ignore[method-assign]  # a fault
+    await ear.hear(message("A", media=True), message("B"))
+    for _ in range(3):
+        assert ear.messages == []
+        clock.seconds += 11.0
+        await ear.fire_all()
+    if away:
+        del ear.bus.put_media
+        await ear.fire_all()
+    assert [event.wa_id for event in ear.messages] == ["A", "B"]
+    media = ear.messages[0].media
+    assert media is not None
+    assert media.error == (None if away else "not fetched and stored within 30 s")
+    assert ear.part.idle
 
 
 async def test_media_that_cannot_be_stored_yet_keeps_its_chat_waiting(ear: Ear) -> None:

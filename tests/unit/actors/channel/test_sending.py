@@ -2,10 +2,12 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from actors.channel.sending import FetchEnded
 from protocol.codec import decode
 from protocol.commands import SendCommand
+from protocol.errors import StoreFullError, StoreUnavailableError
 from protocol.events import ResultEvent
 from protocol.port import Failed, PortAnswer, SendAnswered, Sent
 from tests.fakes.memory_bus import body_of
@@ -146,6 +148,41 @@ async def test_a_ledger_that_fails_when_taking_in_loses_nothing(mouth: Mouth) ->
     mouth.bus.redeliver(CHANNEL)
     await mouth.run()
     assert (mouth.sent, len(mouth.bus.acked)) == (["one", "two"], 2)
+
+
+async def test_a_database_without_room_for_commands_keeps_them_in_the_queue_and_the_session_up(
+    mouth: Mouth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await mouth.start()
+
+    async def full(*_: object) -> object:
+        raise StoreFullError("has reached the clinic's limit")
+
+    with monkeypatch.context() as limit, capture_logs() as logs:
+        limit.setattr(mouth.ledger, "accept", full)
+        await mouth.send(body_of(id="1", text="one"))
+        await mouth.fire("fetch")
+        await mouth.send(body_of(id="2", text="two"))
+    assert (mouth.bus.acked, mouth.part.stuck) == ([], None)
+    assert [line["event"] for line in logs] == ["commands not taken in"] * 2
+    await mouth.fire("fetch")
+    assert mouth.results == [("1", "sent"), ("2", "sent")], "in order"
+
+
+async def test_a_database_that_has_no_room_is_no_trouble_any_more(
+    mouth: Mouth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await mouth.start()
+    errors: list[Exception] = [StoreFullError("has reached the clinic's limit"), StoreUnavailableError("locked")]
+
+    async def broken(*_: object) -> object:
+        raise errors.pop()
+
+    monkeypatch.setattr(mouth.ledger, "accept", broken)
+    await mouth.send(body_of(id="1"))
+    assert mouth.part.stuck == "locked"
+    await mouth.fire("fetch")
+    assert mouth.part.stuck is None
 
 
 async def test_nats_lost_between_the_ledger_and_the_acknowledgement_loses_and_doubles_nothing(mouth: Mouth) -> None:

@@ -186,6 +186,9 @@ def test_a_clinics_service_may_send_but_not_speak_for_plantao() -> None:
         "$JS.API.STREAM.DELETE.events",
         "$JS.API.STREAM.PURGE.later",
         "$JS.API.CONSUMER.CREATE.later.>",
+        "$JS.API.CONSUMER.CREATE.later",
+        "$JS.API.CONSUMER.PAUSE.send.>",
+        "$JS.ACK.later.>",
     } <= set(denied)
     assert not any(subject.startswith("clinic.") and ".send" in subject for subject in denied)
     assert accounts["clinic-acme"]["jetstream"] == {"max_file": str(2 << 30), "max_streams": "64"}

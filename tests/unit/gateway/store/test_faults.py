@@ -8,7 +8,7 @@ import pytest
 from gateway.store import faults
 from gateway.store.faults import FAULTS, OS_FAULTS, Fault, FaultError, fault_of, unavailable
 from gateway.store.schema import NewerSchemaError
-from protocol.errors import InvalidBodyError
+from protocol.errors import InvalidBodyError, StoreFullError, StoreUnavailableError
 
 FILE = Path("/data/clinics/acme/clinic.db")
 
@@ -78,6 +78,12 @@ def test_what_is_not_an_error_of_sqlite_or_the_system_means() -> None:
 def test_every_message_names_clinic_file_cause_and_mend(fault: Fault) -> None:
     text = str(unavailable(fault, "acme", FILE, OSError(5, "x")))
     assert text == f"clinic acme: {FILE} {fault.what} (OSError): {fault.mend}"
+
+
+def test_only_the_clinics_own_limit_is_said_to_be_one() -> None:
+    assert type(unavailable(faults.limit_reached(7), "acme", FILE, OSError(5, "x"))) is StoreFullError
+    for fault in (faults.FULL, faults.spool_full(7)):
+        assert type(unavailable(fault, "acme", FILE, OSError(5, "x"))) is StoreUnavailableError
 
 
 @pytest.mark.parametrize("fault", [faults.LOCKED, faults.FULL])
