@@ -1,7 +1,9 @@
 """What may have been sent: every way in which it can begin, and every way in which it is resolved."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -194,6 +196,39 @@ async def test_one_that_stays_unreadable_proves_nothing(mouth: Mouth) -> None:
     assert mouth.sent == ["one", "two"]
     assert [log["event"] for log in logs if log["log_level"] == "warning"][-1] == "resent in doubt"
     assert ("setback", ("1",)) in mouth.ledger.calls
+
+
+class Gate:
+    """Holds what the session store says until it is opened."""
+
+    def __init__(self, mouth: Mouth) -> None:
+        self._opened = asyncio.Event()
+        self._original = mouth.remains.ids_of
+        mouth.remains.ids_of = self._ids_of  # type: ignore[method-assign, assignment]  # slower
+
+    async def _ids_of(self, *asked: Any) -> Mapping[bytes, str]:
+        await self._opened.wait()
+        return await self._original(*asked)
+
+    def open(self) -> None:
+        self._opened.set()
+
+
+@pytest.mark.parametrize("failing", [False, True])
+async def test_one_that_ends_while_it_is_looked_up_is_no_doubt_any_more(mouth: Mouth, failing: bool) -> None:
+    gate = Gate(mouth)
+    await mouth.start()
+    mouth.part.disown(AT + timedelta(seconds=1))
+    await mouth.run()
+    assert mouth.results == [("1", "held"), ("2", "held")]
+    assert not mouth.context.flights._under_way, "no receipt has to wait for it"
+    mouth.remains.failing = failing
+    gate.open()
+    await mouth.run()
+    if failing:
+        mouth.remains.failing = False
+        await mouth.fire("look")
+    assert (mouth.sent, mouth.results) == ([], [("1", "held"), ("2", "held")])
 
 
 async def test_one_without_a_secret_is_only_the_policys_to_decide(mouth: Mouth) -> None:
