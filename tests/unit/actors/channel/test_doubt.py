@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from actors.channel.doubt import MOST_LOOKS
+from actors.channel.expiry import GRACE
 from actors.channel.parcel import attempt_key
 from protocol.ledger import Accepted, Receipt
 from protocol.port import Failed, SendAnswered, Sent
@@ -236,6 +237,25 @@ async def test_one_without_a_secret_is_only_the_policys_to_decide(mouth: Mouth) 
     await mouth.start()
     assert mouth.sent == ["one", "two"]
     assert mouth.bus.results()[0].attempts == 2
+
+
+async def test_without_a_session_one_ends_when_it_has_expired_or_is_cancelled(mouth: Mouth, clock: Clock) -> None:
+    mouth.own(Entry(uncertain(expires_at=AT + timedelta(seconds=60)), "in_flight"))
+    third = replace(accepted("3", to="5511900000000"), attempts=1, secret=b"3" * 32)
+    mouth.own(Entry(third, "in_flight"))
+    mouth.remains.trace("WA", SECRET)
+    mouth.remains.trace("WA 3", b"3" * 32)
+    await mouth.start(connected=False)
+    replies: list[Any] = []
+    mouth.part.cancel("3", replies.append)
+    await mouth.run()
+    assert [reply.state for reply in replies] == ["failed"]
+    clock.seconds = 60.0 + GRACE.total_seconds()
+    await mouth.fire("outbox")
+    assert mouth.results == [("3", "failed"), ("1", "expired")]
+    errors = [result.error for result in mouth.bus.results()]
+    assert [error.code for error in errors if error] == ["cancelled", "outcome_unknown"]
+    assert mouth.bus.dead() == []
 
 
 # -- while main lives --
