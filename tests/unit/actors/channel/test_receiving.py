@@ -218,7 +218,7 @@ async def test_who_opted_out_is_heard_although_the_claim_that_took_too_long_was_
         await original(*asked)
         raise TimeoutError
 
-    ear.ledger.claim = slow  # type: ignore[method-assign]  # committed, and too late
+    ear.ledger.claim = slow  # type: ignore[method-assign, assignment]  # committed, and too late
     await ear.hear(message("A", text="sair"))
     assert ear.wrote_ == []
     ear.ledger.claim = original  # type: ignore[method-assign]  # as before
