@@ -209,12 +209,14 @@ class Channel(Actor):
     def cleanup(self, reason: ExitReason) -> None:
         """Leave no port behind, whatever happened."""
         self._sending.close()
+        self._publishing.books.close()
         self._pairing.refuse(f"the channel ended ({reason})")
         self._session.kill(f"its channel ended ({reason})")
 
     def given_up(self) -> None:
         """Kill the port, and leave what is in the queue to the channel that comes in this one's place."""
         self._sending.close()
+        self._publishing.books.close()
         self._session.kill("its channel hung")
 
     def facts(self) -> dict[str, object]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from actors.channel.context import Context
-from protocol.errors import StoreUnavailableError
+from protocol.errors import StoreUnavailableError, UnavailableError
 from protocol.events import ResultEvent
 from protocol.interfaces import Failure
 from protocol.ledger import Attempt, Changes, Setback
@@ -69,7 +69,11 @@ class RecordDue:
 
 
 class Bookkeeping:
-    """Belongs to one channel's actor. ``committed`` is called with the results of each committed transaction."""
+    """Belongs to one channel's actor. ``committed`` is called with the results of each committed transaction.
+
+    Once it is ``closed`` nothing more is recorded: a successor may have read already what the ledger knows, and what
+    this one would add to it is of a life that is over.
+    """
 
     def __init__(self, context: Context, committed: Callable[[Sequence[Outcome]], None]) -> None:
         self._context = context
@@ -77,10 +81,15 @@ class Bookkeeping:
         self._next = Page()
         self._out: Page | None = None
         self._failures = 0
+        self._closed = False
         self.gather: Callable[[], None] = lambda: None
         """Called before a transaction is made up, for what can go with it."""
         self.trouble: str | None = None
         """Why the last transaction failed; None if it did not."""
+
+    def close(self) -> None:
+        """Record nothing more. In any thread."""
+        self._closed = True
 
     @property
     def idle(self) -> bool:
@@ -120,7 +129,7 @@ class Bookkeeping:
 
     def flush(self) -> None:
         """Have what has gathered recorded, unless a transaction is out: then it goes with the next."""
-        if self._out is not None:
+        if self._out is not None or self._closed:
             return
         self.gather()
         if not self._next:
@@ -130,7 +139,7 @@ class Bookkeeping:
 
     def _send_off(self, page: Page) -> None:
         self._context.errand(
-            _record(self._context, page),
+            self._record(page),
             lambda outcome: Recorded(page, Failure.of(outcome)),
             timeout=RECORD_TIMEOUT_S,
         )
@@ -141,6 +150,8 @@ class Bookkeeping:
         Raises what is not known to have left the ledger as it was: the channel begins anew, from what is there.
         """
         failure = message.failure
+        if self._closed:
+            return
         if failure is None:
             self._out = None
             self._failures = 0
@@ -162,16 +173,17 @@ class Bookkeeping:
         if self._out is not None:
             self._send_off(self._out)
 
-
-async def _record(context: Context, page: Page) -> None:
-    """On the loop."""
-    changes = page.changes()
-    if changes:
-        await context.ledger.record(context.channel, changes)
-        if changes.results:
-            context.ended([result.id for result in changes.results])
-    if page.records:
-        context.remains.done(page.records)
-    context.flights.recorded(page.settled)
-    for launch in page.launches:
-        launch()
+    async def _record(self, page: Page) -> None:
+        """On the loop."""
+        if self._closed:
+            raise UnavailableError("the channel has ended")
+        context, changes = self._context, page.changes()
+        if changes:
+            await context.ledger.record(context.channel, changes)
+            if changes.results:
+                context.ended([result.id for result in changes.results])
+        if page.records:
+            context.remains.done(page.records)
+        context.flights.recorded(page.settled)
+        for launch in page.launches:
+            launch()

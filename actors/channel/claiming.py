@@ -39,7 +39,8 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """``items`` are new, with their ``claims``; ``repeats`` of what was heard were claimed before."""
+    """``items`` are new; ``repeats`` of what was heard were claimed before. ``claims``: those of the items, and of a
+    batch that was tried again all: the try before may have been committed, and nobody heard of it."""
 
     items: Sequence[Item]
     claims: Sequence[Claim]
@@ -124,7 +125,7 @@ class Claiming:
         channel, optout = self._context.channel, self._optout
         claims = [claim_of(channel, heard.what, optout) for heard in batch]
         self._context.errand(
-            _claim(self._context, port, batch, claims),
+            _claim(self._context, port, batch, claims, again=self._failures > 0),
             lambda outcome: Claimed(batch, port, outcome),
             timeout=CLAIM_TIMEOUT_S,
         )
@@ -162,7 +163,9 @@ class Claiming:
         self._pump()
 
 
-async def _claim(context: Context, port: Port | None, batch: Sequence[Heard], claims: Sequence[Claim]) -> Taken:
+async def _claim(
+    context: Context, port: Port | None, batch: Sequence[Heard], claims: Sequence[Claim], *, again: bool
+) -> Taken:
     """On the loop. May be repeated: what is claimed already is said to be so."""
     now = context.now().wall
     places = await context.ledger.claim(context.channel, claims, now)
@@ -174,7 +177,7 @@ async def _claim(context: Context, port: Port | None, batch: Sequence[Heard], cl
     new = [(place, claim) for place, claim in zip(places, claims, strict=True) if place is not None]
     return Taken(
         items=[Item(place, claim.key, claim.what, now) for place, claim in new],
-        claims=[claim for _, claim in new],
+        claims=claims if again else [claim for _, claim in new],
         repeats=len(batch) - len(new),
     )
 

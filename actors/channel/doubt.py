@@ -5,13 +5,13 @@ was never sent. Of one that is there only the WhatsApp id is known: a receipt th
 while all receipts could have come (``wait_s`` seconds after the offline backlog is through), there is silence.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
 from actors.channel.context import Context
-from actors.channel.parcel import Parcel
+from actors.channel.parcel import Parcel, Place
 from protocol.interfaces import Failure
 from supervisor.backoff import Backoff
 
@@ -59,6 +59,7 @@ class Doubts:
         self._found = found
         self._to_look: list[Parcel] = []
         self._looking = False
+        self._looked_up: set[Parcel] = set()
         self._failures = 0
         self._waiting: dict[Parcel, float | None] = {}
         self._through = False
@@ -72,6 +73,8 @@ class Doubts:
     def add(self, parcels: Sequence[Parcel]) -> None:
         """These are in doubt."""
         for parcel in parcels:
+            if parcel.place is not Place.DOUBT:  # what was found out of one before it has ended it
+                continue
             if parcel.wa_id is not None:
                 self._wait(parcel)
             elif parcel.secret is None:
@@ -84,6 +87,9 @@ class Doubts:
     def settled(self, parcel: Parcel) -> None:
         """This one is in doubt no more."""
         self._waiting.pop(parcel, None)
+        self._looked_up.discard(parcel)
+        if parcel in self._to_look:
+            self._to_look.remove(parcel)
 
     # -- the session store --
 
@@ -92,6 +98,7 @@ class Doubts:
             return
         self._looking = True
         parcels, self._to_look = self._to_look, []
+        self._looked_up = set(parcels)
         self._context.errand(self._ids(parcels), lambda outcome: Looked(parcels, outcome), timeout=LOOK_TIMEOUT_S)
 
     async def _ids(self, parcels: Sequence[Parcel]) -> Mapping[bytes, str]:
@@ -104,7 +111,7 @@ class Doubts:
             self._look_again(message.parcels, message.outcome)
             return
         self._failures = 0
-        for parcel in message.parcels:
+        for parcel in self._left(message.parcels):
             assert parcel.secret is not None
             parcel.wa_id = message.outcome.get(parcel.secret)
             if parcel.wa_id is None:
@@ -114,17 +121,24 @@ class Doubts:
                 self._found(parcel, Finding.PRESENT)
         self._look()
 
+    def _left(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
+        """Those of a look that were not settled meanwhile: also not by what was found out of those before them."""
+        for parcel in parcels:
+            if parcel in self._looked_up:
+                self._looked_up.discard(parcel)
+                yield parcel
+
     def _look_again(self, parcels: Sequence[Parcel], failure: Failure) -> None:
         self._failures += 1
         log = self._context.log
         if self._failures >= MOST_LOOKS:
             log.error("session store given up: whether commands were sent is not known", error=str(failure.error))
             self._failures = 0
-            for parcel in parcels:
+            for parcel in self._left(parcels):
                 self._found(parcel, Finding.SILENT)
             self._look()
             return
-        self._to_look = [*parcels, *self._to_look]
+        self._to_look = [*self._left(parcels), *self._to_look]
         delay = _BACKOFF.delay(self._failures, self._context.random)
         log.warning("session store not readable", error=str(failure.error), retry_in_s=round(delay, 2))
         self._context.timer("look", delay, LookDue())
@@ -157,6 +171,7 @@ class Doubts:
         now = self._context.now().mono
         over = [parcel for parcel, deadline in self._waiting.items() if deadline is not None and deadline <= now]
         for parcel in over:
-            del self._waiting[parcel]
-            self._found(parcel, Finding.SILENT)
+            if parcel in self._waiting:
+                del self._waiting[parcel]
+                self._found(parcel, Finding.SILENT)
         self._set_timer()

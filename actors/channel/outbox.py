@@ -9,10 +9,10 @@ resolved.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from heapq import heapify, heappop, heappush
 from random import Random
 from typing import Final, assert_never
 
+from actors.channel.expiry import Expiry
 from actors.channel.life import Now
 from actors.channel.lines import Chat, Line, Lines
 from actors.channel.pacing import Hold, Stop
@@ -61,7 +61,7 @@ class Outbox:
         self._parcels: dict[str, Parcel] = {}
         self._away: dict[str, Parcel] = {}
         self._flying = self._bytes = self._seq = 0
-        self._expiring: list[tuple[datetime, int, Parcel]] = []
+        self._expiry = Expiry(lambda parcel: self._parcels.get(parcel.id) is parcel)
         self._silenced: set[str] = set()
         self._disowned_before: datetime | None = None
         self._disowned: list[Parcel] = []
@@ -113,7 +113,7 @@ class Outbox:
             else:
                 chat.line(parcel.priority).parcels[parcel.id] = parcel
                 chat.waiting += 1
-                self._watch(parcel)
+            self._watch(parcel)
             self._lines.place(chat, now)
         return doubts
 
@@ -192,8 +192,8 @@ class Outbox:
     def wait(self, now: Now) -> float | None:
         """Seconds until something is due that is not yet; None if nothing is."""
         waits = [wait for wait in (self._lines.wait(now),) if wait is not None]
-        if self._expiring:
-            waits.append(max(0.0, (self._expiring[0][0] - now.wall).total_seconds()))
+        if (expiry := self._expiry.next) is not None:
+            waits.append(max(0.0, (expiry - now.wall).total_seconds()))
         if self._stopped_until > now.mono and self._lines.any_ready:
             waits.append(self._stopped_until - now.mono)
         return min(waits, default=None)
@@ -283,12 +283,9 @@ class Outbox:
     def sweep(self, now: Now) -> list[Ended]:
         """Take out what has expired, and what is for people who wish to hear nothing: it is not sent any more."""
         ended: list[Ended] = []
-        while self._expiring and self._expiring[0][0] <= now.wall:
-            parcel = heappop(self._expiring)[2]
-            parcel.watched = False
-            if parcel.place is Place.LINE and self._parcels.get(parcel.id) is parcel:
-                self._take_out(parcel, now)
-                ended.append(expired(parcel))
+        for parcel in self._expiry.over(now.wall):
+            self._drop(parcel, now)
+            ended.append(expired(parcel))
         for jid in list(self._silenced):
             chat = self._lines.chats.get(jid)
             if chat is not None and chat.opted_out:
@@ -310,17 +307,17 @@ class Outbox:
         ended = []
         for parcel in list(self._parcels.values()):
             if parcel.accepted.queued_at < before and parcel.place is Place.DOUBT:
-                parcel.doubted = True
-                ended.append(self._end(parcel, other_number(parcel), now))
+                self._drop(parcel, now)
+                ended.append(other_number(parcel))
             elif parcel.place is Place.LINE:
                 self._look_whose(parcel)
         return ended + self.sweep(now)
 
     def cancel(self, parcel: Parcel, now: Now) -> Ended | None:
-        """Take out one that waits; None if WhatsApp may have it."""
-        if parcel.place is not Place.LINE:
+        """Take out one that waits or is in doubt; None if it is with the port."""
+        if parcel.place is Place.PORT:
             return None
-        self._take_out(parcel, now)
+        self._drop(parcel, now)
         known = "; an attempt before that may have sent it" if parcel.doubted else ""
         return final(parcel, "failed", ErrorCode.CANCELLED, ErrorCode.CANCELLED.meaning + known)
 
@@ -346,6 +343,7 @@ class Outbox:
             parcel.place = Place.DOUBT
             self._flying -= 1
             chat.doubts += 1
+            self._watch(parcel)
         self._lines.place(chat, now)
         return Doubted(parcel, error)
 
@@ -368,6 +366,16 @@ class Outbox:
         self._lines.place(chat, now)
         return end
 
+    def _drop(self, parcel: Parcel, now: Now) -> None:
+        """Take out one that waits, or of which nobody knows whether it was sent."""
+        if parcel.place is Place.DOUBT:
+            parcel.doubted = True
+            self._return(parcel)
+            self._forget(parcel)
+            self._lines.place(self._lines.chat(parcel.chat), now)
+        else:
+            self._take_out(parcel, now)
+
     def _take_out(self, parcel: Parcel, now: Now) -> None:
         chat = self._lines.chat(parcel.chat)
         line = chat.line(parcel.priority)
@@ -387,12 +395,6 @@ class Outbox:
             self._disowned.append(parcel)
 
     def _watch(self, parcel: Parcel) -> None:
-        """Have it end when it should. What has ended meanwhile is thrown out when it is the greater part."""
+        """Have it end when it should."""
         self._look_whose(parcel)
-        if parcel.command.expires_at is None or parcel.watched:
-            return
-        parcel.watched = True
-        heappush(self._expiring, (parcel.command.expires_at, parcel.seq, parcel))
-        if len(self._expiring) > 2 * len(self._parcels) + 64:
-            self._expiring = [entry for entry in self._expiring if self._parcels.get(entry[2].id) is entry[2]]
-            heapify(self._expiring)
+        self._expiry.watch(parcel, len(self._parcels))

@@ -104,6 +104,5 @@ class Receiving:
         for claim in taken.claims:
             if claim.people:
                 self._hearer.wrote(claim.people, claim.opted_out)
-            if isinstance(claim.what, Undecryptable):
-                self.undecryptable += 1
+        self.undecryptable += sum(isinstance(item.what, Undecryptable) for item in taken.items)
         self._spooling.claimed(taken.items, taken.repeats)

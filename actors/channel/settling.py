@@ -68,6 +68,7 @@ class Settling:
                 self._books.done([outcome.record])
             self._doubts.add([parcel])
         else:
+            self._doubts.settled(parcel)
             self._books.settle(outcome.key, outcome.record)
             self._follow(settled)
 
@@ -146,6 +147,8 @@ class Settling:
             sent_at=end.sent_at,
             meta=command.meta,
         )
+        if parcel.key:
+            self._books.settle(parcel.key, None)
         self._books.finish(result, parcel.headers)
         if end.status == "sent":
             self._pacing.sent(context.now())

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -88,7 +89,9 @@ def test_what_came_while_an_actor_hung_its_successor_takes_up(home: Home) -> Non
     assert hung.wait(PATIENCE_S)
     home.send("meanwhile", to="5511900000001")
     home.bell.wait(lambda: home.bus.given(CHANNEL), "the command to be fetched")
+    channel: Any = home.ref._actor_weakref()
     kill(home.ref, "it hung")
+    assert channel._publishing.books._closed, "what it records once it goes on would be its successor's"
     let_go.set()
     assert isinstance(home.parent.wait_exit(), Killed)
     home.start()

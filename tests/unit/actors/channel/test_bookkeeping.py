@@ -107,6 +107,28 @@ async def test_journal_records_are_done_once_what_they_say_is_committed(office: 
     assert (office.remains.finished, office.told, office.books.trouble) == ([record.number], ["1"], None)
 
 
+async def test_what_was_given_up_records_nothing_more_not_even_what_is_under_way(office: Office) -> None:
+    office.ledger.failing = True
+    office.begin("1")
+    office.books.flush()
+    await office.run()
+    office.ledger.failing = False
+    office.books.due()
+    office.books.close()
+    await office.loop.rest()
+    office.books.flush()
+    await office.loop.rest()
+    assert (office.launched, office.transactions()) == ([], [])
+
+
+async def test_of_two_lives_the_one_that_was_given_up_flushes_nothing(office: Office) -> None:
+    office.begin("1")
+    office.books.close()
+    office.books.flush()
+    await office.run()
+    assert (office.launched, office.transactions()) == ([], [])
+
+
 async def test_a_failed_transaction_is_repeated_as_it_was_before_anything_newer(office: Office) -> None:
     office.ledger.failing = True
     office.begin("1")

@@ -1,13 +1,16 @@
 """What may have been sent: every way in which it can begin, and every way in which it is resolved."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from actors.channel.doubt import MOST_LOOKS
+from actors.channel.expiry import GRACE
 from actors.channel.parcel import attempt_key
 from protocol.ledger import Accepted, Receipt
 from protocol.port import Failed, SendAnswered, Sent
@@ -196,11 +199,63 @@ async def test_one_that_stays_unreadable_proves_nothing(mouth: Mouth) -> None:
     assert ("setback", ("1",)) in mouth.ledger.calls
 
 
+class Gate:
+    """Holds what the session store says until it is opened."""
+
+    def __init__(self, mouth: Mouth) -> None:
+        self._opened = asyncio.Event()
+        self._original = mouth.remains.ids_of
+        mouth.remains.ids_of = self._ids_of  # type: ignore[method-assign, assignment]  # slower
+
+    async def _ids_of(self, *asked: Any) -> Mapping[bytes, str]:
+        await self._opened.wait()
+        return await self._original(*asked)
+
+    def open(self) -> None:
+        self._opened.set()
+
+
+@pytest.mark.parametrize("failing", [False, True])
+async def test_one_that_ends_while_it_is_looked_up_is_no_doubt_any_more(mouth: Mouth, failing: bool) -> None:
+    gate = Gate(mouth)
+    await mouth.start()
+    mouth.part.disown(AT + timedelta(seconds=1))
+    await mouth.run()
+    assert mouth.results == [("1", "held"), ("2", "held")]
+    assert not mouth.context.flights._under_way, "no receipt has to wait for it"
+    mouth.remains.failing = failing
+    gate.open()
+    await mouth.run()
+    if failing:
+        mouth.remains.failing = False
+        await mouth.fire("look")
+    assert (mouth.sent, mouth.results) == ([], [("1", "held"), ("2", "held")])
+
+
 async def test_one_without_a_secret_is_only_the_policys_to_decide(mouth: Mouth) -> None:
     mouth.ledger.entry(CHANNEL, "1").accepted = replace(accepted("1", text="one"), attempts=1)
     await mouth.start()
     assert mouth.sent == ["one", "two"]
     assert mouth.bus.results()[0].attempts == 2
+
+
+async def test_without_a_session_one_ends_when_it_has_expired_or_is_cancelled(mouth: Mouth, clock: Clock) -> None:
+    mouth.own(Entry(uncertain(expires_at=AT + timedelta(seconds=60)), "in_flight"))
+    third = replace(accepted("3", to="5511900000000"), attempts=1, secret=b"3" * 32)
+    mouth.own(Entry(third, "in_flight"))
+    mouth.remains.trace("WA", SECRET)
+    mouth.remains.trace("WA 3", b"3" * 32)
+    await mouth.start(connected=False)
+    replies: list[Any] = []
+    mouth.part.cancel("3", replies.append)
+    await mouth.run()
+    assert [reply.state for reply in replies] == ["failed"]
+    clock.seconds = 60.0 + GRACE.total_seconds()
+    await mouth.fire("outbox")
+    assert mouth.results == [("3", "failed"), ("1", "expired")]
+    errors = [result.error for result in mouth.bus.results()]
+    assert [error.code for error in errors if error] == ["cancelled", "outcome_unknown"]
+    assert mouth.bus.dead() == []
 
 
 # -- while main lives --

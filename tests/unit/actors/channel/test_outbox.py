@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from actors.channel.expiry import GRACE
 from actors.channel.lines import PATIENCE
 from actors.channel.outbox import FREE_ABSENCES, NOT_CONNECTED_PAUSE_S, RESTRICTED_PAUSE_S, Outbox, OutboxPolicy
 from actors.channel.pacing import Hold, Stop
@@ -407,6 +408,27 @@ def test_what_may_have_been_sent_and_has_expired_is_not_sent_again_and_the_resul
     assert (ended.status, ended.code) == ("expired", ErrorCode.OUTCOME_UNKNOWN)
 
 
+def test_what_is_in_doubt_when_it_expires_has_a_while_for_a_sign_and_ends_then() -> None:
+    for restarted in (False, True):
+        box = in_doubt(**soon(1))
+        if restarted:
+            box = Box(accepted("1", A, uncertain=True, secret=b"s", **soon(1)), accepted("2", A))
+        grace_s = GRACE.total_seconds()
+        assert box.sweep(1.0) == box.sweep(grace_s) == []
+        assert box.box.wait(at(grace_s)) == 1.0
+        (ended,) = box.box.sweep(at(1.0 + grace_s))
+        assert (ended.parcel.id, ended.status, ended.code) == ("1", "expired", ErrorCode.OUTCOME_UNKNOWN)
+        assert (box.box.doubts, box.take(1e3)) == (0, ["2"])
+
+
+def test_one_in_doubt_that_was_never_sent_ends_at_once_if_it_expired() -> None:
+    box = in_doubt(**soon(1))
+    assert box.sweep(2.0) == []
+    box.box.absent(box.parcel("1"), at(2.0), Random(1))
+    assert box.sweep(2.0) == [("1", "expired")]
+    assert box.sweep(1e6) == []
+
+
 def test_the_pause_of_a_command_that_expired_holds_up_nobody() -> None:
     box = Box(accepted("1", A, **soon(1)), accepted("2", A), backoff=Backoff(base_s=1000.0, cap_s=1000.0))
     box.take()
@@ -422,7 +444,7 @@ def test_those_that_ended_before_they_expired_are_not_kept() -> None:
         box.box.add([accepted(str(number), A, **soon(1e6))], at(0.0))
         assert box.take() == [str(number)]
         box.settle(str(number), SENT)
-    assert len(box.box._expiring) < 100
+    assert len(box.box._expiry) < 100
 
 
 def test_a_person_who_wants_no_more_gets_none() -> None:
@@ -445,6 +467,15 @@ def test_a_command_that_waits_can_be_cancelled() -> None:
     assert (end.status, end.code) == ("failed", ErrorCode.CANCELLED)
     box.settle("1", SENT)
     assert box.take() == ["3"]
+
+
+def test_one_in_doubt_can_be_cancelled_and_the_result_says_so() -> None:
+    box = in_doubt()
+    end = box.box.cancel(box.parcel("1"), at(0.0))
+    assert end is not None
+    assert (end.status, end.code) == ("failed", ErrorCode.CANCELLED)
+    assert "may have sent it" in end.message
+    assert (box.box.doubts, box.take()) == (0, ["2"])
 
 
 def test_what_was_queued_before_another_number_was_paired_is_not_sent_from_that_one() -> None:

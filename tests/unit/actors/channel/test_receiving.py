@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -215,6 +216,25 @@ async def test_a_claim_that_took_too_long_is_a_trouble_too_and_what_it_may_have_
     await ear.fire_all()
     assert [event.wa_id for event in ear.messages] == ["A"]
     assert (ear.part.idle, ear.left) == (True, [])
+
+
+async def test_who_opted_out_is_heard_although_the_claim_that_took_too_long_was_committed() -> None:
+    ear = Ear(ReceivingPolicy(optout=OptOut.of(("SAIR",), ())))
+    original = ear.ledger.claim
+
+    async def slow(*asked: Any) -> Sequence[int | None]:
+        await original(*asked)
+        raise TimeoutError
+
+    ear.ledger.claim = slow  # type: ignore[method-assign, assignment]  # committed, and too late
+    await ear.hear(message("A", text="sair"))
+    assert ear.wrote_ == []
+    ear.ledger.claim = original  # type: ignore[method-assign]  # as before
+    await ear.fire("claim")
+    assert ear.wrote_ == [((CHAT,), True)]
+    await ear.hear(message("A", text="sair"))
+    assert len(ear.wrote_) == 1, "heard once"
+    await ear.loop.end()
 
 
 async def test_the_sending_part_hears_who_wrote_once(ear: Ear) -> None:

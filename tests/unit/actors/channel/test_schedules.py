@@ -1,10 +1,11 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 import pytest
 
 from actors.channel import schedules
 from protocol.bus import Later
+from protocol.errors import BusUnavailableError
 from protocol.views import CommandState
 from tests.fakes.memory_bus import body_of
 from tests.unit.actors.channel.bench import CHANNEL
@@ -86,6 +87,18 @@ async def test_what_could_not_be_scheduled_is_as_soon_as_it_can(mouth: Mouth) ->
     await mouth.send(scheduled("1"))
     assert mouth.bus.scheduled == {}
     mouth.bus.away = False
+    await mouth.fire("schedule")
+    assert list(mouth.bus.scheduled) == [(CHANNEL, "1")]
+
+
+async def test_one_that_cannot_be_scheduled_keeps_nothing_in_the_queue(mouth: Mouth) -> None:
+    async def refused(channel: str, later: Sequence[Later]) -> None:
+        raise BusUnavailableError("the clinic's stream is full")
+
+    original, mouth.bus.schedule = mouth.bus.schedule, refused  # type: ignore[method-assign]  # refuses this one
+    await mouth.send(scheduled("1"), body_of(id="2", text="2"))
+    assert (mouth.sent, len(mouth.bus.acked)) == (["2"], 2)
+    mouth.bus.schedule = original  # type: ignore[method-assign]  # as before
     await mouth.fire("schedule")
     assert list(mouth.bus.scheduled) == [(CHANNEL, "1")]
 
