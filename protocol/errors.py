@@ -13,6 +13,7 @@
     ├── UnavailableError              transient: a part is away; try again
     │   ├── BusUnavailableError       NATS is away or answered nothing in time
     │   └── StoreUnavailableError     the clinic's database is locked, full or corrupt
+    ├── StoreGoneError                a session store is not the one that was asked about: it never will be again
     └── PortError                     a port did not do what it was asked
         ├── PortStartError            it never came up
         ├── PortGoneError             it is gone; what was in flight has an unknown outcome
@@ -91,6 +92,11 @@ class BusUnavailableError(UnavailableError):
 
 class StoreUnavailableError(UnavailableError):
     """The clinic's database is locked, full, unreadable or corrupt; the text names the file and the mend."""
+
+
+class StoreGoneError(PlantaoError):
+    """The session under which something was sent is not in the session store any more, and so neither is what it said
+    of that."""
 
 
 class PortError(PlantaoError):

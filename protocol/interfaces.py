@@ -151,9 +151,14 @@ class Remains(Protocol):
     async def traces(self, after: int, until: int) -> Sequence[Trace]:
         """The traces of rows above ``after`` up to ``until``, in order."""
 
-    async def ids_of(self, secrets: Sequence[bytes]) -> Mapping[bytes, str]:
+    async def ids_of(self, secrets: Sequence[bytes], device: str | None) -> Mapping[bytes, str]:
         """The WhatsApp ids of those messages that got as far as the session store: one whose secret is not here was
-        never sent."""
+        never sent.
+
+        Raises:
+            StoreGoneError: the store does not hold the session of ``device`` (``Connected.jid``), under which they were
+                to be sent; None is no session at all.
+        """
 
 
 class PortOpener(Protocol):

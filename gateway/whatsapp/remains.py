@@ -99,9 +99,9 @@ class StoreRemains:
         """See ``protocol.interfaces.Remains``."""
         return await asyncio.to_thread(traces.between, self._store, after, until)
 
-    async def ids_of(self, secrets: Sequence[bytes]) -> Mapping[bytes, str]:
-        """See ``protocol.interfaces.Remains``. Raises StoreUnavailableError also if the store is not there any more."""
-        return await asyncio.to_thread(traces.ids_of, self._store, tuple(secrets))
+    async def ids_of(self, secrets: Sequence[bytes], device: str | None) -> Mapping[bytes, str]:
+        """See ``protocol.interfaces.Remains``."""
+        return await asyncio.to_thread(traces.ids_of, self._store, tuple(secrets), device)
 
     # -- for the port's parent side --
 

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import quote
 
 from gateway.whatsapp.jids import bare_jid
-from protocol.errors import StoreUnavailableError
+from protocol.errors import StoreGoneError, StoreUnavailableError
 from protocol.interfaces import Trace
 
 _BUSY_S: Final = 5.0
@@ -47,13 +47,22 @@ def between(store: str, after: int, until: int) -> list[Trace]:
         ]
 
 
-def ids_of(store: str, secrets: Sequence[bytes]) -> Mapping[bytes, str]:
-    """The WhatsApp ids of the messages with these secrets. A store that is not there any more says nothing of them, so
-    it is no answer."""
+def ids_of(store: str, secrets: Sequence[bytes], device: str | None) -> Mapping[bytes, str]:
+    """The WhatsApp ids of the messages with these secrets, which were to be sent as ``device``.
+
+    Raises:
+        StoreGoneError: the session of that device is not here (the device was removed, its rows with it; the machine
+            was started anew), so that what is missing says nothing.
+    """
     if not secrets:
         return {}
+    if not Path(store).exists():
+        raise StoreGoneError(f"there is no session store {store} any more")
     found: dict[bytes, str] = {}
     with _reading(store) as database:
+        database.execute("BEGIN")  # the session is looked for at the same moment as the messages
+        if not _has_table(database, "whatsmeow_device") or device not in _devices(database):
+            raise StoreGoneError(f"the session store {store} is not that of {device or 'any known device'}")
         if _has_table(database):
             for start in range(0, len(secrets), _AT_ONCE):
                 batch = secrets[start : start + _AT_ONCE]
@@ -61,6 +70,10 @@ def ids_of(store: str, secrets: Sequence[bytes]) -> Mapping[bytes, str]:
                 query = f"SELECT key, message_id FROM whatsmeow_message_secrets WHERE key IN ({marks})"  # noqa: S608
                 found.update(database.execute(query, batch).fetchall())
     return found
+
+
+def _devices(database: sqlite3.Connection) -> set[str]:
+    return {jid for (jid,) in database.execute("SELECT jid FROM whatsmeow_device")}
 
 
 @contextmanager
@@ -73,7 +86,7 @@ def _reading(store: str) -> Iterator[sqlite3.Connection]:
         raise StoreUnavailableError(f"the session store {store} cannot be read: {error}") from error
 
 
-def _has_table(database: sqlite3.Connection) -> bool:
+def _has_table(database: sqlite3.Connection, name: str = "whatsmeow_message_secrets") -> bool:
     """Not before whatsmeow has opened the store for the first time."""
-    query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'whatsmeow_message_secrets'"
-    return database.execute(query).fetchone() is not None
+    query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
+    return database.execute(query, (name,)).fetchone() is not None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.whatsapp.journal import Journal, folder_of, segments
 from gateway.whatsapp.remains import StoreRemains
-from protocol.errors import StoreUnavailableError
+from protocol.errors import StoreGoneError, StoreUnavailableError
 from protocol.interfaces import Trace
 from protocol.port import Record, SendAnswered, Sent, Undecryptable
 
@@ -197,10 +197,15 @@ PRIMARY KEY (our_jid, chat_jid, sender_jid, message_id))
 """
 
 
+DEVICE = "5500:7@s.whatsapp.net"
+
+
 def write_traces(store: str, *rows: tuple[str, str, str, bytes]) -> None:
     with closing(sqlite3.connect(store)) as database:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute(TABLE)
+        database.execute("CREATE TABLE whatsmeow_device (jid TEXT PRIMARY KEY)")
+        database.execute("INSERT INTO whatsmeow_device VALUES (?)", (DEVICE,))
         database.executemany("INSERT INTO whatsmeow_message_secrets VALUES ('me', ?, ?, ?, ?)", rows)
         database.commit()
 
@@ -215,13 +220,13 @@ async def test_traces_are_read_in_order(store: str) -> None:
         Trace(row=1, chat="1@lid", sender="1@lid", wa_id="3A", secret=b"a"),
         Trace(row=2, chat="2@lid", sender="2@lid", wa_id="3B", secret=b"b"),
     ]
-    assert await left.ids_of([b"c", b"nobody's", b"a"]) == {b"a": "3A", b"c": "3C"}
-    assert await left.ids_of([]) == {}
+    assert await left.ids_of([b"c", b"nobody's", b"a"], DEVICE) == {b"a": "3A", b"c": "3C"}
+    assert await left.ids_of([], None) == {}
 
 
 async def test_many_secrets_are_looked_up_in_parts(store: str) -> None:
     write_traces(store, *((f"{each}@lid", "1@lid", str(each), str(each).encode()) for each in range(25_000)))
-    found = await remains(store).ids_of([str(each).encode() for each in range(30_000)])
+    found = await remains(store).ids_of([str(each).encode() for each in range(30_000)], DEVICE)
     assert len(found) == 25_000
 
 
@@ -229,12 +234,34 @@ async def test_a_store_without_messages_has_no_traces(store: str) -> None:
     with closing(sqlite3.connect(store)) as database:
         database.execute("CREATE TABLE other (x)")
     left = remains(store)
-    assert (await left.last_row(), await left.traces(0, 9), await left.ids_of([b"a"])) == (0, [], {})
+    assert (await left.last_row(), await left.traces(0, 9)) == (0, [])
 
 
-async def test_a_store_that_is_gone_says_nothing_of_what_was_sent(store: str) -> None:
-    with pytest.raises(StoreUnavailableError, match=r"session\.db cannot be read"):
-        await remains(store).ids_of([b"a"])
+@pytest.mark.parametrize("change", ["deleted", "emptied", "begun anew", "device removed", "paired anew"])
+async def test_another_session_than_the_one_that_sent_says_nothing_of_what_was_sent(store: str, change: str) -> None:
+    write_traces(store, ("1@lid", "1@lid", "3A", b"a"))
+    if change == "deleted":
+        shutil.move(store, f"{store}.away")
+    else:
+        statements = {
+            "emptied": ("DROP TABLE whatsmeow_device", "DROP TABLE whatsmeow_message_secrets"),
+            "begun anew": ("DELETE FROM whatsmeow_message_secrets", "DELETE FROM whatsmeow_device"),
+            "device removed": ("DELETE FROM whatsmeow_device",),
+            "paired anew": ("UPDATE whatsmeow_device SET jid = '5500:8@s.whatsapp.net'",),
+        }
+        with closing(sqlite3.connect(store)) as database:
+            for statement in statements[change]:
+                database.execute(statement)
+            database.commit()
+    with pytest.raises(StoreGoneError, match=r"session\.db"):
+        await remains(store).ids_of([b"a", b"b"], DEVICE)
+
+
+async def test_nor_does_one_say_anything_of_what_no_known_device_sent(store: str) -> None:
+    write_traces(store)
+    assert await remains(store).ids_of([b"a"], DEVICE) == {}, "this one was never sent"
+    with pytest.raises(StoreGoneError):
+        await remains(store).ids_of([b"a"], None)
 
 
 @pytest.fixture
