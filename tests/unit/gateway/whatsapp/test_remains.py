@@ -1,9 +1,11 @@
 """What ports leave behind: which segments go when, against a model; and the traces of a session store."""
 
+import asyncio
 import shutil
 import sqlite3
+import threading
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -142,6 +144,28 @@ async def test_a_port_that_nobody_hears_loses_nothing(store: str) -> None:
     left.opening()
     unheard, _ = await left.ended(read=True)
     assert numbers(unheard) == [written]
+
+
+async def test_a_port_s_end_does_not_wait_for_a_store_that_hangs_and_nor_does_another_store(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = StoreRemains(store, orphan_grace=1.0, end_s=0.05)
+    release = threading.Event()
+    with monkeypatch.context() as patched:
+        patched.setattr("gateway.whatsapp.remains.segments", lambda _: release.wait())
+        left.opening()
+        assert await left.ended(read=True) == ([], None)
+    written = Journal(store).append(inbound("1"))
+    with pytest.raises(StoreUnavailableError, match="an earlier read of it hangs"):
+        await left.journal()
+    assert await remains(str(tmp_path / "another.db")).journal() == []
+    release.set()
+    async with asyncio.timeout(10):
+        while True:
+            with suppress(StoreUnavailableError):
+                assert numbers(await left.journal()) == [written]
+                break
+            await asyncio.sleep(0)
 
 
 async def test_what_could_not_be_written_keeps_nothing_from_going(store: str) -> None:
