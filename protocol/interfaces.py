@@ -140,7 +140,7 @@ class Remains(Protocol):
 
     async def journal(self) -> Sequence[Record]:
         """What earlier ports wrote and nobody has said ``done``, in order; to be read before a port is opened. A port
-        that outlived its main process is ended first."""
+        that outlived its main process is ended first; one of this process that still ends is waited for a while."""
 
     def done(self, numbers: Sequence[int]) -> None:
         """These records are kept elsewhere now."""

@@ -49,8 +49,8 @@ class _Tally:
 
 
 class StoreRemains:
-    """``protocol.interfaces.Remains`` of ``store``. ``orphan_grace``: how long a port whose main is gone may take to
-    end, in seconds; ``end_s``: what is read at a port's end may take so long."""
+    """``protocol.interfaces.Remains`` of ``store``. ``orphan_grace``: how long a port whose main, or actor, is gone may
+    take to end, in seconds; ``end_s``: what is read at a port's end may take so long."""
 
     def __init__(self, store: str, *, orphan_grace: float, end_s: float = _END_S) -> None:
         self._store = store
@@ -61,6 +61,8 @@ class StoreRemains:
         self._tallies: dict[int, _Tally] = {}
         self._known = 0
         self._writers = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
         self._heard = 0
 
     # -- Remains --
@@ -70,6 +72,11 @@ class StoreRemains:
         holder = lock.holder_of(self._store)
         if holder is not None and lock.is_orphan(holder):
             await self._evict(holder)
+        try:
+            async with asyncio.timeout(self._orphan_grace):
+                await self._unused.wait()  # a port of an actor that crashed still ends, and may still write
+        except TimeoutError as error:
+            raise StoreUnavailableError(f"a port still uses the session store {self._store}") from error
         records = await self._read(others=self._writers)
         if not self._writers:  # all there is was read; a store that was deleted begins anew
             self._heard = number(self._known + 1, 0) - 1
@@ -113,6 +120,7 @@ class StoreRemains:
     def opening(self) -> None:
         """A port may write to the journal from now on."""
         self._writers += 1
+        self._unused.clear()
 
     def heard(self, record: Record) -> None:
         """The port has said this ``record``, or it was read. What came in is said in the order of the journal."""
@@ -123,6 +131,8 @@ class StoreRemains:
         """A port is gone: what came in and nobody has heard of, and all outcomes that are not done; and the newest
         trace, None if the store cannot be read in time. Nothing of it if nobody is there to hear it (not ``read``)."""
         self._writers -= 1
+        if not self._writers:
+            self._unused.set()
         if not read:
             return (), None
         records: Sequence[Record] = ()

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.whatsapp.journal import Journal, folder_of, segments
@@ -168,6 +168,20 @@ async def test_a_port_s_end_does_not_wait_for_a_store_that_hangs_and_nor_does_an
             await asyncio.sleep(0)
 
 
+async def test_while_a_port_of_before_still_ends_the_journal_is_not_read(store: str) -> None:
+    left = StoreRemains(store, orphan_grace=0.05)
+    left.opening()
+    journal = Journal(store)
+    first = journal.append(inbound("1"))
+    with pytest.raises(StoreUnavailableError, match="a port still uses"):
+        await left.journal()
+    reading = asyncio.create_task(StoreRemains.journal(left))
+    await asyncio.sleep(0)
+    last = journal.append(inbound("2"))
+    await left.ended(read=False)
+    assert numbers(await reading) == [first, last]
+
+
 async def test_what_could_not_be_written_keeps_nothing_from_going(store: str) -> None:
     left = remains(store)
     left.opening()
@@ -187,6 +201,7 @@ async def test_a_journal_that_cannot_be_read_says_so(store: str) -> None:
     assert await left.ended(read=True) == ([], 0)
 
 
+@settings(deadline=None)  # of what is read from disks and threads
 @given(data=st.data())
 async def test_exactly_what_is_done_goes(data: st.DataObject) -> None:
     """Ports come and go; each writes, and some of all that was written is done."""
