@@ -151,6 +151,10 @@ class Remains(Protocol):
     async def traces(self, after: int, until: int) -> Sequence[Trace]:
         """The traces of rows above ``after`` up to ``until``, in order."""
 
+    async def prune(self, traced: int) -> None:
+        """Delete old traces, all of them long accounted for, as those up to row ``traced`` are; not while a port uses
+        the store."""
+
     async def ids_of(self, secrets: Sequence[bytes], device: str | None) -> Mapping[bytes, str]:
         """The WhatsApp ids of those messages that got as far as the session store: one whose secret is not here was
         never sent.

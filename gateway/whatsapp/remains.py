@@ -111,6 +111,11 @@ class StoreRemains:
         """See ``protocol.interfaces.Remains``."""
         return await self._reader.read(lambda: traces.between(self._store, after, until))
 
+    async def prune(self, traced: int) -> None:
+        """See ``protocol.interfaces.Remains``."""
+        if not self._writers and lock.holder_of(self._store) is None:
+            await self._reader.read(lambda: traces.prune(self._store, traced))
+
     async def ids_of(self, secrets: Sequence[bytes], device: str | None) -> Mapping[bytes, str]:
         """See ``protocol.interfaces.Remains``."""
         return await self._reader.read(lambda: traces.ids_of(self._store, secrets, device))

@@ -6,7 +6,7 @@ and belongs on a thread. Raises StoreUnavailableError whatever SQLite says.
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -19,10 +19,19 @@ _BUSY_S: Final = 5.0
 _AT_ONCE: Final = 10_000
 """Secrets in one query: each goes through the whole table, which has no index over them."""
 
+KEPT: Final = 10_000
+"""Traces that stay, whatever is accounted for: the newest have the numbers go on, and answers refer to some."""
+_MOST_PRUNED: Final = 100_000
+"""Deleted at once, in less than a second."""
+
 _LAST: Final = "SELECT coalesce(max(rowid), 0) FROM whatsmeow_message_secrets"
 _BETWEEN: Final = """
 SELECT rowid, chat_jid, sender_jid, message_id, key FROM whatsmeow_message_secrets
 WHERE rowid > ? AND rowid <= ? ORDER BY rowid
+"""
+_PRUNE: Final = """
+DELETE FROM whatsmeow_message_secrets WHERE rowid IN
+    (SELECT rowid FROM whatsmeow_message_secrets WHERE rowid <= ? ORDER BY rowid LIMIT ?)
 """
 
 
@@ -45,6 +54,16 @@ def between(store: str, after: int, until: int) -> list[Trace]:
             Trace(row=row, chat=bare_jid(chat), sender=bare_jid(sender), wa_id=wa_id, secret=secret)
             for row, chat, sender, wa_id, secret in database.execute(_BETWEEN, (after, until))
         ]
+
+
+def prune(store: str, traced: int) -> None:
+    """Delete the rows up to ``KEPT`` before ``traced``, the oldest first, if there are any; nobody else may use it."""
+    if traced <= KEPT or not Path(store).exists():
+        return
+    with _open(store, "rw") as database:
+        if _has_table(database):
+            database.execute(_PRUNE, (traced - KEPT, _MOST_PRUNED))
+            database.commit()
 
 
 def ids_of(store: str, secrets: Sequence[bytes], device: str | None) -> Mapping[bytes, str]:
@@ -76,10 +95,14 @@ def _devices(database: sqlite3.Connection) -> set[str]:
     return {jid for (jid,) in database.execute("SELECT jid FROM whatsmeow_device")}
 
 
+def _reading(store: str) -> AbstractContextManager[sqlite3.Connection]:
+    return _open(store, "ro")
+
+
 @contextmanager
-def _reading(store: str) -> Iterator[sqlite3.Connection]:
+def _open(store: str, mode: str) -> Iterator[sqlite3.Connection]:
     try:
-        address = f"file:{quote(store)}?mode=ro"
+        address = f"file:{quote(store)}?mode={mode}"
         with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_S)) as database:
             yield database
     except sqlite3.Error as error:

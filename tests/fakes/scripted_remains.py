@@ -17,7 +17,8 @@ class ScriptedRemains:
     """Implements ``protocol.interfaces.Remains``. ``failing``: all but ``done`` raise.
 
     ``records``: what is in the journal, by number; ``finished``: the numbers that were said done; ``ids``: the
-    WhatsApp ids by secret, as the session store has them; ``rows``: its traces; ``device``: whose session it holds.
+    WhatsApp ids by secret, as the session store has them; ``rows``: its traces; ``device``: whose session it holds;
+    ``pruned``: the rows up to which old traces may go, as they were said; ``unprunable``: that raises.
     """
 
     def __init__(self) -> None:
@@ -27,6 +28,8 @@ class ScriptedRemains:
         self.finished: list[int] = []
         self.ids: dict[bytes, str] = {}
         self.rows: list[Trace] = []
+        self.pruned: list[int] = []
+        self.unprunable = False
         self._number = 0
 
     # -- for tests and ports --
@@ -69,6 +72,11 @@ class ScriptedRemains:
     async def traces(self, after: int, until: int) -> Sequence[Trace]:
         self._check()
         return [row for row in self.rows if after < row.row <= until]
+
+    async def prune(self, traced: int) -> None:
+        self.pruned.append(traced)
+        if self.unprunable:
+            raise StoreUnavailableError("session store: database is locked")
 
     async def ids_of(self, secrets: Sequence[bytes], device: str | None) -> Mapping[bytes, str]:
         self._check()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from gateway.whatsapp.journal import Journal, folder_of, segments
 from gateway.whatsapp.remains import StoreRemains
+from gateway.whatsapp.traces import KEPT
 from protocol.errors import StoreGoneError, StoreUnavailableError
 from protocol.interfaces import Trace
 from protocol.port import Record, SendAnswered, Sent, Undecryptable
@@ -274,6 +275,31 @@ async def test_a_store_without_messages_has_no_traces(store: str) -> None:
         database.execute("CREATE TABLE other (x)")
     left = remains(store)
     assert (await left.last_row(), await left.traces(0, 9)) == (0, [])
+
+
+async def test_old_traces_go_and_the_numbers_go_on(store: str) -> None:
+    write_traces(store, *((f"{each}@lid", "1@lid", str(each), b"s") for each in range(KEPT + 20)))
+    left = remains(store)
+    await left.prune(KEPT)
+    assert [trace.row for trace in await left.traces(0, 1)] == [1], "not that old"
+    await left.prune(KEPT + 5)
+    assert [trace.row for trace in await left.traces(0, 7)] == [6, 7]
+    left.opening()
+    await left.prune(KEPT + 20)
+    assert [trace.row for trace in await left.traces(0, 7)] == [6, 7], "a port uses the store"
+    await left.ended(read=False)
+    await left.prune(KEPT + 20)
+    assert [trace.row for trace in await left.traces(0, 22)] == [21, 22]
+    assert await left.last_row() == KEPT + 20
+
+
+async def test_where_there_are_no_traces_none_go(store: str, damaged: str) -> None:
+    await remains(store).prune(KEPT + 1)
+    with pytest.raises(StoreUnavailableError):
+        await remains(damaged).prune(KEPT + 1)
+    with closing(sqlite3.connect(store)) as database:
+        database.execute("CREATE TABLE other (x)")
+    await remains(store).prune(KEPT + 1)
 
 
 @pytest.mark.parametrize("change", ["deleted", "emptied", "begun anew", "device removed", "paired anew"])
