@@ -14,6 +14,9 @@
     │   ├── BusUnavailableError       NATS is away or answered nothing in time
     │   └── StoreUnavailableError     the clinic's database is locked, full or corrupt
     │       └── StoreFullError        it works, but holds so much that it takes nothing more on
+
+
+    ├── StoreGoneError                a session store is not the one that was asked about: it never will be again
     └── PortError                     a port did not do what it was asked
         ├── PortStartError            it never came up
         ├── PortGoneError             it is gone; what was in flight has an unknown outcome
@@ -96,6 +99,11 @@ class StoreUnavailableError(UnavailableError):
 
 class StoreFullError(StoreUnavailableError):
     """The clinic's database works, but is as large as the clinic's may be: what is there goes on, nothing is added."""
+
+
+class StoreGoneError(PlantaoError):
+    """The session under which something was sent is not in the session store any more, and so neither is what it said
+    of that."""
 
 
 class PortError(PlantaoError):

@@ -140,7 +140,7 @@ class Remains(Protocol):
 
     async def journal(self) -> Sequence[Record]:
         """What earlier ports wrote and nobody has said ``done``, in order; to be read before a port is opened. A port
-        that outlived its main process is ended first."""
+        that outlived its main process is ended first; one of this process that still ends is waited for a while."""
 
     def done(self, numbers: Sequence[int]) -> None:
         """These records are kept elsewhere now."""
@@ -151,9 +151,18 @@ class Remains(Protocol):
     async def traces(self, after: int, until: int) -> Sequence[Trace]:
         """The traces of rows above ``after`` up to ``until``, in order."""
 
-    async def ids_of(self, secrets: Sequence[bytes]) -> Mapping[bytes, str]:
+    async def prune(self, traced: int) -> None:
+        """Delete old traces, all of them long accounted for, as those up to row ``traced`` are; not while a port uses
+        the store."""
+
+    async def ids_of(self, secrets: Sequence[bytes], device: str | None) -> Mapping[bytes, str]:
         """The WhatsApp ids of those messages that got as far as the session store: one whose secret is not here was
-        never sent."""
+        never sent.
+
+        Raises:
+            StoreGoneError: the store does not hold the session of ``device`` (``Connected.jid``), under which they were
+                to be sent; None is no session at all.
+        """
 
 
 class PortOpener(Protocol):

@@ -212,9 +212,11 @@ class Spooled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paired:
-    """The number (digits) that a channel was last connected with; ``changed_at``: when it took the place of another."""
+    """The number (digits) that a channel was last connected with; ``jid``: as which device, if that is known;
+    ``changed_at``: when the number took the place of another."""
 
     phone: str
+    jid: str | None = None
     changed_at: datetime | None = None
 
 

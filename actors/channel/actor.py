@@ -290,7 +290,8 @@ class Channel(Actor):
             self._session.exited()
             self._context.log.info("port exited", reason=event.reason, expected=event.expected)
         if isinstance(event, Connected):
-            self._identity.connected(event.phone)
+            self._identity.connected(event.phone, event.jid)
+            self._sending.linked(event.jid)
         self._reporting.said(event)
         self._session.step(FromPort(incarnation, event))
 
@@ -303,6 +304,7 @@ class Channel(Actor):
         self._reporting.begin(found.traced, found.row, found.inbound)
         self._receiving.begin()
         self._identity.begin(found.paired)
+        self._sending.linked(found.paired.jid if found.paired is not None else None)
         self._sending.recover(found.answered)
         self._session.step(Ready())
 

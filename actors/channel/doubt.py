@@ -1,8 +1,9 @@
 """What may have been sent, and how it is found out.
 
 whatsmeow writes each message's secret into the session store before it sends anything. So one whose secret is not there
-was never sent. Of one that is there only the WhatsApp id is known: a receipt that names it is the proof; if none comes
-while all receipts could have come (``wait_s`` seconds after the offline backlog is through), there is silence.
+was never sent, if that is still the store of the session that was to send it; another one says nothing. Of one that is
+there only the WhatsApp id is known: a receipt that names it is the proof; if none comes while all receipts could have
+come (``wait_s`` seconds after the offline backlog is through), there is silence.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from actors.channel.context import Context
 from actors.channel.parcel import Parcel, Place
+from protocol.errors import StoreGoneError
 from protocol.interfaces import Failure
 from supervisor.backoff import Backoff
 
@@ -64,6 +66,8 @@ class Doubts:
         self._waiting: dict[Parcel, float | None] = {}
         self._through = False
         self.wait_s = wait_s
+        self.device: str | None = None
+        """As which device (``Connected.jid``) what comes into doubt was to be sent, if that is known."""
 
     @property
     def handlers(self) -> dict[type, Callable[[Any], None]]:
@@ -80,6 +84,7 @@ class Doubts:
             elif parcel.secret is None:
                 self._found(parcel, Finding.SILENT)
             else:
+                parcel.device = self.device
                 self._to_look.append(parcel)
         if self._failures == 0:
             self._look()
@@ -97,13 +102,18 @@ class Doubts:
         if self._looking or not self._to_look:
             return
         self._looking = True
-        parcels, self._to_look = self._to_look, []
+        device = self._to_look[0].device
+        parcels = [parcel for parcel in self._to_look if parcel.device == device]
+        self._to_look = [parcel for parcel in self._to_look if parcel.device != device]
         self._looked_up = set(parcels)
-        self._context.errand(self._ids(parcels), lambda outcome: Looked(parcels, outcome), timeout=LOOK_TIMEOUT_S)
+        self._context.errand(
+            self._ids(parcels, device), lambda outcome: Looked(parcels, outcome), timeout=LOOK_TIMEOUT_S
+        )
 
-    async def _ids(self, parcels: Sequence[Parcel]) -> Mapping[bytes, str]:
+    async def _ids(self, parcels: Sequence[Parcel], device: str | None) -> Mapping[bytes, str]:
         self._context.flights.began(parcel.key for parcel in parcels)
-        return await self._context.remains.ids_of([parcel.secret for parcel in parcels if parcel.secret is not None])
+        secrets = [parcel.secret for parcel in parcels if parcel.secret is not None]
+        return await self._context.remains.ids_of(secrets, device)
 
     def _on_looked(self, message: Looked) -> None:
         self._looking = False
@@ -131,7 +141,7 @@ class Doubts:
     def _look_again(self, parcels: Sequence[Parcel], failure: Failure) -> None:
         self._failures += 1
         log = self._context.log
-        if self._failures >= MOST_LOOKS:
+        if self._failures >= MOST_LOOKS or isinstance(failure.error, StoreGoneError):
             log.error("session store given up: whether commands were sent is not known", error=str(failure.error))
             self._failures = 0
             for parcel in self._left(parcels):

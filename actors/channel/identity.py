@@ -1,7 +1,8 @@
 """The part of a channel that knows which number it is: what was queued for one is not sent from another.
 
-The ledger keeps the number that was connected last, over restarts and logouts. When another one connects, all that was
-queued before that moment, wherever it waits, is held for a person to decide; a release is a new run, queued anew.
+The ledger keeps the number that was connected last, and as which device, over restarts and logouts. When another one
+connects, all that was queued before that moment, wherever it waits, is held for a person to decide; a release is a new
+run, queued anew.
 """
 
 from collections.abc import Callable
@@ -54,17 +55,19 @@ class Identity:
         if paired is not None and paired.changed_at is not None:
             self._changed(paired.changed_at)
 
-    def connected(self, phone: str) -> None:
-        """This number is connected; to be said before anything is sent from it."""
-        if self._paired is not None and self._paired.phone == phone:
+    def connected(self, phone: str, jid: str) -> None:
+        """This number is connected, as this device; to be said before anything is sent from it."""
+        before = self._paired
+        if before is not None and (before.phone, before.jid) == (phone, jid):
             return
-        changed_at = self._context.now().wall if self._paired is not None else None
-        if self._paired is not None:
+        if before is None or before.phone == phone:
+            self._paired = Paired(phone=phone, jid=jid, changed_at=before.changed_at if before is not None else None)
+        else:
             self._context.log.warning(
-                "another number is connected: what waited is held", phone=mask(phone), before=mask(self._paired.phone)
+                "another number is connected: what waited is held", phone=mask(phone), before=mask(before.phone)
             )
-        self._paired = Paired(phone=phone, changed_at=changed_at)
-        if changed_at is not None:
+            changed_at = self._context.now().wall
+            self._paired = Paired(phone=phone, jid=jid, changed_at=changed_at)
             self._changed(changed_at)
         if not self._noting:
             self._note()

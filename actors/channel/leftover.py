@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from actors.channel.context import Context
+from protocol.errors import StoreUnavailableError
 from protocol.interfaces import Failure
 from protocol.ledger import Paired
 from protocol.port import Record, SendAnswered
@@ -83,6 +84,10 @@ async def _look(context: Context) -> Found:
         # Never looked at, or another session store than the one that was: nothing is known of what came before.
         await ledger.trace(channel, row)
         traced = row
+    try:
+        await remains.prune(traced)
+    except StoreUnavailableError as error:
+        context.log.warning("old traces are not deleted", error=str(error))
     return Found(
         answered=tuple((record.number, record.what) for record in records if isinstance(record.what, SendAnswered)),
         inbound=tuple(record for record in records if not isinstance(record.what, SendAnswered)),

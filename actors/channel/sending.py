@@ -213,6 +213,10 @@ class Sending:
 
     # -- sending --
 
+    def linked(self, device: str | None) -> None:
+        """What is given to a port from now on, and what may have been sent before, is of the session of ``device``."""
+        self._settling.linked(device)
+
     def use(self, port: Port | None) -> None:
         """Send through ``port`` from now on; None: not connected."""
         if port is None or self._port not in (None, port):

@@ -51,6 +51,10 @@ class Settling:
         """These may have been sent."""
         self._doubts.add(parcels)
 
+    def linked(self, device: str | None) -> None:
+        """What comes into doubt from now on was to be sent in the session of ``device``."""
+        self._doubts.device = device
+
     def backlog_in(self) -> None:
         """A receipt that has not come by now, and does not come soon, is none."""
         self._doubts.backlog_in()

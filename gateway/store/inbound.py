@@ -109,12 +109,13 @@ class InboundPart(Part):
 
     async def pair(self, channel: str, paired: Paired) -> None:
         """This number is connected now."""
-        named = {"channel": channel, "phone": paired.phone, "at": maybe_micros(paired.changed_at)}
+        at = maybe_micros(paired.changed_at)
+        named = {"channel": channel, "phone": paired.phone, "jid": paired.jid, "at": at}
         await self._database.transact(lambda connection: execute(connection, self._queries.mark_paired, named))
 
 
 def _paired(row: Row) -> Paired:
-    return Paired(phone=row[0], changed_at=maybe_moment(row[1]))
+    return Paired(phone=row[0], jid=row[1], changed_at=maybe_moment(row[2]))
 
 
 def read_spooled(row: Row) -> Spooled:

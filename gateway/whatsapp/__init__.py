@@ -10,7 +10,8 @@
 goes through; ``translate``, ``content`` and ``errors`` hold what is known of neonize's events, messages and error
 texts; ``compose`` and ``attachment`` build outgoing messages. A port writes down in its ``journal`` what came in and
 what came of its sends, and its ``outflow`` tells main; what it leaves behind when it is gone, main finds through
-``remains`` (the journal) and ``traces`` (whatsmeow's own rows in the session store).
+``remains`` (the journal) and ``traces`` (whatsmeow's own rows in the session store); ``reading`` keeps a disk that
+hangs from everybody else.
 
 What can go wrong inside neonize is dealt with in this package and nowhere else: whatever happens, main sees
 ``PortExited`` with a reason, and opens another port.

@@ -11,16 +11,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from gateway.whatsapp import lock, traces
 from gateway.whatsapp.frames import Holder
 from gateway.whatsapp.journal import Segment, folder_of, number, segment_of, segments
+from gateway.whatsapp.reading import Reader
 from protocol.errors import StoreUnavailableError
 from protocol.interfaces import Trace
 from protocol.port import Record, SendAnswered
 
 T = TypeVar("T")
+
+_END_S: Final = 10.0
 
 
 @dataclass(slots=True)
@@ -46,16 +49,20 @@ class _Tally:
 
 
 class StoreRemains:
-    """``protocol.interfaces.Remains`` of ``store``. ``orphan_grace``: how long a port whose main is gone may take to
-    end, in seconds."""
+    """``protocol.interfaces.Remains`` of ``store``. ``orphan_grace``: how long a port whose main, or actor, is gone may
+    take to end, in seconds; ``end_s``: what is read at a port's end may take so long."""
 
-    def __init__(self, store: str, *, orphan_grace: float) -> None:
+    def __init__(self, store: str, *, orphan_grace: float, end_s: float = _END_S) -> None:
         self._store = store
         self._folder = folder_of(store)
         self._orphan_grace = orphan_grace
+        self._end_s = end_s
+        self._reader = Reader(f"the session store {store}")
         self._tallies: dict[int, _Tally] = {}
         self._known = 0
         self._writers = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
         self._heard = 0
 
     # -- Remains --
@@ -65,6 +72,11 @@ class StoreRemains:
         holder = lock.holder_of(self._store)
         if holder is not None and lock.is_orphan(holder):
             await self._evict(holder)
+        try:
+            async with asyncio.timeout(self._orphan_grace):
+                await self._unused.wait()  # a port of an actor that crashed still ends, and may still write
+        except TimeoutError as error:
+            raise StoreUnavailableError(f"a port still uses the session store {self._store}") from error
         records = await self._read(others=self._writers)
         if not self._writers:  # all there is was read; a store that was deleted begins anew
             self._heard = number(self._known + 1, 0) - 1
@@ -93,21 +105,27 @@ class StoreRemains:
 
     async def last_row(self) -> int:
         """See ``protocol.interfaces.Remains``."""
-        return await asyncio.to_thread(traces.last_row, self._store)
+        return await self._reader.read(lambda: traces.last_row(self._store))
 
     async def traces(self, after: int, until: int) -> Sequence[Trace]:
         """See ``protocol.interfaces.Remains``."""
-        return await asyncio.to_thread(traces.between, self._store, after, until)
+        return await self._reader.read(lambda: traces.between(self._store, after, until))
 
-    async def ids_of(self, secrets: Sequence[bytes]) -> Mapping[bytes, str]:
-        """See ``protocol.interfaces.Remains``. Raises StoreUnavailableError also if the store is not there any more."""
-        return await asyncio.to_thread(traces.ids_of, self._store, tuple(secrets))
+    async def prune(self, traced: int) -> None:
+        """See ``protocol.interfaces.Remains``."""
+        if not self._writers and lock.holder_of(self._store) is None:
+            await self._reader.read(lambda: traces.prune(self._store, traced))
+
+    async def ids_of(self, secrets: Sequence[bytes], device: str | None) -> Mapping[bytes, str]:
+        """See ``protocol.interfaces.Remains``."""
+        return await self._reader.read(lambda: traces.ids_of(self._store, secrets, device))
 
     # -- for the port's parent side --
 
     def opening(self) -> None:
         """A port may write to the journal from now on."""
         self._writers += 1
+        self._unused.clear()
 
     def heard(self, record: Record) -> None:
         """The port has said this ``record``, or it was read. What came in is said in the order of the journal."""
@@ -116,16 +134,20 @@ class StoreRemains:
 
     async def ended(self, *, read: bool) -> tuple[Sequence[Record], int | None]:
         """A port is gone: what came in and nobody has heard of, and all outcomes that are not done; and the newest
-        trace, None if the store cannot be read. Nothing of it if nobody is there to hear it (not ``read``)."""
+        trace, None if the store cannot be read in time. Nothing of it if nobody is there to hear it (not ``read``)."""
         self._writers -= 1
+        if not self._writers:
+            self._unused.set()
         if not read:
             return (), None
         records: Sequence[Record] = ()
         row = None
-        with suppress(StoreUnavailableError):
-            row = await self.last_row()
-        with suppress(StoreUnavailableError):
-            records = await self._read(others=self._writers)
+        with suppress(StoreUnavailableError, TimeoutError):
+            async with asyncio.timeout(self._end_s):
+                records = await self._read(others=self._writers)
+        with suppress(StoreUnavailableError, TimeoutError):
+            async with asyncio.timeout(self._end_s):  # if the first one hangs, this one is refused
+                row = await self.last_row()
         unheard = [record for record in records if isinstance(record.what, SendAnswered) or record.number > self._heard]
         for record in unheard:
             self.heard(record)
@@ -176,7 +198,7 @@ class StoreRemains:
 
     async def _in_thread(self, read: Callable[[], T]) -> T:
         try:
-            return await asyncio.to_thread(read)
+            return await self._reader.read(read)
         except OSError as error:
             raise StoreUnavailableError(f"the journal {self._folder} cannot be read: {error.strerror}") from error
 

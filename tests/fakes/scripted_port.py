@@ -12,12 +12,12 @@ from protocol.errors import PortGoneError
 from protocol.interfaces import INBOUND_CREDIT, SendOutcome
 from protocol.port import PortAnswer, PortEvent, PortExited, PortRequest, PortSpec, SendRequest
 from tests.fakes.bell import Bell
-from tests.fakes.scripted_remains import AT, ScriptedRemains
+from tests.fakes.scripted_remains import AT, DEVICE, ScriptedRemains
 
 __all__ = ["AT", "PAIRED", "UP", "Answer", "ScriptedOpener", "ScriptedPort", "obliging", "silent"]
 
-UP = p.Connected(jid="5511999990000:7@s.whatsapp.net", lid="1:7@lid", phone="5511999990000", profile_name="Acme")
-PAIRED = p.PairingSucceeded(jid="5511999990000:7@s.whatsapp.net", lid="1:7@lid")
+UP = p.Connected(jid=DEVICE, lid="1:7@lid", phone="5511999990000", profile_name="Acme")
+PAIRED = p.PairingSucceeded(jid=DEVICE, lid="1:7@lid")
 
 Anything = PortRequest | SendRequest
 Answer = Callable[[Anything], Awaitable[PortAnswer | p.Sent]]

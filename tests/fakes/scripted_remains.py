@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from protocol.errors import StoreUnavailableError
+from protocol.errors import StoreGoneError, StoreUnavailableError
 from protocol.interfaces import Trace
 from protocol.port import AlreadyDecrypted, MessageReceived, ReceiptReceived, Record, SendAnswered, Undecryptable
 
+DEVICE = "5511999990000:7@s.whatsapp.net"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 What = MessageReceived | ReceiptReceived | Undecryptable | AlreadyDecrypted | SendAnswered
@@ -16,15 +17,19 @@ class ScriptedRemains:
     """Implements ``protocol.interfaces.Remains``. ``failing``: all but ``done`` raise.
 
     ``records``: what is in the journal, by number; ``finished``: the numbers that were said done; ``ids``: the
-    WhatsApp ids by secret, as the session store has them; ``rows``: its traces.
+    WhatsApp ids by secret, as the session store has them; ``rows``: its traces; ``device``: whose session it holds;
+    ``pruned``: the rows up to which old traces may go, as they were said; ``unprunable``: that raises.
     """
 
     def __init__(self) -> None:
         self.failing = False
+        self.device: str | None = DEVICE
         self.records: dict[int, Record] = {}
         self.finished: list[int] = []
         self.ids: dict[bytes, str] = {}
         self.rows: list[Trace] = []
+        self.pruned: list[int] = []
+        self.unprunable = False
         self._number = 0
 
     # -- for tests and ports --
@@ -42,6 +47,12 @@ class ScriptedRemains:
         self.rows.append(row)
         self.ids[secret] = wa_id
         return row
+
+    def empty(self, device: str | None = None) -> None:
+        """The session is gone, all rows with it; perhaps another begins."""
+        self.device = device
+        self.ids.clear()
+        self.rows.clear()
 
     # -- Remains --
 
@@ -62,8 +73,15 @@ class ScriptedRemains:
         self._check()
         return [row for row in self.rows if after < row.row <= until]
 
-    async def ids_of(self, secrets: Sequence[bytes]) -> Mapping[bytes, str]:
+    async def prune(self, traced: int) -> None:
+        self.pruned.append(traced)
+        if self.unprunable:
+            raise StoreUnavailableError("session store: database is locked")
+
+    async def ids_of(self, secrets: Sequence[bytes], device: str | None) -> Mapping[bytes, str]:
         self._check()
+        if device is None or device != self.device:
+            raise StoreGoneError(f"the session store is not that of {device}")
         return {secret: self.ids[secret] for secret in secrets if secret in self.ids}
 
     def _check(self) -> None:

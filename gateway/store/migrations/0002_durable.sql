@@ -80,6 +80,7 @@ CREATE TABLE channels (
     traced     INTEGER,                         -- the row of the session store up to which all is accounted for
     first_sent INTEGER,
     phone      TEXT,                            -- the number that was connected last
+    jid        TEXT,                            -- as which device
     phone_at   INTEGER                          -- since when, if another was connected before
 ) WITHOUT ROWID;
 

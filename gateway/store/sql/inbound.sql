@@ -73,10 +73,10 @@ INSERT INTO channels (channel, traced) VALUES (:channel, :row)
     ON CONFLICT (channel) DO UPDATE SET traced = excluded.traced;
 
 -- name: select_paired
--- The number that was connected last, and since when, if another was connected before.
-SELECT phone, phone_at FROM channels WHERE channel = :channel AND phone IS NOT NULL;
+-- The number that was connected last, as which device, and since when, if another was connected before.
+SELECT phone, jid, phone_at FROM channels WHERE channel = :channel AND phone IS NOT NULL;
 
 -- name: mark_paired
 -- This number is connected.
-INSERT INTO channels (channel, phone, phone_at) VALUES (:channel, :phone, :at)
-    ON CONFLICT (channel) DO UPDATE SET phone = excluded.phone, phone_at = excluded.phone_at;
+INSERT INTO channels (channel, phone, jid, phone_at) VALUES (:channel, :phone, :jid, :at)
+    ON CONFLICT (channel) DO UPDATE SET phone = excluded.phone, jid = excluded.jid, phone_at = excluded.phone_at;

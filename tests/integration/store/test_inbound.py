@@ -109,7 +109,10 @@ async def test_the_number_that_was_connected_last_is_kept(ledger: SqliteLedger) 
     assert await ledger.paired(CHANNEL) is None
     await ledger.trace(CHANNEL, 7)
     assert await ledger.paired(CHANNEL) is None
-    for paired in (Paired(phone="5511900000001"), Paired(phone="5511900000002", changed_at=NOW)):
+    for paired in (
+        Paired(phone="5511900000001"),
+        Paired(phone="5511900000002", jid="2:7@s.whatsapp.net", changed_at=NOW),
+    ):
         await ledger.pair(CHANNEL, paired)
         assert await ledger.paired(CHANNEL) == paired
     assert (await ledger.paired(OTHER), await ledger.traced(CHANNEL)) == (None, 7)

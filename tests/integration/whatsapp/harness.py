@@ -78,6 +78,7 @@ class Account:
         self.store = store
         self.port: PortProcess | None = None
         self.heard = Listener()
+        self.device: str | None = None
         self._incarnation = 0
 
     async def open(self, *, proxy: str | None = None) -> PortProcess:
@@ -105,7 +106,7 @@ class Account:
     async def connected(self) -> PortProcess:
         """Open a port and wait until it is logged in, with the stored credentials."""
         port = await self.open()
-        await self.heard.until(Connected)
+        self.device = (await self.heard.until(Connected)).jid
         return port
 
     async def paired(self) -> PortProcess:
@@ -113,7 +114,7 @@ class Account:
         port = await self.open()
         code = await self.heard.until(QrShown)
         await self.emulator.scan(code.code, self.phone)
-        await self.heard.until(Connected)
+        self.device = (await self.heard.until(Connected)).jid
         return port
 
     async def exited(self) -> PortExited:

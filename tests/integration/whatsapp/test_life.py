@@ -104,7 +104,7 @@ async def test_the_message_s_secret_is_stored_under_its_id(account: MakeAccount,
     request = text(number())
     answer = await answer_to(port, request)
     assert isinstance(answer, Sent)
-    assert await clinic.remains.ids_of([request.secret, b"another"]) == {request.secret: answer.wa_id}
+    assert await clinic.remains.ids_of([request.secret, b"another"], clinic.device) == {request.secret: answer.wa_id}
     (trace,) = await clinic.remains.traces(0, await clinic.remains.last_row())
     assert (trace.wa_id, trace.secret) == (answer.wa_id, request.secret)
     await port.stop(timeout=10)

@@ -45,7 +45,7 @@ async def test_it_goes_out_unchanged(
     assert arrived.caption == ("" if kind == "audio" else "yours")
     assert arrived.filename == ("exam" if kind == "document" else "")
     assert not arrived.voice
-    assert await clinic.remains.ids_of([request.secret]) == {request.secret: answer.wa_id}
+    assert await clinic.remains.ids_of([request.secret], clinic.device) == {request.secret: answer.wa_id}
 
 
 async def test_a_voice_note_says_that_it_is_one_and_how_long(

@@ -15,11 +15,12 @@ import pytest
 import pytest_asyncio
 
 from gateway.whatsapp.journal import folder_of, segments
+from protocol.errors import StoreGoneError
 from protocol.interfaces import SendOutcome
-from protocol.port import AlreadyDecrypted, Connected, Failed, MessageReceived, SendText, Sent
+from protocol.port import AlreadyDecrypted, Connected, Failed, LoggedOut, MessageReceived, SendText, Sent
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber
-from tests.integration.whatsapp.harness import Account, send, text
+from tests.integration.whatsapp.harness import Account, answer_to, send, text
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -44,7 +45,7 @@ async def test_a_message_leaves_a_trace_before_it_is_sent_and_when_it_has_come(
     request = text(contact, "never acknowledged")
     sending = asyncio.create_task(send(port, request, deadline=60))
     arrived = await emulator.wait_for_message(contact, text="never acknowledged")
-    assert await clinic.remains.ids_of([request.secret]) == {request.secret: arrived.id}
+    assert await clinic.remains.ids_of([request.secret], clinic.device) == {request.secret: arrived.id}
     port.kill("the test wishes so")
     (outcome,) = await sending
     assert outcome.cut
@@ -136,10 +137,25 @@ async def test_what_is_sent_while_ports_are_killed_is_known_of(
     assert sent <= set(arrived)
     cut = [requests[key] for key, outcome in outcomes.items() if outcome.cut]
     assert cut
-    found = await clinic.remains.ids_of([request.secret for request in cut])
+    found = await clinic.remains.ids_of([request.secret for request in cut], clinic.device)
     assert len(found) <= ROUNDS, "one at a time was under way"
     assert set(arrived) - sent <= set(found.values()), "what has no trace was never sent"
     assert len(outcomes) == len(sent) + len(cut)
+
+
+async def test_a_device_that_is_removed_takes_its_traces_along_and_that_is_known(
+    account: MakeAccount, number: MakeNumber, emulator: EmulatorProcess
+) -> None:
+    clinic = account()
+    port = await clinic.paired()
+    requests = [text(number()), text(number())]
+    assert isinstance(await answer_to(port, requests[0]), Sent)
+    assert len(await clinic.remains.ids_of([each.secret for each in requests], clinic.device)) == 1
+    await emulator.fault("stream_error", phone=clinic.phone, count=1, code="401", conflict="device_removed")
+    await clinic.heard.until(LoggedOut)
+    await port.stop(timeout=10)
+    with pytest.raises(StoreGoneError):
+        await clinic.remains.ids_of([each.secret for each in requests], clinic.device)
 
 
 async def test_a_port_whose_main_takes_nothing_hangs_up_and_loses_nothing(

@@ -15,6 +15,7 @@ from supervisor.backoff import Backoff
 from supervisor.breaker import Breaker, Consecutive
 from tests.fakes.memory_ledger import Entry
 from tests.fakes.scripted_port import ScriptedPort, obliging
+from tests.fakes.scripted_remains import DEVICE
 from tests.unit.actors.channel.bench import CHANNEL, Bench
 from tests.unit.actors.channel.commands import AT
 
@@ -43,6 +44,7 @@ class Mouth(Bench):
         )
         self.publishing = Publishing(self.context)
         self.part = Sending(self.context, self.policy, self.publishing)
+        self.part.linked(DEVICE)
         self.port = self.new_port()
         self.handlers = {
             **self.part.handlers,

@@ -107,6 +107,16 @@ def test_what_was_lost_is_named_after_the_next_connection(home: Home) -> None:
     home.bell.wait(lambda: home.ledger.channel(CHANNEL).traced == 3, "the traces to be accounted for")
 
 
+@pytest.mark.parametrize("unprunable", [False, True])
+def test_old_traces_may_go_before_a_port_is_opened_but_need_not(home: Home, unprunable: bool) -> None:
+    home.ledger.channel(CHANNEL).traced = 1
+    home.remains.unprunable = unprunable
+    for wa_id in ("A", "B"):
+        home.remains.trace(wa_id, b"", CHAT, CHAT)
+    home.connected()
+    assert home.remains.pruned == [1]
+
+
 def test_what_was_lost_before_a_crash_is_named_by_the_next_life(home: Home) -> None:
     home.ledger.channel(CHANNEL).traced = 0
     home.remains.trace("A", b"", CHAT, CHAT)

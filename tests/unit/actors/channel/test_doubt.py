@@ -232,6 +232,33 @@ async def test_one_that_ends_while_it_is_looked_up_is_no_doubt_any_more(mouth: M
     assert (mouth.sent, mouth.results) == ([], [("1", "held"), ("2", "held")])
 
 
+@pytest.mark.parametrize("device", [None, "5511999990000:8@s.whatsapp.net"], ids=["emptied", "paired anew"])
+@pytest.mark.parametrize(("on_uncertain", "status"), [("hold", "held"), ("resend", "sent")])
+async def test_a_store_of_another_session_proves_nothing_and_is_not_looked_at_again(
+    mouth: Mouth, device: str | None, on_uncertain: str, status: str
+) -> None:
+    mouth.ledger.entry(CHANNEL, "1").accepted = uncertain(on_uncertain=on_uncertain)
+    mouth.remains.empty(device)
+    await mouth.start()
+    assert mouth.results == [("1", status), ("2", "sent")]
+    assert "look" not in mouth.timers
+    assert ("setback", ("1",)) in mouth.ledger.calls, "it is recorded that it may have been sent"
+
+
+async def test_what_is_in_doubt_is_looked_for_in_the_session_that_was_to_send_it(mouth: Mouth) -> None:
+    mouth.remains.failing = True
+    mouth.part.recover([])
+    await mouth.run()
+    mouth.remains.failing = False
+    mouth.remains.empty("5511999990000:8@s.whatsapp.net")
+    mouth.part.linked("5511999990000:8@s.whatsapp.net")
+    with capture_logs() as logs:
+        await mouth.fire("look")
+        mouth.part.use(mouth.port)
+        await mouth.run()
+    assert "resent in doubt" in [log["event"] for log in logs]
+
+
 async def test_one_without_a_secret_is_only_the_policys_to_decide(mouth: Mouth) -> None:
     mouth.ledger.entry(CHANNEL, "1").accepted = replace(accepted("1", text="one"), attempts=1)
     await mouth.start()
@@ -282,6 +309,16 @@ async def test_a_port_that_dies_before_it_sent_anything_costs_nothing(fresh: Mou
     assert (fresh.sent, [result.attempts for result in fresh.bus.results()]) == (["one", "two"], [1, 1])
 
 
+async def test_a_device_that_is_removed_under_a_send_leaves_a_doubt(fresh: Mouth) -> None:
+    fresh.port.answer = silent
+    await fresh.send(body_of(id="1", text="one", on_uncertain="hold"), body_of(id="2", text="two"))
+    fresh.remains.empty()
+    fresh.port.die()
+    fresh.part.use(None)
+    await fresh.run()
+    assert fresh.results == [("1", "held")]
+
+
 async def test_one_that_dies_after_it_wrote_to_the_session_store_leaves_a_doubt(fresh: Mouth, clock: Clock) -> None:
     async def answer(request: Anything) -> object:
         fresh.remains.trace("WA", request.secret)  # type: ignore[union-attr]  # a send
@@ -325,8 +362,8 @@ async def test_after_the_last_attempt_what_is_in_doubt_has_failed(clock: Clock) 
     mouth.port.answer = answering(failed("internal"))
     original = mouth.remains.ids_of
 
-    async def known(secrets: list[bytes]) -> dict[bytes, str]:
-        await original(secrets)
+    async def known(secrets: list[bytes], device: str | None) -> dict[bytes, str]:
+        await original(secrets, device)
         return dict.fromkeys(secrets, "WA")
 
     mouth.remains.ids_of = known  # type: ignore[method-assign, assignment]  # the store has them all

@@ -6,9 +6,11 @@ import pytest
 from actors.channel.identity import Identity
 from protocol.ledger import Paired
 from tests.fakes.scripted_port import AT
+from tests.fakes.scripted_remains import DEVICE
 from tests.unit.actors.channel.bench import CHANNEL, Bench
 
 ONE, OTHER = "5511900000001", "5511900000002"
+SECOND_DEVICE = f"{ONE}:9@s.whatsapp.net"
 
 
 class Registrar(Bench):
@@ -34,32 +36,40 @@ async def registrar() -> AsyncIterator[Registrar]:
 async def test_the_first_number_is_noted_and_changes_nothing(registrar: Registrar) -> None:
     registrar.part.begin(None)
     for _ in range(2):
-        registrar.part.connected(ONE)
+        registrar.part.connected(ONE, DEVICE)
         await registrar.run()
-    assert (registrar.noted(), registrar.changes) == (Paired(phone=ONE), [])
+    assert (registrar.noted(), registrar.changes) == (Paired(phone=ONE, jid=DEVICE), [])
     assert registrar.ledger.calls == [("pair", (ONE,))]
 
 
 async def test_another_number_is_said_at_once_and_again_by_every_life_after(registrar: Registrar) -> None:
     registrar.part.begin(Paired(phone=ONE))
-    registrar.part.connected(OTHER)
+    registrar.part.connected(OTHER, DEVICE)
     (change,) = registrar.changes
     await registrar.run()
-    assert registrar.noted() == Paired(phone=OTHER, changed_at=change)
+    assert registrar.noted() == Paired(phone=OTHER, jid=DEVICE, changed_at=change)
     after = Registrar()
     after.part.begin(registrar.noted())
-    after.part.connected(OTHER)
+    after.part.connected(OTHER, DEVICE)
     assert after.changes == [change]
 
 
 async def test_it_is_noted_until_the_ledger_has_it_and_then_as_it_is(registrar: Registrar) -> None:
     registrar.part.begin(Paired(phone=ONE, changed_at=AT))
     registrar.ledger.failing = True
-    registrar.part.connected(OTHER)
+    registrar.part.connected(OTHER, DEVICE)
     await registrar.run()
-    registrar.part.connected(ONE)
+    registrar.part.connected(ONE, DEVICE)
     registrar.ledger.failing = False
     await registrar.fire("identity")
     noted = registrar.noted()
     assert noted is not None
     assert (noted.phone, noted.changed_at, len(registrar.changes)) == (ONE, registrar.changes[-1], 3)
+
+
+async def test_another_device_of_the_same_number_is_noted_and_holds_nothing(registrar: Registrar) -> None:
+    registrar.part.begin(Paired(phone=ONE, jid=DEVICE, changed_at=AT))
+    registrar.part.connected(ONE, SECOND_DEVICE)
+    await registrar.run()
+    assert registrar.noted() == Paired(phone=ONE, jid=SECOND_DEVICE, changed_at=AT)
+    assert registrar.changes == [AT], "only what it began with"

@@ -1,20 +1,23 @@
 """What ports leave behind: which segments go when, against a model; and the traces of a session store."""
 
+import asyncio
 import shutil
 import sqlite3
+import threading
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.whatsapp.journal import Journal, folder_of, segments
 from gateway.whatsapp.remains import StoreRemains
-from protocol.errors import StoreUnavailableError
+from gateway.whatsapp.traces import KEPT
+from protocol.errors import StoreGoneError, StoreUnavailableError
 from protocol.interfaces import Trace
 from protocol.port import Record, SendAnswered, Sent, Undecryptable
 
@@ -144,6 +147,42 @@ async def test_a_port_that_nobody_hears_loses_nothing(store: str) -> None:
     assert numbers(unheard) == [written]
 
 
+async def test_a_port_s_end_does_not_wait_for_a_store_that_hangs_and_nor_does_another_store(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = StoreRemains(store, orphan_grace=1.0, end_s=0.05)
+    release = threading.Event()
+    with monkeypatch.context() as patched:
+        patched.setattr("gateway.whatsapp.remains.segments", lambda _: release.wait())
+        left.opening()
+        assert await left.ended(read=True) == ([], None)
+    written = Journal(store).append(inbound("1"))
+    with pytest.raises(StoreUnavailableError, match="an earlier read of it hangs"):
+        await left.journal()
+    assert await remains(str(tmp_path / "another.db")).journal() == []
+    release.set()
+    async with asyncio.timeout(10):
+        while True:
+            with suppress(StoreUnavailableError):
+                assert numbers(await left.journal()) == [written]
+                break
+            await asyncio.sleep(0)
+
+
+async def test_while_a_port_of_before_still_ends_the_journal_is_not_read(store: str) -> None:
+    left = StoreRemains(store, orphan_grace=0.05)
+    left.opening()
+    journal = Journal(store)
+    first = journal.append(inbound("1"))
+    with pytest.raises(StoreUnavailableError, match="a port still uses"):
+        await left.journal()
+    reading = asyncio.create_task(StoreRemains.journal(left))
+    await asyncio.sleep(0)
+    last = journal.append(inbound("2"))
+    await left.ended(read=False)
+    assert numbers(await reading) == [first, last]
+
+
 async def test_what_could_not_be_written_keeps_nothing_from_going(store: str) -> None:
     left = remains(store)
     left.opening()
@@ -163,6 +202,7 @@ async def test_a_journal_that_cannot_be_read_says_so(store: str) -> None:
     assert await left.ended(read=True) == ([], 0)
 
 
+@settings(deadline=None)  # of what is read from disks and threads
 @given(data=st.data())
 async def test_exactly_what_is_done_goes(data: st.DataObject) -> None:
     """Ports come and go; each writes, and some of all that was written is done."""
@@ -197,10 +237,15 @@ PRIMARY KEY (our_jid, chat_jid, sender_jid, message_id))
 """
 
 
+DEVICE = "5500:7@s.whatsapp.net"
+
+
 def write_traces(store: str, *rows: tuple[str, str, str, bytes]) -> None:
     with closing(sqlite3.connect(store)) as database:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute(TABLE)
+        database.execute("CREATE TABLE whatsmeow_device (jid TEXT PRIMARY KEY)")
+        database.execute("INSERT INTO whatsmeow_device VALUES (?)", (DEVICE,))
         database.executemany("INSERT INTO whatsmeow_message_secrets VALUES ('me', ?, ?, ?, ?)", rows)
         database.commit()
 
@@ -215,13 +260,13 @@ async def test_traces_are_read_in_order(store: str) -> None:
         Trace(row=1, chat="1@lid", sender="1@lid", wa_id="3A", secret=b"a"),
         Trace(row=2, chat="2@lid", sender="2@lid", wa_id="3B", secret=b"b"),
     ]
-    assert await left.ids_of([b"c", b"nobody's", b"a"]) == {b"a": "3A", b"c": "3C"}
-    assert await left.ids_of([]) == {}
+    assert await left.ids_of([b"c", b"nobody's", b"a"], DEVICE) == {b"a": "3A", b"c": "3C"}
+    assert await left.ids_of([], None) == {}
 
 
 async def test_many_secrets_are_looked_up_in_parts(store: str) -> None:
     write_traces(store, *((f"{each}@lid", "1@lid", str(each), str(each).encode()) for each in range(25_000)))
-    found = await remains(store).ids_of([str(each).encode() for each in range(30_000)])
+    found = await remains(store).ids_of([str(each).encode() for each in range(30_000)], DEVICE)
     assert len(found) == 25_000
 
 
@@ -229,12 +274,59 @@ async def test_a_store_without_messages_has_no_traces(store: str) -> None:
     with closing(sqlite3.connect(store)) as database:
         database.execute("CREATE TABLE other (x)")
     left = remains(store)
-    assert (await left.last_row(), await left.traces(0, 9), await left.ids_of([b"a"])) == (0, [], {})
+    assert (await left.last_row(), await left.traces(0, 9)) == (0, [])
 
 
-async def test_a_store_that_is_gone_says_nothing_of_what_was_sent(store: str) -> None:
-    with pytest.raises(StoreUnavailableError, match=r"session\.db cannot be read"):
-        await remains(store).ids_of([b"a"])
+async def test_old_traces_go_and_the_numbers_go_on(store: str) -> None:
+    write_traces(store, *((f"{each}@lid", "1@lid", str(each), b"s") for each in range(KEPT + 20)))
+    left = remains(store)
+    await left.prune(KEPT)
+    assert [trace.row for trace in await left.traces(0, 1)] == [1], "not that old"
+    await left.prune(KEPT + 5)
+    assert [trace.row for trace in await left.traces(0, 7)] == [6, 7]
+    left.opening()
+    await left.prune(KEPT + 20)
+    assert [trace.row for trace in await left.traces(0, 7)] == [6, 7], "a port uses the store"
+    await left.ended(read=False)
+    await left.prune(KEPT + 20)
+    assert [trace.row for trace in await left.traces(0, 22)] == [21, 22]
+    assert await left.last_row() == KEPT + 20
+
+
+async def test_where_there_are_no_traces_none_go(store: str, damaged: str) -> None:
+    await remains(store).prune(KEPT + 1)
+    with pytest.raises(StoreUnavailableError):
+        await remains(damaged).prune(KEPT + 1)
+    with closing(sqlite3.connect(store)) as database:
+        database.execute("CREATE TABLE other (x)")
+    await remains(store).prune(KEPT + 1)
+
+
+@pytest.mark.parametrize("change", ["deleted", "emptied", "begun anew", "device removed", "paired anew"])
+async def test_another_session_than_the_one_that_sent_says_nothing_of_what_was_sent(store: str, change: str) -> None:
+    write_traces(store, ("1@lid", "1@lid", "3A", b"a"))
+    if change == "deleted":
+        shutil.move(store, f"{store}.away")
+    else:
+        statements = {
+            "emptied": ("DROP TABLE whatsmeow_device", "DROP TABLE whatsmeow_message_secrets"),
+            "begun anew": ("DELETE FROM whatsmeow_message_secrets", "DELETE FROM whatsmeow_device"),
+            "device removed": ("DELETE FROM whatsmeow_device",),
+            "paired anew": ("UPDATE whatsmeow_device SET jid = '5500:8@s.whatsapp.net'",),
+        }
+        with closing(sqlite3.connect(store)) as database:
+            for statement in statements[change]:
+                database.execute(statement)
+            database.commit()
+    with pytest.raises(StoreGoneError, match=r"session\.db"):
+        await remains(store).ids_of([b"a", b"b"], DEVICE)
+
+
+async def test_nor_does_one_say_anything_of_what_no_known_device_sent(store: str) -> None:
+    write_traces(store)
+    assert await remains(store).ids_of([b"a"], DEVICE) == {}, "this one was never sent"
+    with pytest.raises(StoreGoneError):
+        await remains(store).ids_of([b"a"], None)
 
 
 @pytest.fixture
