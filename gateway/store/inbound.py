@@ -57,7 +57,8 @@ class InboundPart(Part):
         if not more:
             return
         self._check_room(connection, FOR_INBOUND)
-        if size + more > self._bounds.spool_bytes:
+        # What is larger than the whole spool would never fit: it is taken by an empty one.
+        if size and size + more > self._bounds.spool_bytes:
             raise FaultError(spool_full(self._bounds.spool_bytes))
         execute_many(connection, queries.insert_claim, [(seq, channel, claim.key, at) for seq, claim in fresh])
         execute_many(connection, queries.insert_spooled, spooled)

@@ -25,7 +25,7 @@ class Bounds:
     """How long and how much a clinic's database keeps.
 
     ``keep``: how long an id is remembered after the command's end. ``remember``: the same of what came in.
-    ``max_bytes``: of the database file. ``spool_bytes``: of what came in and waits for NATS.
+    ``max_bytes``: of the database file. ``spool_bytes``: of what came in and waits for NATS; one batch may exceed it.
     """
 
     keep: timedelta = timedelta(days=30)

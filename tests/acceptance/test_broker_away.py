@@ -65,12 +65,19 @@ async def away(tmp_path: Path) -> AsyncIterator[Away]:
 
 
 @pytest.fixture
-async def node(tmp_path: Path, emulator: EmulatorProcess, away: Away) -> AsyncIterator[Node]:
+def limits() -> dict[str, Any]:
+    """The defaults."""
+    return {}
+
+
+@pytest.fixture
+async def node(tmp_path: Path, emulator: EmulatorProcess, away: Away, limits: dict[str, Any]) -> AsyncIterator[Node]:
     """On that server; most of what waits for it has no room in memory."""
     accounts = str(tmp_path / "nats" / "accounts.json")
     elsewhere: dict[str, dict[str, Any]] = {
         "nats": {"url": away.broker.server, "accounts_file": accounts},
         "inbox": {"in_memory": 16},
+        "limits": limits,
     }
     async with Node(tmp_path / "node", settings(emulator.ready, elsewhere)) as running:
         yield running
@@ -114,3 +121,33 @@ async def test_sessions_outlive_nats_and_it_is_told_everything_once_when_it_is_b
     assert {event["state"] for event in service.seen("state")} == {"qr_required", "pairing", "connected"}
     for each in COMMANDS[1:]:  # the first one's receipt came long before it was known to be sent
         await service.until("receipt", id=each, type="delivered")
+
+
+@pytest.mark.parametrize("limits", [{"spool_bytes": 4096}], ids=["4 KiB"])
+async def test_a_full_spool_closes_the_socket_and_whatsapp_keeps_the_rest(
+    away: Away, node: Node, service: Listener, phones: Phones, emulator: EmulatorProcess
+) -> None:
+    await phones.pair("acme", ("reception", PHONE))
+    await emulator.send_text(BIA, PHONE, "before")
+    await service.until("message", text="before")
+    after = await emulator.last_event()
+
+    await away.go("frozen")
+    await emulator.burst([ANA, BIA], PHONE, 1, "n{n}")
+    await node.once(f"/api/v1/clinics/{FRONT[0]}/stats", lambda found: found["channels"][0]["spooled"] == 1)
+    await emulator.burst([BIA, ANA], PHONE, len(LETTERS) - 1, "n{n}", first=1)
+    await emulator.wait_for("offline", PHONE, after=after)
+    shown = await node.once(f"/api/v1/clinics/{FRONT[0]}/channels/{FRONT[1]}", lambda it: it["state"] == "error")
+    assert "the spool is full (4096 bytes)" in shown["reason"]
+    kept = await emulator.burst([ANA, BIA], PHONE, len(LETTERS), "n{n}", first=len(LETTERS))
+    await away.come_back("frozen")
+
+    await service.until("state", state="connected", count=2, timeout=60.0)
+    await service.until("message", wa_id=kept[-1], timeout=60.0)
+    await emulator.send_text(BIA, PHONE, "after")
+    await service.until("message", text="after")
+    texts = ["before", *(f"n{number}" for number in range(2 * len(LETTERS))), "after"]
+    assert sorted(event["text"] for event in service.seen("message")) == sorted(texts)
+    for person in (ANA, BIA):
+        theirs = [event["text"] for event in service.seen("message", from_phone=person)]
+        assert theirs == [text for text in texts if text in theirs]

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +79,23 @@ async def test_a_full_spool_takes_no_part_of_a_batch_and_takes_it_when_there_is_
     await ledger.forget_channel(OTHER)
     await ledger.claim(CHANNEL, [claim("d", "x" * 15_000)], NOW)
     await store.stop(timeout=5)
+
+
+async def test_a_batch_that_is_larger_than_the_spool_is_taken_when_that_is_empty(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path, bounds=Bounds(spool_bytes=1024))
+    await store.start()
+    try:
+        ledger = await store.open_clinic("acme")
+        await ledger.claim(CHANNEL, [claim("first")], NOW)
+        batch = [claim(f"k{number}") for number in range(50)]
+        with pytest.raises(StoreUnavailableError, match="the spool is full"):
+            await ledger.claim(CHANNEL, batch, NOW)
+        await ledger.stored(CHANNEL, ["first"])
+        assert None not in await ledger.claim(CHANNEL, batch, NOW)
+        with pytest.raises(StoreUnavailableError, match="the spool is full"):
+            await ledger.claim(CHANNEL, [claim("more")], NOW)
+    finally:
+        await store.stop(timeout=5)
 
 
 async def test_who_wrote_is_known_under_all_their_names_at_their_latest(ledger: SqliteLedger) -> None:
