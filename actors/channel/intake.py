@@ -42,8 +42,8 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
-    """What the ledger took. ``scheduled``: what is not to be sent yet. ``error``: not all that follows from it could
-    be done (refusals published, schedules set, the queue told), so the queue will give it again."""
+    """What the ledger took. ``scheduled``: what is not to be sent yet, and has to be set on the bus. ``error``: not all
+    that follows from it could be done (refusals published, the queue told), so the queue will give it again."""
 
     accepted: Sequence[Accepted]
     scheduled: Sequence[Later]
@@ -70,8 +70,9 @@ def read(fetched: Fetched) -> Offer | Refusal:
 
 
 async def take_in(context: Context, fetched: Sequence[Fetched]) -> Intake:
-    """Commit what is valid to the ledger, schedule what is for later, publish what is refused or known already, then
-    tell the queue that all is taken.
+    """Commit what is valid to the ledger, publish what is refused or known already, then tell the queue that all is
+    taken. What is for later is not set here: the ledger owns it, and one that cannot be set must not keep the others in
+    the queue.
 
     What the ledger has accepted is always returned, whatever becomes of the rest: the queue's repetition of it is only
     known to the ledger, and not given out again.
@@ -105,8 +106,6 @@ async def take_in(context: Context, fetched: Sequence[Fetched]) -> Intake:
     error: Exception | None = None
     try:
         async with asyncio.timeout(SETTLE_TIMEOUT_S):
-            if scheduled:
-                await context.bus.schedule(channel, scheduled)
             if publications:
                 await publish(context, publications)
             await context.bus.settle(fetched, taken=True)

@@ -192,8 +192,7 @@ class Sending:
         self.pump()
 
     def _taken(self, intake: Intake) -> None:
-        if intake.error is not None:
-            self._schedules.add(intake.scheduled)
+        self._schedules.add(intake.scheduled)
         self._send(intake.accepted)
 
     def _send(self, commands: Sequence[Accepted]) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from actors.channel import schedules
 from protocol.bus import Later
+from protocol.errors import BusUnavailableError
 from protocol.views import CommandState
 from tests.fakes.memory_bus import body_of
 from tests.unit.actors.channel.bench import CHANNEL
@@ -86,6 +87,19 @@ async def test_what_could_not_be_scheduled_is_as_soon_as_it_can(mouth: Mouth) ->
     await mouth.send(scheduled("1"))
     assert mouth.bus.scheduled == {}
     mouth.bus.away = False
+    await mouth.fire("schedule")
+    assert list(mouth.bus.scheduled) == [(CHANNEL, "1")]
+
+
+async def test_what_cannot_be_scheduled_keeps_nothing_in_the_queue(mouth: Mouth) -> None:
+    async def refuse(*_: object) -> None:
+        raise BusUnavailableError("no room for schedules")
+
+    mouth.bus.schedule = refuse  # type: ignore[method-assign, assignment]  # a fault
+    await mouth.send(scheduled("1"), body_of(id="2", text="2"), b"nonsense")
+    assert (mouth.sent, len(mouth.bus.acked), len(mouth.bus.dead())) == (["2"], 3, 1)
+    assert "fetch" not in mouth.timers
+    del mouth.bus.schedule
     await mouth.fire("schedule")
     assert list(mouth.bus.scheduled) == [(CHANNEL, "1")]
 
