@@ -141,6 +141,7 @@ def _repeat(channel: str, offer: Offer, result: ResultEvent) -> Publication:
         event=msgspec.structs.replace(result, repeat=True),
         message_id=message_id(channel, "repeat", result.id, offer.queued_at.isoformat()),
         headers=offer.headers,
+        since=offer.queued_at,
     )
 
 

@@ -166,6 +166,25 @@ async def test_an_id_that_comes_again_after_its_end_is_given_the_same_result_as_
         assert (result.repeat, result.wa_id, result.status) == (True, "WA", "sent")
 
 
+async def test_a_repetition_that_the_queue_gives_twice_is_answered_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.take(body_of(id="1"))
+    final = ResultEvent(clinic=CLINIC, channel=CHANNEL, id="1", status="sent", wa_id="WA", attempts=1, sent_at=AT)
+    await desk.ledger.record(CHANNEL, Changes(results=[final]))
+
+    async def lost(*_: object, **__: object) -> None:
+        raise BusUnavailableError("the connection broke")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(desk.bus, "settle", lost)
+        await desk.take(body_of(id="1"))
+    desk.bus.redeliver(CHANNEL)
+    await desk.take()
+    assert [result.repeat for result in desk.bus.results()] == [True]
+    assert desk.bus.acked == [body_of(id="1")] * 2
+
+
 async def test_an_id_that_comes_again_with_another_body_is_a_conflict(desk: Desk) -> None:
     intake = await desk.take(body_of(id="1"), body_of(id="1", text="another"))
     assert ids(intake.accepted) == ["1"]
