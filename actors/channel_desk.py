@@ -32,6 +32,7 @@ from protocol.errors import (
     UnavailableError,
 )
 from protocol.ids import Address, check_name
+from protocol.operations import LONGEST_WA_ID, MOST_PHONES, MOST_WA_IDS
 from protocol.port import Presence
 from protocol.views import NumberChecks
 
@@ -41,9 +42,6 @@ PORT_TIMEOUT_S: Final = 25.0
 """Longer than the port's own deadline (see ``actors.channel.asking``), so that its reason is heard."""
 MOST_ASKING: Final = 4
 """Questions to WhatsApp under way in one channel: its port does them one after another."""
-MOST_PHONES: Final = 50
-MOST_WA_IDS: Final = 100
-_LONGEST_WA_ID: Final = 256
 _IN_A_CHAT: Final = frozenset({"typing", "paused"})
 
 ConfigCheck = Callable[[Mapping[str, Any]], None]
@@ -176,8 +174,8 @@ class ChannelDesk:
         if not 0 < len(wa_ids) <= MOST_WA_IDS:
             raise InvalidInputError("wa_ids", f"1 to {MOST_WA_IDS} ids of messages, got {len(wa_ids)}")
         for index, wa_id in enumerate(wa_ids):
-            if not 0 < len(wa_id) <= _LONGEST_WA_ID:
-                raise InvalidInputError(f"wa_ids[{index}]", f"1 to {_LONGEST_WA_ID} characters")
+            if not 0 < len(wa_id) <= LONGEST_WA_ID:
+                raise InvalidInputError(f"wa_ids[{index}]", f"1 to {LONGEST_WA_ID} characters")
         where = Address.parse(chat, "chat")
         if sender is None and where.server == "g.us":
             raise InvalidInputError("sender", "the author of the messages, for a group")

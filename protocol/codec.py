@@ -81,6 +81,20 @@ def decode_raw(body: bytes, *, limit: int = MAX_BODY) -> Any:
         raise InvalidBodyError("body", "a msgpack map or a JSON object") from error
 
 
+def skim(body: bytes, kind: type[T], *, limit: int = MAX_BODY) -> T:
+    """What ``body`` says of the fields of ``kind``. The others are not built, which makes it cheap however many values
+    there are: a million empty lists take a second to build, and two milliseconds to pass over.
+
+    Raises:
+        InvalidBodyError: as ``decode``.
+    """
+    if len(body) > limit:
+        raise InvalidBodyError("body", f"at most {limit} bytes, got {len(body)}")
+    if encoding_of(body) is Encoding.JSON:
+        return _checked(lambda: msgspec.json.decode(body, type=kind))
+    return _checked(lambda: msgspec.msgpack.decode(body, type=kind))
+
+
 def _checked(read: Callable[[], T]) -> T:
     try:
         return read()

@@ -10,9 +10,9 @@ from math import isfinite
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
-from protocol.codec import decode, decode_raw, encode
+from protocol.codec import Encoding, decode, encode, encoding_of, skim
 from protocol.errors import InvalidBodyError, InvalidInputError
 from protocol.ids import Address, CommandId
 
@@ -26,6 +26,9 @@ MAX_META_VALUES: Final = 1000
 """Values in ``meta``, at all levels: it is decoded and encoded again and again on a thread that all clinics share."""
 MAX_META_BYTES: Final = 65_536
 """Bytes of ``meta`` as msgpack: it is echoed in every event of the command, and those have to fit NATS."""
+
+MAX_REST: Final = {Encoding.MSGPACK: 96 * 1024, Encoding.JSON: 256 * 1024}
+"""Bytes of a body beside its text and media: ``meta``, which JSON may write with escapes, and what is small."""
 
 ContentType = Literal[
     "text",
@@ -94,6 +97,22 @@ class SendCommand(Struct, frozen=True, kw_only=True):
         return self.expires_at is not None and now >= self.expires_at
 
 
+class _MediaBulk(Struct, frozen=True):
+    data: Raw = Raw()
+    caption: Raw = Raw()
+
+
+class _Bulk(Struct, frozen=True):
+    """What a body may be large for: text and bytes."""
+
+    text: Raw = Raw()
+    media: _MediaBulk | None = None
+
+
+class _Named(Struct, frozen=True):
+    id: CommandId
+
+
 def parse(body: bytes) -> SendCommand:
     """A body from ``.send`` as a command that can be tried.
 
@@ -101,6 +120,7 @@ def parse(body: bytes) -> SendCommand:
         InvalidBodyError: unreadable, of a wrong shape, or with fields that do not go together; names the field.
         InvalidInputError: ``to`` is no address, or another field that should be one is none.
     """
+    _check_rest(body)
     command = decode(body, SendCommand)
     Address.parse(command.to)
     if command.reply_to is not None and command.reply_to.from_:
@@ -121,10 +141,32 @@ def parse(body: bytes) -> SendCommand:
 def salvage_id(body: bytes) -> str | None:
     """The ``id`` of a body that ``parse`` refused, if it has a valid one: the refusal can then be a result event."""
     try:
-        raw = decode_raw(body)
-        return msgspec.convert(raw["id"], CommandId) if isinstance(raw, dict) and "id" in raw else None
-    except (InvalidInputError, msgspec.ValidationError):
+        return skim(body, _Named).id
+    except InvalidInputError:
         return None
+
+
+def _check_rest(body: bytes) -> None:
+    """Raise InvalidBodyError if much of ``body`` is neither text nor bytes: it is not worth building."""
+    encoding = encoding_of(body)
+    most = MAX_REST[encoding]
+    if len(body) <= most:
+        return
+    found = skim(body, _Bulk)
+    media = found.media or _MediaBulk()
+    bulk = sum(
+        len(raw) for raw in map(bytes, (found.text, media.data, media.caption)) if not _holds_values(encoding, raw)
+    )
+    rest = len(body) - bulk
+    _require(rest <= most, "body", f"at most {most} bytes beside text, caption and media.data, got {rest}")
+
+
+def _holds_values(encoding: Encoding, raw: bytes) -> bool:
+    """Whether it is a list or a map."""
+    first = raw[:1]
+    if encoding is Encoding.JSON:
+        return first in (b"{", b"[")
+    return b"\x80" <= first <= b"\x9f" or b"\xdc" <= first <= b"\xdf"
 
 
 def _check_time(field: str, value: datetime | None) -> None:

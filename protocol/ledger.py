@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from protocol.bus import Later
 from protocol.commands import SendCommand
 from protocol.events import DeadLetter, ErrorBody, ResultEvent
 from protocol.port import MessageReceived, ReceiptReceived, Undecryptable
@@ -250,8 +251,11 @@ class Ledger(Protocol):
     async def unfinished(self, channel: str) -> Sequence[Accepted]:
         """What was accepted, is not final and not scheduled, oldest first."""
 
-    async def scheduled(self, channel: str) -> Sequence[Scheduled]:
+    async def scheduled(self, channel: str) -> Sequence[Later]:
         """What waits for its time, oldest first."""
+
+    async def asleep(self, channel: str, id: str) -> Accepted | None:
+        """This command, if it waits for its time."""
 
     async def wake(self, channel: str, items: Sequence[tuple[str, int]]) -> Sequence[Accepted]:
         """Of these (id, run), those that were scheduled are so no longer: to be sent, or to be ended."""

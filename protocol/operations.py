@@ -1,12 +1,19 @@
 """What operators and services may ask of the running node."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from protocol.channel import ChannelSnapshot, ClinicSnapshot, PairingCode, QrCode
 from protocol.port import Presence
 from protocol.subjects import Priority
 from protocol.views import ClinicStats, CommandPage, CommandState, CommandView, NumberChecks
+
+MOST_PHONES: Final = 50
+"""Numbers that may be checked together."""
+MOST_WA_IDS: Final = 100
+"""Messages that may be marked as read together."""
+LONGEST_WA_ID: Final = 256
+"""Characters of a message's id; WhatsApp's own have some 32."""
 
 
 class Operations(Protocol):

@@ -42,8 +42,8 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
-    """What the ledger took. ``scheduled``: what is not to be sent yet, and still to be set. ``error``: not all that
-    follows from it could be done (refusals published, the queue told), so the queue will give it again."""
+    """What the ledger took. ``scheduled``: what is not to be sent yet, and has to be set on the bus. ``error``: not all
+    that follows from it could be done (refusals published, the queue told), so the queue will give it again."""
 
     accepted: Sequence[Accepted]
     scheduled: Sequence[Later]
@@ -71,7 +71,8 @@ def read(fetched: Fetched) -> Offer | Refusal:
 
 async def take_in(context: Context, fetched: Sequence[Fetched]) -> Intake:
     """Commit what is valid to the ledger, publish what is refused or known already, then tell the queue that all is
-    taken: also what is for later, since the ledger owns that and has it scheduled as often as it takes.
+    taken. What is for later is not set here: the ledger owns it, and one that cannot be set must not keep the others in
+    the queue.
 
     What the ledger has accepted is always returned, whatever becomes of the rest: the queue's repetition of it is only
     known to the ledger, and not given out again.
@@ -140,6 +141,7 @@ def _repeat(channel: str, offer: Offer, result: ResultEvent) -> Publication:
         event=msgspec.structs.replace(result, repeat=True),
         message_id=message_id(channel, "repeat", result.id, offer.queued_at.isoformat()),
         headers=offer.headers,
+        since=offer.queued_at,
     )
 
 

@@ -84,9 +84,8 @@ class Orders:
 
     async def _scheduled(self, id: str) -> Found:
         ledger, channel = self._context.ledger, self._context.channel
-        for scheduled in await ledger.scheduled(channel):
-            if scheduled.accepted.command.id == id:
-                return Found(scheduled.accepted)
+        if (accepted := await ledger.asleep(channel, id)) is not None:
+            return Found(accepted)
         view = await ledger.command(channel, id)
         raise ConflictError(f"command {id} is {view.state}: only one that waits or is scheduled can be cancelled")
 

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from actors.channel.context import Context
+from protocol.bus import Later
 from protocol.interfaces import Failure
-from protocol.ledger import Accepted, Scheduled, Sendings, Unpublished
+from protocol.ledger import Accepted, Sendings, Unpublished
 from supervisor.backoff import Backoff
 
 STORE_TIMEOUT_S: Final = 60.0
@@ -21,7 +22,7 @@ class Left:
 
     unfinished: Sequence[Accepted]
     unpublished: Sequence[Unpublished]
-    scheduled: Sequence[Scheduled]
+    scheduled: Sequence[Later]
     sendings: Sendings
 
 

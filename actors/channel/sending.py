@@ -16,7 +16,7 @@ from actors.channel.attempt import Attempts, Outcomes
 from actors.channel.bookkeeping import RecordDue, Recorded
 from actors.channel.context import Context
 from actors.channel.gate import Gate
-from actors.channel.intake import Intake, later_of
+from actors.channel.intake import Intake
 from actors.channel.lateness import Lateness
 from actors.channel.life import Now
 from actors.channel.lines import Chat
@@ -185,7 +185,7 @@ class Sending:
         early, self._early = self._early, {}
         for (command_id, run), wa_id in early.items():
             self._settling.show(command_id, run, wa_id)
-        self._schedules.add([later_of(scheduled) for scheduled in left.scheduled])
+        self._schedules.add(left.scheduled)
         self._taking.open()
         self._schedules.open()
         self._lateness.open()

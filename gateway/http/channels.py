@@ -13,7 +13,7 @@ from gateway.http.requests import answer, channel_of, choice, clinic_of, listing
 from protocol.channel import ChannelSnapshot, ChannelState, DisplayName
 from protocol.errors import InvalidAddressError, InvalidBodyError, InvalidInputError
 from protocol.ids import Address, check_name
-from protocol.operations import Operations
+from protocol.operations import MOST_PHONES, MOST_WA_IDS, Operations
 from protocol.port import Presence
 from protocol.subjects import Priority
 
@@ -41,14 +41,14 @@ class ChannelChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class NumberCheckRequest(Struct, frozen=True, kw_only=True):
     """The body that asks which of these are on WhatsApp."""
 
-    phones: Annotated[list[str], Meta(min_length=1, max_length=50)]
+    phones: Annotated[list[str], Meta(min_length=1, max_length=MOST_PHONES)]
 
 
 class ReadMark(Struct, frozen=True, kw_only=True):
     """The body that marks messages as read: of ``sender``, or of the person that ``chat`` is with."""
 
     chat: str
-    wa_ids: Annotated[list[str], Meta(min_length=1, max_length=100)]
+    wa_ids: Annotated[list[str], Meta(min_length=1, max_length=MOST_WA_IDS)]
     sender: str | None = None
 
 

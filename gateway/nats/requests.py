@@ -13,18 +13,15 @@ from msgspec import Meta, Struct
 from protocol.channel import ChannelSnapshot
 from protocol.codec import decode
 from protocol.ids import CommandId
-from protocol.operations import Operations
+from protocol.operations import LONGEST_WA_ID, MOST_PHONES, MOST_WA_IDS, Operations
 from protocol.port import Presence
 from protocol.subjects import ClinicVerb, Verb
 
 B = TypeVar("B", bound="Body")
 
-MAX_PHONES: Final = 50
-MAX_IDS: Final = 256
-
 Phone = Annotated[str, Meta(pattern=r"\A[1-9][0-9]{6,14}\Z", description="digits")]
 Chat = Annotated[str, Meta(min_length=1, max_length=128, description="digits or a WhatsApp JID")]
-WaId = Annotated[str, Meta(min_length=1, max_length=128)]
+WaId = Annotated[str, Meta(min_length=1, max_length=LONGEST_WA_ID)]
 
 
 class Body(Struct, frozen=True, kw_only=True):
@@ -42,14 +39,14 @@ class PairBody(Body, frozen=True, kw_only=True):
 class CheckBody(Body, frozen=True, kw_only=True):
     """Of ``check``."""
 
-    phones: Annotated[list[Phone], Meta(min_length=1, max_length=MAX_PHONES)]
+    phones: Annotated[list[Phone], Meta(min_length=1, max_length=MOST_PHONES)]
 
 
 class MarkReadBody(Body, frozen=True, kw_only=True):
     """Of ``mark_read``: messages of ``from`` (a JID; None: of the chat's person)."""
 
     chat: Chat
-    ids: Annotated[list[WaId], Meta(min_length=1, max_length=MAX_IDS)]
+    ids: Annotated[list[WaId], Meta(min_length=1, max_length=MOST_WA_IDS)]
     from_: Chat | None = msgspec.field(default=None, name="from")
 
 

@@ -19,9 +19,11 @@ from gateway.store.rows import (
     read_accepted,
     read_contact,
     read_failures,
+    read_later,
     read_meta,
     read_result,
 )
+from protocol.bus import Later
 from protocol.errors import ConflictError, NotFoundError
 from protocol.events import ResultEvent
 from protocol.ledger import (
@@ -164,13 +166,19 @@ class Commands(Part):
             partial(read_accepted, channel), self._queries.select_unfinished, {"channel": channel}
         )
 
-    async def scheduled(self, channel: str) -> Sequence[Scheduled]:
+    async def scheduled(self, channel: str) -> Sequence[Later]:
         """What waits for its time, oldest first."""
+        return await self._database.fetch(read_later, self._queries.select_scheduled, {"channel": channel})
 
-        def read(row: Row) -> Scheduled:
-            return Scheduled(accepted=read_accepted(channel, row))
+    async def asleep(self, channel: str, id: str) -> Accepted | None:
+        """This command, if it waits for its time."""
 
-        return await self._database.fetch(read, self._queries.select_scheduled, {"channel": channel})
+        def work(connection: sqlite3.Connection) -> Accepted | None:
+            rows = fetch(connection, self._queries.select_asleep, {"channel": channel, "ids": array([id])})
+            found = self._reread(connection, channel, [seq for seq, _, _ in rows])
+            return found[0] if found else None
+
+        return await self._database.look(work)
 
     async def wake(self, channel: str, items: Sequence[tuple[str, int]]) -> Sequence[Accepted]:
         """Of these (id, run), those that were scheduled are so no longer, in the order of acceptance."""

@@ -19,7 +19,7 @@ from gateway.store.copies import keep_copy
 from gateway.store.faults import FULL, NO_WAL, STORE_ERRORS, FaultError, fault_of, limit_reached, unavailable
 from gateway.store.files import make_private_directory, make_private_file
 from gateway.store.schema import load_migrations, migrate, missing, read_version
-from protocol.errors import StoreUnavailableError
+from protocol.errors import InvalidInputError, StoreUnavailableError
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -115,21 +115,19 @@ class Database:
         return await self._to_its_end(self._use(lambda connection: connection.run(partial(_transact, LOOK, work))))
 
     async def fetch(self, read: Callable[[Row], T], sql: str, parameters: Mapping[str, Any]) -> list[T]:
-        """All rows of a query, each as ``read`` makes it.
+        """All rows of a query, each as ``read`` makes it. While they are decoded the file is free for others.
 
         Raises:
             StoreUnavailableError: also if ``read`` finds a row damaged (InvalidBodyError).
         """
-
-        async def work(connection: Connection) -> list[T]:
-            found = []
-            for index, row in enumerate(await connection.run(lambda it: fetch(it, sql, parameters))):
-                if index % _SLICE == 0:
-                    await asyncio.sleep(0)
-                found.append(read(row))
-            return found
-
-        return await self._to_its_end(self._use(work))
+        rows = await self._to_its_end(
+            self._use(lambda connection: connection.run(lambda it: fetch(it, sql, parameters)))
+        )
+        try:
+            return await _decoded(read, rows)
+        except InvalidInputError as error:
+            await self._to_its_end(self._let_go())
+            raise self._unavailable(error) from error
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.ensure_future(work)
@@ -149,6 +147,10 @@ class Database:
     async def _close(self) -> None:
         async with self._lock:
             self._wanted = False
+            await self._disconnect()
+
+    async def _let_go(self) -> None:
+        async with self._lock:
             await self._disconnect()
 
     async def _use(self, work: Callable[[Connection], Awaitable[T]]) -> T:
@@ -175,6 +177,15 @@ class Database:
         if connection is not None:
             with suppress(sqlite3.Error):  # a damaged file may fail to close, and is let go all the same
                 await connection.close()
+
+
+async def _decoded(read: Callable[[Row], T], rows: Sequence[Row]) -> list[T]:
+    found = []
+    for index, row in enumerate(rows):
+        if index % _SLICE == 0:
+            await asyncio.sleep(0)
+        found.append(read(row))
+    return found
 
 
 # What follows runs on the connection's thread, inside the transaction that is open.

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from protocol.bus import Later
 from protocol.codec import MAX_BODY, decode
 from protocol.commands import SendCommand
 from protocol.errors import InvalidBodyError
@@ -158,6 +159,12 @@ def read_failures(failures: str | None) -> list[FailedAttempt]:
 def read_contact(last_in: int | None, first_out: int | None, opted_out: int | None) -> Contact:
     """From the columns of ``people``, all None for a stranger."""
     return Contact(last_in=maybe_moment(last_in), written=first_out is not None, opted_out=bool(opted_out))
+
+
+def read_later(row: Row) -> Later:
+    """A row of ``select_scheduled``."""
+    key, run, not_before = row
+    return Later(id=key, run=run, at=moment(not_before))
 
 
 def read_accepted(channel: str, row: Row) -> Accepted:

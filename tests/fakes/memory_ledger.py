@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from msgspec import structs
 
+from protocol.bus import Later
 from protocol.commands import utc_now
 from protocol.errors import ConflictError, NotFoundError, StoreUnavailableError
 from protocol.events import DeadLetter, ResultEvent
@@ -111,9 +112,18 @@ class MemoryLedger(MemorySpool):
         self._call("unfinished")
         return [self._given(entry) for entry in self._of(channel, CommandState.WAITING, CommandState.IN_FLIGHT)]
 
-    async def scheduled(self, channel: str) -> Sequence[Scheduled]:
+    async def scheduled(self, channel: str) -> Sequence[Later]:
         self._call("scheduled")
-        return [Scheduled(accepted=self._given(entry)) for entry in self._of(channel, CommandState.SCHEDULED)]
+        return [
+            Later(id=entry.id, run=entry.run, at=entry.accepted.command.not_before)
+            for entry in self._of(channel, CommandState.SCHEDULED)
+            if entry.accepted.command.not_before is not None
+        ]
+
+    async def asleep(self, channel: str, id: str) -> Accepted | None:
+        self._call("asleep", id)
+        entry = self.entries.get((channel, id))
+        return self._given(entry) if entry is not None and entry.state is CommandState.SCHEDULED else None
 
     async def wake(self, channel: str, items: Sequence[tuple[str, int]]) -> Sequence[Accepted]:
         self._call("wake", *(item[0] for item in items))

@@ -36,8 +36,8 @@ SELECT body, run, priority, attempts, state, queued_at, headers, secret, wa_id, 
 
 -- name: select_scheduled
 -- What waits for its time, in the order of acceptance.
-SELECT body, run, priority, attempts, state, queued_at, headers, secret, wa_id, last_in, first_out, opted_out
-  FROM owned
+SELECT id, run, not_before
+  FROM commands
  WHERE channel = :channel
    AND state = 'scheduled'
    AND turn IS NULL

@@ -4,8 +4,10 @@ import asyncio
 import json
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -133,6 +135,41 @@ async def test_a_row_that_cannot_be_decoded_is_damage(ledger: SqliteLedger, file
         other.execute("UPDATE bodies SET body = x'c1'")
     with pytest.raises(StoreUnavailableError, match="is damaged"):
         await ledger.unfinished(CHANNEL)
+    with raw(file) as other:
+        other.execute("UPDATE bodies SET body = ?", (offer("a").body,))
+    assert len(await ledger.unfinished(CHANNEL)) == 1
+
+
+async def test_what_is_scheduled_is_found_without_reading_what_it_says(ledger: SqliteLedger, file: Path) -> None:
+    at = NOW + timedelta(hours=1)
+    await ledger.accept(CHANNEL, [offer("a", not_before=at), offer("b", not_before=at)], NOW)
+    with raw(file) as other:
+        other.execute("UPDATE bodies SET body = x'c1' WHERE command = (SELECT seq FROM commands WHERE id = 'b')")
+    assert [later.id for later in await ledger.scheduled(CHANNEL)] == ["a", "b"]
+    found = await ledger.asleep(CHANNEL, "a")
+    assert found is not None
+    assert found.command.id == "a"
+    with pytest.raises(StoreUnavailableError, match="is damaged"):
+        await ledger.asleep(CHANNEL, "b")
+
+
+async def test_while_rows_are_decoded_the_file_is_free_for_others(tmp_path: Path) -> None:
+    database = Database("acme", tmp_path / "acme" / "clinic.db", busy_timeout=1, max_bytes=1 << 20)
+    await database.open()
+    ended: list[str] = []
+
+    async def read_many() -> None:
+        many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1280) SELECT i FROM n"
+        await database.fetch(lambda _: time.sleep(0.0002), many, {})
+        ended.append("many")
+
+    async def read_one() -> None:
+        await database.look(lambda connection: fetch(connection, "SELECT 1", {}))
+        ended.append("one")
+
+    await asyncio.gather(read_many(), read_one())
+    await database.close()
+    assert ended == ["one", "many"]
 
 
 async def test_a_file_of_a_newer_version_is_refused_untouched(

@@ -4,6 +4,7 @@ from datetime import timedelta, timezone
 import pytest
 
 from gateway.store.ledger import SqliteLedger
+from protocol.bus import Later
 from protocol.codec import Encoding, encode
 from protocol.errors import ConflictError, NotFoundError
 from protocol.ledger import STRANGER, Accepted, Changes, Conflicted, Contact, Offer, Repeated, Scheduled
@@ -208,11 +209,14 @@ async def test_results_are_unpublished_in_the_order_of_finishing_until_they_are_
 async def test_what_is_to_be_sent_later_is_scheduled_until_it_is_woken(ledger: SqliteLedger) -> None:
     first, second = offer("a", not_before=later(60)), offer("b", not_before=NOW)
     assert await ledger.accept(CHANNEL, [first, second], NOW) == [Scheduled(accepted=accepted(first)), accepted(second)]
-    assert await ledger.scheduled(CHANNEL) == [Scheduled(accepted=accepted(first))]
+    assert await ledger.scheduled(CHANNEL) == [Later(id="a", run=1, at=later(60))]
+    assert await ledger.asleep(CHANNEL, "a") == accepted(first)
+    assert [await ledger.asleep(CHANNEL, key) for key in ("b", "unknown")] == [None, None]
     assert await ledger.wake(CHANNEL, [("a", 2), ("b", 1), ("unknown", 1)]) == []
     assert await ledger.wake(CHANNEL, [("a", 1)]) == [accepted(first)]
     assert await ledger.wake(CHANNEL, [("a", 1)]) == []
     assert await ledger.scheduled(CHANNEL) == []
+    assert await ledger.asleep(CHANNEL, "a") is None
     assert await ledger.unfinished(CHANNEL) == [accepted(second), accepted(first)]
 
 
@@ -288,7 +292,7 @@ async def test_calls_of_many_callers_at_once_are_each_whole(ledger: SqliteLedger
 
 
 async def test_a_large_command_fits(ledger: SqliteLedger) -> None:
-    big = offer("a", "x" * 65_536, meta={"floats": [1.5] * 7000})
+    big = offer("a", "x" * 65_536, meta={"text": "x" * 65_000})
     await ledger.accept(CHANNEL, [big], NOW)
     assert await ledger.unfinished(CHANNEL) == [accepted(big)]
     await ledger.record(CHANNEL, settled(sent("a", meta=big.command.meta)))

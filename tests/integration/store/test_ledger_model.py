@@ -354,6 +354,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return (
             await it.unfinished(channel),
             await it.scheduled(channel),
+            [await it.asleep(channel, key) for key in IDS],
             await it.unpublished(channel),
             await it.overdue(channel, self.now),
             await it.next_deadline(channel),

@@ -230,6 +230,38 @@ def test_a_number_in_meta_fits_64_bits(number: int) -> None:
     assert caught.value.field.startswith("meta")
 
 
+@encodings
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"meta": {"a": [[]] * 300_000}},
+        {"zzz": [[]] * 300_000},
+        {"text": [[]] * 300_000},
+        {"type": "image", "media": {"data": [[]] * 300_000}},
+        {"type": "image", "media": {"object": "x", "zzz": [[]] * 300_000}},
+    ],
+    ids=["meta", "unknown", "text", "data", "unknown in media"],
+)
+def test_a_body_of_very_many_values_is_refused_before_they_are_built(
+    monkeypatch: pytest.MonkeyPatch, encoding: Encoding, fields: dict[str, Any]
+) -> None:
+    body = encode({**TEXT, **fields}, encoding)
+    monkeypatch.setattr("protocol.commands.decode", None)
+    with pytest.raises(InvalidBodyError, match=r"beside text, caption and media\.data"):
+        parse(body)
+    assert salvage_id(body) == TEXT["id"]
+
+
+@encodings
+def test_what_a_body_may_be_large_for_is_taken(encoding: Encoding) -> None:
+    assert parse(encode({**TEXT, "text": "ã" * MAX_TEXT}, encoding)).text == "ã" * MAX_TEXT
+    media = {"mime": "image/png", "data": b"x" * MAX_INLINE_MEDIA, "caption": "ã" * MAX_TEXT}
+    assert parse(encode({**TEXT, "type": "image", "media": media}, encoding)).media is not None
+    meta = {"a": "\x00" * (MAX_META_BYTES - 100)}
+    assert parse(encode({**TEXT, "text": "ã" * MAX_TEXT, "meta": {"a": "ã" * 32_000}}, encoding)).meta is not None
+    assert encoding is Encoding.JSON or parse(encode({**TEXT, "meta": meta}, encoding)).meta == meta
+
+
 def test_meta_at_its_limits_is_taken() -> None:
     assert command(meta=nested(MAX_META)).meta == nested(MAX_META)
     assert command(meta={"a": 2**64 - 1, "b": -(2**63), "c": [None, True, 1.5, "x"]}).meta is not None

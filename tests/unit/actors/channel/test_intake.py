@@ -166,6 +166,25 @@ async def test_an_id_that_comes_again_after_its_end_is_given_the_same_result_as_
         assert (result.repeat, result.wa_id, result.status) == (True, "WA", "sent")
 
 
+async def test_a_repetition_that_the_queue_gives_twice_is_answered_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.take(body_of(id="1"))
+    final = ResultEvent(clinic=CLINIC, channel=CHANNEL, id="1", status="sent", wa_id="WA", attempts=1, sent_at=AT)
+    await desk.ledger.record(CHANNEL, Changes(results=[final]))
+
+    async def lost(*_: object, **__: object) -> None:
+        raise BusUnavailableError("the connection broke")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(desk.bus, "settle", lost)
+        await desk.take(body_of(id="1"))
+    desk.bus.redeliver(CHANNEL)
+    await desk.take()
+    assert [result.repeat for result in desk.bus.results()] == [True]
+    assert desk.bus.acked == [body_of(id="1")] * 2
+
+
 async def test_an_id_that_comes_again_with_another_body_is_a_conflict(desk: Desk) -> None:
     intake = await desk.take(body_of(id="1"), body_of(id="1", text="another"))
     assert ids(intake.accepted) == ["1"]
@@ -181,12 +200,22 @@ async def test_if_the_ledger_fails_nothing_is_published_or_acknowledged(desk: De
     assert (desk.bus.acked, desk.bus.published) == ([], [])
 
 
-async def test_what_is_for_later_is_the_ledgers_and_named(desk: Desk) -> None:
+async def test_what_is_for_later_is_named_and_the_queue_told_without_waiting_for_it_to_be_set(desk: Desk) -> None:
     at = datetime.now(UTC) + timedelta(hours=1)
     intake = await desk.take(body_of(id="1", not_before=at.isoformat()), body_of(id="2"))
     assert ids(intake.accepted) == ["2"]
     assert intake.scheduled == [Later(id="1", run=1, at=at)]
     assert (desk.bus.scheduled, len(desk.bus.acked)) == ({}, 2)
+
+
+async def test_what_is_for_later_and_could_not_be_settled_is_still_named(desk: Desk) -> None:
+    desk.bus.put(CHANNEL, body_of(id="1", not_before=(datetime.now(UTC) + timedelta(hours=1)).isoformat()))
+    fetched = await desk.bus.fetch(CHANNEL, 10)
+    desk.bus.away = True
+    intake = await take_in(desk.context, fetched)
+    assert [later.id for later in intake.scheduled] == ["1"]
+    assert isinstance(intake.error, BusUnavailableError)
+    assert desk.bus.acked == []
 
 
 async def test_if_nats_is_away_nothing_is_acknowledged_and_what_is_accepted_is_sent_all_the_same(desk: Desk) -> None:

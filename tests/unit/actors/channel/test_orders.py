@@ -82,14 +82,14 @@ async def test_a_scheduled_command_is_cancelled_with_its_headers_and_its_schedul
 async def test_one_that_rings_while_it_is_cancelled_is_not_sent(counter: Counter) -> None:
     await counter.start()
     await counter.send(body_of(id="1", not_before=(AT + timedelta(hours=1)).isoformat()))
-    original = counter.ledger.scheduled
+    original = counter.ledger.asleep
 
-    async def then_rings(channel: str) -> Any:
-        found = await original(channel)
+    async def then_rings(channel: str, id: str) -> Any:
+        found = await original(channel, id)
         counter.bus.put_due(CHANNEL, "1", 1)
         return found
 
-    counter.ledger.scheduled = then_rings  # type: ignore[method-assign]  # its time comes at this moment
+    counter.ledger.asleep = then_rings  # type: ignore[method-assign]  # its time comes at this moment
     view = await counter.ask("cancel", "1")
     assert (view.state, counter.sent, counter.results) == (CommandState.FAILED, [], [("1", "failed")])
 

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -91,14 +91,15 @@ async def test_what_could_not_be_scheduled_is_as_soon_as_it_can(mouth: Mouth) ->
     assert list(mouth.bus.scheduled) == [(CHANNEL, "1")]
 
 
-async def test_one_that_cannot_be_scheduled_keeps_nothing_in_the_queue(mouth: Mouth) -> None:
-    async def refused(channel: str, later: Sequence[Later]) -> None:
-        raise BusUnavailableError("the clinic's stream is full")
+async def test_what_cannot_be_scheduled_keeps_nothing_in_the_queue(mouth: Mouth) -> None:
+    async def refuse(*_: object) -> None:
+        raise BusUnavailableError("no room for schedules")
 
-    original, mouth.bus.schedule = mouth.bus.schedule, refused  # type: ignore[method-assign]  # refuses this one
-    await mouth.send(scheduled("1"), body_of(id="2", text="2"))
-    assert (mouth.sent, len(mouth.bus.acked)) == (["2"], 2)
-    mouth.bus.schedule = original  # type: ignore[method-assign]  # as before
+    mouth.bus.schedule = refuse  # type: ignore[method-assign, assignment]  # a fault
+    await mouth.send(scheduled("1"), body_of(id="2", text="2"), b"nonsense")
+    assert (mouth.sent, len(mouth.bus.acked), len(mouth.bus.dead())) == (["2"], 3, 1)
+    assert "fetch" not in mouth.timers
+    del mouth.bus.schedule
     await mouth.fire("schedule")
     assert list(mouth.bus.scheduled) == [(CHANNEL, "1")]
 
