@@ -94,9 +94,14 @@ class Orders:
         if self._outbox.find(accepted.command.id) is not None:  # its time has come meanwhile
             self.cancel(accepted.command.id, reply)
             return
+
+        def ended(answer: CommandView | PlantaoError) -> None:
+            self._schedules.forget(accepted.command.id, accepted.run)
+            reply(answer)
+
         self._schedules.take_back(accepted.command.id, accepted.run)
         code = ErrorCode.CANCELLED
-        self._finish(Ended(Parcel.of(accepted, 0), "failed", code=code, message=code.meaning), reply)
+        self._finish(Ended(Parcel.of(accepted, 0), "failed", code=code, message=code.meaning), ended)
 
     def _finish(self, end: Ended, reply: Reply) -> None:
         def recorded() -> None:

@@ -69,7 +69,7 @@ class Schedules:
         self._set_failures = 0
         self._cancel: Callable[[], None] | None = None
         self._rang: Sequence[Due] = ()
-        self._taken_back: set[tuple[str, int]] = set()
+        self._taken_back: dict[tuple[str, int], bool] = {}
         self._failures = 0
         self._open = False
         self.trouble: str | None = None
@@ -125,11 +125,19 @@ class Schedules:
         self._retry("not scheduled yet", "schedule", self._set_failures, message.failure, ScheduleDue())
 
     def take_back(self, id: str, run: int) -> None:
-        """This one is not wanted any more: should the ledger have woken it already, nobody hears of it."""
-        self._taken_back.add((id, run))
+        """This one is not wanted any more: should the ledger wake it before it knows that (``forget``), nobody hears of
+        it."""
+        self._taken_back[id, run] = False
         self._to_set.pop(id, None)
         work = self._context.bus.unschedule(self._context.channel, [id])
         self._context.loop.spawn(work, _ignore, timeout=SET_TIMEOUT_S)
+
+    def forget(self, id: str, run: int) -> None:
+        """The ledger knows that this one has ended: no wake that begins from now on brings it."""
+        if self._rang:
+            self._taken_back[id, run] = True  # one is under way
+        else:
+            self._taken_back.pop((id, run), None)
 
     # -- ringing --
 
@@ -179,7 +187,9 @@ class Schedules:
         self._failures = 0
         self.trouble = None
         self._cancel = None
-        self._woken([each for each in woken if (each.command.id, each.run) not in self._taken_back])
+        wanted = [each for each in woken if (each.command.id, each.run) not in self._taken_back]
+        self._taken_back = {key: ended for key, ended in self._taken_back.items() if not ended}
+        self._woken(wanted)
         self.listen()
 
     def _later(self, failure: Failure) -> None:

@@ -1,11 +1,12 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from protocol.errors import ConflictError, NotFoundError, StoreUnavailableError, UnavailableError
+from protocol.ledger import Accepted
 from protocol.views import CommandState, CommandView
 from tests.fakes.memory_bus import body_of
 from tests.fakes.scripted_port import obliging, silent
@@ -75,6 +76,7 @@ async def test_a_scheduled_command_is_cancelled_with_its_headers_and_its_schedul
     counter.bus.put_due(CHANNEL, "1", 1)
     await counter.run()
     assert counter.sent == []
+    assert not counter.part._schedules._taken_back, "nothing is kept of what is cancelled"
 
 
 async def test_one_that_rings_while_it_is_cancelled_is_not_sent(counter: Counter) -> None:
@@ -90,6 +92,28 @@ async def test_one_that_rings_while_it_is_cancelled_is_not_sent(counter: Counter
     counter.ledger.scheduled = then_rings  # type: ignore[method-assign]  # its time comes at this moment
     view = await counter.ask("cancel", "1")
     assert (view.state, counter.sent, counter.results) == (CommandState.FAILED, [], [("1", "failed")])
+
+
+async def test_one_that_is_woken_before_its_cancellation_is_recorded_is_not_sent(counter: Counter) -> None:
+    await counter.start()
+    await counter.send(body_of(id="1", not_before=(AT + timedelta(hours=1)).isoformat()))
+    original, opened = counter.ledger.wake, asyncio.Event()
+
+    async def slow(channel: str, items: Sequence[tuple[str, int]]) -> Sequence[Accepted]:
+        woken = await original(channel, items)
+        await opened.wait()
+        return woken
+
+    counter.ledger.wake = slow  # type: ignore[method-assign]  # wakes at once and says so late
+    counter.part.cancel("1", counter.replies.append)
+    await counter.loop.rest()
+    counter.bus.put_due(CHANNEL, "1", 1)
+    await counter.run()
+    assert counter.replies[0].state is CommandState.FAILED
+    opened.set()
+    await counter.run()
+    assert (counter.sent, counter.results) == ([], [("1", "failed")])
+    assert not counter.part._schedules._taken_back
 
 
 async def test_what_whatsapp_may_have_cannot_be_cancelled(counter: Counter) -> None:
