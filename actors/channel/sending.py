@@ -316,25 +316,26 @@ class Sending:
 
     def cancel(self, id: str, reply: Reply) -> None:
         """End a command that waits or is scheduled; answered, as the others, with its view once that is recorded."""
-        self._orders.cancel(id, reply)
+        self._once_recovered(partial(self._orders.cancel, id), reply)
 
     def release(self, id: str, reply: Reply) -> None:
         """Send a held command in a new run."""
-        self._again(id, CommandState.HELD, reply)
+        self._once_recovered(partial(self._orders.again, id, CommandState.HELD), reply)
 
     def replay(self, id: str, reply: Reply) -> None:
         """Send a failed command in a new run."""
-        self._again(id, CommandState.FAILED, reply)
-
-    def _again(self, id: str, state: CommandState, reply: Reply) -> None:
-        if self._recovering.done:
-            self._orders.again(id, state, reply)
-        else:
-            reply(UnavailableError("the channel is still reading its ledger; try again later"))
+        self._once_recovered(partial(self._orders.again, id, CommandState.FAILED), reply)
 
     def discard(self, id: str, reply: Reply) -> None:
         """Put a failed or held command away."""
-        self._orders.discard(id, reply)
+        self._once_recovered(partial(self._orders.discard, id), reply)
+
+    def _once_recovered(self, order: Callable[[Reply], None], reply: Reply) -> None:
+        """What the ledger has must be here as well before anything is done about it."""
+        if self._recovering.done:
+            order(reply)
+        else:
+            reply(UnavailableError("the channel is still reading its ledger; try again later"))
 
     def _end_by_order(self, end: Ended, recorded: Callable[[], None]) -> None:
         self._settling.end(end)

@@ -170,8 +170,10 @@ async def test_a_failed_command_is_put_away(counter: Counter) -> None:
     assert isinstance(await counter.ask("replay", "1"), ConflictError)
 
 
-async def test_before_the_ledger_is_read_nothing_is_sent_again(counter: Counter) -> None:
-    assert isinstance(await counter.ask("release", "1"), UnavailableError)
+@pytest.mark.parametrize("order", ["cancel", "release", "replay", "discard"])
+async def test_before_the_ledger_is_read_nothing_is_done(counter: Counter, order: str) -> None:
+    assert isinstance(await counter.ask(order, "1"), UnavailableError)
+    assert counter.ledger.calls == []
 
 
 async def test_a_ledger_that_fails_is_the_answer(counter: Counter) -> None:
