@@ -22,6 +22,7 @@ from gateway.store.rows import (
     read_meta,
     read_result,
 )
+from protocol.commands import SendCommand
 from protocol.errors import ConflictError, NotFoundError
 from protocol.events import ResultEvent
 from protocol.ledger import (
@@ -78,9 +79,9 @@ def judge(offers: Sequence[Offer], known: Mapping[str, Known]) -> list[Offer | R
     return verdicts
 
 
-def due_later(offer: Offer, now: datetime) -> bool:
+def due_later(command: SendCommand, now: datetime) -> bool:
     """Whether it is not to be sent yet."""
-    not_before = offer.command.not_before
+    not_before = command.not_before
     return not_before is not None and not_before > now
 
 
@@ -140,7 +141,7 @@ class Commands(Part):
         bodies: list[Row] = []
         for seq, (offer, chat) in enumerate(zip(fresh, chats, strict=True), start=last + 1):
             bodies.append((seq, offer.body))
-            if due_later(offer, now):
+            if due_later(offer.command, now):
                 rows.append(command_row(channel, offer, "scheduled", seq, None, chat))
             else:
                 turn += 1
@@ -154,7 +155,7 @@ class Commands(Part):
 
     def _owned(self, channel: str, offer: Offer, contact: Contact, now: datetime) -> Accepted | Scheduled:
         accepted = _accepted(channel, offer, contact)
-        return Scheduled(accepted=accepted) if due_later(offer, now) else accepted
+        return Scheduled(accepted=accepted) if due_later(offer.command, now) else accepted
 
     async def unfinished(self, channel: str) -> Sequence[Accepted]:
         """What was accepted, is not final and not scheduled, oldest first: in the order in which it was accepted, woken
@@ -191,20 +192,24 @@ class Commands(Part):
         rows = fetch(connection, self._queries.select_owned, {"seqs": array(seqs)})
         return [read_accepted(channel, row) for row in rows]
 
-    async def again(self, channel: str, id: str, state: CommandState, now: datetime) -> Accepted:
-        """Begin a new run, queued ``now``, of a command whose last one ended as ``state``.
+    async def again(self, channel: str, id: str, state: CommandState, now: datetime) -> Accepted | Scheduled:
+        """Begin a new run, queued ``now``, of a command whose last one ended as ``state``; one that is not to be sent
+        yet is scheduled.
 
         Raises:
             NotFoundError: there is no such command.
             ConflictError: it is in another state, or was sent.
         """
 
-        def work(connection: sqlite3.Connection) -> Accepted:
+        def work(connection: sqlite3.Connection) -> Accepted | Scheduled:
             seq = self._in_state(connection, channel, id, {state} & REPEATABLE, "sent again")
             [(_, turn)] = fetch(connection, self._queries.select_last, {"channel": channel})
             execute(connection, self._queries.begin_again, {"seq": seq, "turn": turn + 1, "now": micros(now)})
             [accepted] = self._reread(connection, channel, [seq])
-            return accepted
+            if not due_later(accepted.command, now):
+                return accepted
+            execute(connection, self._queries.put_to_sleep, {"seq": seq})
+            return Scheduled(accepted=accepted)
 
         return await self._database.transact(work)
 
