@@ -40,9 +40,8 @@ from protocol.subjects import Priority
 from protocol.views import CommandState, CommandView
 
 FIRST_RUN: Final = 1
-REPEATABLE: Final = frozenset({CommandState.FAILED, CommandState.EXPIRED, CommandState.HELD, CommandState.DISCARDED})
-"""What has ended and was not sent: its body is still there."""
-DISCARDABLE: Final = frozenset({CommandState.FAILED, CommandState.HELD})
+FOR_A_PERSON: Final = frozenset({CommandState.FAILED, CommandState.HELD})
+"""What waits for a person to have it sent again, or to put it away: its body is still there."""
 TO_SEND: Final = frozenset({CommandState.WAITING, CommandState.IN_FLIGHT})
 _BEYOND: Final = (1 << 63) - 1
 _SEQ: Final = 16
@@ -198,11 +197,11 @@ class Commands(Part):
 
         Raises:
             NotFoundError: there is no such command.
-            ConflictError: it is in another state, or was sent.
+            ConflictError: it is in another state, or that is none that waits for a person.
         """
 
         def work(connection: sqlite3.Connection) -> Accepted | Scheduled:
-            seq = self._in_state(connection, channel, id, {state} & REPEATABLE, "sent again")
+            seq = self._in_state(connection, channel, id, {state} & FOR_A_PERSON, "sent again")
             [(_, turn)] = fetch(connection, self._queries.select_last, {"channel": channel})
             execute(connection, self._queries.begin_again, {"seq": seq, "turn": turn + 1, "now": micros(now)})
             [accepted] = self._reread(connection, channel, [seq])
@@ -221,7 +220,7 @@ class Commands(Part):
         """
 
         def work(connection: sqlite3.Connection) -> None:
-            seq = self._in_state(connection, channel, id, DISCARDABLE, "discarded")
+            seq = self._in_state(connection, channel, id, FOR_A_PERSON, "discarded")
             execute(connection, self._queries.discard_command, {"seq": seq})
 
         await self._database.transact(work)

@@ -29,7 +29,6 @@ from protocol.ledger import (
 from protocol.views import CommandState, CommandView
 from tests.fakes.bell import Bell
 from tests.fakes.memory_entries import (
-    ENDED,
     PUT_AWAY,
     Entry,
     Outcome,
@@ -230,7 +229,7 @@ class MemoryLedger(MemorySpool):
     async def again(self, channel: str, id: str, state: CommandState, now: datetime) -> Accepted | Scheduled:
         self._call("again", id)
         entry = self._known(channel, id)
-        if entry.state is not state or state not in ENDED - {CommandState.SENT}:
+        if entry.state is not state or state not in PUT_AWAY:
             raise ConflictError(f"{id} is {entry.state}")
         entry.accepted = replace(entry.accepted, run=entry.run + 1, attempts=0, queued_at=now)
         entry.state, entry.turn = CommandState.WAITING, next(self._places)

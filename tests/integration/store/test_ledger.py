@@ -248,9 +248,14 @@ async def test_a_new_run_of_what_is_not_to_be_sent_yet_is_scheduled(ledger: Sqli
 
 
 async def test_only_what_ended_so_begins_again_or_is_put_away(ledger: SqliteLedger) -> None:
-    await ledger.accept(CHANNEL, [offer("a"), offer("b")], NOW)
-    await ledger.record(CHANNEL, settled(sent("b")))
-    for key, state in (("a", CommandState.FAILED), ("a", CommandState.WAITING), ("b", CommandState.SENT)):
+    await ledger.accept(CHANNEL, [offer("a"), offer("b"), offer("c")], NOW)
+    await ledger.record(CHANNEL, settled(sent("b"), ended("c", "expired", attempts=0)))
+    for key, state in (
+        ("a", CommandState.FAILED),
+        ("a", CommandState.WAITING),
+        ("b", CommandState.SENT),
+        ("c", CommandState.EXPIRED),
+    ):
         with pytest.raises(ConflictError, match="cannot be sent again"):
             await ledger.again(CHANNEL, key, state, NOW)
         with pytest.raises(ConflictError, match="cannot be discarded"):

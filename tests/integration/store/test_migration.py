@@ -91,7 +91,7 @@ async def test_what_nats_may_not_have_is_told_with_its_letter(store: SqliteStore
 async def test_what_was_brought_forward_goes_on(store: SqliteStore, file: Path) -> None:
     version_1.write(file)
     ledger = await store.open_clinic("acme")
-    for key in ("failed", "held", "expired", "refused"):
+    for key in ("failed", "held", "refused"):
         again = await ledger.again(CHANNEL, key, CommandState(RESULTS[key].status), NOW)
         assert isinstance(again, Accepted)
         assert (again.run, again.command) == (2, OFFERS[key].command)

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from actors.channel.sending import FetchEnded
+from actors.channel.taking import FetchEnded
 from protocol.codec import decode
 from protocol.commands import SendCommand
 from protocol.events import ResultEvent
