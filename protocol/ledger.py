@@ -273,8 +273,9 @@ class Ledger(Protocol):
     async def letter(self, channel: str, id: str, run: int) -> DeadLetter:
         """The dead letter of a failed run, with its whole history. Raises NotFoundError."""
 
-    async def again(self, channel: str, id: str, state: CommandState, now: datetime) -> Accepted:
-        """Begin a new run of a command whose last one ended as ``state`` (failed: a replay; held: a release).
+    async def again(self, channel: str, id: str, state: CommandState, now: datetime) -> Accepted | Scheduled:
+        """Begin a new run of a command whose last one ended as ``state`` (failed: a replay; held: a release); one that
+        is not to be sent before a time still to come is scheduled.
 
         Raises:
             NotFoundError: there is no such command.

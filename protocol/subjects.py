@@ -13,7 +13,6 @@ SERVICE: Final = "plantao"
 ACCOUNT_NODE: Final = "plantao"
 ACCOUNT_PLATFORM: Final = "platform"
 
-SEND_SUBJECTS: Final = ("clinic.*.channel.*.send", "clinic.*.channel.*.send.*")
 EVENT_SUBJECTS: Final = ("clinic.*.channel.*.event.>",)
 DEAD_SUBJECTS: Final = ("clinic.*.channel.*.dead",)
 

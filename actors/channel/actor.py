@@ -102,7 +102,7 @@ class Channel(Actor):
         )
         self._began = began(record, surroundings.board.channel(record.clinic, record.id))
         self._wanted = self._began.wanted
-        self._policy = policy = surroundings.policy.of(record)
+        policy = surroundings.policy.of(record)
         self._publishing = publishing.Publishing(self._context)
         self._sending = sending.Sending(self._context, policy.sending, self._publishing)
         self._receiving = Receiving(self._context, policy.receiving, self._sending)
@@ -316,11 +316,11 @@ class Channel(Actor):
     # -- requests --
 
     def _configure(self, record: ChannelRecord) -> None:
-        """Live by this record's own settings; those of the lifecycle hold from the next session on."""
+        """Live by this record's own settings, which are about sending and receiving alone."""
         self._record = record
-        self._policy = self._with.policy.of(record)
-        self._sending.configure(self._policy.sending)
-        self._receiving.configure(self._policy.receiving)
+        policy = self._with.policy.of(record)
+        self._sending.configure(policy.sending)
+        self._receiving.configure(policy.receiving)
 
     def _want(self, wanted: WantedState, event: LifeEvent, reply: Callable[[Any], None]) -> None:
         self._wanted = wanted

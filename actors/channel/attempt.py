@@ -28,7 +28,6 @@ _MIME: Final[dict[MediaKind, str]] = {
     "audio": "audio/ogg; codecs=opus",
     "video": "video/mp4",
     "document": "application/octet-stream",
-    "sticker": "image/webp",
 }
 
 
@@ -140,7 +139,7 @@ class Attempts:
     async def _request(self, command: SendCommand, key: str, secret: bytes, to: str) -> SendRequest:
         kind = command.type
         match kind:
-            case "image" | "audio" | "video" | "document" | "sticker":
+            case "image" | "audio" | "video" | "document":
                 media = command.media
                 assert media is not None
                 return SendMedia(

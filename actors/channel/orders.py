@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from actors.channel.context import Context
+from actors.channel.intake import later_of
 from actors.channel.outbox import Outbox
 from actors.channel.parcel import Ended, Parcel
 from actors.channel.schedules import Schedules
 from protocol.codes import ErrorCode
 from protocol.errors import ConflictError, PlantaoError
 from protocol.interfaces import Failure
-from protocol.ledger import Accepted
+from protocol.ledger import Accepted, Scheduled
 from protocol.views import CommandState, CommandView
 
 ORDER_TIMEOUT_S: Final = 300.0
@@ -27,7 +28,7 @@ Reply = Callable[[CommandView | PlantaoError], Any]
 class Begun:
     """A new run, and the answer to whoever asked for it."""
 
-    accepted: Accepted
+    run: Accepted | Scheduled
     answer: CommandView | PlantaoError
 
 
@@ -114,11 +115,11 @@ class Orders:
 
     async def _begin(self, id: str, state: CommandState) -> Begun:
         ledger, channel = self._context.ledger, self._context.channel
-        accepted = await ledger.again(channel, id, state, self._context.now().wall)
+        run = await ledger.again(channel, id, state, self._context.now().wall)
         try:
-            return Begun(accepted, await ledger.command(channel, id))
+            return Begun(run, await ledger.command(channel, id))
         except PlantaoError as error:
-            return Begun(accepted, error)  # it is to be sent all the same
+            return Begun(run, error)  # it is to be sent all the same
 
     def discard(self, id: str, reply: Reply) -> None:
         """Put a failed or held command away."""
@@ -140,8 +141,11 @@ class Orders:
                 raise error
             case Found(accepted=accepted):
                 self._found(accepted, message.reply)
-            case Begun(accepted=accepted, answer=answer):
+            case Begun(run=Scheduled() as scheduled, answer=answer):
+                self._schedules.add([later_of(scheduled)])
+                message.reply(answer)
+            case Begun(run=Accepted() as accepted, answer=answer):
                 self._send([accepted])
                 message.reply(answer)
-            case view:
+            case CommandView() as view:
                 message.reply(view)

@@ -24,8 +24,6 @@ from protocol.ledger import Unpublished
 from protocol.subjects import EventKind
 from supervisor.backoff import Backoff
 
-__all__ = ["FlushDue", "Flushed", "Publishing", "Recorded"]
-
 FLUSH_TIMEOUT_S: Final = 60.0
 MOST_AT_ONCE: Final = 500
 """Events in one flush."""

@@ -28,7 +28,7 @@ from actors.channel.publishing import Publishing
 from actors.channel.recovering import Left, Recovering
 from actors.channel.schedules import Schedules
 from actors.channel.settling import Settling
-from actors.channel.taking import FetchEnded, IntakeEnded, Taking
+from actors.channel.taking import FetchEnded, Taking
 from protocol.codes import ErrorCode
 from protocol.errors import UnavailableError
 from protocol.interfaces import Port, SendOutcome
@@ -36,8 +36,6 @@ from protocol.ledger import Accepted, Attempt, Sender
 from protocol.port import Failed, SendAnswered
 from protocol.views import CommandState
 from supervisor.breaker import Breaker, FailureRate
-
-__all__ = ["Answered", "FetchEnded", "IntakeEnded", "Sending", "SendingPolicy"]
 
 SECRET_BYTES: Final = 32
 LONGEST_WAIT_S: Final = 60.0

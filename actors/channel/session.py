@@ -85,10 +85,6 @@ class Session:
         """Who deals with which of the messages that this part sends to its actor."""
         return {_Opened: self._opened, _Ignored: lambda _: None, RetryDue: self.step, PatienceOver: self.step}
 
-    def configure(self, policy: ChannelPolicy) -> None:
-        """Go by ``policy`` from now on; a port that is open stays as it is."""
-        self._policy = policy
-
     @property
     def connected(self) -> Port | None:
         """The port through which messages can be sent now."""

@@ -13,7 +13,7 @@ from actors.channel.inbound import Teller, receipts_of
 from actors.channel.inbox import Item
 from actors.channel.optout import NO_WORDS, OptOut
 from protocol.bus import Publication
-from protocol.errors import InvalidInputError, UnavailableError
+from protocol.errors import BusUnavailableError, InvalidInputError, UnavailableError
 from protocol.events import EventMedia, MessageEvent
 from protocol.interfaces import Port
 from protocol.ledger import Inbound, Sender
@@ -86,14 +86,20 @@ async def publish(
 
 
 async def _tell(context: Context, publications: Sequence[Publication], since: datetime) -> None:
-    """Publish these. An event that NATS refuses for ever must not stop those behind it: it is told without its text."""
+    """Publish these. An event that NATS refuses for ever must not stop those behind it: it is told without its text.
+
+    Raises:
+        BusUnavailableError: some may not have been stored.
+    """
     left = list(publications)
     while left:
         try:
             await context.bus.publish(left)
             return
         except InvalidInputError as error:
-            refused = next(place for place, one in enumerate(left) if one.message_id == error.field)
+            refused = next((place for place, one in enumerate(left) if one.message_id == error.field), None)
+            if refused is None:  # it is about none of these: nothing can be left out
+                raise BusUnavailableError(str(error)) from error
             context.log.error("event refused by NATS", error=str(error), kind=left[refused].kind)
             smaller = _reduced(left[refused])
             again = [replace(one, since=one.since or since) for one in left[refused + 1 :]]

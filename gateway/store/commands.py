@@ -24,6 +24,7 @@ from gateway.store.rows import (
     read_result,
 )
 from protocol.bus import Later
+from protocol.commands import SendCommand
 from protocol.errors import ConflictError, NotFoundError
 from protocol.events import ResultEvent
 from protocol.ledger import (
@@ -41,9 +42,8 @@ from protocol.subjects import Priority
 from protocol.views import CommandState, CommandView
 
 FIRST_RUN: Final = 1
-REPEATABLE: Final = frozenset({CommandState.FAILED, CommandState.EXPIRED, CommandState.HELD, CommandState.DISCARDED})
-"""What has ended and was not sent: its body is still there."""
-DISCARDABLE: Final = frozenset({CommandState.FAILED, CommandState.HELD})
+FOR_A_PERSON: Final = frozenset({CommandState.FAILED, CommandState.HELD})
+"""What waits for a person to have it sent again, or to put it away: its body is still there."""
 TO_SEND: Final = frozenset({CommandState.WAITING, CommandState.IN_FLIGHT})
 _BEYOND: Final = (1 << 63) - 1
 _SEQ: Final = 16
@@ -80,9 +80,9 @@ def judge(offers: Sequence[Offer], known: Mapping[str, Known]) -> list[Offer | R
     return verdicts
 
 
-def due_later(offer: Offer, now: datetime) -> bool:
+def due_later(command: SendCommand, now: datetime) -> bool:
     """Whether it is not to be sent yet."""
-    not_before = offer.command.not_before
+    not_before = command.not_before
     return not_before is not None and not_before > now
 
 
@@ -143,7 +143,7 @@ class Commands(Part):
         bodies: list[Row] = []
         for seq, (offer, chat) in enumerate(zip(fresh, chats, strict=True), start=last + 1):
             bodies.append((seq, offer.body))
-            if due_later(offer, now):
+            if due_later(offer.command, now):
                 rows.append(command_row(channel, offer, "scheduled", seq, None, chat))
             else:
                 turn += 1
@@ -157,7 +157,7 @@ class Commands(Part):
 
     def _owned(self, channel: str, offer: Offer, contact: Contact, now: datetime) -> Accepted | Scheduled:
         accepted = _accepted(channel, offer, contact)
-        return Scheduled(accepted=accepted) if due_later(offer, now) else accepted
+        return Scheduled(accepted=accepted) if due_later(offer.command, now) else accepted
 
     async def unfinished(self, channel: str) -> Sequence[Accepted]:
         """What was accepted, is not final and not scheduled, oldest first: in the order in which it was accepted, woken
@@ -200,20 +200,24 @@ class Commands(Part):
         rows = fetch(connection, self._queries.select_owned, {"seqs": array(seqs)})
         return [read_accepted(channel, row) for row in rows]
 
-    async def again(self, channel: str, id: str, state: CommandState, now: datetime) -> Accepted:
-        """Begin a new run, queued ``now``, of a command whose last one ended as ``state``.
+    async def again(self, channel: str, id: str, state: CommandState, now: datetime) -> Accepted | Scheduled:
+        """Begin a new run, queued ``now``, of a command whose last one ended as ``state``; one that is not to be sent
+        yet is scheduled.
 
         Raises:
             NotFoundError: there is no such command.
-            ConflictError: it is in another state, or was sent.
+            ConflictError: it is in another state, or that is none that waits for a person.
         """
 
-        def work(connection: sqlite3.Connection) -> Accepted:
-            seq = self._in_state(connection, channel, id, {state} & REPEATABLE, "sent again")
+        def work(connection: sqlite3.Connection) -> Accepted | Scheduled:
+            seq = self._in_state(connection, channel, id, {state} & FOR_A_PERSON, "sent again")
             [(_, turn)] = fetch(connection, self._queries.select_last, {"channel": channel})
             execute(connection, self._queries.begin_again, {"seq": seq, "turn": turn + 1, "now": micros(now)})
             [accepted] = self._reread(connection, channel, [seq])
-            return accepted
+            if not due_later(accepted.command, now):
+                return accepted
+            execute(connection, self._queries.put_to_sleep, {"seq": seq})
+            return Scheduled(accepted=accepted)
 
         return await self._database.transact(work)
 
@@ -225,7 +229,7 @@ class Commands(Part):
         """
 
         def work(connection: sqlite3.Connection) -> None:
-            seq = self._in_state(connection, channel, id, DISCARDABLE, "discarded")
+            seq = self._in_state(connection, channel, id, FOR_A_PERSON, "discarded")
             execute(connection, self._queries.discard_command, {"seq": seq})
 
         await self._database.transact(work)

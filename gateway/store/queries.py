@@ -25,6 +25,7 @@ class Queries:
     wake_command: str
     select_state: str
     begin_again: str
+    put_to_sleep: str
     discard_command: str
     select_command: str
     select_page_of_state: str

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from protocol.codec import encode
 from protocol.codes import ErrorCode
+from protocol.commands import SendCommand
 from protocol.events import DeadLetter, ErrorBody, FailedAttempt, ResultEvent
 from protocol.ledger import STRANGER, Accepted, Contact, Inbound, Paired, Receipt
 from protocol.views import CommandState, CommandView
@@ -106,6 +107,11 @@ class Channel:
     traced: int | None = None
     paired: Paired | None = None
     first_sent: datetime | None = None
+
+
+def due_later(command: SendCommand, now: datetime) -> bool:
+    """Whether it is not to be sent yet."""
+    return command.not_before is not None and command.not_before > now
 
 
 def buried(result: ResultEvent) -> bool:

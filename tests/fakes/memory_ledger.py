@@ -30,11 +30,11 @@ from protocol.ledger import (
 from protocol.views import CommandState, CommandView
 from tests.fakes.bell import Bell
 from tests.fakes.memory_entries import (
-    ENDED,
     PUT_AWAY,
     Entry,
     Outcome,
     buried,
+    due_later,
     letter,
     note,
     view,
@@ -88,7 +88,7 @@ class MemoryLedger(MemorySpool):
             queued_at=offer.queued_at,
             headers=offer.headers,
         )
-        later = offer.command.not_before is not None and offer.command.not_before > now
+        later = due_later(offer.command, now)
         entry = Entry(accepted, CommandState.SCHEDULED if later else CommandState.WAITING, body=offer.body)
         entry.seq = entry.turn = next(self._places)
         self.entries[channel, offer.command.id] = entry
@@ -236,14 +236,17 @@ class MemoryLedger(MemorySpool):
             raise NotFoundError(f"command {id}")
         return self.entry(channel, id)
 
-    async def again(self, channel: str, id: str, state: CommandState, now: datetime) -> Accepted:
+    async def again(self, channel: str, id: str, state: CommandState, now: datetime) -> Accepted | Scheduled:
         self._call("again", id)
         entry = self._known(channel, id)
-        if entry.state is not state or state not in ENDED - {CommandState.SENT}:
+        if entry.state is not state or state not in PUT_AWAY:
             raise ConflictError(f"{id} is {entry.state}")
         entry.accepted = replace(entry.accepted, run=entry.run + 1, attempts=0, queued_at=now)
         entry.state, entry.turn = CommandState.WAITING, next(self._places)
         entry.ended_at = entry.delivered_at = entry.read_at = None
+        if due_later(entry.accepted.command, now):
+            entry.state = CommandState.SCHEDULED
+            return Scheduled(accepted=self._given(entry))
         return self._given(entry)
 
     async def discard(self, channel: str, id: str) -> None:

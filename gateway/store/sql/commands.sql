@@ -79,6 +79,12 @@ UPDATE commands
        ended_at = NULL, delivered_at = NULL, read_at = NULL, played_at = NULL
  WHERE seq = :seq;
 
+-- name: put_to_sleep
+-- Its time is still to come.
+UPDATE commands
+   SET state = 'scheduled', turn = NULL
+ WHERE seq = :seq;
+
 -- name: discard_command
 -- A person has seen it.
 UPDATE commands

@@ -6,6 +6,7 @@ import pytest
 from gateway.store.ledger import SqliteLedger
 from protocol.bus import Later
 from protocol.codec import Encoding, encode
+from protocol.codes import ErrorCode
 from protocol.errors import ConflictError, NotFoundError
 from protocol.ledger import STRANGER, Accepted, Changes, Conflicted, Contact, Offer, Repeated, Scheduled
 from protocol.subjects import Priority
@@ -232,15 +233,33 @@ async def test_a_new_run_comes_after_all_others_with_no_attempt_counted(ledger: 
     await ledger.record(CHANNEL, begun("a"))
     await ledger.record(CHANNEL, settled(failed("a")))
     anew = await ledger.again(CHANNEL, "a", CommandState.FAILED, later(9))
+    assert isinstance(anew, Accepted)
     assert (anew.run, anew.attempts, anew.uncertain, anew.queued_at) == (2, 0, False, later(9))
     assert [(each.command.id, each.run) for each in await ledger.unfinished(CHANNEL)] == [("b", 1), ("a", 2)]
     assert await unpublished(ledger) == [("a", 1)]
 
 
+async def test_a_new_run_of_what_is_not_to_be_sent_yet_is_scheduled(ledger: SqliteLedger) -> None:
+    await ledger.accept(CHANNEL, [offer("a", not_before=later(60))], NOW)
+    await ledger.record(CHANNEL, settled(failed("a", ErrorCode.CANCELLED, attempts=0)))
+    anew = await ledger.again(CHANNEL, "a", CommandState.FAILED, later(9))
+    assert isinstance(anew, Scheduled)
+    assert (anew.accepted.run, await ledger.unfinished(CHANNEL)) == (2, [])
+    assert [each.accepted.run for each in await ledger.scheduled(CHANNEL)] == [2]
+    assert [each.run for each in await ledger.wake(CHANNEL, [("a", 1), ("a", 2)])] == [2]
+    await ledger.record(CHANNEL, settled(failed("a", ErrorCode.CANCELLED, attempts=0, run=2)))
+    assert isinstance(await ledger.again(CHANNEL, "a", CommandState.FAILED, later(60)), Accepted)
+
+
 async def test_only_what_ended_so_begins_again_or_is_put_away(ledger: SqliteLedger) -> None:
-    await ledger.accept(CHANNEL, [offer("a"), offer("b")], NOW)
-    await ledger.record(CHANNEL, settled(sent("b")))
-    for key, state in (("a", CommandState.FAILED), ("a", CommandState.WAITING), ("b", CommandState.SENT)):
+    await ledger.accept(CHANNEL, [offer("a"), offer("b"), offer("c")], NOW)
+    await ledger.record(CHANNEL, settled(sent("b"), ended("c", "expired", attempts=0)))
+    for key, state in (
+        ("a", CommandState.FAILED),
+        ("a", CommandState.WAITING),
+        ("b", CommandState.SENT),
+        ("c", CommandState.EXPIRED),
+    ):
         with pytest.raises(ConflictError, match="cannot be sent again"):
             await ledger.again(CHANNEL, key, state, NOW)
         with pytest.raises(ConflictError, match="cannot be discarded"):

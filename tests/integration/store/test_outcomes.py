@@ -6,7 +6,7 @@ from gateway.store.ledger import SqliteLedger
 from protocol.codes import ErrorCode
 from protocol.errors import NotFoundError
 from protocol.events import ErrorBody, FailedAttempt
-from protocol.ledger import Changes, Receipt, Sender, Sendings
+from protocol.ledger import Accepted, Changes, Receipt, Sender, Sendings
 from protocol.views import CommandState
 from tests.integration.store.samples import (
     CHANNEL,
@@ -150,6 +150,7 @@ async def test_what_was_held_is_released_under_no_whatsapp_id(ledger: SqliteLedg
     await ledger.record(CHANNEL, settled(ended("a", "held", code=ErrorCode.OUTCOME_UNKNOWN, wa_id="WA")))
     assert len(await history(ledger, "a")) == 1
     released = await ledger.again(CHANNEL, "a", CommandState.HELD, NOW)
+    assert isinstance(released, Accepted)
     assert (released.run, released.uncertain, released.secret, released.wa_id) == (2, False, None, None)
     found = await ledger.receipted(CHANNEL, [Receipt(wa_id="WA", kind="delivered", at=NOW)])
     assert (found["WA"].run, found["WA"].unsettled) == (1, False)

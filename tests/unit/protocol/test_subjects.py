@@ -3,9 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import subjects
-from protocol.subjects import DEAD_SUBJECTS, EVENT_SUBJECTS, SEND_SUBJECTS, ClinicVerb, EventKind, Priority, Verb
+from protocol.subjects import DEAD_SUBJECTS, EVENT_SUBJECTS, ClinicVerb, EventKind, Priority, Verb
 
 names = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,62}", fullmatch=True)
+SEND_SUBJECTS = ("clinic.*.channel.*.send", "clinic.*.channel.*.send.*")
 STREAMS = (SEND_SUBJECTS, EVENT_SUBJECTS, DEAD_SUBJECTS)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from protocol.bus import Later
 from protocol.errors import ConflictError, NotFoundError, StoreUnavailableError, UnavailableError
 from protocol.ledger import Accepted
 from protocol.views import CommandState, CommandView
@@ -141,6 +142,20 @@ async def test_a_dead_letter_is_replayed_in_a_new_run(counter: Counter) -> None:
         (1, "failed", 1),
         (2, "sent", 1),
     ]
+
+
+async def test_a_reminder_that_was_cancelled_is_replayed_at_its_time_and_not_now(counter: Counter) -> None:
+    await counter.start()
+    at = AT + timedelta(hours=1)
+    await counter.send(body_of(id="1", text="one", not_before=at.isoformat()))
+    await counter.ask("cancel", "1")
+    view = await counter.ask("replay", "1")
+    assert (view.state, view.run, counter.sent) == (CommandState.SCHEDULED, 2, [])
+    assert counter.bus.scheduled == {(CHANNEL, "1"): Later(id="1", run=2, at=at)}
+    counter.bus.pass_time(at)
+    await counter.run()
+    assert counter.sent == ["one"]
+    assert [(result.run, result.status) for result in counter.bus.results()] == [(1, "failed"), (2, "sent")]
 
 
 async def test_a_held_command_is_released_in_a_new_run(counter: Counter, clock: Clock) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from actors.channel import publishing as publishing_module
-from actors.channel.bookkeeping import RecordDue
-from actors.channel.publishing import TOO_LARGE, FlushDue, Flushed, Publishing, Recorded
+from actors.channel.bookkeeping import RecordDue, Recorded
+from actors.channel.publishing import TOO_LARGE, FlushDue, Flushed, Publishing
 from protocol.channel import Breaker, ChannelState
 from protocol.codes import ErrorCode
 from protocol.errors import NotFoundError

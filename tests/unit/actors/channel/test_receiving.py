@@ -2,12 +2,14 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from actors.channel.optout import OptOut
 from actors.channel.receiving import Receiving
 from actors.channel.telling import ReceivingPolicy
 from protocol import port as p
-from protocol.errors import BusUnavailableError, CallTimeoutError
+from protocol.bus import Publication
+from protocol.errors import BusUnavailableError, CallTimeoutError, InvalidInputError
 from protocol.events import MessageEvent, ReceiptEvent
 from protocol.ledger import Inbound, Sender
 from protocol.port import PortAnswer, Quote
@@ -277,6 +279,20 @@ async def test_an_event_that_nats_never_takes_is_told_without_its_text_and_holds
     await ear.hear(message("A"), message("B", text="huge" * 300), message("C"))
     assert [(event.wa_id, event.text) for event in ear.messages] == [("A", "Bom dia"), ("B", None), ("C", "Bom dia")]
     assert ear.part.idle
+
+
+async def test_a_refusal_that_names_no_event_is_tried_again(ear: Ear) -> None:
+    async def refused(batch: Sequence[Publication]) -> None:
+        raise InvalidInputError("subject", "one without spaces")
+
+    original, ear.bus.publish = ear.bus.publish, refused  # type: ignore[method-assign]  # refuses all
+    with capture_logs() as logs:
+        await ear.hear(message("A"))
+    assert (ear.part.stuck, ear.messages) == (True, [])
+    assert [(log["log_level"], log["error"]) for log in logs] == [("warning", "subject: expected one without spaces")]
+    ear.bus.publish = original  # type: ignore[method-assign]  # as before
+    await ear.fire_all()
+    assert ([event.wa_id for event in ear.messages], ear.part.idle) == (["A"], True)
 
 
 async def test_a_word_by_which_a_person_opts_out_or_in_is_claimed_heard_and_told() -> None:

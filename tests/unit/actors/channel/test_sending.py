@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from actors.channel.sending import FetchEnded
+from actors.channel.taking import FetchEnded
 from protocol.codec import decode
 from protocol.commands import SendCommand
 from protocol.errors import StoreFullError, StoreUnavailableError

@@ -59,4 +59,4 @@ def test_priority_time_and_headers_are_no_part_of_the_content() -> None:
 @pytest.mark.parametrize(("after_s", "later"), [(None, False), (-1, False), (0, False), (1, True)])
 def test_what_is_not_to_be_sent_yet_is_what_has_its_time_before_it(after_s: int | None, later: bool) -> None:
     not_before = None if after_s is None else NOW + timedelta(seconds=after_s)
-    assert due_later(offer("a", not_before=not_before), NOW) is later
+    assert due_later(offer("a", not_before=not_before).command, NOW) is later
