@@ -87,7 +87,7 @@ def test_what_came_while_an_actor_hung_its_successor_takes_up(home: Home) -> Non
     tell(home.ref, Call("what it does not answer", hang))
     assert hung.wait(PATIENCE_S)
     home.send("meanwhile", to="5511900000001")
-    home.bell.wait(lambda: home.bus.given(CHANNEL), "the command to be fetched")
+    home.bell.wait(lambda: (CHANNEL, "meanwhile") in home.ledger.entries, "the command to be taken")
     kill(home.ref, "it hung")
     let_go.set()
     assert isinstance(home.parent.wait_exit(), Killed)
