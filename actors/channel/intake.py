@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
@@ -69,7 +69,12 @@ def read(fetched: Fetched) -> Offer | Refusal:
     )
 
 
-async def take_in(context: Context, fetched: Sequence[Fetched]) -> Intake:
+def always() -> bool:
+    """Nobody else takes commands in."""
+    return True
+
+
+async def take_in(context: Context, fetched: Sequence[Fetched], ours: Callable[[], bool] = always) -> Intake:
     """Commit what is valid to the ledger, publish what is refused or known already, then tell the queue that all is
     taken. What is for later is not set here: the ledger owns it, and one that cannot be set must not keep the others in
     the queue.
@@ -77,11 +82,17 @@ async def take_in(context: Context, fetched: Sequence[Fetched]) -> Intake:
     What the ledger has accepted is always returned, whatever becomes of the rest: the queue's repetition of it is only
     known to the ledger, and not given out again.
 
+    ``ours``: whether the channel still takes commands in. If not, its successor may have read already what the ledger
+    owns, and would never hear of these: they are given back.
+
     Raises:
         StoreUnavailableError: nothing was accepted or settled; the queue gives it again.
     """
     channel = context.channel
     read_all = await _read_all(fetched)
+    if not ours():
+        await context.bus.settle(fetched, taken=False)
+        return Intake(accepted=(), scheduled=(), refused=0)
     offers = [item for item in read_all if isinstance(item, Offer)]
     refusals = [item for item in read_all if isinstance(item, Refusal)]
     verdicts = await context.ledger.accept(channel, offers, context.now().wall) if offers else []

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from actors.channel.attempt import Attempts, Outcomes
-from actors.channel.bookkeeping import RecordDue, Recorded
+from actors.channel.bookkeeping import MarkDue, RecordDue, Recorded
 from actors.channel.context import Context
 from actors.channel.gate import Gate
 from actors.channel.intake import Intake
@@ -107,6 +107,7 @@ class Sending:
         own: dict[type, Callable[[Any], None]] = {
             Recorded: self._publishing.recorded,
             RecordDue: lambda _: self._books.due(),
+            MarkDue: lambda _: self._books.mark(),
             Answered: lambda _: self._on_answered(),
             OutboxDue: lambda _: self._on_due(),
         }

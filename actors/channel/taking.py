@@ -1,7 +1,8 @@
 """The part of sending that takes commands: from the queue, through the ledger, into the outbox.
 
 One fetch is out at a time, and what it brought is taken in before the next: so order holds. What the ledger could not
-take is offered to it again before anything newer.
+take is offered to it again before anything newer. What was fetched goes on to the ledger on the loop: to pass it by the
+actor, which has nothing to decide there, would wake a thread and the loop once more for a command that comes alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,9 +33,10 @@ class FetchEnded:
 
 @dataclass(frozen=True, slots=True)
 class IntakeEnded:
-    """What became of them."""
+    """What became of those that were ``fetched``."""
 
     outcome: Intake | Failure
+    fetched: Sequence[Fetched]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,14 @@ class Taking:
         if self._cancel is not None or not self._open or (room := self._room()) == 0:
             return
         work = self._context.bus.fetch(self._context.channel, room)
-        self._cancel = self._context.errand(work, FetchEnded, timeout=FETCH_TIMEOUT_S)
+        self._cancel = self._context.loop.spawn(work, self._arrived, timeout=FETCH_TIMEOUT_S)
+
+    def _arrived(self, outcome: Sequence[Fetched] | Failure) -> None:
+        """On the loop. Once this is closed only the actor, if it still lives, has a word in it."""
+        if isinstance(outcome, Failure) or not self._open:
+            self._context.tell(FetchEnded(outcome))
+        else:
+            self._take_in(outcome)
 
     def _on_fetched(self, message: FetchEnded) -> None:
         match message.outcome:
@@ -91,8 +100,8 @@ class Taking:
                 self._take_in(fetched)
 
     def _take_in(self, fetched: Sequence[Fetched]) -> None:
-        self._fetched = fetched
-        self._context.errand(take_in(self._context, fetched), IntakeEnded, timeout=INTAKE_TIMEOUT_S)
+        work = take_in(self._context, fetched, lambda: self._open)
+        self._context.errand(work, lambda outcome: IntakeEnded(outcome, fetched), timeout=INTAKE_TIMEOUT_S)
 
     def _on_intake(self, message: IntakeEnded) -> None:
         """Raises what is not known to have left the ledger as it was: the channel begins anew and takes up what is
@@ -100,6 +109,7 @@ class Taking:
         match message.outcome:
             case Failure(error=StoreUnavailableError() as error):
                 self.trouble = None if isinstance(error, StoreFullError) else str(error)
+                self._fetched = message.fetched
                 self._later(message.outcome)
                 return
             case Failure(error=error):

@@ -245,7 +245,7 @@ async def test_a_new_run_of_what_is_not_to_be_sent_yet_is_scheduled(ledger: Sqli
     anew = await ledger.again(CHANNEL, "a", CommandState.FAILED, later(9))
     assert isinstance(anew, Scheduled)
     assert (anew.accepted.run, await ledger.unfinished(CHANNEL)) == (2, [])
-    assert [each.accepted.run for each in await ledger.scheduled(CHANNEL)] == [2]
+    assert [each.run for each in await ledger.scheduled(CHANNEL)] == [2]
     assert [each.run for each in await ledger.wake(CHANNEL, [("a", 1), ("a", 2)])] == [2]
     await ledger.record(CHANNEL, settled(failed("a", ErrorCode.CANCELLED, attempts=0, run=2)))
     assert isinstance(await ledger.again(CHANNEL, "a", CommandState.FAILED, later(60)), Accepted)

@@ -88,7 +88,7 @@ def test_what_came_while_an_actor_hung_its_successor_takes_up(home: Home) -> Non
     tell(home.ref, Call("what it does not answer", hang))
     assert hung.wait(PATIENCE_S)
     home.send("meanwhile", to="5511900000001")
-    home.bell.wait(lambda: home.bus.given(CHANNEL), "the command to be fetched")
+    home.bell.wait(lambda: (CHANNEL, "meanwhile") in home.ledger.entries, "the command to be taken")
     channel: Any = home.ref._actor_weakref()
     kill(home.ref, "it hung")
     assert channel._publishing.books._closed, "what it records once it goes on would be its successor's"

@@ -252,3 +252,11 @@ async def test_what_is_refused_is_published_before_it_is_acknowledged_and_stored
         fetched = await desk.bus.fetch(CHANNEL, 10)
         await take_in(desk.context, fetched)
     assert [letter.body for letter in desk.bus.dead()] == [b"nonsense", b"other nonsense", b"other nonsense"]
+
+
+async def test_what_comes_for_a_channel_that_has_ended_goes_back_to_the_queue(desk: Desk) -> None:
+    desk.bus.put(CHANNEL, body_of(id="1"))
+    fetched = await desk.bus.fetch(CHANNEL, 10)
+    intake = await take_in(desk.context, fetched, lambda: False)
+    assert (intake.accepted, desk.bus.acked, list(desk.ledger.entries)) == ((), [], [])
+    assert [item.body for item in await desk.bus.fetch(CHANNEL, 10)] == [item.body for item in fetched]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from actors.channel import publishing as publishing_module
-from actors.channel.bookkeeping import RecordDue, Recorded
+from actors.channel.bookkeeping import MarkDue, RecordDue, Recorded
 from actors.channel.publishing import TOO_LARGE, FlushDue, Flushed, Publishing
 from protocol.channel import Breaker, ChannelState
 from protocol.codes import ErrorCode
@@ -48,6 +48,7 @@ class Press(Bench):
             FlushDue: lambda _: self.part.due(),
             Recorded: self.part.recorded,
             RecordDue: lambda _: self.part.books.due(),
+            MarkDue: lambda _: self.part.books.mark(),
         }
 
     def result(self, id: str, status: ResultStatus = "sent", meta: dict[str, Any] | None = None) -> None:
@@ -56,6 +57,12 @@ class Press(Bench):
         result = ResultEvent(clinic=CLINIC, channel=CHANNEL, id=id, status=status, meta=meta, error=error)
         self.part.books.finish(result, {"h": id})
         self.part.books.flush()
+
+    async def run(self) -> None:
+        """As the bench's, and then the moment passes after which the ledger is told what NATS has."""
+        await super().run()
+        if "mark" in self.timers:
+            await self.fire("mark")
 
     def event(self, reason: str) -> None:
         self.part.event(EventKind.STATE, state(reason), reason)

@@ -36,6 +36,7 @@ async def mouth() -> AsyncIterator[Mouth]:
 async def test_a_command_is_taken_in_begun_sent_recorded_and_published(mouth: Mouth) -> None:
     await mouth.start()
     await mouth.send(body_of(id="1", text="Olá", meta={"a": 1}))
+    await mouth.fire("mark")
     assert [call for call in mouth.ledger.calls if call[1]] == [
         ("accept", ("1",)),
         ("begun", ("1",)),
@@ -104,6 +105,7 @@ async def test_results_that_were_recorded_but_not_published_are_published_at_the
     assert mouth.bus.results() == [result]
     assert mouth.bus.published[0].headers == {"h": "x"}
     assert len(mouth.bus.looked_up) == 1
+    await mouth.fire("mark")
     assert mouth.ledger.entry(CHANNEL, "old").published
     assert mouth.sent == []
 
