@@ -232,6 +232,22 @@ async def test_one_that_ends_while_it_is_looked_up_is_no_doubt_any_more(mouth: M
     assert (mouth.sent, mouth.results) == ([], [("1", "held"), ("2", "held")])
 
 
+async def test_one_that_ends_before_it_is_looked_up_again_holds_up_no_later_one(clock: Clock) -> None:
+    mouth = await Mouth().start()
+    mouth.port.answer = answering(failed("outcome_unknown"))
+    mouth.remains.failing = True
+    await mouth.send(body_of(id="1"))
+    mouth.part.cancel("1", lambda _: None)
+    await mouth.run()
+    mouth.remains.failing = False
+    await mouth.fire("look")
+    await mouth.send(body_of(id="2"))
+    assert mouth.results == [("1", "failed"), ("2", "failed")], (
+        "found never to have been sent, until its attempts are used up"
+    )
+    await mouth.loop.end()
+
+
 async def test_one_without_a_secret_is_only_the_policys_to_decide(mouth: Mouth) -> None:
     mouth.ledger.entry(CHANNEL, "1").accepted = replace(accepted("1", text="one"), attempts=1)
     await mouth.start()
