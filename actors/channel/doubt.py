@@ -99,7 +99,10 @@ class Doubts:
     # -- the session store --
 
     def _look(self) -> None:
-        if self._looking or not self._to_look:
+        if self._looking:
+            return
+        if not self._to_look:  # none is left of those that could not be looked up
+            self._failures = 0
             return
         self._looking = True
         device = self._to_look[0].device
