@@ -26,6 +26,7 @@ from protocol.errors import (
     PortGoneError,
     PortStartError,
     StoreFullError,
+    StoreGoneError,
     StoreUnavailableError,
     UnavailableError,
 )
@@ -83,6 +84,7 @@ KINDS: Final[Mapping[type[PlantaoError], Kind]] = {
     BusUnavailableError: Kind(503, "bus-unavailable", "NATS is away for now"),
     StoreFullError: Kind(507, "store-full", "The database of the clinic is as large as it may be"),
     StoreUnavailableError: Kind(503, "store-unavailable", "The database is not usable for now"),
+    StoreGoneError: Kind(500, "session-gone", "The session that was asked about is not in the session store any more"),
     PortError: Kind(502, "port-failed", "The port did not do what it was asked"),
     PortStartError: Kind(503, "port-not-started", "The port could not be started"),
     PortGoneError: Kind(502, "port-gone", "The port ended before it answered"),

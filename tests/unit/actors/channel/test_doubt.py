@@ -232,7 +232,6 @@ async def test_one_that_ends_while_it_is_looked_up_is_no_doubt_any_more(mouth: M
     assert (mouth.sent, mouth.results) == ([], [("1", "held"), ("2", "held")])
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("device", [None, "5511999990000:8@s.whatsapp.net"], ids=["emptied", "paired anew"])
 @pytest.mark.parametrize(("on_uncertain", "status"), [("hold", "held"), ("resend", "sent")])
 async def test_a_store_of_another_session_proves_nothing_and_is_not_looked_at_again(
@@ -258,7 +257,8 @@ async def test_what_is_in_doubt_is_looked_for_in_the_session_that_was_to_send_it
         mouth.part.use(mouth.port)
         await mouth.run()
     assert "resent in doubt" in [log["event"] for log in logs]
-=======
+
+
 async def test_one_that_ends_before_it_is_looked_up_again_holds_up_no_later_one(clock: Clock) -> None:
     mouth = await Mouth().start()
     mouth.port.answer = answering(failed("outcome_unknown"))
@@ -273,7 +273,6 @@ async def test_one_that_ends_before_it_is_looked_up_again_holds_up_no_later_one(
         "found never to have been sent, until its attempts are used up"
     )
     await mouth.loop.end()
->>>>>>> w-fc
 
 
 async def test_one_without_a_secret_is_only_the_policys_to_decide(mouth: Mouth) -> None:
