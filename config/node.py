@@ -80,6 +80,7 @@ def run(settings: Settings, json_ready: bool) -> int:
 
 def _run(settings: Settings, json_ready: bool) -> int:
     parts = make(settings)
+    _spare_what_stays()
     news: SimpleQueue[_News] = SimpleQueue()
     with _signals(news):
         link = Link(started=lambda _: news.put(_Up()), exited=lambda reason: news.put(_Down(reason)))
@@ -94,7 +95,6 @@ def _run(settings: Settings, json_ready: bool) -> int:
                     case _Up():
                         _ready(settings, parts, json_ready)
                         terminal.start()
-                        _spare_what_stays()
                     case _Signalled(number):
                         log.info("draining", signal=signal.Signals(number).name)
                         terminal.stop()
@@ -115,7 +115,7 @@ def _next(news: "SimpleQueue[_News]", deadline: float | None) -> _News | None:
 
 
 def _spare_what_stays() -> None:
-    """Have the garbage collector pass over all that is there at the start: it stays anyway, and a full collection,
+    """Have the garbage collector pass over what is there before any actor is: it stays anyway, and a full collection,
     during which no thread runs, would look at it again and again."""
     gc.collect()
     gc.freeze()
