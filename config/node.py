@@ -34,6 +34,7 @@ from supervisor.spec import Quarantine, Stagger
 from supervisor.tally import Tally
 
 NODE_FILE: Final = "node.json"
+LOOK_S: Final = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -108,10 +109,14 @@ def _run(settings: Settings, json_ready: bool) -> int:
 
 def _next(news: "SimpleQueue[_News]", deadline: float | None) -> _News | None:
     """What happens next; None if nothing does before ``deadline`` (monotonic seconds)."""
-    try:
-        return news.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
-    except Empty:
-        return None
+    while deadline is None or time.monotonic() < deadline:
+        try:
+            # Not for ever: a signal that the kernel gives to another thread does not wake this one, and only this one
+            # runs the handler.
+            return news.get(timeout=LOOK_S if deadline is None else max(0.0, min(LOOK_S, deadline - time.monotonic())))
+        except Empty:
+            continue
+    return None
 
 
 def _spare_what_stays() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -128,7 +129,9 @@ class Node:
         config.write_text(f'runtime = "{self.runtime}"\n{self._config}')
         command = [*self._program, "run", "--config", str(config), "--data", str(self.data), "--json", *self._arguments]
         with (self.directory / "node.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=self.directory)
+            # So that one which hangs can be made to say where (see ``wait``).
+            env = {**os.environ, "PYTHONFAULTHANDLER": "1"}
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=self.directory, env=env)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -159,6 +162,9 @@ class Node:
         try:
             code = process.wait(END_TIMEOUT)
         except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)
             process.kill()
             process.wait()
             raise NodeError(f"the node did not end within {END_TIMEOUT} s:\n{self.log[-20000:]}") from None
