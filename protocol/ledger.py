@@ -296,7 +296,11 @@ class Ledger(Protocol):
         """Of a channel, all or in a state, newest first, beginning after the cursor ``before``."""
 
     async def receipted(self, channel: str, receipts: Sequence[Receipt]) -> Mapping[str, Sender]:
-        """Note receipts; the commands behind their WhatsApp ids, where they are ours."""
+        """Note receipts; the commands behind their WhatsApp ids, where they are known to be ours. The others are kept
+        for the command that turns out to have sent them."""
+
+    async def proven(self, channel: str, wa_ids: Sequence[str]) -> frozenset[str]:
+        """Of the WhatsApp ids under which commands may have been sent, those that a receipt has come for."""
 
     async def ours(self, channel: str, wa_ids: Sequence[str]) -> frozenset[str]:
         """Of these WhatsApp ids, those that a command was sent under."""

@@ -2,8 +2,9 @@
 
 whatsmeow writes each message's secret into the session store before it sends anything. So one whose secret is not there
 was never sent, if that is still the store of the session that was to send it; another one says nothing. Of one that is
-there only the WhatsApp id is known: a receipt that names it is the proof; if none comes while all receipts could have
-come (``wait_s`` seconds after the offline backlog is through), there is silence.
+there only the WhatsApp id is known: a receipt that names it is the proof. It may have come before the id was known, so
+the ledger is asked first. If none comes while all receipts could have come (``wait_s`` seconds after the offline
+backlog is through), there is silence.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from protocol.interfaces import Failure
 from supervisor.backoff import Backoff
 
 LOOK_TIMEOUT_S: Final = 60.0
+ASK_TIMEOUT_S: Final = 60.0
 MOST_LOOKS: Final = 8
 """After so many failures the session store is given up (half a minute): it says nothing then."""
 
@@ -30,7 +32,9 @@ class Finding(Enum):
     ABSENT = "absent"
     """It was never sent."""
     PRESENT = "present"
-    """It may have been sent, and the parcel has the WhatsApp id now: a receipt is waited for."""
+    """It may have been sent, and the parcel has the WhatsApp id now. ``Noted`` is to be said once the ledger has it."""
+    PROVEN = "proven"
+    """A receipt had come for it before."""
     SILENT = "silent"
     """No sign came, and none is waited for any more."""
 
@@ -46,6 +50,21 @@ class Looked:
 @dataclass(frozen=True, slots=True)
 class LookDue:
     """Look into the session store again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """The ledger knows under which WhatsApp ids these may have been sent."""
+
+    parcels: Sequence[Parcel]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """For which of these ids the ledger has a receipt."""
+
+    parcels: Sequence[Parcel]
+    outcome: frozenset[str] | Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +91,21 @@ class Doubts:
     @property
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Who deals with which of the messages that this part sends to its actor."""
-        return {Looked: self._on_looked, LookDue: lambda _: self._look(), SilenceDue: lambda _: self._on_silence_due()}
+        return {
+            Looked: self._on_looked,
+            LookDue: lambda _: self._look(),
+            Noted: lambda message: self._ask(message.parcels),
+            Asked: self._on_asked,
+            SilenceDue: lambda _: self._on_silence_due(),
+        }
 
     def add(self, parcels: Sequence[Parcel]) -> None:
         """These are in doubt."""
+        self._ask([parcel for parcel in parcels if parcel.wa_id is not None])
         for parcel in parcels:
-            if parcel.place is not Place.DOUBT:  # what was found out of one before it has ended it
+            if parcel.place is not Place.DOUBT or parcel.wa_id is not None:  # or ended by what was found of one before
                 continue
-            if parcel.wa_id is not None:
-                self._wait(parcel)
-            elif parcel.secret is None:
+            if parcel.secret is None:
                 self._found(parcel, Finding.SILENT)
             else:
                 parcel.device = self.device
@@ -130,7 +154,6 @@ class Doubts:
             if parcel.wa_id is None:
                 self._found(parcel, Finding.ABSENT)
             else:
-                self._wait(parcel)
                 self._found(parcel, Finding.PRESENT)
         self._look()
 
@@ -157,6 +180,31 @@ class Doubts:
         self._context.timer("look", delay, LookDue())
 
     # -- receipts --
+
+    def _ask(self, parcels: Sequence[Parcel]) -> None:
+        asked = [parcel for parcel in parcels if parcel.place is Place.DOUBT]
+        if asked:
+            ids = [parcel.wa_id for parcel in asked if parcel.wa_id is not None]
+            self._context.errand(
+                self._context.ledger.proven(self._context.channel, ids),
+                lambda outcome: Asked(asked, outcome),
+                timeout=ASK_TIMEOUT_S,
+            )
+
+    def _on_asked(self, message: Asked) -> None:
+        if isinstance(message.outcome, Failure):
+            delay = _BACKOFF.delay(1, self._context.random)
+            error = str(message.outcome.error)
+            self._context.log.warning("ledger not asked for receipts", error=error, retry_in_s=round(delay, 2))
+            self._context.timer(f"noted {message.parcels[0].key}", delay, Noted(message.parcels))
+            return
+        for parcel in message.parcels:
+            if parcel.place is not Place.DOUBT:
+                continue
+            if parcel.wa_id in message.outcome:
+                self._found(parcel, Finding.PROVEN)
+            else:
+                self._wait(parcel)
 
     def backlog_in(self) -> None:
         """What waited on WhatsApp's server is in: from now on a receipt that does not come is none."""

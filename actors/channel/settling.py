@@ -4,11 +4,12 @@ What may have been sent is handed to ``doubt`` and comes back with what was foun
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, assert_never
 
 from actors.channel.bookkeeping import Bookkeeping
 from actors.channel.context import Context
-from actors.channel.doubt import Doubts, Finding
+from actors.channel.doubt import Doubts, Finding, Noted
 from actors.channel.lateness import LatenessDue
 from actors.channel.outbox import Outbox
 from actors.channel.pacing import Pacing
@@ -116,6 +117,10 @@ class Settling:
                 self._books.settle(parcel.key, None)
                 self._log(parcel).warning("may have been sent", wa_id=parcel.wa_id)
                 self._set_back(parcel, spent=True, uncertain=True, error=error)
+                self._books.follow(partial(self._context.tell, Noted([parcel])))
+            case Finding.PROVEN:
+                assert parcel.wa_id is not None
+                self.show(parcel.id, parcel.run, parcel.wa_id)
             case Finding.SILENT:
                 if parcel.wa_id is None:
                     self._books.settle(parcel.key, None)

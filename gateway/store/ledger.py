@@ -1,7 +1,7 @@
 """A clinic's ledger, put together from its parts, and what concerns the whole file."""
 
 import sqlite3
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.store.commands import Commands
@@ -14,6 +14,8 @@ from protocol.views import CommandState
 
 SWEEP: Final = 2000
 """Rows of a kind to delete at once, in some 20 ms, before the clinic's channels get their turn."""
+STRAYS_KEPT: Final = timedelta(days=1)
+"""Who may have sent a message is looked up within minutes of the receipt, if at all."""
 
 
 class SqliteLedger(Commands, Outcomes, InboundPart):
@@ -62,6 +64,7 @@ class SqliteLedger(Commands, Outcomes, InboundPart):
                 queries.forget_claims,
                 queries.forget_commands,
                 queries.forget_people,
+                queries.forget_strays,
                 queries.forget_channel,
             ):
                 execute(connection, sql, named)
@@ -75,6 +78,7 @@ class SqliteLedger(Commands, Outcomes, InboundPart):
 
         def work(connection: sqlite3.Connection) -> int:
             swept = execute(connection, queries.sweep_claims, {"before": came, "limit": SWEEP})
+            swept += execute(connection, queries.sweep_strays, {"before": micros(now - STRAYS_KEPT), "limit": SWEEP})
             left = SWEEP
             for (channel,) in fetch(connection, queries.select_channels, {}):
                 named = {"channel": channel, "before": ended, "limit": left}

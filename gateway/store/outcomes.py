@@ -92,6 +92,8 @@ class Outcomes(Part):
             attempts = now.attempts if setback.spent else max(0, now.attempts - 1)
             if setback.uncertain:
                 execute_many(connection, self._queries.doubt_attempt, [(now.seq, attempts, setback.wa_id)])
+                if setback.wa_id is not None:
+                    self._claim_strays(connection, channel, {setback.wa_id: now.seq})
                 runs[now.id] = now._replace(attempts=attempts)
             else:
                 execute_many(connection, self._queries.settle_attempt, [(now.seq, attempts)])
@@ -109,6 +111,7 @@ class Outcomes(Part):
         events: list[Row] = []
         sent: list[Row] = []
         needless: list[Row] = []
+        known: dict[str, int] = {}
         for result in results:
             now = runs[result.id]
             if now.run != result.run or now.state not in UNFINISHED:
@@ -126,6 +129,8 @@ class Outcomes(Part):
                 if now.run == 1:  # the dead letter of an earlier run may still be asked for, with its body
                     needless.append((now.seq,))
                 sent.append((channel, now.chat, ended_at, not now.chat.endswith("@g.us")))
+                if result.wa_id is not None:
+                    known.setdefault(result.wa_id, now.seq)
             ended.append((now.seq, result.status, ended_at, deadline))
         execute_many(connection, queries.finish_command, ended)
         execute_many(connection, queries.insert_result, events)
@@ -133,6 +138,7 @@ class Outcomes(Part):
             execute_many(connection, queries.delete_body, needless)
             execute_many(connection, queries.note_out, sent)
             execute(connection, queries.mark_first_sent, {"channel": channel, "at": sent[0][2]})
+            self._claim_strays(connection, channel, known)
 
     async def unpublished(self, channel: str) -> Sequence[Unpublished]:
         """Final results whose publication was not recorded, oldest first, with the dead letters of those that failed
@@ -148,17 +154,26 @@ class Outcomes(Part):
         raise NotFoundError(f"channel {channel}: a dead letter of command {id}, run {run}")
 
     async def receipted(self, channel: str, receipts: Sequence[Receipt]) -> Mapping[str, Sender]:
-        """Note receipts; the commands behind their WhatsApp ids, where they are ours."""
+        """Note receipts; the commands behind their WhatsApp ids, where they are known to be ours. The others are kept a
+        day, for the command that turns out to have sent them."""
         named = {"channel": channel, "wa_ids": array({receipt.wa_id for receipt in receipts})}
 
         def work(connection: sqlite3.Connection) -> list[Row]:
             rows = fetch(connection, self._queries.select_senders, named)
             rows += fetch(connection, self._queries.select_unsettled, named)
             self._note(connection, rows, receipts)
+            ours, noted = {row[0] for row in rows}, micros(self._clock())
+            strays = [(channel, it.wa_id, it.kind, micros(it.at), noted) for it in receipts if it.wa_id not in ours]
+            execute_many(connection, self._queries.insert_stray, strays)
             return rows
 
         rows = await self._database.transact(work) if receipts else []
         return dict(map(read_sender, rows))
+
+    async def proven(self, channel: str, wa_ids: Sequence[str]) -> frozenset[str]:
+        """Of the WhatsApp ids under which commands may have been sent, those that a receipt has come for."""
+        named = {"channel": channel, "wa_ids": array(wa_ids)}
+        return frozenset(await self._database.fetch(lambda row: str(row[0]), self._queries.select_proven, named))
 
     async def ours(self, channel: str, wa_ids: Sequence[str]) -> frozenset[str]:
         """Of these WhatsApp ids, those that a command was sent under."""
@@ -174,7 +189,18 @@ class Outcomes(Part):
         for wa_id, seq, _, run, current, *_ in rows:
             if run == current:
                 present.setdefault(wa_id, []).append(seq)
-        noted = [(seq, micros(each.at), each.kind) for each in receipts for seq in present.get(each.wa_id, ())]
+        self._note_kinds(
+            connection,
+            [(seq, micros(each.at), each.kind) for each in receipts for seq in present.get(each.wa_id, ())],
+        )
+
+    def _claim_strays(self, connection: sqlite3.Connection, channel: str, known: Mapping[str, int]) -> None:
+        """These WhatsApp ids are of the present runs of these commands, by ``seq``: now their receipts are as well."""
+        named = {"channel": channel, "wa_ids": array(known)}
+        strays = fetch(connection, self._queries.claim_strays, named)
+        self._note_kinds(connection, [(known[wa_id], at, kind) for wa_id, kind, at in strays])
+
+    def _note_kinds(self, connection: sqlite3.Connection, noted: Sequence[tuple[int, int, str]]) -> None:
         for sql, kinds in (
             (self._queries.note_delivered, ("delivered", "read", "played")),
             (self._queries.note_read, ("read", "played")),

@@ -46,6 +46,9 @@ class Queries:
     select_failed: str
     select_senders: str
     select_unsettled: str
+    insert_stray: str
+    claim_strays: str
+    select_proven: str
     note_delivered: str
     note_read: str
     note_played: str
@@ -76,10 +79,12 @@ class Queries:
     forget_spool: str
     forget_claims: str
     forget_people: str
+    forget_strays: str
     forget_channel: str
     select_channels: str
     sweep_commands: str
     sweep_claims: str
+    sweep_strays: str
 
 
 def split_named(text: str) -> dict[str, str]:

@@ -262,7 +262,7 @@ async def test_a_send_without_acknowledgement_kills_the_port_and_is_proved_by_it
     tmp_path_factory: pytest.TempPathFactory, emulator: EmulatorProcess
 ) -> None:
     directory = tmp_path_factory.mktemp("impatient")
-    impatient = {"calls": {"send_deadline": 2.0}}
+    impatient = {"calls": {"send_deadline": 4.0}}
     async with Node(directory, settings(emulator.ready, impatient)) as node, await node.listen() as service:
         await Phones(node, emulator, service).pair("acme", ("reception", PHONE))
         await emulator.fault("no_ack", phone=PHONE, count=1)

@@ -41,6 +41,8 @@ from tests.fakes.memory_entries import (
 )
 from tests.fakes.memory_spool import MemorySpool
 
+STRAYS_KEPT = timedelta(days=1)
+
 __all__ = ["Entry", "MemoryLedger"]
 
 
@@ -61,6 +63,7 @@ class MemoryLedger(MemorySpool):
         self.keep = keep
         self.remember = remember
         self.entries: dict[tuple[str, str], Entry] = {}
+        self.strays: dict[tuple[str, str, str], tuple[datetime, datetime]] = {}
 
     def entry(self, channel: str, id: str) -> Entry:
         return self.entries[channel, id]
@@ -173,6 +176,7 @@ class MemoryLedger(MemorySpool):
             accepted = replace(accepted, attempts=max(0, accepted.attempts - 1))
         if setback.uncertain:
             entry.accepted = replace(accepted, wa_id=setback.wa_id or accepted.wa_id)
+            self._claim_strays(entry, setback.wa_id)
         else:
             entry.accepted = replace(accepted, wa_id=None, secret=None)
             entry.state = CommandState.WAITING
@@ -191,6 +195,12 @@ class MemoryLedger(MemorySpool):
             if entry.delivered_at is None:
                 entry.deadline = entry.accepted.command.deliver_by
             self._wrote(entry.accepted.channel, entry.accepted.command.address.server, entry, entry.ended_at)
+            self._claim_strays(entry, result.wa_id)
+
+    def _claim_strays(self, entry: Entry, wa_id: str | None) -> None:
+        for key in [key for key in self.strays if key[:2] == (entry.accepted.channel, wa_id)]:
+            at, _ = self.strays.pop(key)
+            note(entry, Receipt(wa_id=key[1], kind=key[2], at=at))
 
     def _wrote(self, channel: str, server: str, entry: Entry, at: datetime) -> None:
         person = self.person(channel, str(entry.accepted.command.address))
@@ -276,6 +286,8 @@ class MemoryLedger(MemorySpool):
         self._call("receipted", *(receipt.wa_id for receipt in receipts))
         found: dict[str, Sender] = {}
         for receipt in receipts:
+            if not self._senders(channel, receipt.wa_id):
+                self.strays.setdefault((channel, receipt.wa_id, receipt.kind), (receipt.at, self.clock()))
             for run, entry, unsettled in self._senders(channel, receipt.wa_id):
                 if run == entry.run:
                     note(entry, receipt)
@@ -289,6 +301,15 @@ class MemoryLedger(MemorySpool):
                     unsettled=unsettled,
                 )
         return found
+
+    async def proven(self, channel: str, wa_ids: Sequence[str]) -> frozenset[str]:
+        self._call("proven", *wa_ids)
+        return frozenset(
+            wa_id
+            for wa_id in wa_ids
+            for _, entry, unsettled in self._senders(channel, wa_id)
+            if unsettled and entry.delivered_at is not None
+        )
 
     async def ours(self, channel: str, wa_ids: Sequence[str]) -> frozenset[str]:
         self._call("ours", *wa_ids)
@@ -363,13 +384,17 @@ class MemoryLedger(MemorySpool):
         self._call("forget_channel")
         self.entries = {key: entry for key, entry in self.entries.items() if key[0] != channel}
         self.channels.pop(channel, None)
+        self.strays = {key: times for key, times in self.strays.items() if key[0] != channel}
 
     async def sweep(self, now: datetime) -> int:
         self._call("sweep")
         old = [key for key, entry in self.entries.items() if self._forgettable(entry, now - self.keep)]
         for key in old:
             del self.entries[key]
-        swept = len(old)
+        stale = [key for key, (_, noted) in self.strays.items() if noted < now - STRAYS_KEPT]
+        for stray in stale:
+            del self.strays[stray]
+        swept = len(old) + len(stale)
         for channel in self.channels.values():
             gone = [k for k, came in channel.claims.items() if came.what is None and came.at < now - self.remember]
             for name in gone:

@@ -92,6 +92,16 @@ CREATE TABLE claims (
     UNIQUE (channel, key)
 );
 
+-- Receipts of messages that no command is known to have sent, or not yet.
+CREATE TABLE strays (
+    channel TEXT    NOT NULL,
+    wa_id   TEXT    NOT NULL,
+    kind    TEXT    NOT NULL,
+    at      INTEGER NOT NULL,                   -- when it came, as WhatsApp says
+    noted   INTEGER NOT NULL,                   -- when it was written here
+    PRIMARY KEY (channel, wa_id, kind)
+) WITHOUT ROWID;
+
 -- What was claimed and NATS may not have.
 CREATE TABLE spool (
     seq     INTEGER PRIMARY KEY REFERENCES claims (seq) ON DELETE CASCADE,

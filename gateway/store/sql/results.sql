@@ -108,6 +108,26 @@ SELECT wa_id, seq, id, run, run, recipient, meta, headers, 1
    AND +channel = :channel
  ORDER BY +seq;
 
+-- name: insert_stray
+-- A receipt of what no command is known to have sent: channel, WhatsApp id, kind, time, now.
+INSERT INTO strays (channel, wa_id, kind, at, noted) VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT DO NOTHING;
+
+-- name: claim_strays
+-- Now it is known who sent these.
+DELETE FROM strays
+ WHERE channel = :channel
+   AND wa_id IN (SELECT value FROM json_each(:wa_ids))
+RETURNING wa_id, kind, at;
+
+-- name: select_proven
+-- Of what may have been sent under these, what a receipt has come for.
+SELECT wa_id
+  FROM commands
+ WHERE wa_id IN (SELECT value FROM json_each(:wa_ids))
+   AND +channel = :channel
+   AND delivered_at IS NOT NULL;
+
 -- name: note_delivered
 -- A receipt of any kind: command, time. Whoever read it has received it.
 UPDATE commands

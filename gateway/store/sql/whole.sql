@@ -35,6 +35,10 @@ DELETE FROM people WHERE channel = :channel;
 -- What is known of it.
 DELETE FROM channels WHERE channel = :channel;
 
+-- name: forget_strays
+-- All of a channel.
+DELETE FROM strays WHERE channel = :channel;
+
 -- name: select_channels
 -- The channels that have commands; one step in the index for each.
 WITH RECURSIVE each (channel) AS (
@@ -63,3 +67,8 @@ DELETE FROM claims
                 WHERE c.at < :before
                   AND NOT EXISTS (SELECT 1 FROM spool s WHERE s.seq = c.seq)
                 LIMIT :limit);
+
+-- name: sweep_strays
+-- Receipts from before a time that nobody asked for; at most so many.
+DELETE FROM strays
+ WHERE (channel, wa_id, kind) IN (SELECT channel, wa_id, kind FROM strays WHERE noted < :before LIMIT :limit);

@@ -259,7 +259,7 @@ class LedgerMachine(RuleBasedStateMachine):
         there = [wa_id for wa_id in known if wa_id is not None] or ["W1"]
         receipts = [
             Receipt(
-                wa_id="W9" if chosen == WRONG else there[chosen % len(there)],
+                wa_id=WA_IDS[after % len(WA_IDS)] if chosen == WRONG else there[chosen % len(there)],
                 kind=kind,
                 at=NOW + timedelta(seconds=after),
             )
@@ -361,6 +361,7 @@ class LedgerMachine(RuleBasedStateMachine):
             await it.sendings(channel, minute=self.now - timedelta(minutes=1), day=self.now - timedelta(days=1)),
             [(each.key, each.what, each.at) for each in await it.spooled(channel, 0, 100)],
             await it.claimed(channel, KEYS),
+            await it.proven(channel, WA_IDS),
             await it.traced(channel),
             [await it.command(channel, key) for (of, key) in self.model.entries if of == channel],
             [await self.pages(it, channel, state) for state in (None, CommandState.FAILED)],

@@ -2,8 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.store.ledger import SqliteLedger
+from gateway.store.ledger import STRAYS_KEPT, SqliteLedger
 from protocol.codes import ErrorCode
+from protocol.commands import utc_now
 from protocol.errors import NotFoundError
 from protocol.events import ErrorBody, FailedAttempt
 from protocol.ledger import Accepted, Changes, Receipt, Sender, Sendings
@@ -141,6 +142,30 @@ async def test_what_may_have_been_sent_is_found_by_a_receipt_and_then_was_sent(l
     view = await ledger.command(CHANNEL, "a")
     assert (view.state, view.wa_id, view.delivered_at) == (CommandState.SENT, "WA", later(5))
     assert (await ledger.receipted(CHANNEL, receipts))["WA"].unsettled is False
+
+
+async def test_receipts_that_came_before_it_was_known_who_sent_what_are_not_lost(ledger: SqliteLedger) -> None:
+    await ledger.accept(CHANNEL, [offer("a", deliver_by=later(60)), offer("b")], NOW)
+    await ledger.record(CHANNEL, begun("a"))
+    await ledger.record(CHANNEL, begun("b"))
+    for kind, after in (("read", 7), ("delivered", 3)):
+        receipts = [Receipt(wa_id=wa_id, kind=kind, at=later(after)) for wa_id in ("WA", "WB")]
+        assert await ledger.receipted(CHANNEL, receipts) == {}
+    assert await ledger.proven(CHANNEL, ["WA", "WB"]) == frozenset()
+    await ledger.record(CHANNEL, set_back("b", ErrorCode.OUTCOME_UNKNOWN, uncertain=True, wa_id="WB"))
+    assert await ledger.proven(CHANNEL, ["WA", "WB"]) == {"WB"}
+    assert await ledger.proven("laboratorio", ["WB"]) == frozenset()
+    await ledger.record(CHANNEL, settled(sent("a", "WA"), sent("b", "WB")))
+    for name in ("a", "b"):
+        view = await ledger.command(CHANNEL, name)
+        assert (view.delivered_at, view.read_at) == (later(3), later(7))
+    assert await ledger.next_deadline(CHANNEL) is None
+
+
+async def test_receipts_that_nobody_asks_for_are_forgotten_after_a_day(ledger: SqliteLedger) -> None:
+    await ledger.receipted(CHANNEL, [Receipt(wa_id="WA", kind="read", at=NOW)])
+    assert await ledger.sweep(utc_now()) == 0
+    assert await ledger.sweep(utc_now() + STRAYS_KEPT) == 1
 
 
 async def test_what_was_held_is_released_under_no_whatsapp_id(ledger: SqliteLedger) -> None:

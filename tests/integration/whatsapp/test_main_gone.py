@@ -63,7 +63,10 @@ async def lone_main(emulator: EmulatorProcess) -> AsyncIterator[LoneMain]:
 async def gone(pid: int, timeout: float) -> float:
     """Wait for the end of a process; how long that took, in seconds."""
     began = time.monotonic()
-    pidfd = os.pidfd_open(pid)
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:  # gone, and waited for, before we looked
+        return 0.0
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(pidfd, ended.set)
     try:

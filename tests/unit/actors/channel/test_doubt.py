@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from actors.channel.doubt import MOST_LOOKS
 from actors.channel.expiry import GRACE
 from actors.channel.parcel import attempt_key
+from protocol.errors import StoreUnavailableError
 from protocol.ledger import Accepted, Receipt
 from protocol.port import Failed, SendAnswered, Sent
 from tests.fakes.memory_bus import body_of
@@ -111,6 +112,43 @@ async def test_a_receipt_that_comes_before_the_ledger_was_read_is_not_forgotten(
     await receipt(mouth)
     mouth.remains.trace("WA", SECRET)
     await mouth.start()
+    assert (mouth.sent, mouth.results) == (["two"], [("1", "sent"), ("2", "sent")])
+
+
+async def early_receipt(mouth: Mouth) -> None:
+    """Nobody is known to have sent what it is for."""
+    assert await mouth.ledger.receipted(CHANNEL, [Receipt(wa_id="WA", kind="delivered", at=AT)]) == {}
+
+
+async def test_a_receipt_from_before_it_was_looked_up_proves_it_as_well(mouth: Mouth) -> None:
+    await early_receipt(mouth)
+    mouth.remains.trace("WA", SECRET)
+    await mouth.start()
+    assert (mouth.sent, mouth.results) == (["two"], [("1", "sent"), ("2", "sent")])
+    assert mouth.bus.results()[0].wa_id == "WA"
+
+
+async def test_or_one_that_an_earlier_life_noted_and_did_not_heed(mouth: Mouth) -> None:
+    mouth.ledger.entry(CHANNEL, "1").accepted = uncertain(wa_id="WA")
+    await mouth.ledger.receipted(CHANNEL, [Receipt(wa_id="WA", kind="delivered", at=AT)])
+    await mouth.start()
+    assert (mouth.sent, mouth.results) == (["two"], [("1", "sent"), ("2", "sent")])
+
+
+async def test_nothing_is_concluded_while_the_ledger_cannot_be_asked_for_receipts(mouth: Mouth, clock: Clock) -> None:
+    proven = mouth.ledger.proven
+
+    async def failing(*_: object) -> frozenset[str]:
+        raise StoreUnavailableError("disk full")
+
+    mouth.ledger.proven = failing  # type: ignore[method-assign, assignment]  # until it is put back
+    await early_receipt(mouth)
+    mouth.remains.trace("WA", SECRET)
+    await mouth.start()
+    mouth.part.backlog_in()
+    assert "silence" not in mouth.timers
+    mouth.ledger.proven = proven  # type: ignore[method-assign]
+    await mouth.fire(next(name for name in mouth.timers if name.startswith("noted")))
     assert (mouth.sent, mouth.results) == (["two"], [("1", "sent"), ("2", "sent")])
 
 
