@@ -122,6 +122,7 @@ class Registrar(Actor):
         match message:
             case _Changed(wanted):
                 self._wanted = wanted
+                self._board.put_wanted(wanted)
                 self._channels = _by_clinic(wanted)
                 self._reconcile()
             case ReconcilerUp(clinic):
@@ -190,11 +191,13 @@ class Registrar(Actor):
         clinics = self._names.whereis(CLINICS)
         if self._wanted is None or self._running is None or clinics is None:
             return
-        for clinic in self._wanted.clinics:
+        for clinic, record in self._wanted.clinics.items():
             if clinic in self._running:
                 self._tell_reconciler(clinic)
             else:
                 self._running.add(clinic)
+                if self._board.clinic(clinic) is None:  # else it was there before, and its own actors say how it is
+                    self._board.put_clinic(ClinicSnapshot.of(record, ClinicState.DEGRADED, "opening"))
                 start_child(clinics, self._clinic_spec(clinic))
         for clinic in self._running - self._wanted.clinics.keys() - self._removing:
             self._removing.add(clinic)
