@@ -40,7 +40,8 @@ Routes; ``/health`` and ``/ready`` are open, all others want ``Authorization: Be
     POST    …/dead/{id}/replay
     DELETE  …/dead/{id}
 
-Until the registry has been read ``/ready`` and whatever asks for clinics or channels answer 503, with ``Retry-After``.
+Until the registry has been read ``/ready`` says 503, and so does, with ``Retry-After``, all that asks for clinics or
+channels.
 
 Everything is asked of ``protocol.operations.Operations``; nothing here knows an actor.
 """
