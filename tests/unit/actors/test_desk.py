@@ -10,7 +10,7 @@ import pytest
 from actors import channel_desk, registrar, switchboard
 from actors.board import Board
 from actors.desk import Desk
-from actors.places import channel_name
+from actors.places import REGISTRAR, channel_name
 from protocol import port as p
 from protocol.bus import Wanted
 from protocol.channel import ChannelState, ClinicSnapshot, ClinicState, PairingCode, QrCode, WantedState
@@ -26,6 +26,7 @@ from protocol.errors import (
     UnavailableError,
 )
 from protocol.subjects import Priority
+from supervisor.api import Children
 from supervisor.names import Names
 from tests.fakes.bell import Bell
 from tests.fakes.memory_bus import body_of
@@ -183,6 +184,25 @@ async def test_a_clinic_that_the_registry_wants_is_there_before_it_has_begun(
     node.want("acme", "a")
     node.wait_clinic("acme", C.DEGRADED)
     assert (await node.desk.clinic("acme")).reason == "opening"
+
+
+async def test_a_clinic_that_is_wanted_no_more_before_it_could_begin_is_gone(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[object] = []
+    monkeypatch.setattr(registrar, "which_children", lambda _, reply: looks.append(reply))
+    node.crash(REGISTRAR)
+    node.bell.wait(lambda: node.registry.watches == 2, "another watch")
+    node.want("acme")
+    node.wait_clinic("acme", C.DEGRADED)
+    del node.registry.clinics["acme"]
+    node.registry.tell()
+    node.bell.wait(lambda: node.board.wanted() == node.registry.wanted, "the registry to be read")
+    assert node.board.clinic("acme") is not None
+    (reply,) = looks
+    assert callable(reply)
+    reply(Children(()))
+    node.bell.wait(lambda: node.board.clinic("acme") is None, "the end of the clinic")
 
 
 # -- channels --
