@@ -1,5 +1,5 @@
-"""The board: the last snapshot of every clinic and channel, so that a look never waits for an actor; and the word that
-a command has ended, for who waits for that.
+"""The board: what the registry wants, and the last snapshot of every clinic and channel, so that a look never waits for
+an actor; and the word that a command has ended, for who waits for that.
 
 Actors write, the loop reads. Every method is callable from any thread and returns at once.
 """
@@ -7,6 +7,7 @@ Actors write, the loop reads. Every method is callable from any thread and retur
 import threading
 from collections.abc import Callable, Iterable
 
+from protocol.bus import Wanted
 from protocol.channel import ChannelRecord, ChannelSnapshot, ClinicSnapshot
 
 Key = tuple[str, str]
@@ -17,12 +18,37 @@ class Board:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._wanted: Wanted | None = None
+        self._awaiting_wanted: list[Callable[[], None]] = []
         self._clinics: dict[str, ClinicSnapshot] = {}
         self._channels: dict[Key, ChannelSnapshot] = {}
         self._records: dict[Key, ChannelRecord] = {}
         self._troubles: dict[Key, str] = {}
         self._waiting: dict[tuple[str, str, str], list[Callable[[], None]]] = {}
         self._listeners: list[Callable[[], None]] = []
+
+    def put_wanted(self, wanted: Wanted) -> None:
+        """What the registry wants now."""
+        with self._lock:
+            self._wanted = wanted
+            told, self._awaiting_wanted = self._awaiting_wanted, []
+        for one in told:
+            one()
+        self._changed()
+
+    def wanted(self) -> Wanted | None:
+        """What the registry was last known to want; None: it has not been read yet, and so nothing is known to be
+        there or not."""
+        with self._lock:
+            return self._wanted
+
+    def when_read(self, told: Callable[[], None]) -> None:
+        """Call ``told`` once the registry has been read: now, or later in the writer's thread."""
+        with self._lock:
+            if self._wanted is None:
+                self._awaiting_wanted.append(told)
+                return
+        told()
 
     def put_clinic(self, snapshot: ClinicSnapshot) -> None:
         """How a clinic is now."""

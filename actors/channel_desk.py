@@ -61,8 +61,10 @@ class ChannelDesk:
         self._asking: Counter[tuple[str, str]] = Counter()
 
     async def channels(self, clinic: str | None = None) -> Sequence[ChannelSnapshot]:
-        """All, or a clinic's."""
-        if clinic is not None:
+        """All, or a clinic's. Raises UnavailableError: it is not known yet which there are."""
+        if clinic is None:
+            self._switchboard.wanted()
+        else:
             self._switchboard.clinic(clinic)
         return self._switchboard.board.channels(clinic)
 

@@ -28,11 +28,12 @@ class ClinicDesk:
         self._registry = registry
 
     async def clinics(self) -> Sequence[ClinicSnapshot]:
-        """All, by id."""
+        """All, by id. Raises UnavailableError: it is not known yet which there are."""
+        self._switchboard.wanted()
         return [self._counted(snapshot) for snapshot in self._switchboard.board.clinics()]
 
     async def clinic(self, clinic: str) -> ClinicSnapshot:
-        """One; raises NotFoundError."""
+        """One; raises NotFoundError, UnavailableError."""
         return self._counted(self._switchboard.clinic(clinic))
 
     async def add_clinic(self, id: str, name: str, timezone: str | None = None) -> ClinicSnapshot:

@@ -122,6 +122,7 @@ class Registrar(Actor):
         match message:
             case _Changed(wanted):
                 self._wanted = wanted
+                self._show(wanted)
                 self._channels = _by_clinic(wanted)
                 self._reconcile()
             case ReconcilerUp(clinic):
@@ -163,6 +164,14 @@ class Registrar(Actor):
             timeout=ONE_DAY_S,
         )
 
+    def _show(self, wanted: Wanted) -> None:
+        """Every clinic that is wanted is there before it is said that the registry has been read; how it is, its own
+        actors say from when they run."""
+        for clinic, record in wanted.clinics.items():
+            if self._board.clinic(clinic) is None:
+                self._board.put_clinic(ClinicSnapshot.of(record, ClinicState.DEGRADED, "opening"))
+        self._board.put_wanted(wanted)
+
     def _look(self) -> None:
         """Ask which clinics run; another registrar, or another supervisor of clinics, may have been here before."""
         self.timer("reconcile", RECONCILE_S, Look())
@@ -199,6 +208,9 @@ class Registrar(Actor):
         for clinic in self._running - self._wanted.clinics.keys() - self._removing:
             self._removing.add(clinic)
             remove_child(clinics, clinic, partial(self._on_removed, clinic))
+        for shown in self._board.clinics():
+            if shown.id not in self._running | self._wanted.clinics.keys():  # it was never started
+                self._board.drop_clinic(shown.id)
 
     def _on_removed(self, clinic: str, answer: object) -> None:
         self.tell(_ClinicGone(clinic) if is_gone(answer) else _ClinicStays(clinic))

@@ -6,8 +6,9 @@ from typing import Any, Final, TypeVar
 
 from actors.board import Board
 from actors.places import channel_name
+from protocol.bus import Wanted
 from protocol.channel import ChannelSnapshot, ClinicSnapshot
-from protocol.errors import ConflictError, NotFoundError, UnavailableError
+from protocol.errors import ConflictError, NotFoundError, PlantaoError, UnavailableError
 from supervisor.actor import NoAnswerError, ask
 from supervisor.api import Refused, RestartChild, Why
 from supervisor.names import Names
@@ -25,18 +26,25 @@ class Switchboard:
         self._names = names
 
     def clinic(self, clinic: str) -> ClinicSnapshot:
-        """As it is on the board. Raises NotFoundError."""
+        """As it is on the board. Raises NotFoundError, UnavailableError (it is not known yet whether there is one)."""
         snapshot = self.board.clinic(clinic)
         if snapshot is None:
-            raise NotFoundError(f"clinic {clinic}")
+            raise _missing(f"clinic {clinic}", wanted=clinic in self.wanted().clinics)
         return snapshot
 
     def channel(self, clinic: str, channel: str) -> ChannelSnapshot:
-        """As it is on the board. Raises NotFoundError."""
+        """As it is on the board. Raises NotFoundError, UnavailableError (as ``clinic``, or it has not begun yet)."""
         snapshot = self.board.channel(clinic, channel)
         if snapshot is None:
-            raise NotFoundError(f"channel {clinic}/{channel}")
+            raise _missing(f"channel {clinic}/{channel}", wanted=(clinic, channel) in self.wanted().channels)
         return snapshot
+
+    def wanted(self) -> Wanted:
+        """What the registry wants. Raises UnavailableError: it has not been read yet."""
+        wanted = self.board.wanted()
+        if wanted is None:
+            raise UnavailableError("the node is starting: it has not read the registry yet; try again")
+        return wanted
 
     def runs(self, clinic: str, channel: str) -> bool:
         """Whether the channel has an actor just now: one in quarantine has none, nor has one between two lives."""
@@ -102,3 +110,7 @@ class Switchboard:
             raise UnavailableError(f"{waiting}, but not yet done after {APPEAR_TIMEOUT_S:g} s") from error
         finally:
             stop()
+
+
+def _missing(what: str, *, wanted: bool) -> PlantaoError:
+    return UnavailableError(f"{what} is starting; try again") if wanted else NotFoundError(what)

@@ -45,6 +45,11 @@ class _Up:
 
 
 @dataclass(frozen=True, slots=True)
+class _Read:
+    """The registry has been read since: whoever asks for a clinic is told whether there is one."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Down:
     """The tree has ended."""
 
@@ -58,7 +63,7 @@ class _Signalled:
     number: int
 
 
-_News = _Up | _Down | _Signalled
+_News = _Up | _Read | _Down | _Signalled
 
 
 def run(settings: Settings, json_ready: bool) -> int:
@@ -94,6 +99,8 @@ def _run(settings: Settings, json_ready: bool) -> int:
                     case None:
                         return _give_up(parts, settings.shutdown.deadline_s)
                     case _Up():
+                        parts.board.when_read(lambda: news.put(_Read()))
+                    case _Read() if deadline is None:
                         _ready(settings, parts, json_ready)
                         terminal.start()
                     case _Signalled(number):

@@ -6,15 +6,9 @@ Everything here runs in the actor's thread. The port's events and the outcomes o
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from random import Random
 from typing import Any, Final
 
-import structlog
-
 from actors.channel import asking, publishing, sending, taking, unlinking, views
-from actors.channel.context import Context
-from actors.channel.flights import Flights
 from actors.channel.identity import Identity
 from actors.channel.leftover import Found, Leftover
 from actors.channel.life import (
@@ -86,20 +80,7 @@ class Channel(Actor):
         record = surroundings.record
         self._with = surroundings
         self._record = record
-        self._context = Context(
-            clinic=record.clinic,
-            channel=record.id,
-            bus=surroundings.bus,
-            ledger=surroundings.ledger,
-            loop=surroundings.loop,
-            remains=surroundings.opener.remains(surroundings.store),
-            flights=Flights(),
-            tell=self.tell,
-            timer=self.timer,
-            random=Random(),  # noqa: S311 - jitter
-            log=structlog.get_logger(__name__).bind(clinic=record.clinic, channel=record.id),
-            ended=partial(surroundings.board.ended, record.clinic, record.id),
-        )
+        self._context = surroundings.context(self.tell, self.timer)
         self._began = began(record, surroundings.board.channel(record.clinic, record.id))
         self._wanted = self._began.wanted
         policy = surroundings.policy.of(record)
@@ -116,13 +97,19 @@ class Channel(Actor):
         self._last_activity: Now | None = None
         self._shown: object = None
         self._leaving = False
-        self._orders: dict[type, Callable[[str, Callable[[Any], None]], None]] = {
+        self._orders = self._orders_by_type()
+        self._handlers = self._handlers_by_type()
+
+    def _orders_by_type(self) -> dict[type, Callable[[str, Callable[[Any], None]], None]]:
+        return {
             Cancel: self._sending.cancel,
             Release: self._sending.release,
             Replay: self._sending.replay,
             Discard: self._sending.discard,
         }
-        self._handlers: dict[type, Callable[[Any], None]] = {
+
+    def _handlers_by_type(self) -> dict[type, Callable[[Any], None]]:
+        return {
             **self._sending.handlers,
             **self._receiving.handlers,
             **self._reporting.handlers,

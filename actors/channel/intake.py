@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, assert_never
 
@@ -16,7 +16,7 @@ from protocol.codes import ErrorCode
 from protocol.commands import SendCommand, parse, salvage_id, unsupported
 from protocol.errors import BusUnavailableError, InvalidInputError
 from protocol.events import DeadLetter, ErrorBody, ResultEvent, message_id
-from protocol.ledger import Accepted, Conflicted, Offer, Repeated, Scheduled
+from protocol.ledger import Accepted, Conflicted, Offer, Repeated, Scheduled, Verdict
 from protocol.subjects import EventKind
 
 SETTLE_TIMEOUT_S: Final = 30.0
@@ -96,33 +96,51 @@ async def take_in(context: Context, fetched: Sequence[Fetched], ours: Callable[[
     offers = [item for item in read_all if isinstance(item, Offer)]
     refusals = [item for item in read_all if isinstance(item, Refusal)]
     verdicts = await context.ledger.accept(channel, offers, context.now().wall) if offers else []
-    accepted: list[Accepted] = []
-    scheduled: list[Later] = []
-    publications: list[Publication] = []
+    judged = _Judged()
     for offer, verdict in zip(offers, verdicts, strict=True):
+        judged.take(channel, offer, verdict)
+    refusals += judged.refusals
+    letters = [letter for refusal in refusals for letter in _publications(context.clinic, channel, refusal)]
+    error = await _settle(context, fetched, judged.repeats + letters)
+    return Intake(accepted=judged.accepted, scheduled=judged.scheduled, refused=len(refusals), error=error)
+
+
+@dataclass(slots=True)
+class _Judged:
+    """What the ledger said of all offers, and what follows from it. ``repeats``: results of those that have one."""
+
+    accepted: list[Accepted] = field(default_factory=list)
+    scheduled: list[Later] = field(default_factory=list)
+    repeats: list[Publication] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+    def take(self, channel: str, offer: Offer, verdict: Verdict) -> None:
         match verdict:
             case Accepted():
-                accepted.append(verdict)
+                self.accepted.append(verdict)
             case Scheduled():
-                scheduled.append(later_of(verdict))
+                self.scheduled.append(later_of(verdict))
             case Repeated(result=result):
                 if result is not None:
-                    publications.append(_repeat(channel, offer, result))
+                    self.repeats.append(_repeat(channel, offer, result))
             case Conflicted():
-                refusals.append(_conflict(offer))
+                self.refusals.append(_conflict(offer))
             case _:
                 assert_never(verdict)
-    for refusal in refusals:
-        publications += _publications(context.clinic, channel, refusal)
-    error: Exception | None = None
+
+
+async def _settle(
+    context: Context, fetched: Sequence[Fetched], publications: Sequence[Publication]
+) -> Exception | None:
+    """Publish, then tell the queue that all is taken; what kept it from that."""
     try:
         async with asyncio.timeout(SETTLE_TIMEOUT_S):
             if publications:
                 await publish(context, publications)
             await context.bus.settle(fetched, taken=True)
-    except (BusUnavailableError, TimeoutError) as failure:
-        error = failure
-    return Intake(accepted=accepted, scheduled=scheduled, refused=len(refusals), error=error)
+    except (BusUnavailableError, TimeoutError) as error:
+        return error
+    return None
 
 
 async def _read_all(fetched: Sequence[Fetched]) -> list[Offer | Refusal]:
@@ -171,51 +189,48 @@ def _conflict(offer: Offer) -> Refusal:
 def _publications(clinic: str, channel: str, refusal: Refusal) -> list[Publication]:
     """A dead letter, and a result if there is an id to give one for. The ledger knows nothing of them, so that only the
     stream can tell whether they were published when the queue gave them before."""
-    error = ErrorBody.of(refusal.code, refusal.message)
-    parts = (refusal.id or "", hashlib.sha256(refusal.body).hexdigest(), refusal.queued_at.isoformat())
     letter = DeadLetter(
         clinic=clinic,
         channel=channel,
         id=refusal.id,
-        error=error,
+        error=ErrorBody.of(refusal.code, refusal.message),
         attempts=0,
         at=refusal.queued_at,
         body=refusal.body,
     )
-    publications = [
-        Publication(
-            channel=channel,
-            kind=None,
-            event=letter,
-            message_id=message_id(channel, "dead", *parts),
-            headers=refusal.headers,
-            since=refusal.queued_at,
-        )
-    ]
-    if refusal.id is None:
-        return publications
+    publications = [_publication(channel, refusal, None, letter, "dead")]
+    if refusal.id is not None:
+        result = _result(clinic, channel, refusal.id, refusal)
+        publications.append(_publication(channel, refusal, EventKind.RESULT, result, "refused"))
+    return publications
+
+
+def _result(clinic: str, channel: str, id: str, refusal: Refusal) -> ResultEvent:
     command = refusal.command
-    result = ResultEvent(
+    return ResultEvent(
         clinic=clinic,
         channel=channel,
-        id=refusal.id,
+        id=id,
         status="failed",
         to=command.to if command else None,
-        error=error,
+        error=ErrorBody.of(refusal.code, refusal.message),
         queued_at=refusal.queued_at,
         meta=command.meta if command else None,
     )
-    publications.append(
-        Publication(
-            channel=channel,
-            kind=EventKind.RESULT,
-            event=result,
-            message_id=message_id(channel, "refused", *parts),
-            headers=refusal.headers,
-            since=refusal.queued_at,
-        )
+
+
+def _publication(
+    channel: str, refusal: Refusal, kind: EventKind | None, event: DeadLetter | ResultEvent, what: str
+) -> Publication:
+    parts = (refusal.id or "", hashlib.sha256(refusal.body).hexdigest(), refusal.queued_at.isoformat())
+    return Publication(
+        channel=channel,
+        kind=kind,
+        event=event,
+        message_id=message_id(channel, what, *parts),
+        headers=refusal.headers,
+        since=refusal.queued_at,
     )
-    return publications
 
 
 def _refuse(

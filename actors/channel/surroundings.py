@@ -2,9 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from random import Random
 from typing import Any
 
+import structlog
+
 from actors.board import Board
+from actors.channel.context import Context
+from actors.channel.flights import Flights
 from actors.channel.life import Policy
 from actors.channel.sending import SendingPolicy
 from actors.channel.telling import ReceivingPolicy
@@ -54,3 +60,21 @@ class Surroundings:
         latest = self.board.record(self.record.clinic, self.record.id)
         same = latest is not None and latest.created_at == self.record.created_at
         return replace(self, record=latest) if latest is not None and same else self
+
+    def context(self, tell: Callable[[Any], None], timer: Callable[[str, float, Any], None]) -> Context:
+        """What the parts of this channel share; ``tell`` and ``timer`` are its actor's."""
+        record = self.record
+        return Context(
+            clinic=record.clinic,
+            channel=record.id,
+            bus=self.bus,
+            ledger=self.ledger,
+            loop=self.loop,
+            remains=self.opener.remains(self.store),
+            flights=Flights(),
+            tell=tell,
+            timer=timer,
+            random=Random(),  # noqa: S311 - jitter
+            log=structlog.get_logger("actors.channel").bind(clinic=record.clinic, channel=record.id),
+            ended=partial(self.board.ended, record.clinic, record.id),
+        )

@@ -26,31 +26,44 @@ def _file(flag: str, help: str) -> Any:
     return typer.Option(flag, metavar="FILE", help=f"{help}, at most 512 KiB.", exists=True, dir_okay=False)
 
 
+ToOption = Annotated[str, typer.Option("--to", metavar="NUMBER", help="Recipient: E.164 digits or a WhatsApp JID.")]
+TextOption = Annotated[str | None, typer.Option("--text", help="The words.")]
+ImageOption = Annotated[Path | None, _file("--image", "An image")]
+AudioOption = Annotated[Path | None, _file("--audio", "A sound")]
+VideoOption = Annotated[Path | None, _file("--video", "A video")]
+DocumentOption = Annotated[Path | None, _file("--document", "Any file, shown under its name")]
+CaptionOption = Annotated[str | None, typer.Option("--caption", help="Words under an image, video or document.")]
+VoiceOption = Annotated[bool, typer.Option("--voice", help="Show the audio as a voice note (Ogg Opus).")]
+AtOption = Annotated[str | None, typer.Option("--at", metavar="TIME", help=f"Not before: {FORMS}.")]
+ExpiresOption = Annotated[str | None, typer.Option("--expires", metavar="TIME", help="Not sent after this.")]
+DeliverByOption = Annotated[
+    str | None, typer.Option("--deliver-by", metavar="TIME", help="If not delivered by then, a `late` result.")
+]
+IdOption = Annotated[str | None, typer.Option("--id", help="Idempotency key: the same id sends the same message once.")]
+PriorityOption = Annotated[Priority, typer.Option("--priority", help="Which queue.")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait for the result; exit code 1 unless it is sent.")]
+TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="S", min=1, max=86_400, help="Seconds to wait.")]
+
+
 def send(
     asking: Asking,
     clinic: ClinicArgument,
     channel: ChannelArgument,
-    to: Annotated[str, typer.Option("--to", metavar="NUMBER", help="Recipient: E.164 digits or a WhatsApp JID.")],
-    text: Annotated[str | None, typer.Option("--text", help="The words.")] = None,
-    image: Annotated[Path | None, _file("--image", "An image")] = None,
-    audio: Annotated[Path | None, _file("--audio", "A sound")] = None,
-    video: Annotated[Path | None, _file("--video", "A video")] = None,
-    document: Annotated[Path | None, _file("--document", "Any file, shown under its name")] = None,
-    caption: Annotated[str | None, typer.Option("--caption", help="Words under an image, video or document.")] = None,
-    voice: Annotated[bool, typer.Option("--voice", help="Show the audio as a voice note (Ogg Opus).")] = False,
-    at: Annotated[str | None, typer.Option("--at", metavar="TIME", help=f"Not before: {FORMS}.")] = None,
-    expires: Annotated[str | None, typer.Option("--expires", metavar="TIME", help="Not sent after this.")] = None,
-    deliver_by: Annotated[
-        str | None, typer.Option("--deliver-by", metavar="TIME", help="If not delivered by then, a `late` result.")
-    ] = None,
-    id: Annotated[
-        str | None, typer.Option("--id", help="Idempotency key: the same id sends the same message once.")
-    ] = None,
-    priority: Annotated[Priority, typer.Option("--priority", help="Which queue.")] = Priority.NORMAL,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the result; exit code 1 unless it is sent.")] = False,
-    timeout: Annotated[
-        float, typer.Option("--timeout", metavar="S", min=1, max=86_400, help="Seconds to wait.")
-    ] = TIMEOUT_S,
+    to: ToOption,
+    text: TextOption = None,
+    image: ImageOption = None,
+    audio: AudioOption = None,
+    video: VideoOption = None,
+    document: DocumentOption = None,
+    caption: CaptionOption = None,
+    voice: VoiceOption = False,
+    at: AtOption = None,
+    expires: ExpiresOption = None,
+    deliver_by: DeliverByOption = None,
+    id: IdOption = None,
+    priority: PriorityOption = Priority.NORMAL,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = TIMEOUT_S,
 ) -> None:
     """Put a message on a channel's queue; the channel sends it as soon as it can."""
     files = {"image": image, "audio": audio, "video": video, "document": document}

@@ -18,5 +18,30 @@ module          what it holds
 ``supervision`` the part of it that is about the supervision tree
 ==============  ======================================================================
 
+Routes; ``/health`` and ``/ready`` are open, all others want ``Authorization: Bearer <key>``::
+
+    GET     /health   /ready   /metrics
+    GET     /api/v1/tree?depth=&clinic=     every actor and port with its state, restarts, inbox and last exit;
+                                            asks none of them
+    GET     /api/v1/channels                of all clinics
+    GET     /api/v1/clinics                 POST adds one
+    GET     …/clinics/{c}                   DELETE
+    GET     …/clinics/{c}/stats
+    POST    …/clinics/{c}/release           out of quarantine
+    GET     …/clinics/{c}/channels          POST adds one
+    GET     …/channels/{ch}                 DELETE; PATCH ``{"config": {…}, "name": …}``: the channel's own settings,
+                                            which hold at once
+    POST    …/channels/{ch}/{connect|disconnect|suspend|resume|logout|pair|send|check|mark_read|presence}
+    GET     …/channels/{ch}/{qr|qr.png}
+    GET     …/channels/{ch}/messages?state=&cursor=&limit=
+    GET     …/messages/{id}?wait=           seconds, until its run has ended
+    POST    …/messages/{id}/{cancel|release}
+    GET     …/channels/{ch}/dead
+    POST    …/dead/{id}/replay
+    DELETE  …/dead/{id}
+
+Until the registry has been read ``/ready`` says 503, and so does, with ``Retry-After``, all that asks for clinics or
+channels.
+
 Everything is asked of ``protocol.operations.Operations``; nothing here knows an actor.
 """

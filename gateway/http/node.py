@@ -39,7 +39,8 @@ class NodeRoutes:
         return answer({"status": "ok"})
 
     async def ready(self, request: web.Request) -> web.Response:
-        """Readiness: 200 if every part works, else 503. Names of clinics and reasons with a key only."""
+        """Readiness: 200 if every part works and the registry has been read, else 503. Names and reasons with a key
+        only."""
         view = await self._view(request)
         named = presented(request.headers) is not None
         parts = {} if view.report is None else view.report.parts

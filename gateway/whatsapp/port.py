@@ -11,6 +11,9 @@
 What came in and what came of sends is written into the ``journal`` before main is told; what main has not heard when
 the port ends, it reads there.
 
+A port of which one thread has died of an exception is of no use any more: it hangs up and ends, and says of what in
+its reason and in its log (``exits.fault``), so that its channel opens another.
+
 It never returns: a normal interpreter exit would wait for neonize's thread for ever, so every way out is ``os._exit``.
 """
 
@@ -21,13 +24,14 @@ import select
 import signal
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, NoReturn
 
-from gateway.whatsapp import library, lock, translate
+from gateway.whatsapp import exits, library, lock, translate
 from gateway.whatsapp.errors import scrub
 from gateway.whatsapp.frames import (
     Answered,
@@ -65,22 +69,33 @@ _DISCONNECT_S: Final = 2.0
 _MEDIA_THREADS: Final = 4
 _READ: Final = 1 << 16
 _PR_SET_NAME: Final = 15
+_LOG: Final = 2
+_LEAVE: Final = "leave"
 _FAILED: Final = 1
 
 
 def run(descriptor: int, log: int, in_child: Callable[[], None] | None) -> NoReturn:
     """Be a port: the whole life of the process. ``descriptor`` is its end of the socket pair, ``log`` takes what Go
-    says when it dies (bounded, read by main afterwards)."""
+    and we say when it dies (bounded, read by main afterwards)."""
+    status = _FAILED
     try:
         _Port(_only(descriptor, log)).live(in_child)
+    except Exception as error:  # noqa: BLE001 - the process ends of it here, and says so
+        status = exits.FAULT
+        _log_fault(exits.fault("main", error))
     finally:
-        os._exit(_FAILED)
+        os._exit(status)
+
+
+def _log_fault(words: str) -> None:
+    with suppress(OSError):  # the log is full
+        os.write(_LOG, f"\n{words}\n".encode())
 
 
 def _only(descriptor: int, log: int) -> socket.socket:
     """Close every descriptor but these two; Go prints to stdout, with texts of messages, so it leads nowhere."""
     null = os.open(os.devnull, os.O_RDWR)
-    for number, target in ((null, 0), (null, 1), (log, 2)):
+    for number, target in ((null, 0), (null, 1), (log, _LOG)):
         os.dup2(number, target)
     for entry in os.listdir("/proc/self/fd"):  # noqa: PTH208 - a Path here would only be turned into a string again
         if (number := int(entry)) > 2 and number != descriptor:
@@ -98,6 +113,7 @@ class _Port:
         self._leaving = threading.Lock()
         self._stopping = False
         self._breaking_off = False
+        self._status = 0
         self._decoder: FrameDecoder[ToPort] = FrameDecoder(ToPort)  # type: ignore[arg-type]  # a union is no type[]
         self._heard = time.monotonic()
 
@@ -106,6 +122,8 @@ class _Port:
         opening = self._opening()
         if opening is None:
             return
+        threading.excepthook = self._on_thread_died
+        sys.unraisablehook = self._on_callback_failed
         try:
             self._set_up(opening, in_child)
         except lock.StoreHeldError as error:
@@ -197,7 +215,7 @@ class _Port:
             case Grant():
                 self._outflow.grant(frame.count)
             case Stop():
-                threading.Thread(target=self._stop, name="leave", daemon=True).start()
+                threading.Thread(target=self._stop, name=_LEAVE, daemon=True).start()
             case Beat() | Open():
                 pass
 
@@ -239,11 +257,32 @@ class _Port:
                 _within(_DISCONNECT_S, self._session.disconnect)
         self._leave("stopped")
 
+    def _on_thread_died(self, died: threading.ExceptHookArgs) -> None:
+        """threading: in the thread that has died."""
+        if died.exc_value is not None and not isinstance(died.exc_value, SystemExit):
+            self._fail(died.thread.name if died.thread else "unknown", died.exc_value)
+
+    def _on_callback_failed(self, failed: "sys.UnraisableHookArgs") -> None:
+        """sys: something was raised into neonize, or where nobody could catch it. If it has passed our code, an event
+        may be lost; neonize's own faults do no harm here."""
+        if failed.exc_value is not None and exits.is_ours(failed.exc_value):
+            self._fail("callback", failed.exc_value)
+
+    def _fail(self, thread: str, error: BaseException) -> None:
+        """End, for a reason that is in the log even if main does not take it. The thread that was to end it is the one
+        without which there is no orderly end."""
+        words = exits.fault(thread, error)
+        _log_fault(words)
+        self._status = exits.FAULT
+        if thread == _LEAVE:
+            os._exit(self._status)
+        self._break_off_soon(words)
+
     def _break_off_soon(self, reason: str) -> None:
         if self._breaking_off:
             return
         self._breaking_off = True
-        threading.Thread(target=self._break_off, args=(reason,), name="leave", daemon=True).start()
+        threading.Thread(target=self._break_off, args=(reason,), name=_LEAVE, daemon=True).start()
 
     def _break_off(self, reason: str) -> None:
         """Take nothing more from WhatsApp, now: nobody keeps it. What it takes for received is still handed over."""
@@ -265,7 +304,7 @@ class _Port:
         return self._session.logged_in and self._sends.wait_idle(0) and not (self._media.busy or self._others.busy)
 
     def _leave_soon(self, reason: str) -> None:
-        threading.Thread(target=self._leave, args=(reason,), name="leave", daemon=True).start()
+        threading.Thread(target=self._leave, args=(reason,), name=_LEAVE, daemon=True).start()
 
     def _leave(self, reason: str) -> NoReturn:
         """Let the send in flight end, say why, and go. Whoever comes second waits here for the first to exit."""
@@ -277,7 +316,7 @@ class _Port:
             with suppress(OSError):
                 self._sock.settimeout(_FLUSH_S)
                 self._sock.sendall(pack(Ended(reason=reason)))
-        os._exit(0)
+        os._exit(self._status)
 
 
 def _within(seconds: float, work: Callable[[], None]) -> bool:

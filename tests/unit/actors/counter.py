@@ -8,6 +8,7 @@ from pykka import ActorRef
 
 from actors.board import Board
 from actors.desk import Desk
+from protocol.bus import Wanted
 from protocol.channel import ChannelRecord, ClinicRecord, ClinicSnapshot, ClinicState
 from protocol.errors import InvalidInputError
 from supervisor.actor import ShutDown, of, tell
@@ -38,6 +39,7 @@ class Counter:
     def __init__(self) -> None:
         self.bell = Bell()
         self.board = Board()
+        self.board.put_wanted(Wanted(clinics={}, channels={}))
         self.names = Names()
         self.bus = MemoryBus(self.bell)
         self.store = MemoryStore(self.bell)

@@ -49,7 +49,7 @@ def channel_record(clinic: str, id: str, created_at: datetime = AT) -> ChannelRe
 
 
 class Node:
-    """``start`` starts the tree; before, the registry and the fakes may be set up."""
+    """``start`` starts the tree, and waits until the registry has been read; before, it and the fakes may be set up."""
 
     def __init__(self, runtime: Path) -> None:
         self.loop = AsyncioLoop()
@@ -83,6 +83,7 @@ class Node:
         children = [tree.clinics(self.names, self.supervision), tree.follow(self.registry, parts, self.supervision)]
         self.root = Supervisor.start(self.parent.link, "root", children, Flags(intensity=100, period_s=60.0))
         self.parent.wait_started()
+        self.bell.wait(self.board.wanted, "the registry to be read")
         return self
 
     def want(self, clinic: str, *channels: str) -> None:

@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from actors.board import Board
+from protocol.bus import Wanted
 from protocol.channel import (
     Breaker,
     ChannelRecord,
@@ -133,3 +134,16 @@ def test_the_trouble_of_one_channel_is_its_clinics_until_it_is_over_or_gone() ->
     board.put_trouble("acme", "b", "disk full")
     board.drop_clinic("acme")
     assert board.trouble("acme") is None
+
+
+def test_who_waits_for_the_registry_is_told_once_it_has_been_read() -> None:
+    board, told = Board(), list[str]()
+    board.when_read(partial(told.append, "early"))
+    assert board.wanted() is None
+    assert told == []
+    wanted = Wanted(clinics={}, channels={})
+    board.put_wanted(wanted)
+    board.put_wanted(wanted)
+    board.when_read(partial(told.append, "late"))
+    assert told == ["early", "late"]
+    assert board.wanted() is wanted

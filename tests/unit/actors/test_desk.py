@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from actors import channel_desk, switchboard
+from actors import channel_desk, registrar, switchboard
 from actors.board import Board
 from actors.desk import Desk
-from actors.places import channel_name
+from actors.places import REGISTRAR, channel_name
 from protocol import port as p
+from protocol.bus import Wanted
 from protocol.channel import ChannelState, ClinicSnapshot, ClinicState, PairingCode, QrCode, WantedState
 from protocol.errors import (
     AlreadyExistsError,
@@ -24,6 +26,7 @@ from protocol.errors import (
     UnavailableError,
 )
 from protocol.subjects import Priority
+from supervisor.api import Children
 from supervisor.names import Names
 from tests.fakes.bell import Bell
 from tests.fakes.memory_bus import body_of
@@ -32,7 +35,7 @@ from tests.fakes.memory_registry import MemoryRegistry
 from tests.fakes.scripted_port import UP, silent
 from tests.unit.actors.channel.heard import message
 from tests.unit.actors.counter import only_notes
-from tests.unit.actors.node import Node, clinic_record
+from tests.unit.actors.node import Node, channel_record, clinic_record
 from tests.unit.actors.node import node as make_node
 
 S, C = ChannelState, ClinicState
@@ -54,6 +57,13 @@ async def paired(node: Node) -> Node:
     await node.desk.add_channel("acme", "a")
     node.wait_channel("acme", "a", S.CONNECTED)
     return node
+
+
+def bare_desk() -> tuple[Desk, Board]:
+    """A desk without actors, and the board that it looks at, on which nothing stands."""
+    board, bell = Board(), Bell()
+    parts = (board, Names(), MemoryRegistry(bell), MemoryBus(bell), MemoryStore(bell))
+    return Desk(*parts, only_notes, most_channels=3), board
 
 
 # -- clinics --
@@ -132,9 +142,7 @@ async def test_a_clinic_whose_database_takes_nothing_is_in_error_and_its_neighbo
 async def test_a_release_is_answered_when_the_clinic_is_no_longer_shown_as_quarantined(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    board, released = Board(), asyncio.Event()
-    bell = Bell()
-    desk = Desk(board, Names(), MemoryRegistry(bell), MemoryBus(bell), MemoryStore(bell), only_notes, most_channels=3)
+    (desk, board), released = bare_desk(), asyncio.Event()
 
     async def release(*_: object) -> None:
         released.set()
@@ -149,6 +157,52 @@ async def test_a_release_is_answered_when_the_clinic_is_no_longer_shown_as_quara
     board.put_clinic(ClinicSnapshot.of(clinic_record("acme"), C.RUNNING, ""))
 
     assert (await answer).state is C.RUNNING
+
+
+async def test_until_the_registry_has_been_read_nothing_is_known_to_be_missing() -> None:
+    desk, board = bare_desk()
+    for work in (desk.clinics, desk.channels, partial(desk.clinic, "acme"), partial(desk.channel, "acme", "a")):
+        with pytest.raises(UnavailableError, match="has not read the registry yet"):
+            await work()
+
+    record = clinic_record("acme")
+    board.put_wanted(Wanted(clinics={"acme": record}, channels={("acme", "a"): channel_record("acme", "a")}))
+
+    assert await desk.clinics() == []
+    for work in (partial(desk.clinic, "acme"), partial(desk.channel, "acme", "a")):
+        with pytest.raises(UnavailableError, match="is starting"):
+            await work()
+    for work in (partial(desk.clinic, "beta"), partial(desk.channel, "acme", "b")):
+        with pytest.raises(NotFoundError):
+            await work()
+
+
+async def test_a_clinic_that_the_registry_wants_is_there_before_it_has_begun(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registrar, "start_child", lambda *_: None)
+    node.want("acme", "a")
+    node.wait_clinic("acme", C.DEGRADED)
+    assert (await node.desk.clinic("acme")).reason == "opening"
+
+
+async def test_a_clinic_that_is_wanted_no_more_before_it_could_begin_is_gone(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[object] = []
+    monkeypatch.setattr(registrar, "which_children", lambda _, reply: looks.append(reply))
+    node.crash(REGISTRAR)
+    node.bell.wait(lambda: node.registry.watches == 2, "another watch")
+    node.want("acme")
+    node.wait_clinic("acme", C.DEGRADED)
+    del node.registry.clinics["acme"]
+    node.registry.tell()
+    node.bell.wait(lambda: node.board.wanted() == node.registry.wanted, "the registry to be read")
+    assert node.board.clinic("acme") is not None
+    (reply,) = looks
+    assert callable(reply)
+    reply(Children(()))
+    node.bell.wait(lambda: node.board.clinic("acme") is None, "the end of the clinic")
 
 
 # -- channels --

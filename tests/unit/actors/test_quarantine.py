@@ -160,7 +160,7 @@ def test_a_channel_that_is_let_out_while_it_is_being_removed_is_removed_all_the_
     assert isinstance(supervisor, Supervisor)
     until(lambda: not supervisor.children())
     node.bell.wait(lambda: not node.opener.alive, "the end of its port")
-    assert node.board.channel("acme", "bad") is None
+    until(lambda: node.board.channel("acme", "bad") is None)
 
 
 def test_nothing_of_a_removed_clinic_stays_open_though_its_account_cannot_close_it(

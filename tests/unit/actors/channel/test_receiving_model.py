@@ -8,8 +8,8 @@ from hypothesis import given, settings
 
 from actors.channel.telling import ReceivingPolicy
 from tests.unit.actors.channel.bench import CHANNEL
+from tests.unit.actors.channel.ear import Ear
 from tests.unit.actors.channel.heard import message
-from tests.unit.actors.channel.test_receiving import Ear
 
 CHATS = [f"{name}@s.whatsapp.net" for name in "abc"]
 IN_MEMORY = 4
