@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from actors.channel.context import Context
 from actors.channel.publishing import publish
+from actors.channel.retry import Retry
 from protocol.bus import Publication
 from protocol.events import message_id
 from protocol.interfaces import Failure
@@ -45,7 +46,7 @@ class Lateness:
         self._looking = False
         self._again = False
         self._open = False
-        self._failures = 0
+        self._retry = Retry(context, "lateness not told yet", "lateness", LatenessDue(), backoff=_BACKOFF)
 
     @property
     def handlers(self) -> dict[type, Callable[[Any], None]]:
@@ -95,16 +96,13 @@ class Lateness:
         again, self._again = self._again, False
         match message.outcome:
             case Failure(error=error):
-                self._failures += 1
-                delay = _BACKOFF.delay(self._failures, self._context.random)
-                self._context.log.warning("lateness not told yet", error=str(error), retry_in_s=round(delay, 2))
-                self._context.timer("lateness", delay, LatenessDue())
+                self._retry.failed(error)
                 return
             case None:
                 pass
             case at:
                 wait = (at - self._context.now().wall).total_seconds()
                 self._context.timer("lateness", min(LONGEST_WAIT_S, max(0.0, wait)), LatenessDue())
-        self._failures = 0
+        self._retry.succeeded()
         if again:
             self.look()

@@ -15,6 +15,7 @@ import msgspec
 
 from actors.channel.bookkeeping import Bookkeeping, Outcome, Recorded
 from actors.channel.context import Context
+from actors.channel.retry import Retry
 from protocol.bus import Publication
 from protocol.codes import ErrorCode
 from protocol.errors import InvalidInputError, NotFoundError
@@ -22,7 +23,6 @@ from protocol.events import DeadLetter, ErrorBody, Event, ResultEvent, message_i
 from protocol.interfaces import Failure
 from protocol.ledger import Unpublished
 from protocol.subjects import EventKind
-from supervisor.backoff import Backoff
 
 FLUSH_TIMEOUT_S: Final = 60.0
 MOST_AT_ONCE: Final = 500
@@ -30,8 +30,6 @@ MOST_AT_ONCE: Final = 500
 MOST_WAITING: Final = 1000
 """Events that may wait while NATS is away; beyond that the oldest go, but no result."""
 TOO_LARGE: Final = "meta was left out: with it the event is larger than NATS takes"
-
-_BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class Publishing:
         self._events = 0
         self._out: list[_Item] = []
         self._out_since: datetime | None = None
-        self._failures = 0
+        self._retry = Retry(context, "not published yet", "flush", FlushDue())
         self._pausing = False
 
     @property
@@ -77,7 +75,7 @@ class Publishing:
     @property
     def stuck(self) -> bool:
         """The last flush, or the last transaction, failed; what waits is known again after a restart, or uncertain."""
-        return self.books.trouble is not None or (self._failures > 0 and self.books.idle)
+        return self.books.trouble is not None or (self._retry.failing and self.books.idle)
 
     # -- what is to be published --
 
@@ -159,7 +157,7 @@ class Publishing:
     def flushed(self, outcome: Flushed) -> None:
         """A flush ended."""
         if outcome.failure is None:
-            self._failures = 0
+            self._retry.succeeded()
             runs = [(item.result.id, item.result.run) for item in self._out if item.result is not None]
             self._out = []
             if runs:
@@ -167,7 +165,6 @@ class Publishing:
                 self.books.flush()
             self.flush()
             return
-        self._failures += 1
         self._pausing = True
         for item in self._out:
             item.publication = _tried(item.publication, self._out_since)
@@ -175,9 +172,7 @@ class Publishing:
         self._events += sum(item.result is None for item in self._out)
         self._waiting.extendleft(reversed(self._out))
         self._out = []
-        delay = _BACKOFF.delay(self._failures, self._context.random)
-        self._context.log.warning("not published yet", error=str(outcome.failure.error), retry_in_s=round(delay, 2))
-        self._context.timer("flush", delay, FlushDue())
+        self._retry.failed(outcome.failure.error)
 
     def due(self) -> None:
         """The pause is over."""

@@ -10,11 +10,11 @@ from itertools import islice
 from typing import Any, Final
 
 from actors.channel.context import Context
+from actors.channel.retry import Retry
 from protocol.bus import Due, Later
 from protocol.errors import BusUnavailableError, StoreUnavailableError
 from protocol.interfaces import Failure
 from protocol.ledger import Accepted
-from supervisor.backoff import Backoff
 
 DUE_TIMEOUT_S: Final = 300.0
 WAKE_TIMEOUT_S: Final = 300.0
@@ -22,8 +22,6 @@ WAKE_TIMEOUT_S: Final = 300.0
 SET_TIMEOUT_S: Final = 60.0
 MOST_AT_ONCE: Final = 500
 """Schedules that are set together."""
-
-_BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +64,11 @@ class Schedules:
         self._woken = woken
         self._to_set: dict[str, Later] = {}
         self._setting: dict[str, Later] = {}
-        self._set_failures = 0
+        self._retry_set = Retry(context, "not scheduled yet", "schedule", ScheduleDue())
         self._cancel: Callable[[], None] | None = None
         self._rang: Sequence[Due] = ()
         self._taken_back: dict[tuple[str, int], bool] = {}
-        self._failures = 0
+        self._retry = Retry(context, "due commands not woken", "wake", WakeDue())
         self._open = False
         self.trouble: str | None = None
         """Why the ledger could not wake the last ones."""
@@ -102,7 +100,7 @@ class Schedules:
     def add(self, later: Sequence[Later]) -> None:
         """Set these; as often as it takes."""
         self._to_set |= {one.id: one for one in later}
-        if not self._set_failures:
+        if not self._retry_set.failing:
             self._set()
 
     def _set(self) -> None:
@@ -117,12 +115,11 @@ class Schedules:
     def _on_set(self, message: ScheduleSet) -> None:
         setting, self._setting = self._setting, {}
         if message.failure is None:
-            self._set_failures = 0
+            self._retry_set.succeeded()
             self._set()
             return
-        self._set_failures += 1
         self._to_set = setting | self._to_set
-        self._retry("not scheduled yet", "schedule", self._set_failures, message.failure, ScheduleDue())
+        self._retry_set.failed(message.failure.error)
 
     def take_back(self, id: str, run: int) -> None:
         """This one is not wanted any more: should the ledger wake it before it knows that (``forget``), nobody hears of
@@ -154,8 +151,8 @@ class Schedules:
             case Failure(error=TimeoutError()):
                 self._cancel = None
                 self.listen()
-            case Failure() as failure:
-                self._later(failure)
+            case Failure(error=error):
+                self._later(error)
             case rang:
                 self._wake(rang)
 
@@ -176,15 +173,15 @@ class Schedules:
     def _on_woken(self, message: Woken) -> None:
         """Raises what is not known to have left the ledger as it was: the channel begins anew."""
         match message.outcome:
-            case Failure(error=StoreUnavailableError() as error) as failure:
+            case Failure(error=StoreUnavailableError() as error):
                 self.trouble = str(error)
-                self._later(failure)
+                self._later(error)
                 return
             case Failure(error=error):
                 raise error
             case woken:
                 self._rang = ()
-        self._failures = 0
+        self._retry.succeeded()
         self.trouble = None
         self._cancel = None
         wanted = [each for each in woken if (each.command.id, each.run) not in self._taken_back]
@@ -192,10 +189,9 @@ class Schedules:
         self._woken(wanted)
         self.listen()
 
-    def _later(self, failure: Failure) -> None:
+    def _later(self, error: BaseException) -> None:
         if self._open:
-            self._failures += 1
-            self._retry("due commands not woken", "wake", self._failures, failure, WakeDue())
+            self._retry.failed(error)
 
     def _on_wake_due(self) -> None:
         if self._rang:
@@ -203,11 +199,6 @@ class Schedules:
             return
         self._cancel = None
         self.listen()
-
-    def _retry(self, what: str, timer: str, failures: int, failure: Failure, message: object) -> None:
-        delay = _BACKOFF.delay(failures, self._context.random)
-        self._context.log.warning(what, error=str(failure.error), retry_in_s=round(delay, 2))
-        self._context.timer(timer, delay, message)
 
 
 def _ignore(_outcome: object) -> None:
