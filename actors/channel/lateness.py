@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from actors.channel.context import Context
-from actors.channel.publishing import publish
+from actors.channel.fitting import publish_fitting
 from actors.channel.retry import Retry
 from protocol.bus import Publication
 from protocol.events import message_id
@@ -75,7 +75,7 @@ class Lateness:
         context, channel = self._context, self._context.channel
         late = await context.ledger.overdue(channel, context.now().wall)
         if late:
-            await publish(context, [self._publication(each) for each in late])
+            await publish_fitting(context, [self._publication(each) for each in late])
             await context.ledger.lateness(channel, [(each.result.id, each.result.run) for each in late])
             context.log.warning("not delivered in time", count=len(late))
         return await context.ledger.next_deadline(channel)
