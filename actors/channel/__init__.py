@@ -17,11 +17,12 @@ Pure, tested without a thread:
 ================  =====================================================================================
 
 Errands on the loop: ``intake`` (from a body to a command that the ledger owns), ``attempt`` (from commands to requests
-for the port), ``flights`` (which sends are under way), ``telling`` and ``media`` (what came in, to NATS). Shells in the
-actor's thread: ``actor``, made of the parts ``session`` (which has the port), ``sending``, ``receiving``,
-``publishing``, ``reporting`` (of gaps; ``tracing`` looks for what is missing), ``leftover`` (what earlier lives left),
-``identity`` (which number it is), ``pairing``, ``asking`` and ``unlinking``, which share a ``context``. ``requests`` is
-what a channel can be asked, ``surroundings`` what it needs of the world.
+for the port), ``flights`` (which sends are under way), ``telling`` and ``media`` (what came in, to NATS), ``fitting``
+(what is too large for NATS). Shells in the actor's thread: ``actor``, made of the parts ``session`` (which has the
+port), ``sending``, ``receiving``, ``publishing``, ``reporting`` (of gaps; ``tracing`` looks for what is missing),
+``leftover`` (what earlier lives left), ``identity`` (which number it is), ``pairing``, ``asking`` and ``unlinking``,
+which share a ``context``. ``retry`` is how they try again; ``requests`` what a channel can be asked, ``surroundings``
+what it needs of the world.
 
 Receiving is made of ``claiming`` (from the ports' records to what the ledger owns; then the port has new credit) and
 ``spooling`` (from there to NATS). Sending is made of ``recovering`` (what an earlier life left), ``taking`` (from the

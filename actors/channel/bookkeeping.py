@@ -10,19 +10,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from actors.channel.context import Context
+from actors.channel.retry import Retry
 from protocol.errors import StoreUnavailableError, UnavailableError
 from protocol.events import ResultEvent
 from protocol.interfaces import Failure
 from protocol.ledger import Attempt, Changes, Setback
-from supervisor.backoff import Backoff
 
 RECORD_TIMEOUT_S: Final = 300.0
 """Far beyond what the store allows itself: whether a transaction was committed must not be left open by a time-out."""
 MARK_WITHIN_S: Final = 0.1
 """So long may it take until the ledger knows that NATS has a result: until then, a restart looks into the stream. A
 transaction for that alone was a quarter of what a command by itself cost main (2.5 ms), and most go with another."""
-
-_BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Page:
+class Transaction:
     """What goes into one transaction, and what follows once it is committed.
 
     ``launches`` are called on the loop; ``records``: numbers in the port's journal; ``settled``: attempts whose outcome
@@ -67,7 +65,7 @@ class Page:
 class Recorded:
     """A transaction is committed, or not yet."""
 
-    page: Page
+    transaction: Transaction
     failure: Failure | None
 
 
@@ -91,15 +89,18 @@ class Bookkeeping:
     def __init__(self, context: Context, committed: Callable[[Sequence[Outcome]], None]) -> None:
         self._context = context
         self._committed = committed
-        self._next = Page()
-        self._out: Page | None = None
-        self._failures = 0
+        self._next = Transaction()
+        self._out: Transaction | None = None
+        self._retry = Retry(context, "not recorded yet", "record", RecordDue())
         self._closed = False
         self._marking = False
         self.gather: Callable[[], None] = lambda: None
         """Called before a transaction is made up, for what can go with it."""
-        self.trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
         """Why the last transaction failed; None if it did not."""
+        return self._retry.trouble
 
     def close(self) -> None:
         """Record nothing more. In any thread."""
@@ -159,13 +160,13 @@ class Bookkeeping:
             self._send_off()
 
     def _send_off(self) -> None:
-        self._out, self._next = self._next, Page()
+        self._out, self._next = self._next, Transaction()
         self._commit(self._out)
 
-    def _commit(self, page: Page) -> None:
+    def _commit(self, transaction: Transaction) -> None:
         self._context.errand(
-            self._record(page),
-            lambda outcome: Recorded(page, Failure.of(outcome)),
+            self._record(transaction),
+            lambda outcome: Recorded(transaction, Failure.of(outcome)),
             timeout=RECORD_TIMEOUT_S,
         )
 
@@ -179,36 +180,31 @@ class Bookkeeping:
             return
         if failure is None:
             self._out = None
-            self._failures = 0
-            self.trouble = None
-            if message.page.finals:
-                self._committed(message.page.finals)
+            self._retry.succeeded()
+            if message.transaction.finals:
+                self._committed(message.transaction.finals)
             self.flush()
             return
         if not isinstance(failure.error, StoreUnavailableError):
             raise failure.error
-        self._failures += 1
-        self.trouble = str(failure.error)
-        delay = _BACKOFF.delay(self._failures, self._context.random)
-        self._context.log.warning("not recorded yet", error=self.trouble, retry_in_s=round(delay, 2))
-        self._context.timer("record", delay, RecordDue())
+        self._retry.failed(failure.error)
 
     def due(self) -> None:
         """The pause is over: repeat the transaction."""
         if self._out is not None:
             self._commit(self._out)
 
-    async def _record(self, page: Page) -> None:
+    async def _record(self, transaction: Transaction) -> None:
         """On the loop."""
         if self._closed:
             raise UnavailableError("the channel has ended")
-        context, changes = self._context, page.changes()
+        context, changes = self._context, transaction.changes()
         if changes:
             await context.ledger.record(context.channel, changes)
             if changes.results:
                 context.ended([result.id for result in changes.results])
-        if page.records:
-            context.remains.done(page.records)
-        context.flights.recorded(page.settled)
-        for launch in page.launches:
+        if transaction.records:
+            context.remains.done(transaction.records)
+        context.flights.recorded(transaction.settled)
+        for launch in transaction.launches:
             launch()

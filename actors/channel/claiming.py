@@ -15,7 +15,7 @@ from actors.channel.context import Context
 from actors.channel.inbound import claim_of
 from actors.channel.inbox import Item
 from actors.channel.optout import OptOut
-from protocol.errors import StoreUnavailableError
+from actors.channel.retry import Retry
 from protocol.interfaces import Failure, Port
 from protocol.ledger import Claim, Inbound
 from protocol.port import Record
@@ -71,15 +71,25 @@ class Claiming:
         self._waiting: deque[Heard] = deque()
         self._out = False
         self._pausing = False
-        self._failures = 0
+        self._retry = Retry(
+            context,
+            "inbound not claimed yet",
+            "claim",
+            ClaimDue(),
+            backoff=_BACKOFF,
+            silent=f"the database did not answer within {CLAIM_TIMEOUT_S:g} s",
+        )
         self._port: Port | None = None
         self._owed: Counter[int] = Counter()
         self.heard = 0
         """Records taken so far."""
         self.settled = 0
         """Of these, in order, those that are the ledger's."""
-        self.trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
         """Why what comes in cannot be stored, since the last attempt."""
+        return self._retry.trouble
 
     @property
     def idle(self) -> bool:
@@ -125,7 +135,7 @@ class Claiming:
         channel, optout = self._context.channel, self._optout
         claims = [claim_of(channel, heard.what, optout) for heard in batch]
         self._context.errand(
-            _claim(self._context, port, batch, claims, again=self._failures > 0),
+            _claim(self._context, port, batch, claims, again=self._retry.failing),
             lambda outcome: Claimed(batch, port, outcome),
             timeout=CLAIM_TIMEOUT_S,
         )
@@ -134,10 +144,10 @@ class Claiming:
         """The ledger has answered."""
         self._out = False
         if isinstance(message.outcome, Failure):
-            self._failed(message.outcome.error)
+            self._pausing = True
+            self._retry.failed(message.outcome.error)
             return
-        self._failures = 0
-        self.trouble = None
+        self._retry.succeeded()
         for _ in message.batch:
             self._waiting.popleft()
         if message.port is None:
@@ -146,16 +156,6 @@ class Claiming:
         self.settled += len(message.batch)
         self._taken(message.outcome)
         self._pump()
-
-    def _failed(self, error: BaseException) -> None:
-        self._failures += 1
-        self._pausing = True
-        self.trouble = str(error) or f"the database did not answer within {CLAIM_TIMEOUT_S:g} s"
-        delay = _BACKOFF.delay(self._failures, self._context.random)
-        known = isinstance(error, StoreUnavailableError | TimeoutError)
-        tell = self._context.log.warning if known else self._context.log.error
-        tell("inbound not claimed yet", error=str(error) if known else repr(error), retry_in_s=round(delay, 2))
-        self._context.timer("claim", delay, ClaimDue())
 
     def on_due(self, _: ClaimDue) -> None:
         """Try again."""

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from actors.channel.context import Context
+from actors.channel.retry import Retry
 from protocol.ids import mask
 from protocol.interfaces import Failure
 from protocol.ledger import Paired
@@ -42,7 +43,7 @@ class Identity:
         self._paired: Paired | None = None
         self._noting = False
         self._noted: Paired | None = None
-        self._failures = 0
+        self._retry = Retry(context, "the number is not noted yet", "identity", NoteDue(), backoff=_BACKOFF)
 
     @property
     def handlers(self) -> dict[type, Callable[[Any], None]]:
@@ -81,13 +82,9 @@ class Identity:
     def on_noted(self, message: Noted) -> None:
         """The ledger has answered."""
         if message.failure is not None:
-            self._failures += 1
-            delay = _BACKOFF.delay(self._failures, self._context.random)
-            error = str(message.failure.error)
-            self._context.log.warning("the number is not noted yet", error=error, retry_in_s=round(delay, 2))
-            self._context.timer("identity", delay, NoteDue())
+            self._retry.failed(message.failure.error)
             return
-        self._failures = 0
+        self._retry.succeeded()
         self._noting = False
         if self._noted != self._paired:
             self._note()

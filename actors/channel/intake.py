@@ -10,7 +10,7 @@ from typing import Final, assert_never
 import msgspec
 
 from actors.channel.context import Context
-from actors.channel.publishing import publish
+from actors.channel.fitting import publish_fitting
 from protocol.bus import Fetched, Later, Publication
 from protocol.codes import ErrorCode
 from protocol.commands import SendCommand, parse, salvage_id, unsupported
@@ -136,7 +136,7 @@ async def _settle(
     try:
         async with asyncio.timeout(SETTLE_TIMEOUT_S):
             if publications:
-                await publish(context, publications)
+                await publish_fitting(context, publications)
             await context.bus.settle(fetched, taken=True)
     except (BusUnavailableError, TimeoutError) as error:
         return error

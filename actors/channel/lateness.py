@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from actors.channel.context import Context
-from actors.channel.publishing import publish
+from actors.channel.fitting import publish_fitting
+from actors.channel.retry import Retry
 from protocol.bus import Publication
 from protocol.events import message_id
 from protocol.interfaces import Failure
@@ -45,7 +46,7 @@ class Lateness:
         self._looking = False
         self._again = False
         self._open = False
-        self._failures = 0
+        self._retry = Retry(context, "lateness not told yet", "lateness", LatenessDue(), backoff=_BACKOFF)
 
     @property
     def handlers(self) -> dict[type, Callable[[Any], None]]:
@@ -74,7 +75,7 @@ class Lateness:
         context, channel = self._context, self._context.channel
         late = await context.ledger.overdue(channel, context.now().wall)
         if late:
-            await publish(context, [self._publication(each) for each in late])
+            await publish_fitting(context, [self._publication(each) for each in late])
             await context.ledger.lateness(channel, [(each.result.id, each.result.run) for each in late])
             context.log.warning("not delivered in time", count=len(late))
         return await context.ledger.next_deadline(channel)
@@ -95,16 +96,13 @@ class Lateness:
         again, self._again = self._again, False
         match message.outcome:
             case Failure(error=error):
-                self._failures += 1
-                delay = _BACKOFF.delay(self._failures, self._context.random)
-                self._context.log.warning("lateness not told yet", error=str(error), retry_in_s=round(delay, 2))
-                self._context.timer("lateness", delay, LatenessDue())
+                self._retry.failed(error)
                 return
             case None:
                 pass
             case at:
                 wait = (at - self._context.now().wall).total_seconds()
                 self._context.timer("lateness", min(LONGEST_WAIT_S, max(0.0, wait)), LatenessDue())
-        self._failures = 0
+        self._retry.succeeded()
         if again:
             self.look()

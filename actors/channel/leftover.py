@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from actors.channel.context import Context
+from actors.channel.retry import Retry
 from protocol.errors import StoreUnavailableError
 from protocol.interfaces import Failure
 from protocol.ledger import Paired
@@ -29,14 +30,14 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class Read:
     """What was found, or not yet."""
 
     outcome: Found | Failure
 
 
 @dataclass(frozen=True, slots=True)
-class LookDue:
+class ReadDue:
     """Try again."""
 
 
@@ -46,31 +47,36 @@ class Leftover:
     def __init__(self, context: Context, found: Callable[[Found], None]) -> None:
         self._context = context
         self._found = found
-        self._failures = 0
-        self.trouble: str | None = None
+        self._retry = Retry(
+            context,
+            "what is left is not read yet",
+            "leftover",
+            ReadDue(),
+            backoff=_BACKOFF,
+            silent=f"nothing was read within {READ_TIMEOUT_S:g} s",
+        )
+
+    @property
+    def trouble(self) -> str | None:
         """Why it is not read yet."""
+        return self._retry.trouble
 
     @property
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Who deals with which of the messages that this part sends to its actor."""
-        return {Looked: self.on_looked, LookDue: lambda _: self.look()}
+        return {Read: self.on_read, ReadDue: lambda _: self.look()}
 
     def look(self) -> None:
         """Read it all."""
-        self._context.errand(_look(self._context), Looked, timeout=READ_TIMEOUT_S)
+        self._context.errand(_look(self._context), Read, timeout=READ_TIMEOUT_S)
 
-    def on_looked(self, message: Looked) -> None:
+    def on_read(self, message: Read) -> None:
         """What came of it."""
         match message.outcome:
             case Failure(error=error):
-                self._failures += 1
-                reason = str(error) or f"nothing was read within {READ_TIMEOUT_S:g} s"
-                delay = _BACKOFF.delay(self._failures, self._context.random)
-                self._context.log.warning("what is left is not read yet", error=reason, retry_in_s=round(delay, 2))
-                self._context.timer("leftover", delay, LookDue())
-                self.trouble = reason
+                self._retry.failed(error)
             case found:
-                self.trouble = None
+                self._retry.succeeded()
                 self._found(found)
 
 

@@ -1,8 +1,7 @@
 """The part of a channel that publishes: results (once the ledger has them), their dead letters, states and codes.
 
 One flush is out at a time and takes what waits, so order holds and a busy channel publishes in batches. What is
-published again after a failure says since when it may be there already. What NATS can never take, for its size, is told
-without what makes it large, rather than for ever again.
+published again after a failure says since when it may be there already.
 """
 
 from collections import deque
@@ -11,27 +10,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-import msgspec
-
 from actors.channel.bookkeeping import Bookkeeping, Outcome, Recorded
 from actors.channel.context import Context
+from actors.channel.fitting import publish_fitting, tried
+from actors.channel.retry import Retry
 from protocol.bus import Publication
 from protocol.codes import ErrorCode
-from protocol.errors import InvalidInputError, NotFoundError
-from protocol.events import DeadLetter, ErrorBody, Event, ResultEvent, message_id
+from protocol.errors import NotFoundError
+from protocol.events import DeadLetter, Event, ResultEvent, message_id
 from protocol.interfaces import Failure
 from protocol.ledger import Unpublished
 from protocol.subjects import EventKind
-from supervisor.backoff import Backoff
 
 FLUSH_TIMEOUT_S: Final = 60.0
 MOST_AT_ONCE: Final = 500
 """Events in one flush."""
 MOST_WAITING: Final = 1000
 """Events that may wait while NATS is away; beyond that the oldest go, but no result."""
-TOO_LARGE: Final = "meta was left out: with it the event is larger than NATS takes"
-
-_BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +61,7 @@ class Publishing:
         self._events = 0
         self._out: list[_Item] = []
         self._out_since: datetime | None = None
-        self._failures = 0
+        self._retry = Retry(context, "not published yet", "flush", FlushDue())
         self._pausing = False
 
     @property
@@ -77,7 +72,7 @@ class Publishing:
     @property
     def stuck(self) -> bool:
         """The last flush, or the last transaction, failed; what waits is known again after a restart, or uncertain."""
-        return self.books.trouble is not None or (self._failures > 0 and self.books.idle)
+        return self.books.trouble is not None or (self._retry.failing and self.books.idle)
 
     # -- what is to be published --
 
@@ -145,7 +140,7 @@ class Publishing:
             if item.letter is not None:
                 publications.append(item.letter)
             publications.append(item.publication)
-        await publish(self._context, publications)
+        await publish_fitting(self._context, publications)
 
     async def _look_up(self, item: _Item, result: ResultEvent) -> Publication | None:
         ledger, channel = self._context.ledger, self._context.channel
@@ -159,7 +154,7 @@ class Publishing:
     def flushed(self, outcome: Flushed) -> None:
         """A flush ended."""
         if outcome.failure is None:
-            self._failures = 0
+            self._retry.succeeded()
             runs = [(item.result.id, item.result.run) for item in self._out if item.result is not None]
             self._out = []
             if runs:
@@ -167,17 +162,14 @@ class Publishing:
                 self.books.flush()
             self.flush()
             return
-        self._failures += 1
         self._pausing = True
         for item in self._out:
-            item.publication = _tried(item.publication, self._out_since)
-            item.letter = _tried(item.letter, self._out_since) if item.letter is not None else None
+            item.publication = tried(item.publication, self._out_since)
+            item.letter = tried(item.letter, self._out_since) if item.letter is not None else None
         self._events += sum(item.result is None for item in self._out)
         self._waiting.extendleft(reversed(self._out))
         self._out = []
-        delay = _BACKOFF.delay(self._failures, self._context.random)
-        self._context.log.warning("not published yet", error=str(outcome.failure.error), retry_in_s=round(delay, 2))
-        self._context.timer("flush", delay, FlushDue())
+        self._retry.failed(outcome.failure.error)
 
     def due(self) -> None:
         """The pause is over."""
@@ -189,53 +181,7 @@ class Publishing:
         self.books.recorded(message)
 
 
-async def publish(context: Context, publications: Sequence[Publication]) -> None:
-    """On the loop: publish in this order; what is too large is reduced, or dropped with a word in the log.
-
-    Raises:
-        BusUnavailableError: some may not have been stored; repeat all, with ``since`` set.
-    """
-    begun = context.now().wall
-    try:
-        await context.bus.publish(publications)
-    except InvalidInputError:
-        # It is the first that was not stored; there may be more behind it: so one by one.
-        for publication in publications:
-            await _publish_one(context, _tried(publication, begun))
-
-
-async def _publish_one(context: Context, publication: Publication) -> None:
-    smaller: Publication | None = publication
-    while smaller is not None:
-        try:
-            await context.bus.publish([smaller])
-        except InvalidInputError as error:
-            smaller = _reduced(smaller)
-            end = "dropped" if smaller is None else "reduced"
-            context.log.error(f"event {end}: NATS cannot take it", kind=publication.kind, error=str(error))
-        else:
-            return
-
-
 def _buried(result: ResultEvent) -> bool:
     """Whether a dead letter goes with it: not with what a person cancelled."""
     cancelled = result.error is not None and result.error.code == ErrorCode.CANCELLED.value
     return result.status == "failed" and not cancelled
-
-
-def _reduced(publication: Publication) -> Publication | None:
-    """The same with less in it; None if there is nothing to leave out."""
-    event = publication.event
-    match event:
-        case ResultEvent(meta=meta, error=error) if meta is not None:
-            error = error or ErrorBody.of(ErrorCode.INTERNAL, TOO_LARGE)
-            return replace(publication, event=msgspec.structs.replace(event, meta=None, error=error))
-        case DeadLetter(meta=meta, body=body, history=history) if meta is not None or body or history:
-            return replace(publication, event=msgspec.structs.replace(event, meta=None, body=b"", history=[]))
-        case _:
-            return None
-
-
-def _tried(publication: Publication, at: datetime | None) -> Publication:
-    """``publication`` that may have been published since ``at``, or since what it says itself."""
-    return publication if publication.since is not None else replace(publication, since=at)

@@ -6,14 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from actors.channel.context import Context
+from actors.channel.retry import Retry
 from protocol.bus import Later
 from protocol.interfaces import Failure
 from protocol.ledger import Accepted, Sendings, Unpublished
-from supervisor.backoff import Backoff
 
 STORE_TIMEOUT_S: Final = 60.0
-
-_BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +43,16 @@ class Recovering:
         self._context = context
         self._day = day
         self._recovered = recovered
-        self._failures = 0
+        self._retry = Retry(
+            context, "ledger not read", "recover", RecoverDue(), silent=f"no answer within {STORE_TIMEOUT_S:g} s"
+        )
         self.done = False
         """Whether the ledger has been read."""
-        self.trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
         """Why it could not be read."""
+        return self._retry.trouble
 
     @property
     def handlers(self) -> dict[type, Callable[[Any], None]]:
@@ -72,11 +75,8 @@ class Recovering:
 
     def _on_recovered(self, message: Recovered) -> None:
         if isinstance(message.outcome, Failure):
-            self._failures += 1
-            self.trouble = str(message.outcome.error)
-            delay = _BACKOFF.delay(self._failures, self._context.random)
-            self._context.log.warning("ledger not read", error=self.trouble, retry_in_s=round(delay, 2))
-            self._context.timer("recover", delay, RecoverDue())
+            self._retry.failed(message.outcome.error)
             return
-        self.done, self.trouble = True, None
+        self.done = True
+        self._retry.succeeded()
         self._recovered(message.outcome)

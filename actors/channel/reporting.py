@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from actors.channel.context import Context
 from actors.channel.gaps import MOST_WAITING, Gaps, Report, bare
-from actors.channel.tracing import Claims, Looked, Tracing, by_key, unclaimed
+from actors.channel.retry import Retry
+from actors.channel.tracing import Claims, Searched, Tracing, by_key, unclaimed
 from protocol.bus import Publication
 from protocol.events import GapEvent, LostMessage, message_id
 from protocol.interfaces import Failure
@@ -84,14 +85,14 @@ class Reporting:
         self._mark: int | None = None
         self._waiting: deque[Report] = deque()
         self._out = False
-        self._failures = 0
+        self._retry = Retry(context, "gap not reported yet", "report", ReportDue(), backoff=_BACKOFF)
 
     @property
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Who deals with which of the messages that this part sends to its actor."""
         return {
             **self._tracing.handlers,
-            Looked: self.on_looked,
+            Searched: self.on_searched,
             Reported: self.on_reported,
             ReportDue: lambda _: self._send_off(),
             BacklogDue: self.on_backlog_due,
@@ -179,9 +180,9 @@ class Reporting:
         if self._waiting and not self._out and not self._tracing.looking:
             self._send_off()
 
-    def on_looked(self, message: Looked) -> None:
+    def on_searched(self, message: Searched) -> None:
         """It is known what is missing."""
-        self._tracing.on_looked(message)
+        self._tracing.on_searched(message)
         self.look()
 
     def _report(self) -> None:
@@ -195,7 +196,7 @@ class Reporting:
 
     def _send_off(self) -> None:
         self._out = True
-        tracing, again = self._tracing, self._failures > 0
+        tracing, again = self._tracing, self._retry.failing
         suspects, row = dict(tracing.suspects), tracing.looked
         work = _report(self._context, self._waiting[0], tracing.own, suspects, (tracing.traced, row), again=again)
         self._context.errand(
@@ -205,12 +206,9 @@ class Reporting:
     def on_reported(self, message: Reported) -> None:
         """NATS, or the ledger, has answered."""
         if message.failure is not None:
-            self._failures += 1
-            error, delay = message.failure.error, _BACKOFF.delay(self._failures, self._context.random)
-            self._context.log.warning("gap not reported yet", error=str(error), retry_in_s=round(delay, 2))
-            self._context.timer("report", delay, ReportDue())
+            self._retry.failed(message.failure.error)
             return
-        self._failures = 0
+        self._retry.succeeded()
         self._tracing.reported(message.keys, message.row)
         self._waiting.popleft()
         self._out = False

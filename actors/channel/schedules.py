@@ -1,20 +1,21 @@
 """Commands that are for later: set on the clinic's bus, given out by it when their time has come, woken in the ledger.
 
-The ledger owns them, the bus only rings: a schedule that is lost is set again at the next start, one that rings twice
-wakes nothing the second time. What rings is settled once the ledger knows that it is awake.
+The ledger owns them, the bus only rings: a schedule that is lost is set again at the next start, or a while after its
+time; one that rings twice wakes nothing the second time. What rings is settled once the ledger knows that it is awake.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
 from actors.channel.context import Context
+from actors.channel.retry import Retry
 from protocol.bus import Due, Later
 from protocol.errors import BusUnavailableError, StoreUnavailableError
 from protocol.interfaces import Failure
 from protocol.ledger import Accepted
-from supervisor.backoff import Backoff
 
 DUE_TIMEOUT_S: Final = 300.0
 WAKE_TIMEOUT_S: Final = 300.0
@@ -22,8 +23,12 @@ WAKE_TIMEOUT_S: Final = 300.0
 SET_TIMEOUT_S: Final = 60.0
 MOST_AT_ONCE: Final = 500
 """Schedules that are set together."""
-
-_BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
+LATE_S: Final = 60.0
+"""So long after its time a schedule that has not rung is looked for, and no sooner again."""
+QUIET_S: Final = 5.0
+"""The bus gives out at once what is due. If it is asked for so long and gives nothing, nothing more is to ring."""
+LONGEST_WAIT_S: Final = 3600.0
+"""The wall clock may be set: it is looked at so often at least while there are schedules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,19 @@ class ScheduleDue:
     """Set what is not set again."""
 
 
+@dataclass(frozen=True, slots=True)
+class LateDue:
+    """What should have rung may have been lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unrung:
+    """What the ledger still has as scheduled; before it was asked, ``first`` was the earliest time of all."""
+
+    first: datetime
+    outcome: Sequence[Later] | Failure
+
+
 class Schedules:
     """Belongs to one channel's actor. ``room``: how many commands may be woken now; ``woken`` gets them."""
 
@@ -66,11 +84,13 @@ class Schedules:
         self._woken = woken
         self._to_set: dict[str, Later] = {}
         self._setting: dict[str, Later] = {}
-        self._set_failures = 0
+        self._retry_set = Retry(context, "not scheduled yet", "schedule", ScheduleDue())
         self._cancel: Callable[[], None] | None = None
         self._rang: Sequence[Due] = ()
         self._taken_back: dict[tuple[str, int], bool] = {}
-        self._failures = 0
+        self._retry = Retry(context, "due commands not woken", "wake", WakeDue())
+        self._first: datetime | None = None
+        self._asked_at: float | None = None
         self._open = False
         self.trouble: str | None = None
         """Why the ledger could not wake the last ones."""
@@ -84,6 +104,8 @@ class Schedules:
             WakeDue: lambda _: self._on_wake_due(),
             ScheduleSet: self._on_set,
             ScheduleDue: lambda _: self._set(),
+            LateDue: lambda _: self._on_late_due(),
+            Unrung: self._on_unrung,
         }
 
     def open(self) -> None:
@@ -102,7 +124,8 @@ class Schedules:
     def add(self, later: Sequence[Later]) -> None:
         """Set these; as often as it takes."""
         self._to_set |= {one.id: one for one in later}
-        if not self._set_failures:
+        self._expect([one.at for one in later])
+        if not self._retry_set.failing:
             self._set()
 
     def _set(self) -> None:
@@ -117,12 +140,11 @@ class Schedules:
     def _on_set(self, message: ScheduleSet) -> None:
         setting, self._setting = self._setting, {}
         if message.failure is None:
-            self._set_failures = 0
+            self._retry_set.succeeded()
             self._set()
             return
-        self._set_failures += 1
         self._to_set = setting | self._to_set
-        self._retry("not scheduled yet", "schedule", self._set_failures, message.failure, ScheduleDue())
+        self._retry_set.failed(message.failure.error)
 
     def take_back(self, id: str, run: int) -> None:
         """This one is not wanted any more: should the ledger wake it before it knows that (``forget``), nobody hears of
@@ -145,17 +167,19 @@ class Schedules:
         """Ask the bus for what is due, if there is room and it is not being asked."""
         if self._cancel is not None or not self._open or (room := self._room()) == 0:
             return
+        self._asked_at = self._context.now().mono
         self._cancel = self._context.errand(
             self._context.bus.due(self._context.channel, room), Rang, timeout=DUE_TIMEOUT_S
         )
 
     def _on_rang(self, message: Rang) -> None:
+        self._asked_at = None
         match message.outcome:
             case Failure(error=TimeoutError()):
                 self._cancel = None
                 self.listen()
-            case Failure() as failure:
-                self._later(failure)
+            case Failure(error=error):
+                self._later(error)
             case rang:
                 self._wake(rang)
 
@@ -176,15 +200,15 @@ class Schedules:
     def _on_woken(self, message: Woken) -> None:
         """Raises what is not known to have left the ledger as it was: the channel begins anew."""
         match message.outcome:
-            case Failure(error=StoreUnavailableError() as error) as failure:
+            case Failure(error=StoreUnavailableError() as error):
                 self.trouble = str(error)
-                self._later(failure)
+                self._later(error)
                 return
             case Failure(error=error):
                 raise error
             case woken:
                 self._rang = ()
-        self._failures = 0
+        self._retry.succeeded()
         self.trouble = None
         self._cancel = None
         wanted = [each for each in woken if (each.command.id, each.run) not in self._taken_back]
@@ -192,10 +216,9 @@ class Schedules:
         self._woken(wanted)
         self.listen()
 
-    def _later(self, failure: Failure) -> None:
+    def _later(self, error: BaseException) -> None:
         if self._open:
-            self._failures += 1
-            self._retry("due commands not woken", "wake", self._failures, failure, WakeDue())
+            self._retry.failed(error)
 
     def _on_wake_due(self) -> None:
         if self._rang:
@@ -204,10 +227,49 @@ class Schedules:
         self._cancel = None
         self.listen()
 
-    def _retry(self, what: str, timer: str, failures: int, failure: Failure, message: object) -> None:
-        delay = _BACKOFF.delay(failures, self._context.random)
-        self._context.log.warning(what, error=str(failure.error), retry_in_s=round(delay, 2))
-        self._context.timer(timer, delay, message)
+    # -- what does not ring --
+
+    def _expect(self, times: Sequence[datetime]) -> None:
+        """Look, when the earliest of all these times is over, whether what was scheduled then has rung."""
+        first = min(times, default=None)
+        if first is not None and (self._first is None or first < self._first):
+            self._first = first
+            self._watch(first)
+
+    def _watch(self, first: datetime) -> None:
+        wait = (first - self._context.now().wall).total_seconds() + LATE_S
+        self._context.timer("late", min(LONGEST_WAIT_S, max(LATE_S, wait)), LateDue())
+
+    def _on_late_due(self) -> None:
+        """Ask the ledger, if something's time is over and the bus, which is asked, has nothing to give."""
+        first, now = self._first, self._context.now()
+        if first is None or not self._open:
+            return
+        quiet = self._asked_at is not None and now.mono - self._asked_at >= QUIET_S
+        if not quiet or first > _late(now.wall):
+            self._watch(first)
+            return
+        self._first = None
+        work = self._context.ledger.scheduled(self._context.channel)
+        self._context.errand(work, lambda outcome: Unrung(first, outcome), timeout=SET_TIMEOUT_S)
+
+    def _on_unrung(self, message: Unrung) -> None:
+        """Set again what has not rung, as at a start. If it is under way after all it rings twice."""
+        if isinstance(message.outcome, Failure):
+            self._context.log.warning("schedules not looked for", error=str(message.outcome.error))
+            self._expect([message.first])
+            return
+        self._expect([one.at for one in message.outcome])
+        late = _late(self._context.now().wall)
+        lost = [one for one in message.outcome if one.at <= late and (one.id, one.run) not in self._taken_back]
+        if lost:
+            self._context.log.warning("schedules did not ring and are set again", count=len(lost))
+            self.add(lost)
+
+
+def _late(now: datetime) -> datetime:
+    """What was to ring at this time, or before it, should have rung."""
+    return now - timedelta(seconds=LATE_S)
 
 
 def _ignore(_outcome: object) -> None:

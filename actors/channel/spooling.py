@@ -13,18 +13,16 @@ from actors.channel import media
 from actors.channel.context import Context
 from actors.channel.inbound import Teller, event_media
 from actors.channel.inbox import Batch, Item
+from actors.channel.retry import Failures, Retry
 from actors.channel.spool import PageWanted, Spool
 from actors.channel.telling import ReceivingPolicy, Tried, fetch_and_publish, publish, senders_of, wanted
-from protocol.errors import BusUnavailableError, PortGoneError, UnavailableError
+from protocol.errors import BusUnavailableError, PortGoneError
 from protocol.interfaces import Failure, Port
 from protocol.ledger import Sender, Spooled
 from protocol.port import MessageReceived, ReceiptReceived
-from supervisor.backoff import Backoff
 
 PUBLISH_TIMEOUT_S: Final = 30.0
 STORE_TIMEOUT_S: Final = 30.0
-
-_BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +98,9 @@ class Spooling:
         self._teller = Teller(context.clinic, context.channel)
         self._spool = Spool(policy.in_memory)
         self._port: Port | None = None
-        self._failures = 0
-        self._page_failures = 0
-        self._store_failures = 0
+        self._publish_failures = Failures(context, "inbound not published yet")
+        self._retry_page = Retry(context, "inbound not read back yet", "page", PageDue())
+        self._retry_store = Retry(context, "inbound not marked as published yet", "stored", StoreDue())
         self._out = 0
         self._media_out = 0
         self._parked: deque[Batch] = deque()
@@ -135,7 +133,7 @@ class Spooling:
     @property
     def stuck(self) -> bool:
         """The last attempt failed: NATS is away, or the ledger."""
-        return self._failures > 0 or self._store_failures > 0
+        return self._publish_failures.failing or self._retry_store.failing
 
     @property
     def waiting(self) -> int:
@@ -163,7 +161,7 @@ class Spooling:
         self._spool.claimed(items)
         if repeats:
             self._spool.missed()
-        if self._failures:
+        if self._publish_failures.failing:
             self._note([item.what for item in items if isinstance(item.what, ReceiptReceived)])
         self.pump()
 
@@ -180,10 +178,9 @@ class Spooling:
         """The database was read."""
         if isinstance(message.outcome, Failure):
             self._spool.page_failed()
-            self._page_failures += 1
-            self._later("page", self._page_failures, message.outcome.error, PageDue())
+            self._retry_page.failed(message.outcome.error)
             return
-        self._page_failures = 0
+        self._retry_page.succeeded()
         items = [Item(found.seq, found.key, found.what, found.at) for found in message.outcome]
         self._spool.page(message.wanted, items)
         self.pump()
@@ -225,7 +222,7 @@ class Spooling:
         error = outcome.error
         match error:
             case None:
-                self._failures = 0
+                self._publish_failures.succeeded()
                 self._done(batch)
             case PortGoneError() if self._context.now().mono < self._deadlines[batch.items[0].seq]:
                 self._park(batch)
@@ -235,9 +232,9 @@ class Spooling:
                 if isinstance(error, BusUnavailableError):
                     # No time to fetch it in passes while NATS is away: it would take the message neither.
                     self._deadlines.pop(batch.items[0].seq, None)
-                self._failures += 1
                 again = Batch(tuple(replace(item, tried=True) for item in batch.items))
-                self._later(f"publish-{batch.items[0].seq}", self._failures, error, PublishDue(again))
+                delay = self._publish_failures.count(error)
+                self._context.timer(f"publish-{batch.items[0].seq}", delay, PublishDue(again))
 
     def _done(self, batch: Batch) -> None:
         self._out -= 1
@@ -261,13 +258,6 @@ class Spooling:
     def on_publish_due(self, message: PublishDue) -> None:
         """The pause after a failure is over."""
         self._begin(message.batch)
-
-    def _later(self, name: str, failures: int, error: BaseException, message: Any) -> None:
-        delay = _BACKOFF.delay(failures, self._context.random)
-        known = isinstance(error, UnavailableError | TimeoutError)
-        tell = self._context.log.warning if known else self._context.log.error
-        tell("inbound not published yet", error=str(error) if known else repr(error), retry_in_s=round(delay, 2))
-        self._context.timer(name, delay, message)
 
     # -- media --
 
@@ -310,13 +300,12 @@ class Spooling:
     def on_stored(self, message: Stored) -> None:
         """The ledger has answered."""
         if message.failure is None:
-            self._store_failures = 0
+            self._retry_store.succeeded()
             self._storing = False
             self._store()
             return
         self._keys = [*message.keys, *self._keys]
-        self._store_failures += 1
-        self._later("stored", self._store_failures, message.failure.error, StoreDue())
+        self._retry_store.failed(message.failure.error)
 
     def on_store_due(self) -> None:
         """The pause after a failure is over."""

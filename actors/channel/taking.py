@@ -11,17 +11,15 @@ from typing import Any, Final
 
 from actors.channel.context import Context
 from actors.channel.intake import Intake, take_in
+from actors.channel.retry import Retry
 from protocol.bus import Fetched
 from protocol.errors import StoreFullError, StoreUnavailableError
 from protocol.interfaces import Failure
-from supervisor.backoff import Backoff
 
 FETCH_TIMEOUT_S: Final = 300.0
 INTAKE_TIMEOUT_S: Final = 300.0
 """Far beyond what the store and the bus allow themselves: what the ledger accepted must not be lost to a time-out."""
 GIVE_BACK_TIMEOUT_S: Final = 30.0
-
-_BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class Taking:
         self._cancel: Callable[[], None] | None = None
         self._fetched: Sequence[Fetched] = ()
         self._open = False
-        self._failures = 0
+        self._retry = Retry(context, "commands not taken in", "fetch", FetchDue())
         self.trouble: str | None = None
         """Why the ledger could not take the last commands; not that it has no room for more, as then it works, and
         the session with it: commands wait in the queue."""
@@ -94,8 +92,8 @@ class Taking:
             case Failure(error=TimeoutError()):
                 self._cancel = None
                 self.fetch()
-            case Failure():
-                self._later(message.outcome)
+            case Failure(error=error):
+                self._later(error)
             case fetched:
                 self._take_in(fetched)
 
@@ -110,7 +108,7 @@ class Taking:
             case Failure(error=StoreUnavailableError() as error):
                 self.trouble = None if isinstance(error, StoreFullError) else str(error)
                 self._fetched = message.fetched
-                self._later(message.outcome)
+                self._later(error)
                 return
             case Failure(error=error):
                 raise error
@@ -120,20 +118,16 @@ class Taking:
         if intake.refused:
             self._context.log.warning("commands refused", count=intake.refused)
         if intake.error is not None:
-            self._later(Failure(intake.error))
+            self._later(intake.error)
         else:
-            self._failures = 0
+            self._retry.succeeded()
             self._cancel = None
         self._taken(intake)
         self.fetch()
 
-    def _later(self, failure: Failure) -> None:
-        if not self._open:
-            return
-        self._failures += 1
-        delay = _BACKOFF.delay(self._failures, self._context.random)
-        self._context.log.warning("commands not taken in", error=str(failure.error), retry_in_s=round(delay, 2))
-        self._context.timer("fetch", delay, FetchDue())
+    def _later(self, error: BaseException) -> None:
+        if self._open:
+            self._retry.failed(error)
 
     def _on_due(self) -> None:
         if self._fetched:

@@ -2,19 +2,16 @@
 loop. Every attempt may be repeated, if the items are then marked as tried."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-
-import msgspec
+from dataclasses import dataclass
 
 from actors.channel import media
 from actors.channel.context import Context
+from actors.channel.fitting import publish_fitting
 from actors.channel.inbound import Teller, receipts_of
 from actors.channel.inbox import Item
 from actors.channel.optout import NO_WORDS, OptOut
-from protocol.bus import Publication
-from protocol.errors import BusUnavailableError, InvalidInputError, UnavailableError
-from protocol.events import EventMedia, MessageEvent
+from protocol.errors import UnavailableError
+from protocol.events import EventMedia
 from protocol.interfaces import Port
 from protocol.ledger import Inbound, Sender
 from protocol.port import MessageReceived, ReceiptReceived
@@ -79,35 +76,7 @@ async def publish(
     ]
     try:
         if publications:
-            await _tell(context, publications, items[0].at)
+            await publish_fitting(context, publications)
     except UnavailableError as error:
         return Tried(senders, error)
     return Tried(senders)
-
-
-async def _tell(context: Context, publications: Sequence[Publication], since: datetime) -> None:
-    """Publish these. An event that NATS refuses for ever must not stop those behind it: it is told without its text.
-
-    Raises:
-        BusUnavailableError: some may not have been stored.
-    """
-    left = list(publications)
-    while left:
-        try:
-            await context.bus.publish(left)
-            return
-        except InvalidInputError as error:
-            refused = next((place for place, one in enumerate(left) if one.message_id == error.field), None)
-            if refused is None:  # it is about none of these: nothing can be left out
-                raise BusUnavailableError(str(error)) from error
-            context.log.error("event refused by NATS", error=str(error), kind=left[refused].kind)
-            smaller = _reduced(left[refused])
-            again = [replace(one, since=one.since or since) for one in left[refused + 1 :]]
-            left = again if smaller is None else [smaller, *again]
-
-
-def _reduced(publication: Publication) -> Publication | None:
-    event = publication.event
-    if isinstance(event, MessageEvent) and (event.text or event.reply_to or event.media):
-        return replace(publication, event=msgspec.structs.replace(event, text=None, reply_to=None, media=None))
-    return None

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from actors.channel.context import Context
 from actors.channel.gaps import bare
 from actors.channel.inbound import message_key
+from actors.channel.retry import Retry
 from protocol.events import LostMessage
 from protocol.interfaces import Failure
 from supervisor.backoff import Backoff
@@ -27,7 +28,7 @@ _BACKOFF: Final = Backoff(base_s=0.5, cap_s=60.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class Searched:
     """What is suspect among the traces up to ``row``, by key, or why it is not known yet."""
 
     row: int
@@ -35,7 +36,7 @@ class Looked:
 
 
 @dataclass(frozen=True, slots=True)
-class LookDue:
+class SearchDue:
     """The pause after a failure is over."""
 
 
@@ -78,7 +79,7 @@ class Tracing:
         self._wanted: _Wanted | None = None
         self._audited: _Wanted | None = None
         self._out = False
-        self._failures = 0
+        self._retry = Retry(context, "traces not read yet", "traces", SearchDue(), backoff=_BACKOFF)
         self.own: frozenset[str] = frozenset()
         """Our own bare JIDs, as far as they are known."""
         self.traced = 0
@@ -92,8 +93,8 @@ class Tracing:
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Who deals with which of the messages that this part sends to its actor."""
         return {
-            Looked: self.on_looked,
-            LookDue: lambda _: self._try(),
+            Searched: self.on_searched,
+            SearchDue: lambda _: self._try(),
             AuditDue: lambda _: self._audit(),
             Audited: self.on_audited,
         }
@@ -101,7 +102,7 @@ class Tracing:
     @property
     def looking(self) -> bool:
         """Whether there will soon be news; not if the session store cannot be read."""
-        return self._failures == 0 and (self._out or self._wanted is not None)
+        return not self._retry.failing and (self._out or self._wanted is not None)
 
     def begin(self, traced: int, row: int) -> None:
         """All is accounted for up to ``traced``; the traces up to ``row`` are of earlier lives."""
@@ -116,7 +117,7 @@ class Tracing:
 
     def look(self) -> None:
         """More may be the ledger's now."""
-        if self._failures == 0:
+        if not self._retry.failing:
             self._try()
 
     def _try(self) -> None:
@@ -127,21 +128,18 @@ class Tracing:
         settles = not self.suspects
         self._context.errand(
             _look(self._context, self.own, self.looked, wanted.row, settles=settles),
-            lambda outcome: Looked(wanted.row, outcome),
+            lambda outcome: Searched(wanted.row, outcome),
             timeout=LOOK_TIMEOUT_S,
         )
 
-    def on_looked(self, message: Looked) -> None:
+    def on_searched(self, message: Searched) -> None:
         """What came of it."""
         self._out = False
         if isinstance(message.outcome, Failure):
-            self._failures += 1
             self._wanted = self._wanted or _Wanted(message.row, 0)
-            error, delay = message.outcome.error, _BACKOFF.delay(self._failures, self._context.random)
-            self._context.log.warning("traces not read yet", error=str(error), retry_in_s=round(delay, 2))
-            self._context.timer("traces", delay, LookDue())
+            self._retry.failed(message.outcome.error)
             return
-        self._failures = 0
+        self._retry.succeeded()
         self.looked = message.row
         settled = not self.suspects and not message.outcome
         self.suspects |= message.outcome

@@ -1,17 +1,26 @@
 """Schedules over a real server: at their time, once, over kills of the server, and not if they are taken back."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from actors.channel import schedules
+from actors.channel.schedules import Schedules
 from gateway.nats.accounts import Role
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.streams import Retention
 from protocol.bus import ClinicBus, Due, Later
 from protocol.errors import BusUnavailableError, InvalidInputError
+from protocol.ledger import Accepted
+from protocol.subjects import later
+from protocol.views import CommandState
+from tests.fakes.memory_ledger import Entry
 from tests.integration.nats.conftest import SMALL, Connect, crash, serving
+from tests.unit.actors.channel.bench import CHANNEL, Bench
+from tests.unit.actors.channel.commands import accepted
 
 
 def soon(seconds: float) -> datetime:
@@ -186,3 +195,31 @@ async def test_more_schedules_than_the_quota_allows_are_refused_and_none_is_drop
     await acme.schedule("front", [Later(id="a", run=1, at=soon(-1))])
     assert await take(acme, 1) == [("a", 1)]
     await bus.stop(timeout=2)
+
+
+async def test_what_is_purged_by_hand_while_its_channel_runs_is_set_again_and_woken(
+    bus: NatsBus, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedules, "LATE_S", 0.5)
+    monkeypatch.setattr(schedules, "QUIET_S", 0.1)
+    acme, bench, woken = await serving(bus, "acme", CHANNEL), Bench(), list[Accepted]()
+    part = Schedules(replace(bench.context, bus=acme), lambda: 10, woken.extend)
+    bench.handlers = part.handlers
+    at = soon(2)
+    bench.ledger.entries[CHANNEL, "a"] = Entry(accepted("a", not_before=at), state=CommandState.SCHEDULED)
+    part.open()
+    part.add([Later(id="a", run=1, at=at)])
+    js = (await connect("clinic-acme", Role.PLANTAO)).jetstream()
+    async with asyncio.timeout(20):
+        while not (await js.stream_info("later")).state.messages:
+            await bench.run()
+        await js.purge_stream("later", subject=later("acme", CHANNEL, "a"))
+        assert not (await js.stream_info("later")).state.messages
+        while not woken:
+            await bench.run()
+            await asyncio.sleep(0.05)
+            if "late" in bench.timers and datetime.now(UTC) > at + timedelta(seconds=0.5):
+                await bench.fire("late")
+    assert [each.command.id for each in woken] == ["a"]
+    part.close()
+    await bench.loop.end()

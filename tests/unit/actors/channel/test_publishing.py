@@ -6,7 +6,8 @@ import pytest
 
 from actors.channel import publishing as publishing_module
 from actors.channel.bookkeeping import MarkDue, RecordDue, Recorded
-from actors.channel.publishing import TOO_LARGE, FlushDue, Flushed, Publishing
+from actors.channel.fitting import TOO_LARGE
+from actors.channel.publishing import FlushDue, Flushed, Publishing
 from protocol.channel import Breaker, ChannelState
 from protocol.codes import ErrorCode
 from protocol.errors import NotFoundError

@@ -2,6 +2,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from actors.channel import schedules
 from protocol.bus import Later
@@ -141,3 +142,111 @@ async def test_after_close_nothing_is_woken(mouth: Mouth) -> None:
     mouth.bus.pass_time(SOON)
     await mouth.run()
     assert mouth.ledger.entry(CHANNEL, "1").state is CommandState.SCHEDULED
+
+
+# -- what does not ring --
+
+
+def times_asked(mouth: Mouth) -> int:
+    return [name for name, *_ in mouth.ledger.calls].count("scheduled")
+
+
+async def test_a_schedule_that_is_lost_is_set_again_a_minute_after_its_time(mouth: Mouth, clock: Clock) -> None:
+    await mouth.send(scheduled("1"), scheduled("2"))
+    del mouth.bus.scheduled[CHANNEL, "1"]
+    wait, _ = mouth.timers["late"]
+    assert wait == 3600.0
+    clock.seconds = 3600.0
+    mouth.bus.pass_time(clock.utc_now())
+    await mouth.run()
+    assert mouth.sent == ["2"]
+    await mouth.fire("late")
+    assert (mouth.timers["late"][0], mouth.sent) == (schedules.LATE_S, ["2"])
+    clock.seconds += schedules.LATE_S
+    with capture_logs() as logs:
+        await mouth.fire("late")
+    assert mouth.sent == ["2", "1"]
+    assert [line["count"] for line in logs if "did not ring" in line["event"]] == [1]
+
+
+async def test_who_has_no_schedules_asks_nobody(mouth: Mouth, clock: Clock) -> None:
+    await mouth.send(body_of(id="1", text="1"))
+    assert "late" not in mouth.timers
+    await mouth.send(scheduled("2"))
+    before = times_asked(mouth)
+    clock.seconds = 3600.0
+    mouth.bus.pass_time(clock.utc_now())
+    await mouth.run()
+    await mouth.fire("late")
+    assert times_asked(mouth) == before, "its time is not yet over for a minute"
+    clock.seconds += schedules.LATE_S
+    await mouth.fire("late")
+    assert (times_asked(mouth), "late" in mouth.timers, mouth.sent) == (before + 1, False, ["1", "2"])
+
+
+async def test_what_is_for_later_still_is_left_alone_and_looked_for_at_its_time(mouth: Mouth, clock: Clock) -> None:
+    hour = timedelta(hours=1)
+    await mouth.send(scheduled("1"), body_of(id="2", text="2", not_before=(SOON + hour).isoformat()))
+    clock.seconds = 3600.0 + schedules.LATE_S
+    mouth.bus.pass_time(clock.utc_now())
+    await mouth.run()
+    known = dict(mouth.bus.scheduled)
+    clock.seconds += schedules.QUIET_S
+    await mouth.fire("late")
+    wait = 3600.0 - schedules.QUIET_S
+    assert (mouth.timers["late"][0], mouth.bus.scheduled, mouth.sent) == (wait, known, ["1"])
+
+
+async def test_while_it_is_not_known_that_nothing_more_is_to_ring_nobody_is_asked(mouth: Mouth, clock: Clock) -> None:
+    await mouth.send(scheduled("1"), scheduled("2"))
+    mouth.bus.scheduled.clear()
+    before = times_asked(mouth)
+    clock.seconds = 3600.0 + schedules.LATE_S
+    mouth.bus.put_due(CHANNEL, "1", 1)
+    await mouth.run()
+    await mouth.fire("late")
+    assert times_asked(mouth) == before, "something rang a moment ago"
+    mouth.bus.away = True
+    mouth.loop.time_out("due")
+    await mouth.run()
+    clock.seconds += schedules.LATE_S
+    await mouth.fire("late")
+    assert times_asked(mouth) == before, "NATS is away"
+    mouth.bus.away = False
+    mouth.bus.pass_time(clock.utc_now())
+    await mouth.fire("wake")
+    clock.seconds += schedules.LATE_S
+    await mouth.fire("late")
+    assert (times_asked(mouth), mouth.sent) == (before + 1, ["1", "2"])
+
+
+async def test_a_ledger_that_cannot_be_asked_is_asked_again_in_a_minute(mouth: Mouth, clock: Clock) -> None:
+    await mouth.send(scheduled("1"))
+    mouth.bus.scheduled.clear()
+    clock.seconds = 3600.0 + schedules.LATE_S
+    mouth.bus.pass_time(clock.utc_now())
+    mouth.ledger.failing = True
+    await mouth.fire("late")
+    mouth.ledger.failing = False
+    assert (mouth.timers["late"][0], mouth.part.stuck) == (schedules.LATE_S, None)
+    await mouth.fire("late")
+    assert mouth.sent == ["1"]
+
+
+async def test_what_is_cancelled_is_not_set_again(mouth: Mouth, clock: Clock) -> None:
+    await mouth.send(scheduled("1"))
+    mouth.part.cancel("1", lambda _: None)
+    await mouth.run()
+    clock.seconds = 3600.0 + schedules.LATE_S
+    mouth.bus.pass_time(clock.utc_now())
+    await mouth.fire("late")
+    assert (mouth.sent, mouth.bus.scheduled, "late" in mouth.timers) == ([], {}, False)
+
+
+async def test_after_close_nothing_is_looked_for(mouth: Mouth, clock: Clock) -> None:
+    await mouth.send(scheduled("1"))
+    before = times_asked(mouth)
+    mouth.part.close()
+    clock.seconds = 3600.0 + schedules.LATE_S
+    await mouth.fire("late")
+    assert (times_asked(mouth), "late" in mouth.timers) == (before, False)

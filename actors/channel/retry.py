@@ -1,0 +1,71 @@
+"""What the parts of a channel do when something failed: count, say so in the log, pause for ever longer, try again."""
+
+from typing import Final
+
+from actors.channel.context import Context
+from protocol.errors import PlantaoError
+from supervisor.backoff import Backoff
+
+BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
+"""Of what goes to the ledger and to NATS, unless a part says otherwise."""
+
+
+class Failures:
+    """Failures in a row of one thing; for who sets its own timers. Belongs to one channel's actor.
+
+    ``what`` is the line in the log; ``silent``: what is said of a time-out, which has no words itself. An error that
+    nobody raises on purpose is logged as such, by its ``repr``.
+    """
+
+    def __init__(
+        self, context: Context, what: str, *, backoff: Backoff = BACKOFF, silent: str = "no answer in time"
+    ) -> None:
+        self._context = context
+        self._what = what
+        self._backoff = backoff
+        self._silent = silent
+        self._count = 0
+        self.trouble: str | None = None
+        """Why the last attempt failed; None if it did not."""
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last attempt failed."""
+        return self._count > 0
+
+    def count(self, error: BaseException) -> float:
+        """Count and log this failure; seconds until it is to be tried again."""
+        self._count += 1
+        delay = self._backoff.delay(self._count, self._context.random)
+        known = isinstance(error, PlantaoError | TimeoutError)
+        self.trouble = (str(error) or self._silent) if known else repr(error)
+        tell = self._context.log.warning if known else self._context.log.error
+        tell(self._what, error=self.trouble, retry_in_s=round(delay, 2))
+        return delay
+
+    def succeeded(self) -> None:
+        """It is well: the next failure is the first again."""
+        self._count = 0
+        self.trouble = None
+
+
+class Retry(Failures):
+    """Failures after each of which ``due`` comes to the actor when the pause is over, by its timer ``timer``."""
+
+    def __init__(
+        self,
+        context: Context,
+        what: str,
+        timer: str,
+        due: object,
+        *,
+        backoff: Backoff = BACKOFF,
+        silent: str = "no answer in time",
+    ) -> None:
+        super().__init__(context, what, backoff=backoff, silent=silent)
+        self._timer = timer
+        self._due = due
+
+    def failed(self, error: BaseException) -> None:
+        """Count and log this failure, and have ``due`` come after the pause. In the actor's thread."""
+        self._context.timer(self._timer, self.count(error), self._due)
