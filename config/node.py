@@ -8,13 +8,14 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -29,9 +30,12 @@ from gateway.nats.broker import EmbeddedBroker
 from protocol.errors import ConflictError, InvalidInputError, PlantaoError
 from protocol.subjects import ACCOUNT_PLATFORM
 from supervisor.actor import Link, ShutDown, tell
+from supervisor.affinity import OneCpu
 from supervisor.reasons import Crash, ExitReason, FailedToStartChild, Shutdown
 from supervisor.spec import Quarantine, Stagger
 from supervisor.tally import Tally
+
+T = TypeVar("T")
 
 NODE_FILE: Final = "node.json"
 LOOK_S: Final = 0.5
@@ -90,12 +94,14 @@ def _run(settings: Settings, json_ready: bool) -> int:
     news: SimpleQueue[_News] = SimpleQueue()
     with _signals(news):
         link = Link(started=lambda _: news.put(_Up()), exited=lambda reason: news.put(_Down(reason)))
-        root = tree.start(parts, _supervision(settings, parts.tally), link)
+        cpu = OneCpu() if settings.threads.one_cpu else None
+        supervision = _supervision(settings, parts.tally)
+        root = _start(cpu, partial(tree.start, parts, supervision, link))
         terminal = Terminal(parts, show_codes=not json_ready and sys.stdout.isatty())
         deadline: float | None = None
         try:
             while True:
-                match _next(news, deadline):
+                match _next(news, deadline, cpu):
                     case None:
                         return _give_up(parts, settings.shutdown.deadline_s)
                     case _Up():
@@ -114,9 +120,18 @@ def _run(settings: Settings, json_ready: bool) -> int:
             (settings.data / NODE_FILE).unlink(missing_ok=True)
 
 
-def _next(news: "SimpleQueue[_News]", deadline: float | None) -> _News | None:
-    """What happens next; None if nothing does before ``deadline`` (monotonic seconds)."""
+def _start(cpu: OneCpu | None, begin: Callable[[], T]) -> T:
+    """Have ``begin`` start the tree, on one CPU if there is to be one."""
+    if cpu is None:
+        return begin()
+    return cpu.start(begin)
+
+
+def _next(news: "SimpleQueue[_News]", deadline: float | None, cpu: OneCpu | None) -> _News | None:
+    """What happens next; None if nothing does before ``deadline`` (monotonic seconds). Sees to ``cpu`` meanwhile."""
     while deadline is None or time.monotonic() < deadline:
+        if cpu is not None:
+            cpu.look()
         try:
             # Not for ever: a signal that the kernel gives to another thread does not wake this one, and only this one
             # runs the handler.

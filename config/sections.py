@@ -228,6 +228,13 @@ class Boot(Struct, frozen=True, kw_only=True):
     jitter_s: Annotated[float, Meta(ge=0, le=60)] = 0.2
 
 
+class Threads(Struct, frozen=True, kw_only=True):
+    """``one_cpu``: the node's own threads share one CPU (``supervisor.affinity`` says why), and move when others need
+    it. Ports and the broker use all there are."""
+
+    one_cpu: bool = True
+
+
 class Supervision(Struct, frozen=True, kw_only=True):
     """When actors are given up and parked.
 
@@ -274,6 +281,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ledger: Ledger = msgspec.field(default_factory=Ledger)
     log: Log = msgspec.field(default_factory=Log)
     boot: Boot = msgspec.field(default_factory=Boot)
+    threads: Threads = msgspec.field(default_factory=Threads)
     supervision: Supervision = msgspec.field(default_factory=Supervision)
     shutdown: Shutdown = msgspec.field(default_factory=Shutdown)
 

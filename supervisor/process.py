@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
+from supervisor.affinity import unbound
 from supervisor.heartbeat import Heartbeat, Pulse
 from supervisor.pidfd import Pidfd
 
@@ -132,21 +133,23 @@ class ChildProcess:
         said: Callable[[], str] = _nothing,
     ) -> Self:
         """Start ``command`` in a session of its own, with nothing of ours open but ``pass_fds``, ``stdout`` and
-        ``stderr``. From then on orphans among our descendants are given to us, or nobody could reap what it leaves.
+        ``stderr``, on any CPU. From then on orphans among our descendants are given to us, or nobody could reap what it
+        leaves.
 
         Raises:
             OSError: it cannot be started; nothing is left of it.
         """
         _own_orphans()
-        process = subprocess.Popen(
-            command,
-            env=env,
-            pass_fds=pass_fds,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-        )
+        with unbound():
+            process = subprocess.Popen(
+                command,
+                env=env,
+                pass_fds=pass_fds,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
         process.returncode = 0  # it is reaped here, by its pidfd, and not by this object when that is collected
         return cls(process.pid, said)
 
