@@ -26,7 +26,7 @@ MAX_BYTES: Final = 8 << 20
 """How much may wait for main."""
 
 RECEIPT_PATIENCE_S: Final = 0.05
-OUTCOME_PATIENCE_S: Final = 0.01
+OUTCOME_PATIENCE_S: Final = 0.05
 """How long they may wait for company."""
 
 _AT_ONCE: Final = 64

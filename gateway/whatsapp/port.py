@@ -71,6 +71,8 @@ _READ: Final = 1 << 16
 _PR_SET_NAME: Final = 15
 _LOG: Final = 2
 _LEAVE: Final = "leave"
+ENOUGH: Final = 4
+"""Sends in line for longer than main takes to hear of those before them and to give more."""
 _FAILED: Final = 1
 
 
@@ -231,7 +233,7 @@ class _Port:
 
     def _tell(self, key: str, answer: Sent | Failed) -> None:
         """What came of a send; mostly on the thread that sent it, right after."""
-        self._outflow.answer(key, answer, more=self._sends.are_waiting)
+        self._outflow.answer(key, answer, more=self._sends.waiting >= ENOUGH)
 
     def _write(self, *frames: Frame) -> bool:
         """Send ``frames`` whole; False if main does not take them any more (the main thread sees that by itself)."""

@@ -111,9 +111,9 @@ class Sends:
             self._media.run(lambda: self._prepare(item))
 
     @property
-    def are_waiting(self) -> bool:
-        """Whether there are any beside the one that is under way."""
-        return bool(self._line)
+    def waiting(self) -> int:
+        """How many there are beside the one that is under way."""
+        return len(self._line)
 
     def close(self) -> None:
         """Take no more; what has not begun is answered ``Failed`` (nothing of it was sent)."""
