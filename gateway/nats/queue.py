@@ -12,7 +12,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from gateway.nats.link import Connection, Link
-from gateway.nats.pull import LINGER, MAX_BYTES, Delivery, Pull, Request
+from gateway.nats.pull import LINGER, MAX_BYTES, Delivery, Pull, Request, Wake
 from gateway.nats.translate import translating
 from protocol.errors import BusUnavailableError
 
@@ -45,7 +45,7 @@ class Queue:
         self._link = link
         self._doing = doing
         self._ack_wait = ack_wait
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._one_at_a_time = asyncio.Lock()
         self._bound: Connection | None = None
         self._released = False
@@ -141,7 +141,7 @@ class Queue:
             await pull.probe(batch)
         while pull.request is Request.PROBE and not connection.lost.done():
             self._wake.clear()
-            await self._until_woken(connection, timeout=1)
+            await self._wake.wait(connection.lost, timeout=1)
         if not pull.holds and pull.request is Request.NONE and pull.failure is None and not connection.lost.done():
             # So that the next fetch knows without asking.
             await pull.linger(_BATCH)
@@ -158,16 +158,9 @@ class Queue:
         for _, pull in self._pulls:
             if pull.request is Request.NONE and not connection.lost.done():
                 await pull.linger(_BATCH)
-        await self._until_woken(connection, timeout=LINGER)
+        await self._wake.wait(connection.lost, timeout=LINGER)
         for _, pull in self._pulls:
             self._check(pull)
-
-    async def _until_woken(self, connection: Connection, *, timeout: float) -> None:
-        woken = asyncio.ensure_future(self._wake.wait())
-        try:
-            await asyncio.wait((woken, connection.lost), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            woken.cancel()
 
 
 async def _delete(connection: Connection, source: Source) -> None:

@@ -7,7 +7,7 @@ this clinic and nobody else. A connection is opened when there is something to d
 import asyncio
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -104,7 +104,7 @@ class Database:
         Raises:
             StoreUnavailableError: nothing was changed.
         """
-        return await self._to_its_end(self._use(lambda connection: connection.run(partial(_transact, BEGIN, work))))
+        return await self._use(partial(_transact, BEGIN, work))
 
     async def look(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do ``work``, which only reads, on one state of the file; no lock of another connection holds it up.
@@ -112,7 +112,7 @@ class Database:
         Raises:
             StoreUnavailableError
         """
-        return await self._to_its_end(self._use(lambda connection: connection.run(partial(_transact, LOOK, work))))
+        return await self._use(partial(_transact, LOOK, work))
 
     async def fetch(self, read: Callable[[Row], T], sql: str, parameters: Mapping[str, Any]) -> list[T]:
         """All rows of a query, each as ``read`` makes it. While they are decoded the file is free for others.
@@ -120,9 +120,7 @@ class Database:
         Raises:
             StoreUnavailableError: also if ``read`` finds a row damaged (InvalidBodyError).
         """
-        rows = await self._to_its_end(
-            self._use(lambda connection: connection.run(lambda it: fetch(it, sql, parameters)))
-        )
+        rows = await self._use(lambda connection: fetch(connection, sql, parameters))
         try:
             return await _decoded(read, rows)
         except InvalidInputError as error:
@@ -153,12 +151,25 @@ class Database:
         async with self._lock:
             await self._disconnect()
 
-    async def _use(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _use(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._connection is None or self._lock.locked():
+            return await self._to_its_end(self._use_in_turn(work))
+        try:
+            # The connection's thread does one thing after another, and to its end, whoever waits for it.
+            return await self._connection.run(work)
+        except STORE_ERRORS as error:
+            if fault_of(error).lasting:
+                await self._to_its_end(self._let_go())
+            raise self._unavailable(error) from error
+
+    async def _use_in_turn(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """After whoever opens or closes the file."""
         async with self._lock:
             if not self._wanted:
                 raise StoreUnavailableError(f"clinic {self._clinic}: {self._path} is closed: open the clinic again")
             try:
-                return await work(await self._connected())
+                connection = await self._connected()
+                return await connection.run(work)
             except STORE_ERRORS as error:
                 if fault_of(error).lasting:
                     await self._disconnect()

@@ -1,6 +1,5 @@
 """A pull consumer, told what a server would say."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from typing import cast
@@ -9,7 +8,7 @@ import pytest
 
 from gateway.nats.client import Receive
 from gateway.nats.link import Connection
-from gateway.nats.pull import LINGER, MAX_BYTES, Pull, Request
+from gateway.nats.pull import LINGER, MAX_BYTES, Pull, Request, Wake
 
 
 class ScriptedServer:
@@ -84,7 +83,7 @@ def server() -> ScriptedServer:
 @pytest.fixture
 async def pull(server: ScriptedServer, clock: Clock) -> Pull:
     """Bound to the scripted server."""
-    made = Pull("send", "send-front-high", asyncio.Event(), clock=clock)
+    made = Pull("send", "send-front-high", Wake(), clock=clock)
     await made.bind(cast(Connection, server))
     return made
 
