@@ -28,6 +28,7 @@ _PRAGMAS: Final = (
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA cache_size = -512",  # KiB, of each clinic; SQLite's 2000 are filled within half an hour, and save nothing
     "PRAGMA wal_autocheckpoint = 4000",  # pages; SQLite's 1000 writes pages that are hot again and again
 )
 
