@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from actors.channel.context import Context
 from actors.channel.parcel import Parcel, Place
+from actors.channel.retry import Failures, Retry
 from protocol.errors import StoreGoneError
 from protocol.interfaces import Failure
 from supervisor.backoff import Backoff
@@ -24,6 +25,7 @@ MOST_LOOKS: Final = 8
 """After so many failures the session store is given up (half a minute): it says nothing then."""
 
 _BACKOFF: Final = Backoff(base_s=0.5, cap_s=10.0)
+_GIVEN_UP: Final = "session store given up: whether commands were sent is not known"
 
 
 class Finding(Enum):
@@ -81,7 +83,8 @@ class Doubts:
         self._to_look: list[Parcel] = []
         self._looking = False
         self._looked_up: set[Parcel] = set()
-        self._failures = 0
+        self._looks = Retry(context, "session store not readable", "look", LookDue(), backoff=_BACKOFF)
+        self._asks = Failures(context, "ledger not asked for receipts")
         self._waiting: dict[Parcel, float | None] = {}
         self._through = False
         self.wait_s = wait_s
@@ -110,7 +113,7 @@ class Doubts:
             else:
                 parcel.device = self.device
                 self._to_look.append(parcel)
-        if self._failures == 0:
+        if not self._looks.failing:
             self._look()
 
     def settled(self, parcel: Parcel) -> None:
@@ -126,7 +129,7 @@ class Doubts:
         if self._looking:
             return
         if not self._to_look:  # none is left of those that could not be looked up
-            self._failures = 0
+            self._looks.succeeded()
             return
         self._looking = True
         device = self._to_look[0].device
@@ -147,7 +150,7 @@ class Doubts:
         if isinstance(message.outcome, Failure):
             self._look_again(message.parcels, message.outcome)
             return
-        self._failures = 0
+        self._looks.succeeded()
         for parcel in self._left(message.parcels):
             assert parcel.secret is not None
             parcel.wa_id = message.outcome.get(parcel.secret)
@@ -165,19 +168,15 @@ class Doubts:
                 yield parcel
 
     def _look_again(self, parcels: Sequence[Parcel], failure: Failure) -> None:
-        self._failures += 1
-        log = self._context.log
-        if self._failures >= MOST_LOOKS or isinstance(failure.error, StoreGoneError):
-            log.error("session store given up: whether commands were sent is not known", error=str(failure.error))
-            self._failures = 0
+        if self._looks.in_a_row + 1 >= MOST_LOOKS or isinstance(failure.error, StoreGoneError):
+            self._context.log.error(_GIVEN_UP, error=str(failure.error))
+            self._looks.succeeded()
             for parcel in self._left(parcels):
                 self._found(parcel, Finding.SILENT)
             self._look()
             return
         self._to_look = [*self._left(parcels), *self._to_look]
-        delay = _BACKOFF.delay(self._failures, self._context.random)
-        log.warning("session store not readable", error=str(failure.error), retry_in_s=round(delay, 2))
-        self._context.timer("look", delay, LookDue())
+        self._looks.failed(failure.error)
 
     # -- receipts --
 
@@ -193,11 +192,10 @@ class Doubts:
 
     def _on_asked(self, message: Asked) -> None:
         if isinstance(message.outcome, Failure):
-            delay = _BACKOFF.delay(1, self._context.random)
-            error = str(message.outcome.error)
-            self._context.log.warning("ledger not asked for receipts", error=error, retry_in_s=round(delay, 2))
+            delay = self._asks.count(message.outcome.error)
             self._context.timer(f"noted {message.parcels[0].key}", delay, Noted(message.parcels))
             return
+        self._asks.succeeded()
         for parcel in message.parcels:
             if parcel.place is not Place.DOUBT:
                 continue

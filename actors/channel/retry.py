@@ -24,19 +24,20 @@ class Failures:
         self._what = what
         self._backoff = backoff
         self._silent = silent
-        self._count = 0
+        self.in_a_row = 0
+        """How many there have been since the last success."""
         self.trouble: str | None = None
         """Why the last attempt failed; None if it did not."""
 
     @property
     def failing(self) -> bool:
         """Whether the last attempt failed."""
-        return self._count > 0
+        return self.in_a_row > 0
 
     def count(self, error: BaseException) -> float:
         """Count and log this failure; seconds until it is to be tried again."""
-        self._count += 1
-        delay = self._backoff.delay(self._count, self._context.random)
+        self.in_a_row += 1
+        delay = self._backoff.delay(self.in_a_row, self._context.random)
         known = isinstance(error, PlantaoError | TimeoutError)
         self.trouble = (str(error) or self._silent) if known else repr(error)
         tell = self._context.log.warning if known else self._context.log.error
@@ -45,7 +46,7 @@ class Failures:
 
     def succeeded(self) -> None:
         """It is well: the next failure is the first again."""
-        self._count = 0
+        self.in_a_row = 0
         self.trouble = None
 
 
