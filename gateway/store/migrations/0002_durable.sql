@@ -187,6 +187,7 @@ CREATE INDEX results_wa_id ON results (wa_id) WHERE wa_id IS NOT NULL;
 CREATE INDEX failures_command ON failures (command);
 CREATE INDEX people_cold ON people (channel, first_out) WHERE cold;
 CREATE INDEX claims_at ON claims (at);
+CREATE INDEX strays_noted ON strays (noted);
 CREATE INDEX spool_channel ON spool (channel, seq);
 
 -- What is not final, as the outbox takes it up, with what is known of its chat.
