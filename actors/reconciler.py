@@ -1,7 +1,5 @@
 """A clinic's reconciler: keeps its channels as the registry wants them."""
 
-import asyncio
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,6 +12,7 @@ import msgspec
 import structlog
 from pykka import ActorRef
 
+from actors import remnants
 from actors.account import (
     OPEN_TIMEOUT_S,
     AccountNotOpened,
@@ -27,7 +26,7 @@ from actors.channel.life import begin
 from actors.channel.requests import Configure
 from actors.channel.surroundings import ChannelPolicy, Surroundings
 from actors.places import REGISTRAR, account_name, channel_name, channels_name, reconciler_name
-from protocol.bus import Bus, ClinicBus, Publication
+from protocol.bus import Bus, Publication
 from protocol.channel import ChannelRecord, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
 from protocol.events import message_id
 from protocol.interfaces import Failure, Loop, PortOpener
@@ -100,8 +99,8 @@ class _ChannelStays:
 
 @dataclass(frozen=True, slots=True)
 class _Served:
-    channels: frozenset[str]
-    outcome: Failure | None
+    channels: Mapping[str, datetime]
+    outcome: frozenset[str] | Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +143,7 @@ class Reconciler(Actor):
         self._channel_spec = channel_spec
         self._wanted: ClinicWanted | None = None
         self._open: AccountOpened | None = None
-        self._served: frozenset[str] | None = None
+        self._served: Mapping[str, datetime] | None = None
         self._serving = False
         self._failures = 0
         self._running: dict[str, datetime | None] | None = None
@@ -175,6 +174,8 @@ class Reconciler(Actor):
                 self._reconcile()
             case AccountOpened():
                 self._open = message
+                for channel in self._cleaning:
+                    self._clean_up(channel)
                 self._show()
                 self._reconcile()
             case AccountNotOpened(reason):
@@ -196,6 +197,7 @@ class Reconciler(Actor):
                 self.timer(f"clean up {channel}", CLEAN_UP_PAUSE_S, _CleanUp(channel))
             case _CleanedUp(channel):
                 self._cleaning.discard(channel)
+                self._served = None  # its name is free, and has to be registered anew
                 self._reconcile()
             case _Children(children):
                 self._on_children(children)
@@ -216,8 +218,9 @@ class Reconciler(Actor):
         if supervisor is None:
             return
         wanted = self._wanted.channels
-        if self._served != frozenset(wanted):
-            self._serve(frozenset(wanted), self._open.bus)
+        times = {channel: record.created_at for channel, record in wanted.items()}
+        if self._served != times:
+            self._serve(times, self._open)
             return
         for channel, running in self._running.items():
             if not _same(running, wanted.get(channel)):
@@ -307,19 +310,23 @@ class Reconciler(Actor):
         if isinstance(outcome, Failure):
             self._log.warning("a channel's quarantine was not published", error=str(outcome.error))
 
-    def _serve(self, channels: frozenset[str], bus: ClinicBus) -> None:
-        """Have the account take commands for exactly these channels, before any is started or stopped."""
+    def _serve(self, channels: Mapping[str, datetime], account: AccountOpened) -> None:
+        """Have the account take commands for exactly these channels, before any is started or stopped, and see what
+        there is of others: nobody may be left who remembers that they were removed."""
         if self._serving:
             return
         self._serving = True
-        work = bus.serve_channels(channels)
-        self._parts.loop.spawn(work, lambda o: self.tell(_Served(channels, Failure.of(o))), timeout=OPEN_TIMEOUT_S)
+        work = remnants.serve(account, channels, self._folder)
+        self._parts.loop.spawn(work, lambda o: self.tell(_Served(channels, o)), timeout=OPEN_TIMEOUT_S)
 
-    def _on_served(self, channels: frozenset[str], outcome: Failure | None) -> None:
+    def _on_served(self, channels: Mapping[str, datetime], outcome: frozenset[str] | Failure) -> None:
         self._serving = False
-        if outcome is None:
+        if not isinstance(outcome, Failure):
             self._failures = 0
             self._served = channels
+            for channel in outcome - (self._running or {}).keys() - self._cleaning:
+                self._log.info("what a removed channel left is cleaned up", channel=channel)
+                self._forget(channel)
             self._reconcile()
             return
         self._failures += 1
@@ -344,7 +351,7 @@ class Reconciler(Actor):
         """Remove the session store, the queue and the ledger of a channel that is gone."""
         if self._open is None:
             return
-        work = _clean_up(self._open, channel, self._store_of(channel))
+        work = remnants.clean_up(self._open, channel, self._folder)
         loop = self._parts.loop
         loop.spawn(work, lambda o: self.tell(_CleanedUp(channel, Failure.of(o))), timeout=OPEN_TIMEOUT_S)
 
@@ -352,7 +359,7 @@ class Reconciler(Actor):
         parts = self._parts
         return Surroundings(
             record=record,
-            store=str(self._store_of(record.id)),
+            store=str(remnants.store_of(self._folder, record.id)),
             bus=account.bus,
             ledger=account.ledger,
             loop=parts.loop,
@@ -361,8 +368,9 @@ class Reconciler(Actor):
             policy=parts.policy.in_zone(clinic.timezone),
         )
 
-    def _store_of(self, channel: str) -> Path:
-        return self._parts.runtime / "clinics" / self._clinic / f"{channel}.db"
+    @property
+    def _folder(self) -> Path:
+        return self._parts.runtime / "clinics" / self._clinic
 
     def _show(self, state: ClinicState = ClinicState.RUNNING, reason: str = "") -> None:
         if self._wanted is None:
@@ -378,16 +386,3 @@ class Reconciler(Actor):
 def _same(running: datetime | None, wanted: ChannelRecord | None) -> bool:
     """Whether what runs, registered at ``running`` (None: not known), is still wanted, not removed and added again."""
     return wanted is not None and running in (None, wanted.created_at)
-
-
-async def _clean_up(account: AccountOpened, channel: str, store: Path) -> None:
-    """The queue goes first: a command that is still in it would be taken by the next channel of this name."""
-
-    def delete() -> None:
-        for suffix in ("", "-wal", "-shm", "-journal", ".lock"):
-            store.with_name(store.name + suffix).unlink(missing_ok=True)
-        shutil.rmtree(store.with_name(f"{store.name}.journal"), ignore_errors=True)
-
-    await account.bus.forget_channel(channel)
-    await account.ledger.forget_channel(channel)
-    await asyncio.to_thread(delete)

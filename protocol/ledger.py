@@ -354,6 +354,10 @@ class Ledger(Protocol):
     async def counts(self) -> ClinicCounts:
         """How much there is."""
 
+    async def register(self, channels: Mapping[str, datetime]) -> frozenset[str]:
+        """These are the clinic's channels, and when each was registered. Returns of which others there is something
+        that was never forgotten: of another name, or registered at another time under one of these names."""
+
     async def forget_channel(self, channel: str) -> None:
         """Delete all that there is of a channel."""
 

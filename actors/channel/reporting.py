@@ -27,6 +27,7 @@ from protocol.port import (
     PortEvent,
     PortExited,
     Record,
+    StreamFailed,
 )
 from protocol.subjects import EventKind
 from supervisor.backoff import Backoff
@@ -131,7 +132,7 @@ class Reporting:
             case BacklogDelivered():
                 self._gaps.deliver()
                 self._through()
-            case Disconnected():
+            case Disconnected() | StreamFailed():
                 self._over()
             case PortExited(last_row=row):
                 self._over()

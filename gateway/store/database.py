@@ -125,7 +125,7 @@ class Database:
         try:
             return await _decoded(read, rows)
         except InvalidInputError as error:
-            await self._to_its_end(self._let_go())
+            await self._to_its_end(self._let_go(self._connection))
             raise self._unavailable(error) from error
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
@@ -148,19 +148,22 @@ class Database:
             self._wanted = False
             await self._disconnect()
 
-    async def _let_go(self) -> None:
+    async def _let_go(self, connection: Connection | None) -> None:
+        """Of this one; not of one that somebody has opened anew meanwhile."""
         async with self._lock:
-            await self._disconnect()
+            if self._connection is connection:
+                await self._disconnect()
 
     async def _use(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._connection is None or self._lock.locked():
             return await self._to_its_end(self._use_in_turn(work))
+        connection = self._connection
         try:
             # The connection's thread does one thing after another, and to its end, whoever waits for it.
-            return await self._connection.run(work)
+            return await connection.run(work)
         except STORE_ERRORS as error:
             if fault_of(error).lasting:
-                await self._to_its_end(self._let_go())
+                await self._to_its_end(self._let_go(connection))
             raise self._unavailable(error) from error
 
     async def _use_in_turn(self, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -1,11 +1,12 @@
 """A clinic's ledger, put together from its parts, and what concerns the whole file."""
 
 import sqlite3
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.store.commands import Commands
-from gateway.store.database import execute, fetch
+from gateway.store.database import execute, execute_many, fetch
 from gateway.store.inbound import InboundPart
 from gateway.store.outcomes import Outcomes
 from gateway.store.rows import micros
@@ -16,6 +17,7 @@ SWEEP: Final = 2000
 """Rows of a kind to delete at once, in some 20 ms, before the clinic's channels get their turn."""
 STRAYS_KEPT: Final = timedelta(days=1)
 """Who may have sent a message is looked up within minutes of the receipt, if at all."""
+_NO_TIME: Final = -1
 
 
 class SqliteLedger(Commands, Outcomes, InboundPart):
@@ -52,6 +54,19 @@ class SqliteLedger(Commands, Outcomes, InboundPart):
             )
 
         return await self._database.look(work)
+
+    async def register(self, channels: Mapping[str, datetime]) -> frozenset[str]:
+        """These are the clinic's channels, and when each was registered. Returns of which others there is something
+        that was never forgotten: of another name, or registered at another time under one of these names."""
+        queries = self._queries
+        wanted = {channel: micros(at) for channel, at in channels.items()}
+
+        def work(connection: sqlite3.Connection) -> frozenset[str]:
+            execute_many(connection, queries.register_channel, list(wanted.items()))
+            there = fetch(connection, queries.select_registered, {})
+            return frozenset(channel for channel, created in there if wanted.get(channel, _NO_TIME) != created)
+
+        return await self._database.transact(work)
 
     async def forget_channel(self, channel: str) -> None:
         """Delete all that there is of a channel."""

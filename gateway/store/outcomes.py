@@ -26,6 +26,8 @@ from protocol.events import DeadLetter, ErrorBody, ResultEvent
 from protocol.ledger import Changes, Receipt, Sender, Sendings, Setback, Unpublished
 
 UNFINISHED: Final = frozenset({"scheduled", "waiting", "in_flight"})
+MOST_STRAYS: Final = 10_000
+"""Receipts that are kept of a channel without being known to be ours; about 1 MB."""
 _NO_ERROR: Final = ErrorBody.of(ErrorCode.INTERNAL, "no error was given")
 
 
@@ -155,20 +157,29 @@ class Outcomes(Part):
 
     async def receipted(self, channel: str, receipts: Sequence[Receipt]) -> Mapping[str, Sender]:
         """Note receipts; the commands behind their WhatsApp ids, where they are known to be ours. The others are kept a
-        day, for the command that turns out to have sent them."""
+        day if something is under way that may turn out to have sent them; ``MOST_STRAYS`` of them, since anybody can
+        send us receipts for ids of their own making."""
         named = {"channel": channel, "wa_ids": array({receipt.wa_id for receipt in receipts})}
 
         def work(connection: sqlite3.Connection) -> list[Row]:
             rows = fetch(connection, self._queries.select_senders, named)
             rows += fetch(connection, self._queries.select_unsettled, named)
             self._note(connection, rows, receipts)
-            ours, noted = {row[0] for row in rows}, micros(self._clock())
-            strays = [(channel, it.wa_id, it.kind, micros(it.at), noted) for it in receipts if it.wa_id not in ours]
-            execute_many(connection, self._queries.insert_stray, strays)
+            ours = {row[0] for row in rows}
+            self._keep_strays(connection, channel, [receipt for receipt in receipts if receipt.wa_id not in ours])
             return rows
 
         rows = await self._database.transact(work) if receipts else []
         return dict(map(read_sender, rows))
+
+    def _keep_strays(self, connection: sqlite3.Connection, channel: str, strays: Sequence[Receipt]) -> None:
+        if not strays:
+            return
+        named = {"channel": channel, "most": MOST_STRAYS}
+        for (room,) in fetch(connection, self._queries.select_room_for_strays, named):
+            noted = micros(self._clock())
+            rows = [(channel, stray.wa_id, stray.kind, micros(stray.at), noted) for stray in strays[: max(0, room)]]
+            execute_many(connection, self._queries.insert_stray, rows)
 
     async def proven(self, channel: str, wa_ids: Sequence[str]) -> frozenset[str]:
         """Of the WhatsApp ids under which commands may have been sent, those that a receipt has come for."""

@@ -47,6 +47,7 @@ class Queries:
     select_senders: str
     select_unsettled: str
     insert_stray: str
+    select_room_for_strays: str
     claim_strays: str
     select_proven: str
     note_delivered: str
@@ -67,6 +68,8 @@ class Queries:
     select_people: str
     note_in: str
     note_out: str
+    select_registered: str
+    register_channel: str
     select_traced: str
     mark_traced: str
     select_paired: str

@@ -63,6 +63,7 @@ class MemoryLedger(MemorySpool):
         self.keep = keep
         self.remember = remember
         self.entries: dict[tuple[str, str], Entry] = {}
+        self.registered: dict[str, datetime] = {}
         self.strays: dict[tuple[str, str, str], tuple[datetime, datetime]] = {}
 
     def entry(self, channel: str, id: str) -> Entry:
@@ -119,7 +120,7 @@ class MemoryLedger(MemorySpool):
         self._call("scheduled")
         return [
             Later(id=entry.id, run=entry.run, at=entry.accepted.command.not_before)
-            for entry in self._of(channel, CommandState.SCHEDULED)
+            for entry in sorted(self._of(channel, CommandState.SCHEDULED), key=lambda entry: entry.seq)
             if entry.accepted.command.not_before is not None
         ]
 
@@ -286,7 +287,7 @@ class MemoryLedger(MemorySpool):
         self._call("receipted", *(receipt.wa_id for receipt in receipts))
         found: dict[str, Sender] = {}
         for receipt in receipts:
-            if not self._senders(channel, receipt.wa_id):
+            if not self._senders(channel, receipt.wa_id) and self._of(channel, CommandState.IN_FLIGHT):
                 self.strays.setdefault((channel, receipt.wa_id, receipt.kind), (receipt.at, self.clock()))
             for run, entry, unsettled in self._senders(channel, receipt.wa_id):
                 if run == entry.run:
@@ -380,8 +381,14 @@ class MemoryLedger(MemorySpool):
         }
         return ClinicCounts(commands=commands, spooled={name: number for name, number in waiting.items() if number})
 
+    async def register(self, channels: Mapping[str, datetime]) -> frozenset[str]:
+        self._call("register", *channels)
+        self.registered = {**channels, **self.registered}
+        return frozenset(channel for channel, at in self.registered.items() if channels.get(channel) != at)
+
     async def forget_channel(self, channel: str) -> None:
         self._call("forget_channel")
+        self.registered.pop(channel, None)
         self.entries = {key: entry for key, entry in self.entries.items() if key[0] != channel}
         self.channels.pop(channel, None)
         self.strays = {key: times for key, times in self.strays.items() if key[0] != channel}

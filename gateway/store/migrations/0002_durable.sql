@@ -77,6 +77,7 @@ CREATE TABLE people (
 
 CREATE TABLE channels (
     channel    TEXT PRIMARY KEY,
+    created    INTEGER,                         -- when it was registered; another one of its name has another time
     traced     INTEGER,                         -- the row of the session store up to which all is accounted for
     first_sent INTEGER,
     phone      TEXT,                            -- the number that was connected last

@@ -63,6 +63,16 @@ INSERT INTO people (channel, jid, first_out, last_out, cold) VALUES (?1, ?2, ?3,
        first_out = coalesce(first_out, ?3),
        last_out = max(coalesce(last_out, ?3), ?3);
 
+-- name: select_registered
+-- All channels of which there is anything.
+SELECT channel, created FROM channels;
+
+-- name: register_channel
+-- A channel, and when it was registered, unless that is known.
+INSERT INTO channels (channel, created) VALUES (?1, ?2)
+    ON CONFLICT (channel) DO UPDATE SET created = excluded.created
+ WHERE created IS NULL;
+
 -- name: select_traced
 -- Up to which row of the session store all is accounted for.
 SELECT traced FROM channels WHERE channel = :channel;

@@ -113,6 +113,11 @@ SELECT wa_id, seq, id, run, run, recipient, meta, headers, 1
 INSERT INTO strays (channel, wa_id, kind, at, noted) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT DO NOTHING;
 
+-- name: select_room_for_strays
+-- How many more receipts may be kept: none if nothing of the channel is under way that they could be for.
+SELECT :most - (SELECT count(*) FROM strays WHERE channel = :channel)
+ WHERE EXISTS (SELECT 1 FROM commands WHERE channel = :channel AND turn IS NOT NULL AND state = 'in_flight');
+
 -- name: claim_strays
 -- Now it is known who sent these.
 DELETE FROM strays

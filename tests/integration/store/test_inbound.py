@@ -199,3 +199,19 @@ async def test_a_sweep_deletes_no_more_than_some_at_once(ledger: SqliteLedger, m
     while number := await ledger.sweep(NOW + timedelta(days=99)):
         swept.append(number)
     assert swept == [3, 3, 2]
+
+
+async def test_what_there_is_of_channels_that_are_not_wanted_is_found(ledger: SqliteLedger) -> None:
+    assert await ledger.register({CHANNEL: NOW, OTHER: NOW}) == frozenset()
+    assert await ledger.register({CHANNEL: NOW}) == {OTHER}, "it was removed, and nobody forgot it"
+    assert await ledger.register({CHANNEL: NOW, OTHER: later(1)}) == {OTHER}, "that is another one"
+    await ledger.forget_channel(OTHER)
+    assert await ledger.register({CHANNEL: NOW, OTHER: later(1)}) == frozenset()
+    assert await ledger.register({OTHER: later(1)}) == {CHANNEL}
+
+
+async def test_a_channel_from_before_times_were_kept_is_taken_for_the_present_one(ledger: SqliteLedger) -> None:
+    await ledger.trace(CHANNEL, 7)
+    assert await ledger.register({}) == {CHANNEL}
+    assert await ledger.register({CHANNEL: NOW}) == frozenset()
+    assert await ledger.traced(CHANNEL) == 7

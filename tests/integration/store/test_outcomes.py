@@ -163,9 +163,27 @@ async def test_receipts_that_came_before_it_was_known_who_sent_what_are_not_lost
 
 
 async def test_receipts_that_nobody_asks_for_are_forgotten_after_a_day(ledger: SqliteLedger) -> None:
+    await ledger.accept(CHANNEL, [offer("a")], NOW)
+    await ledger.record(CHANNEL, begun("a"))
     await ledger.receipted(CHANNEL, [Receipt(wa_id="WA", kind="read", at=NOW)])
     assert await ledger.sweep(utc_now()) == 0
     assert await ledger.sweep(utc_now() + STRAYS_KEPT) == 1
+
+
+async def test_receipts_for_what_nobody_can_have_sent_are_not_kept(
+    ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.store.outcomes.MOST_STRAYS", 2)
+    early = [Receipt(wa_id=f"W{number}", kind="delivered", at=later(number)) for number in range(3)]
+    await ledger.accept(CHANNEL, [offer("a"), offer("b"), offer("c")], NOW)
+    await ledger.receipted(CHANNEL, early)
+    for name in ("a", "b", "c"):
+        await ledger.record(CHANNEL, begun(name))
+    await ledger.receipted(CHANNEL, early[:1])
+    await ledger.receipted(CHANNEL, early[1:])
+    await ledger.record(CHANNEL, settled(sent("a", "W0"), sent("b", "W1"), sent("c", "W2")))
+    delivered = [(await ledger.command(CHANNEL, name)).delivered_at for name in ("a", "b", "c")]
+    assert delivered == [later(0), later(1), None], "two were kept, and none before anything was under way"
 
 
 async def test_what_was_held_is_released_under_no_whatsapp_id(ledger: SqliteLedger) -> None:

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import stat
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -170,7 +170,7 @@ async def test_a_cancelled_call_is_done_whole_or_not_at_all_and_the_next_one_is_
         for _ in range(steps):
             await asyncio.sleep(0)
         call.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with suppress(asyncio.CancelledError):  # unless it was quicker
             await call
     there = [each.command.id for each in await ledger.unfinished(CHANNEL)]
     assert all(there.count(key) == 1 for key in there)

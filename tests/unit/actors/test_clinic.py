@@ -13,6 +13,7 @@ from actors.channel.actor import Channel
 from actors.places import REGISTRAR, channel_name, reconciler_name
 from actors.reconciler import Reconciler
 from protocol.channel import ChannelState, ClinicState, WantedState
+from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.parent import until
 from tests.fakes.scripted_port import AT, UP
 from tests.unit.actors.node import Node, channel_record, clinic_record
@@ -86,8 +87,8 @@ def test_a_removed_channel_ends_and_is_cleaned_up(node: Node) -> None:
     other.write_text("x")
     del node.registry.channels["acme", "a"]
     node.registry.tell()
-    until(lambda: not journal.exists())
-    assert ("forget_channel", ()) in node.store.ledgers["acme"].calls
+    until(lambda: ("forget_channel", ()) in node.store.ledgers["acme"].calls)
+    assert not journal.exists()
     assert node.bus.of("acme").forgotten == ["a"]
     assert node.board.channel("acme", "a") is None
     assert list(store.parent.iterdir()) == [other]
@@ -116,6 +117,35 @@ def test_a_removed_channel_may_be_added_again_at_once_and_begins_anew(node: Node
 def _created(node: Node) -> object:
     shown = node.board.channel("acme", "a")
     return shown.created_at if shown else None
+
+
+def test_what_was_removed_before_a_node_was_killed_is_cleaned_up_by_the_next(node: Node) -> None:
+    node.want("acme", "b")
+    folder = node.runtime / "clinics" / "acme"
+    folder.mkdir(parents=True)
+    for name in ("a", "b"):
+        (folder / f"{name}.db").write_text("a session")
+    ledger = node.store.ledgers.setdefault("acme", MemoryLedger(node.bell))
+    ledger.registered = {"b": AT, "c": AT}
+    node.start()
+    node.wait_channel("acme", "b", S.CONNECTED)
+    until(lambda: sorted(node.bus.of("acme").forgotten) == ["a", "c"])
+    until(lambda: ledger.registered == {"b": AT})
+    assert [path.name for path in folder.glob("*.db")] == ["b.db"]
+
+
+def test_a_channel_that_was_removed_and_added_again_while_the_node_was_down_begins_with_nothing(node: Node) -> None:
+    node.want("acme", "a")
+    store = node.runtime / "clinics" / "acme" / "a.db"
+    store.parent.mkdir(parents=True)
+    store.write_text("the session of the one before")
+    ledger = node.store.ledgers.setdefault("acme", MemoryLedger(node.bell))
+    ledger.registered = {"a": AT - timedelta(days=1)}
+    node.start()
+    node.wait_channel("acme", "a", S.CONNECTED)
+    assert (node.bus.of("acme").forgotten, ledger.registered) == (["a"], {"a": AT})
+    assert not store.exists()
+    assert len(node.opener.ports) == 1
 
 
 def test_a_channel_whose_clean_up_fails_begins_anew_only_after_it_succeeded(node: Node) -> None:

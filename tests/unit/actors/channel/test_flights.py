@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from actors.channel import flights as flights_module
-from actors.channel.flights import Flights
+from actors.channel.flights import PATIENCE_S, Flights
 from protocol.errors import StoreUnavailableError
 from protocol.events import ResultEvent
 from protocol.ledger import Changes, Receipt
@@ -74,6 +74,18 @@ async def test_what_is_not_ours_is_not_waited_for_for_long(
     flights = Flights()
     flights.began(["a"])
     assert await flights.receipted(ledger, CHANNEL, [RECEIPT]) == {}
+
+
+async def test_nor_for_one_that_has_been_under_way_for_long(
+    ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(flights_module, "monotonic", lambda: now)
+    flights = Flights()
+    flights.began(["hangs"])
+    now = PATIENCE_S
+    assert await flights.receipted(ledger, CHANNEL, [RECEIPT]) == {}
+    assert len(ledger.calls) == 1, "nothing was waited for"
 
 
 async def test_nor_at_all_when_nothing_flies(ledger: MemoryLedger) -> None:
