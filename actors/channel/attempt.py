@@ -23,6 +23,8 @@ from protocol.port import Failed, MediaKind, Quote, SendMedia, SendReaction, Sen
 
 MEDIA_TIMEOUT_S: Final = 60.0
 PRESENCE_DEADLINE_S: Final = 20.0
+UPLOAD_LIMIT_S: Final = 60.0
+"""How long a port may upload before it sends (``gateway.whatsapp.work``)."""
 _MIME: Final[dict[MediaKind, str]] = {
     "image": "image/jpeg",
     "audio": "audio/ogg; codecs=opus",
@@ -64,7 +66,8 @@ class Outcomes:
 
 
 class Attempts:
-    """Makes them, on the loop. ``deadline_s`` of each send in the port; ``media_limit`` in bytes.
+    """Makes them, on the loop. ``deadline_s`` of each send in the port, to which media adds its upload;
+    ``media_limit`` in bytes.
 
     Once it is ``closed`` (any thread) nothing more is given to a port: a successor may have read already what the
     ledger knows, and send it itself.
@@ -94,16 +97,16 @@ class Attempts:
                 requests.append(_text(command, key, secret, parcel.chat))
             else:
                 self._follow(port, command, key, secret, parcel.chat)
-        self._give(port, requests)
+        self._give(port, requests, self.deadline_s)
 
-    def _give(self, port: Port, requests: Sequence[SendRequest]) -> None:
+    def _give(self, port: Port, requests: Sequence[SendRequest], deadline: float) -> None:
         if not requests:
             return
         if self.closed:
             answer = Failed(code=ErrorCode.NOT_CONNECTED.value, message="the channel is ending")
             self._outcomes.put([SendOutcome(key=request.key, answer=answer, cut=True) for request in requests])
         else:
-            port.send(requests, self._outcomes.put, deadline=self.deadline_s)
+            port.send(requests, self._outcomes.put, deadline=deadline)
 
     def _follow(self, port: Port, command: SendCommand, key: str, secret: bytes, to: str) -> None:
         task = asyncio.get_running_loop().create_task(self._prepare(port, command, key, secret, to))
@@ -126,7 +129,8 @@ class Attempts:
             self._context.log.exception("request not made", type=command.type)
             answer = Failed(code=ErrorCode.UNSUPPORTED.value, message=f"not sent: {type(error).__name__}; see the log")
         else:
-            self._give(port, [request])
+            upload = UPLOAD_LIMIT_S if isinstance(request, SendMedia) else 0.0
+            self._give(port, [request], self.deadline_s + upload)
             return
         self._outcomes.put([SendOutcome(key=key, answer=answer)])
 

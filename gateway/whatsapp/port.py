@@ -54,7 +54,7 @@ from gateway.whatsapp.frames import (
 from gateway.whatsapp.journal import Journal
 from gateway.whatsapp.outflow import Outflow
 from gateway.whatsapp.session import Session
-from gateway.whatsapp.work import Pool, Sends
+from gateway.whatsapp.work import FETCH_LIMIT_S, UPLOAD_LIMIT_S, Pool, Sends
 from protocol.port import Failed, FetchMedia, PortAnswer, Sent
 
 _FINISH_S: Final = 5.0
@@ -167,7 +167,7 @@ class _Port:
             Journal(self._store), opening.credit, lambda frames: self._write(*frames), self._break_off_soon
         )
         self._session = Session(opening.spec, self._outflow.put, self._leave_soon)
-        self._media = Pool("media", _MEDIA_THREADS)
+        self._media = Pool("media", _MEDIA_THREADS, limit=UPLOAD_LIMIT_S, overrun=self._replace_soon)
         self._others = Pool("calls", 1)
         self._sends = Sends(self._session.send, self._session.upload, self._media, self._tell)
 
@@ -192,6 +192,7 @@ class _Port:
             if (now := time.monotonic()) >= next_beat:
                 next_beat = now + opening.beat_s
                 self._write(Beat())
+                self._media.look()
             if poll.poll(max(0.0, next_beat - time.monotonic()) * 1000):
                 try:
                     data = self._sock.recv(_READ)
@@ -224,7 +225,7 @@ class _Port:
     def _call(self, call: Call) -> None:
         request = call.request
         if isinstance(request, FetchMedia):
-            self._media.run(lambda: self._answer(call.id, self._session.fetch(request)))
+            self._media.run(lambda: self._answer(call.id, self._session.fetch(request)), patience=FETCH_LIMIT_S)
         else:
             self._others.run(lambda: self._answer(call.id, self._session.do(request)))
 
@@ -280,16 +281,22 @@ class _Port:
             os._exit(self._status)
         self._break_off_soon(words)
 
-    def _break_off_soon(self, reason: str) -> None:
+    def _replace_soon(self, transfers: str) -> None:
+        """Too many media transfers hang. All else is well, so the send in flight may end."""
+        reason = f"{transfers}: the media servers, or the proxy, do not answer; opened anew to be rid of them"
+        self._break_off_soon(reason, _FINISH_S)
+
+    def _break_off_soon(self, reason: str, finish: float = _BREAK_OFF_S) -> None:
         if self._breaking_off:
             return
         self._breaking_off = True
-        threading.Thread(target=self._break_off, args=(reason,), name=_LEAVE, daemon=True).start()
+        threading.Thread(target=self._break_off, args=(reason, finish), name=_LEAVE, daemon=True).start()
 
-    def _break_off(self, reason: str) -> None:
-        """Take nothing more from WhatsApp, now: nobody keeps it. What it takes for received is still handed over."""
+    def _break_off(self, reason: str, finish: float) -> None:
+        """Take nothing more from WhatsApp. What it takes for received is still handed over. ``finish``: how long the
+        send in flight may take, in seconds; if nobody keeps what comes in, that is not long."""
         self._sends.close()
-        self._sends.wait_idle(_BREAK_OFF_S)
+        self._sends.wait_idle(finish)
         if self._session.logged_in and _within(_DISCONNECT_S, self._session.hang_up):
             self._drain()
         self._leave(reason)
@@ -302,7 +309,8 @@ class _Port:
 
     @property
     def _quiet(self) -> bool:
-        """Whether the session may be ended: it is logged in, and no call is in flight."""
+        """Whether the session may be ended: it is logged in, and no call is in flight but abandoned ones. Those
+        have found their client long ago, and neonize's stop() does them no harm."""
         return self._session.logged_in and self._sends.wait_idle(0) and not (self._media.busy or self._others.busy)
 
     def _leave_soon(self, reason: str) -> None:

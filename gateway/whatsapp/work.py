@@ -4,7 +4,8 @@
 
     Sends       one thread, in the order in which they came. Media is uploaded first, by one of the pool's: meanwhile
                 sends to other chats pass it, and later ones to the same chat wait behind it.
-    Pool        a few threads for media, one for everything else; as many calls at once as it has threads.
+    Pool        a few threads for media, one for everything else; as many calls at once as it has threads. One that
+                hangs for too long is abandoned, and another has its place.
 """
 
 import threading
@@ -19,44 +20,126 @@ from protocol.codes import ErrorCode
 from protocol.port import Failed, SendMedia, SendRequest, Sent
 
 UPLOAD_LIMIT_S: Final = 60.0
-"""How long an upload may take. neonize sets no limit; one that is given up keeps its thread until it ends."""
+"""How long an upload may take, its wait for a thread included, and how long any media transfer may hold up others:
+neonize sets no limit."""
+FETCH_LIMIT_S: Final = 30.0
+"""How long a download that nobody has begun is of use: main waits so long for it, unless it is set otherwise there."""
+MAX_ABANDONED: Final = 8
+"""So many calls that do not return a port can bear: each keeps a thread, and its media in memory."""
 
 Answer = Callable[[str, Sent | Failed], None]
 
 
-class Pool:
-    """At most ``size`` threads, which end when there is no work left; work beyond waits in order."""
+@dataclass(eq=False, frozen=True, slots=True)
+class _Job:
+    work: Callable[[], None]
+    give_up_at: float
 
-    def __init__(self, name: str, size: int) -> None:
+
+class Pool:
+    """At most ``size`` threads, which end when there is no work left; work beyond waits in order, for as long as it is
+    wanted.
+
+    A call that has run for ``limit`` seconds is abandoned: its thread is none of the ``size`` any more, and ends with
+    the call, if ever. With ``max_abandoned`` of them no further thread is started, and ``overrun`` is told why the port
+    must end: once, on the thread that looks, which it must not hold up. ``clock`` in seconds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        *,
+        limit: float = float("inf"),
+        max_abandoned: int = MAX_ABANDONED,
+        overrun: Callable[[str], None] = lambda _reason: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._name = name
         self._size = size
+        self._limit = limit
+        self._max_abandoned = max_abandoned
+        self._overrun = overrun
+        self._clock = clock
         self._lock = threading.Lock()
-        self._jobs: deque[Callable[[], None]] = deque()
+        self._jobs: deque[_Job] = deque()
+        self._running: dict[_Job, float] = {}
+        self._abandoned: set[_Job] = set()
         self._threads = 0
+        self._told = False
 
     @property
     def busy(self) -> bool:
-        """Whether any job waits or runs."""
+        """Whether any job waits or runs, but for the abandoned ones."""
         with self._lock:
-            return self._threads > 0
+            return bool(self._jobs or self._running)
 
-    def run(self, job: Callable[[], None]) -> None:
-        """Have ``job``, which must not raise, done by one of the threads."""
+    def run(self, work: Callable[[], None], *, patience: float = float("inf")) -> None:
+        """Have ``work``, which must not raise, done by one of the threads; it is dropped if it has not begun within
+        ``patience`` seconds."""
         with self._lock:
-            self._jobs.append(job)
-            if self._threads == self._size:
-                return
-            self._threads += 1
-        threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            self._jobs.append(_Job(work, self._clock() + patience))
+            missing = self._hire()
+        self._start(missing)
+
+    def look(self) -> None:
+        """Drop what nobody waits for any more and abandon what has run for too long; to be called now and then."""
+        with self._lock:
+            now = self._clock()
+            self._jobs = deque(job for job in self._jobs if now < job.give_up_at)
+            overdue = [job for job, began in self._running.items() if now - began >= self._limit]
+            for job in overdue:
+                del self._running[job]
+            self._abandoned.update(overdue)
+            self._threads -= len(overdue)
+            missing = self._hire()
+            overrun = self._is_overrun and not self._told
+            self._told = self._told or overrun
+            count = len(self._abandoned)
+        self._start(missing)
+        if overrun:
+            self._overrun(f"{count} {self._name} transfers hang, each for more than {self._limit:g} s")
+
+    @property
+    def _is_overrun(self) -> bool:
+        return len(self._abandoned) >= self._max_abandoned
+
+    def _hire(self) -> int:
+        """How many threads to start, which count from now on: for jobs that none of the free ones will take."""
+        if self._is_overrun:
+            return 0
+        free = self._threads - len(self._running)
+        missing = max(0, min(self._size - self._threads, len(self._jobs) - free))
+        self._threads += missing
+        return missing
+
+    def _start(self, count: int) -> None:
+        for _ in range(count):
+            threading.Thread(target=self._work, name=self._name, daemon=True).start()
 
     def _work(self) -> None:
-        while True:
-            with self._lock:
-                if not self._jobs:
-                    self._threads -= 1
-                    return
+        while (job := self._begin()) is not None:
+            job.work()
+            if not self._end(job):
+                return
+
+    def _begin(self) -> _Job | None:
+        """The next job; None: there is none, and this thread counts no more."""
+        with self._lock:
+            now = self._clock()
+            while self._jobs:
                 job = self._jobs.popleft()
-            job()
+                if now < job.give_up_at:
+                    self._running[job] = now
+                    return job
+            self._threads -= 1
+            return None
+
+    def _end(self, job: _Job) -> bool:
+        """Whether the thread that did it is still one of the pool's."""
+        with self._lock:
+            self._abandoned.discard(job)
+            return self._running.pop(job, None) is not None
 
 
 @dataclass(eq=False, slots=True)
@@ -108,7 +191,7 @@ class Sends:
         if closed:
             self._answer(request.key, _STOPPING)
         elif media:
-            self._media.run(lambda: self._prepare(item))
+            self._media.run(lambda: self._prepare(item), patience=self._upload_limit)
 
     @property
     def waiting(self) -> int:
@@ -131,6 +214,9 @@ class Sends:
 
     def _prepare(self, item: _Item) -> None:
         assert isinstance(item.request, SendMedia)
+        with self._changed:
+            if item not in self._line:  # answered already
+                return
         upload = self._upload(item.request)
         with self._changed:
             item.upload = upload

@@ -1,16 +1,17 @@
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
-from actors.channel.attempt import Attempts, Outcomes
+from actors.channel.attempt import UPLOAD_LIMIT_S, Attempts, Outcomes
 from actors.channel.parcel import Parcel
+from gateway.whatsapp import work
 from protocol.commands import Media, ReplyTo
 from protocol.errors import BusUnavailableError, StoreUnavailableError
 from protocol.events import ResultEvent
 from protocol.interfaces import SendOutcome
-from protocol.port import Failed, PortAnswer, Quote, SendMedia, SendReaction, SendText, Sent
+from protocol.port import Failed, PortAnswer, Quote, SendMedia, SendReaction, SendRequest, SendText, Sent
 from tests.fakes.bell import Bell
 from tests.fakes.memory_ledger import Entry
 from tests.fakes.scripted_port import Anything, ScriptedPort, obliging
@@ -148,6 +149,41 @@ async def test_a_batch_goes_to_the_port_as_one_in_order_and_its_outcomes_come_to
     assert [outcome.key for outcome in outcomes] == [each.key for each in parcels]
     assert asked.batches == [5]
     assert bench.announced == 1
+
+
+class Patience(ScriptedPort):
+    """Notes the deadline of each batch."""
+
+    def __init__(self) -> None:
+        super().__init__(SPEC, lambda _: None, Bell(), obliging)
+        self.deadlines: list[float] = []
+
+    def send(
+        self, requests: Sequence[SendRequest], deliver: Callable[[Sequence[SendOutcome]], None], *, deadline: float
+    ) -> None:
+        self.deadlines.append(deadline)
+        super().send(requests, deliver, deadline=deadline)
+
+
+@pytest.mark.parametrize(
+    ("fields", "deadline"),
+    [
+        ({"text": "Olá"}, 80.0),
+        ({"type": "reaction", "text": "👍", "target": "THEIRS"}, 80.0),
+        ({"type": "image", "text": None, "media": {"data": b"img"}}, 80.0 + UPLOAD_LIMIT_S),
+    ],
+    ids=["text", "reaction", "image"],
+)
+async def test_media_has_as_much_longer_as_its_upload_may_take(
+    bench: Launch, fields: dict[str, Any], deadline: float
+) -> None:
+    asked = Patience()
+    await bench.send(asked, parcel(**fields))
+    assert asked.deadlines == [deadline]
+
+
+def test_a_port_uploads_no_longer_than_is_allowed_for() -> None:
+    assert work.UPLOAD_LIMIT_S <= UPLOAD_LIMIT_S
 
 
 async def test_a_command_whose_media_is_fetched_first_holds_up_no_other(bench: Launch) -> None:

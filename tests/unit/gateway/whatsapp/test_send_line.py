@@ -64,3 +64,12 @@ def test_who_is_left_at_the_end_is_not_known_of() -> None:
         Failed(code="outcome_unknown", message="the port is gone: killed by signal 9")
     }
     assert len(line) == 0
+
+
+def test_one_that_may_take_longer_leaves_those_behind_it_their_own_time() -> None:
+    line = SendLine()
+    line.join(texts("image"), ignore, 140.0, 0.0)
+    line.join(texts("text"), ignore, 80.0, 10.0)
+    assert line.due() == 140.0
+    line.answered("image", SENT, 1, 130.0)
+    assert line.due() == 210.0
