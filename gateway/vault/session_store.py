@@ -72,7 +72,7 @@ def copy_of(store: str) -> bytes | None:
     with _damage(), _reading(store) as database, closing(sqlite3.connect(":memory:")) as copy:
         database.backup(copy)
         _check(copy)
-        return copy.serialize() if _has_device(copy) else None
+        return _not_in_wal_mode(copy.serialize()) if _has_device(copy) else None
 
 
 def usable(copy: bytes, *, drop_ratchets: bool) -> bytes:
@@ -131,6 +131,12 @@ def _damage() -> Iterator[None]:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
             raise StoreDamagedError(str(error)) from error
         raise
+
+
+def _not_in_wal_mode(image: bytes) -> bytes:
+    """A database in memory cannot be opened in WAL mode, to which the port that opens the file changes it anyway. The
+    mode is two bytes of the header (sqlite.org/fileformat2.html, 1.3.3)."""
+    return image[:18] + b"\x01\x01" + image[20:]
 
 
 def _check(database: sqlite3.Connection) -> None:
