@@ -82,9 +82,10 @@ class Snapshots:
         return unseal(sealed, self._place(snapshot.version), key)
 
     def unmark(self) -> None:
-        """No snapshot is clean from now on, whatever happens to the machine."""
+        """No snapshot is clean from now on, whatever happens to the machine; and what a kill has left is gone."""
         if not self.directory.exists():
             return
+        disk.remove_drafts(self.directory)
         for snapshot in self.found():
             if snapshot.clean:
                 snapshot.path.replace(self.directory / f"{snapshot.version:010d}.vault")

@@ -3,6 +3,7 @@
 The session's blob is a counter: it stands for a ratchet, of which no state may be used twice.
 """
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -89,3 +90,8 @@ def spoil(store: Path, rubbish: bytes) -> None:
 def there(store: Path) -> bool:
     """Whether there is one."""
     return store.exists()
+
+
+def lose_all(store: Path) -> None:
+    """The same for a real one, with its lock and its journal."""
+    shutil.rmtree(store.parent)
