@@ -1,6 +1,7 @@
 """Files that only their owner may read, replaced as a whole or not at all, and on the disk when a call returns.
 
-Everything here blocks, and raises OSError. What is written first has a name of its own, its draft; a kill may leave it.
+Everything here blocks, and raises OSError, which names a file. What is written first has a name of its own, its draft;
+a kill may leave it.
 """
 
 import os
@@ -56,7 +57,8 @@ def sync_directory(path: Path) -> None:
     """Have on the disk which files are in ``path``, and how they are called."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        with _named(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -67,10 +69,20 @@ def _draft(path: Path, content: bytes) -> Iterator[Path]:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_DRAFT)
     draft = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with _named(path), os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         yield draft
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """What goes wrong with an open file does not say with which."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise

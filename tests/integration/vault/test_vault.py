@@ -221,7 +221,7 @@ async def test_a_full_disk_changes_nothing_and_says_what_to_do(
 
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
-        with pytest.raises(StoreUnavailableError, match=r"clinic north, channel desk: .* is full: free some space"):
+        with pytest.raises(StoreUnavailableError, match=r"channel desk: .*/data/clinics/.* is full: free some space"):
             await vault.snapshot(CHANNEL, str(store), clean=False)
     assert files(data) == ["0000000001.vault"]
 
@@ -308,6 +308,33 @@ async def test_a_clinic_half_forgotten_is_forgotten_at_its_next_use(
     session_stores.lose(store)
     assert await vaults().clinic("north").restore(CHANNEL, str(store)) is Restoration.NONE
     assert list((data / "clinics" / "north").iterdir()) == []
+
+
+@pytest.mark.parametrize("step", range(5))
+async def test_wherever_forgetting_stops_the_clinic_is_whole_or_gone(
+    vaults: MakeVaults, store: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    session_stores.make(store)
+    node = vaults()
+    await node.clinic("north").snapshot(CHANNEL, str(store), clean=True)
+    session_stores.lose(store)
+    steps, sync = iter(range(10)), disk.sync_directory
+
+    def stop_at_step(path: Path) -> None:
+        if next(steps) == step:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        sync(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "sync_directory", stop_at_step)
+        if step < 4:
+            with pytest.raises(StoreUnavailableError, match=r"clinic north: .*/north cannot be read or written"):
+                await node.forget_clinic("north")
+        else:
+            await node.forget_clinic("north")
+    assert await vaults().clinic("north").restore(CHANNEL, str(store)) is Restoration.NONE
+    session_stores.make(store)
+    await vaults().clinic("north").snapshot(CHANNEL, str(store), clean=True)
 
 
 async def test_forgetting_a_clinic_that_never_was_is_nothing(vaults: MakeVaults, data: Path) -> None:
