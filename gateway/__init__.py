@@ -1,5 +1,6 @@
 """The outside world: each package implements interfaces of ``protocol.interfaces`` and knows no actor.
 
 ``whatsapp`` neonize in port processes · ``nats`` broker, accounts, streams, registry, rpc · ``store`` the clinics'
-SQLite files · ``http`` the admin endpoint. Foreign types and foreign errors end here, each in one total table.
+SQLite files · ``vault`` their keys, and session stores sealed with them · ``http`` the admin endpoint. Foreign types
+and foreign errors end here, each in one total table.
 """

@@ -13,9 +13,8 @@
     ├── UnavailableError              transient: a part is away; try again
     │   ├── BusUnavailableError       NATS is away or answered nothing in time
     │   └── StoreUnavailableError     the clinic's database is locked, full or corrupt
-    │       └── StoreFullError        it works, but holds so much that it takes nothing more on
-
-
+    │       ├── StoreFullError        it works, but holds so much that it takes nothing more on
+    │       └── WrongKeyError         what is on the disk was sealed with another master key
     ├── StoreGoneError                a session store is not the one that was asked about: it never will be again
     └── PortError                     a port did not do what it was asked
         ├── PortStartError            it never came up
@@ -99,6 +98,11 @@ class StoreUnavailableError(UnavailableError):
 
 class StoreFullError(StoreUnavailableError):
     """The clinic's database works, but is as large as the clinic's may be: what is there goes on, nothing is added."""
+
+
+class WrongKeyError(StoreUnavailableError):
+    """What is on the disk was sealed with another master key than the one given, or the key is gone. It stays so until
+    the right one is given; nothing was changed."""
 
 
 class StoreGoneError(PlantaoError):

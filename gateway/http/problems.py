@@ -29,6 +29,7 @@ from protocol.errors import (
     StoreGoneError,
     StoreUnavailableError,
     UnavailableError,
+    WrongKeyError,
 )
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ KINDS: Final[Mapping[type[PlantaoError], Kind]] = {
     BusUnavailableError: Kind(503, "bus-unavailable", "NATS is away for now"),
     StoreFullError: Kind(507, "store-full", "The database of the clinic is as large as it may be"),
     StoreUnavailableError: Kind(503, "store-unavailable", "The database is not usable for now"),
+    WrongKeyError: Kind(503, "wrong-key", "What is stored was sealed with another key"),
     StoreGoneError: Kind(500, "session-gone", "The session that was asked about is not in the session store any more"),
     PortError: Kind(502, "port-failed", "The port did not do what it was asked"),
     PortStartError: Kind(503, "port-not-started", "The port could not be started"),
