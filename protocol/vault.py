@@ -18,7 +18,8 @@ class Restoration(Enum):
     CLEAN = "clean"
     """A clean snapshot: what was last."""
     STALE = "stale"
-    """A snapshot from before the end, without Signal sessions. What it does not hold may have been sent all the same."""
+    """A snapshot from before the end, without Signal sessions. What it does not hold may have been sent all the same.
+    Said again by each ``restore`` until the first ``snapshot`` after it: who was to hear it may have been killed."""
     NONE = "none"
     """There is none: no snapshot, or none that can be opened. The number has to be paired."""
 
@@ -31,7 +32,7 @@ class Vault(Protocol):
         that can be opened. No snapshot is clean from now on, and that is on the disk when this returns.
 
         Raises:
-            StoreUnavailableError: the disk, or the clinic's key, cannot be used.
+            StoreUnavailableError: the disk, or the clinic's key, cannot be used; no port may open the store.
         """
 
     async def snapshot(self, channel: str, store: str, *, clean: bool) -> None:
@@ -44,6 +45,23 @@ class Vault(Protocol):
 
     async def forget(self, channel: str) -> None:
         """Delete all snapshots: the session is over, or the channel.
+
+        Raises:
+            StoreUnavailableError
+        """
+
+
+class Vaults(Protocol):
+    """Of all clinics, under the node's master key. What is asked of one channel is done in turn, each to its end also
+    if nobody waits for it any more: so a snapshot that took too long is not clean after the ``restore`` that followed.
+    """
+
+    def clinic(self, clinic: str, /) -> Vault:
+        """Its vault, until the clinic is forgotten; opens nothing."""
+
+    async def forget_clinic(self, clinic: str, /) -> None:
+        """The clinic is no more: delete all snapshots of its channels, and the key they are sealed with. Harmless if
+        there is nothing.
 
         Raises:
             StoreUnavailableError
