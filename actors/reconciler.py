@@ -1,7 +1,5 @@
 """A clinic's reconciler: keeps its channels as the registry wants them."""
 
-import asyncio
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,6 +24,7 @@ from actors.channel.context import Context
 from actors.channel.life import begin
 from actors.channel.requests import Configure
 from actors.channel.surroundings import ChannelPolicy, Surroundings
+from actors.leaving import clean_up
 from actors.places import REGISTRAR, account_name, channel_name, channels_name, reconciler_name
 from protocol.bus import Bus, ClinicBus, Publication
 from protocol.channel import ChannelRecord, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
@@ -33,6 +32,7 @@ from protocol.events import message_id
 from protocol.interfaces import Failure, Loop, PortOpener
 from protocol.ledger import Store
 from protocol.subjects import EventKind
+from protocol.vault import Vault, Vaults
 from supervisor.actor import Actor, Call, Link, tell
 from supervisor.api import Children, ChildView, Phase
 from supervisor.backoff import Backoff
@@ -52,7 +52,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicParts:
-    """What every clinic is made with. ``runtime``: the memory-backed directory of session stores."""
+    """What every clinic is made with. ``runtime``: the memory-backed directory of session stores; ``vaults``: where
+    they are kept while the machine is off, if anywhere."""
 
     bus: Bus
     store: Store
@@ -62,6 +63,7 @@ class ClinicParts:
     names: Names
     policy: ChannelPolicy
     runtime: Path
+    vaults: Vaults | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,10 +343,10 @@ class Reconciler(Actor):
         self._clean_up(channel)
 
     def _clean_up(self, channel: str) -> None:
-        """Remove the session store, the queue and the ledger of a channel that is gone."""
+        """Remove the session store, its snapshots, the queue and the ledger of a channel that is gone."""
         if self._open is None:
             return
-        work = _clean_up(self._open, channel, self._store_of(channel))
+        work = clean_up(self._open, self._vault, channel, self._store_of(channel))
         loop = self._parts.loop
         loop.spawn(work, lambda o: self.tell(_CleanedUp(channel, Failure.of(o))), timeout=OPEN_TIMEOUT_S)
 
@@ -359,7 +361,13 @@ class Reconciler(Actor):
             opener=parts.opener,
             board=parts.board,
             policy=parts.policy.in_zone(clinic.timezone),
+            vault=self._vault,
         )
+
+    @property
+    def _vault(self) -> Vault | None:
+        vaults = self._parts.vaults
+        return vaults.clinic(self._clinic) if vaults is not None else None
 
     def _store_of(self, channel: str) -> Path:
         return self._parts.runtime / "clinics" / self._clinic / f"{channel}.db"
@@ -378,16 +386,3 @@ class Reconciler(Actor):
 def _same(running: datetime | None, wanted: ChannelRecord | None) -> bool:
     """Whether what runs, registered at ``running`` (None: not known), is still wanted, not removed and added again."""
     return wanted is not None and running in (None, wanted.created_at)
-
-
-async def _clean_up(account: AccountOpened, channel: str, store: Path) -> None:
-    """The queue goes first: a command that is still in it would be taken by the next channel of this name."""
-
-    def delete() -> None:
-        for suffix in ("", "-wal", "-shm", "-journal", ".lock"):
-            store.with_name(store.name + suffix).unlink(missing_ok=True)
-        shutil.rmtree(store.with_name(f"{store.name}.journal"), ignore_errors=True)
-
-    await account.bus.forget_channel(channel)
-    await account.ledger.forget_channel(channel)
-    await asyncio.to_thread(delete)

@@ -25,6 +25,7 @@ from supervisor.spec import ChildSpec
 
 ONE_DAY_S: Final = 86_400.0
 PAUSE_S: Final = 1.0
+FORGET_PAUSE_S: Final = 5.0
 RECONCILE_S: Final = 30.0
 
 log = structlog.get_logger(__name__)
@@ -45,6 +46,27 @@ class _ClinicGone:
 @dataclass(frozen=True, slots=True)
 class _ClinicClosed:
     """Nothing of the clinic is open any more."""
+
+    clinic: str
+
+
+@dataclass(frozen=True, slots=True)
+class _ClinicForgotten:
+    """What goes with a clinic that is no more is deleted."""
+
+    clinic: str
+
+
+@dataclass(frozen=True, slots=True)
+class _NotForgotten:
+    """Something is left of it."""
+
+    clinic: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Forget:
+    """Time to try again to delete what it left."""
 
     clinic: str
 
@@ -88,6 +110,7 @@ class Registrar(Actor):
         names: Names,
         clinic_spec: Callable[[str], ChildSpec],
         close: Callable[[str], Coroutine[Any, Any, None]],
+        forget: Callable[[str], Coroutine[Any, Any, None]],
     ) -> None:
         super().__init__(link, names.name(REGISTRAR))
         self._registry = registry
@@ -96,6 +119,7 @@ class Registrar(Actor):
         self._names = names
         self._clinic_spec = clinic_spec
         self._close = close
+        self._forget = forget
         self._wanted: Wanted | None = None
         self._channels: dict[str, dict[str, ChannelRecord]] = {}
         self._told: dict[str, ClinicWanted] = {}
@@ -138,7 +162,13 @@ class Registrar(Actor):
                 # Its account has done so, unless it crashed or was given up before.
                 work = self._close(clinic)
                 self._loop.spawn(work, partial(self._on_closed, clinic), timeout=CLOSE_TIMEOUT_S)
-            case _ClinicClosed(clinic):
+            case _ClinicClosed(clinic) if self._wanted is not None and clinic not in self._wanted.clinics:
+                self._forget_clinic(clinic)
+            case _Forget(clinic):
+                self._forget_clinic(clinic)
+            case _NotForgotten(clinic):
+                self.timer(f"forget {clinic}", FORGET_PAUSE_S, _Forget(clinic))
+            case _ClinicClosed(clinic) | _ClinicForgotten(clinic):
                 self._removing.discard(clinic)
                 self._told.pop(clinic, None)
                 if self._running is not None:
@@ -202,14 +232,14 @@ class Registrar(Actor):
         for clinic in self._wanted.clinics:
             if clinic in self._running:
                 self._tell_reconciler(clinic)
-            else:
+            elif clinic not in self._removing:
                 self._running.add(clinic)
                 start_child(clinics, self._clinic_spec(clinic))
         for clinic in self._running - self._wanted.clinics.keys() - self._removing:
             self._removing.add(clinic)
             remove_child(clinics, clinic, partial(self._on_removed, clinic))
         for shown in self._board.clinics():
-            if shown.id not in self._running | self._wanted.clinics.keys():  # it was never started
+            if shown.id not in self._running | self._wanted.clinics.keys() | self._removing:  # it was never started
                 self._board.drop_clinic(shown.id)
 
     def _on_removed(self, clinic: str, answer: object) -> None:
@@ -219,6 +249,18 @@ class Registrar(Actor):
         if isinstance(outcome, Failure):
             log.warning("clinic not closed", clinic=clinic, error=str(outcome.error))
         self.tell(_ClinicClosed(clinic))
+
+    def _forget_clinic(self, clinic: str) -> None:
+        """One that is added again under its name begins when this is done."""
+        work = self._forget(clinic)
+        self._loop.spawn(work, partial(self._on_forgotten, clinic), timeout=CLOSE_TIMEOUT_S)
+
+    def _on_forgotten(self, clinic: str, outcome: object) -> None:
+        if isinstance(outcome, Failure):
+            log.warning("what a removed clinic left is not deleted yet", clinic=clinic, error=str(outcome.error))
+            self.tell(_NotForgotten(clinic))
+        else:
+            self.tell(_ClinicForgotten(clinic))
 
     def _tell_reconciler(self, clinic: str) -> None:
         reconciler = self._names.whereis(reconciler_name(clinic))

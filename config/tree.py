@@ -31,7 +31,7 @@ from typing import Any, Final
 
 from pykka import ActorRef
 
-from actors import account, places, reconciler, registrar
+from actors import account, leaving, places, reconciler, registrar
 from actors.account import Account
 from actors.channel.actor import Channel
 from actors.channel.surroundings import Surroundings
@@ -125,7 +125,8 @@ def follow(registry: Registry, parts: ClinicParts, supervision: Supervision) -> 
             return clinic(id, parts, supervision)
 
         close = partial(account.close, parts.bus, parts.store)
-        return Registrar.start(link, registry, parts.loop, parts.board, parts.names, clinic_spec, close)
+        forget = partial(leaving.forget, parts.vaults)
+        return Registrar.start(link, registry, parts.loop, parts.board, parts.names, clinic_spec, close, forget)
 
     return ChildSpec(id=places.REGISTRAR, start=start, hang_s=supervision.hang_s, role=Role(places.REGISTRAR))
 

@@ -79,6 +79,16 @@ async def test_a_clinic_that_is_added_is_there_and_one_that_is_removed_is_not(no
         await node.desk.clinic("acme")
 
 
+async def test_what_sessions_could_be_restored_from_goes_with_its_clinic_and_before_it_can_be_added_again(
+    node: Node,
+) -> None:
+    await node.desk.add_clinic("acme", "")
+    node.vaults.failures = 3
+    await node.desk.remove_clinic("acme")
+    await node.desk.add_clinic("acme", "")
+    assert (node.vaults.failures, node.vaults.forgotten) == (0, ["acme"])
+
+
 async def test_a_clinic_has_a_default_name_and_time_zone(node: Node) -> None:
     added = await node.desk.add_clinic("acme", "")
     assert (added.name, added.timezone) == ("acme", "America/Sao_Paulo")
