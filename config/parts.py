@@ -9,6 +9,7 @@ from actors.board import Board
 from actors.channel.life import Policy
 from actors.channel.optout import OptOut
 from actors.channel.outbox import OutboxPolicy
+from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
 from actors.channel.telling import ReceivingPolicy
@@ -130,6 +131,7 @@ def channel_policy(settings: Settings) -> ChannelPolicy:
         breaker=Breaker(trip=Consecutive(reconnect.breaker_failures), pause_s=reconnect.breaker_pause_s),
         sending=_sending(settings),
         receiving=_receiving(settings),
+        sealing=SealingPolicy(interval_s=settings.vault.interval),
         device_name=settings.whatsapp.device_name,
         proxy=settings.whatsapp.proxy or None,
         own=own_policy,
