@@ -32,6 +32,7 @@ from protocol.events import message_id
 from protocol.interfaces import Failure, Loop, PortOpener
 from protocol.ledger import Store
 from protocol.subjects import EventKind
+from protocol.vault import Vault, Vaults
 from supervisor.actor import Actor, Call, Link, tell
 from supervisor.api import Children, ChildView, Phase
 from supervisor.backoff import Backoff
@@ -51,7 +52,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicParts:
-    """What every clinic is made with. ``runtime``: the memory-backed directory of session stores."""
+    """What every clinic is made with. ``runtime``: the memory-backed directory of session stores; ``vaults``: where
+    they are kept while the machine is off, if anywhere."""
 
     bus: Bus
     store: Store
@@ -61,6 +63,7 @@ class ClinicParts:
     names: Names
     policy: ChannelPolicy
     runtime: Path
+    vaults: Vaults | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,10 +351,10 @@ class Reconciler(Actor):
         self._clean_up(channel)
 
     def _clean_up(self, channel: str) -> None:
-        """Remove the session store, the queue and the ledger of a channel that is gone."""
+        """Remove the session store, its snapshots, the queue and the ledger of a channel that is gone."""
         if self._open is None:
             return
-        work = remnants.clean_up(self._open, channel, self._folder)
+        work = remnants.clean_up(self._open, self._vault, channel, self._folder)
         loop = self._parts.loop
         loop.spawn(work, lambda o: self.tell(_CleanedUp(channel, Failure.of(o))), timeout=OPEN_TIMEOUT_S)
 
@@ -366,11 +369,17 @@ class Reconciler(Actor):
             opener=parts.opener,
             board=parts.board,
             policy=parts.policy.in_zone(clinic.timezone),
+            vault=self._vault,
         )
 
     @property
     def _folder(self) -> Path:
         return self._parts.runtime / "clinics" / self._clinic
+
+    @property
+    def _vault(self) -> Vault | None:
+        vaults = self._parts.vaults
+        return vaults.clinic(self._clinic) if vaults is not None else None
 
     def _show(self, state: ClinicState = ClinicState.RUNNING, reason: str = "") -> None:
         if self._wanted is None:

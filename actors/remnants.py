@@ -1,4 +1,4 @@
-"""What channels that are no more have left behind: their queue, their ledger, their session store. On the loop.
+"""What channels that are no more have left behind: queue, ledger, session store and its snapshots. On the loop.
 
 Whoever removed one may have been killed before all of it was gone, so it is looked for whenever channels are served.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from actors.account import AccountOpened
+from protocol.vault import Vault
 
 _SUFFIX: Final = ".db"
 
@@ -31,7 +32,7 @@ async def serve(account: AccountOpened, channels: Mapping[str, datetime], folder
     return await account.ledger.register(channels) | (stores - channels.keys())
 
 
-async def clean_up(account: AccountOpened, channel: str, folder: Path) -> None:
+async def clean_up(account: AccountOpened, vault: Vault | None, channel: str, folder: Path) -> None:
     """The queue goes first: a command that is still in it would be taken by the next channel of this name. The ledger's
     word that there is something goes last.
 
@@ -46,5 +47,7 @@ async def clean_up(account: AccountOpened, channel: str, folder: Path) -> None:
         shutil.rmtree(store.with_name(f"{store.name}.journal"), ignore_errors=True)
 
     await account.bus.forget_channel(channel)
+    if vault is not None:
+        await vault.forget(channel)
     await asyncio.to_thread(delete)
     await account.ledger.forget_channel(channel)

@@ -5,10 +5,13 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
+import structlog
+
 from actors.board import Board
 from actors.channel.life import Policy
 from actors.channel.optout import OptOut
 from actors.channel.outbox import OutboxPolicy
+from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
 from actors.channel.telling import ReceivingPolicy
@@ -31,6 +34,7 @@ from gateway.nats.registry import NatsRegistry
 from gateway.nats.streams import Retention
 from gateway.store.part import Bounds
 from gateway.store.store import SqliteStore
+from gateway.vault import MasterKey, Vaults, master
 from gateway.whatsapp.opener import Nursery
 from protocol.errors import InvalidInputError
 from supervisor.backoff import Backoff
@@ -38,6 +42,8 @@ from supervisor.breaker import Breaker, Consecutive, FailureRate
 from supervisor.names import Names
 from supervisor.tally import Tally
 from supervisor.window import Window
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +66,11 @@ class Parts:
 
 
 def make(settings: Settings) -> Parts:
-    """Construct everything; opens nothing but the admin key file.
+    """Construct everything; opens nothing but the admin key and the master key.
 
     Raises:
         InvalidInputError: settings that do not go together.
-        StoreUnavailableError: the admin key file cannot be read or written.
+        StoreUnavailableError: a key's file cannot be read or written, or the data was sealed with another master key.
     """
     loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
     broker = _broker(settings)
@@ -115,11 +121,30 @@ def make(settings: Settings) -> Parts:
             names=names,
             policy=channel_policy(settings),
             runtime=settings.runtime,
+            vaults=vaults(settings),
         ),
         desk=desk,
         health=health,
         admin=admin,
     )
+
+
+def vaults(settings: Settings) -> Vaults:
+    """Where session stores are kept while the machine is off. Raises InvalidInputError, StoreUnavailableError."""
+    return Vaults(settings.data, _master_key(settings), keep=settings.vault.keep)
+
+
+def _master_key(settings: Settings) -> MasterKey:
+    keys = settings.keys
+    if keys.master_file is not None:
+        return master.from_file(keys.master_file)
+    if keys.master:
+        return master.from_text(keys.master.encode(), "setting keys.master")
+    if keys.master_command:
+        return master.from_command(keys.master_command)
+    key, _ = master.from_data(settings.data)
+    log.warning("the master key lies beside what it protects: set one of keys.*", source=key.source)
+    return key
 
 
 def channel_policy(settings: Settings) -> ChannelPolicy:
@@ -130,6 +155,7 @@ def channel_policy(settings: Settings) -> ChannelPolicy:
         breaker=Breaker(trip=Consecutive(reconnect.breaker_failures), pause_s=reconnect.breaker_pause_s),
         sending=_sending(settings),
         receiving=_receiving(settings),
+        sealing=SealingPolicy(interval_s=settings.vault.interval),
         device_name=settings.whatsapp.device_name,
         proxy=settings.whatsapp.proxy or None,
         own=own_policy,

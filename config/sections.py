@@ -214,6 +214,28 @@ class Ledger(Struct, frozen=True, kw_only=True):
     remember_days: Annotated[float, Meta(ge=1, le=3650)] = 14.0
 
 
+class Vault(Struct, frozen=True, kw_only=True):
+    """How sessions outlive the machine. What is in memory is sealed after pairing, when a channel comes to rest, and,
+    if something went in or out, every ``interval``; of each channel ``keep`` snapshots stay."""
+
+    interval: Pause = 300.0
+    keep: Annotated[int, Meta(ge=1, le=100)] = 5
+
+
+class Keys(Struct, frozen=True, kw_only=True):
+    """Where the master key comes from, under which the clinics' keys are kept: one of ``master_file`` (a file outside
+    of the data directory), ``master`` (the key itself, a secret) and ``master_command`` (a program that prints it, and
+    its arguments: for a KMS or HSM). None of them: one is made in the data directory, which protects nothing.
+
+    A key is 32 bytes, in base64 or as 64 hex digits: ``openssl rand -base64 32``. ``PLANTAO_KEYS__MASTER_FILE`` is the
+    first of the three.
+    """
+
+    master_file: Path | None = None
+    master: str = ""
+    master_command: list[str] = msgspec.field(default_factory=list)
+
+
 class Log(Struct, frozen=True, kw_only=True):
     """The log on stderr: ``json`` for machines, ``console`` for a person; ``auto``: console if it is a terminal."""
 
@@ -279,6 +301,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     inbox: Inbox = msgspec.field(default_factory=Inbox)
     limits: Limits = msgspec.field(default_factory=Limits)
     ledger: Ledger = msgspec.field(default_factory=Ledger)
+    vault: Vault = msgspec.field(default_factory=Vault)
+    keys: Keys = msgspec.field(default_factory=Keys)
     log: Log = msgspec.field(default_factory=Log)
     boot: Boot = msgspec.field(default_factory=Boot)
     threads: Threads = msgspec.field(default_factory=Threads)
@@ -286,5 +310,5 @@ class Settings(Struct, frozen=True, kw_only=True):
     shutdown: Shutdown = msgspec.field(default_factory=Shutdown)
 
 
-SECRETS: Final = frozenset({"nats.url", "whatsapp.proxy"})
-"""Settings that may hold a password: they may come from a file of their own, and no error repeats them."""
+SECRETS: Final = frozenset({"nats.url", "whatsapp.proxy", "keys.master"})
+"""Settings that hold a key or may hold a password: they may come from a file of their own; no error repeats them."""

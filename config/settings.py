@@ -232,6 +232,11 @@ def _url(text: str, schemes: tuple[str, ...]) -> bool:
         return False
 
 
+def _one_key(settings: Settings) -> bool:
+    keys = settings.keys
+    return sum((bool(keys.master), keys.master_file is not None, bool(keys.master_command))) <= 1
+
+
 _CHECKS: Final[tuple[tuple[str, Callable[[Settings], bool], str], ...]] = (
     ("http.host", lambda s: _loopback(s.http.host), "a loopback address such as 127.0.0.1: there is no TLS yet"),
     ("nats.port", lambda s: s.nats.port != 0, "a port, or -1 for a free one"),
@@ -252,5 +257,11 @@ _CHECKS: Final[tuple[tuple[str, Callable[[Settings], bool], str], ...]] = (
     ),
     ("reconnect.cap", lambda s: s.reconnect.cap >= s.reconnect.base, "at least reconnect.base"),
     ("outbox.backoff_cap", lambda s: s.outbox.backoff_cap >= s.outbox.backoff_base, "at least outbox.backoff_base"),
+    ("keys.master", _one_key, "only one of keys.master, keys.master_file and keys.master_command"),
+    (
+        "keys.master_command",
+        lambda s: all(s.keys.master_command),
+        "the program and its arguments, none of them empty",
+    ),
     ("outbox.in_flight", lambda s: s.outbox.in_flight <= s.outbox.window, "at most outbox.window"),
 )

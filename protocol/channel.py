@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from protocol.ids import ChannelId, ClinicId
+from protocol.vault import Restoration
 
 
 class ChannelState(StrEnum):
@@ -104,7 +105,8 @@ class ChannelSnapshot(Struct, frozen=True, kw_only=True):
 
     ``restricted_until``: WhatsApp keeps this number from new contacts, for about so long. ``spooled``: about how much
     came in that NATS does not have yet. ``undecryptable``: messages that could not be decrypted, since the channel was
-    started.
+    started. ``restored``: what its session store was at that time; ``sealed_at``: when it was last kept for a restart
+    of the machine, since then; ``unsealed``: why it is not, if that fails again and again.
     """
 
     clinic: str
@@ -129,6 +131,9 @@ class ChannelSnapshot(Struct, frozen=True, kw_only=True):
     restricted_until: datetime | None = None
     spooled: int = 0
     undecryptable: int = 0
+    restored: Restoration | None = None
+    sealed_at: datetime | None = None
+    unsealed: str | None = None
 
 
 class QrCode(Struct, frozen=True, kw_only=True):

@@ -49,3 +49,12 @@ class Vault(Protocol):
         Raises:
             StoreUnavailableError
         """
+
+
+class Vaults(Protocol):
+    """Of all clinics, under the node's master key. What is asked of one channel is done in turn, each to its end also
+    if nobody waits for it any more: so a snapshot that took too long is not clean after the ``restore`` that followed.
+    """
+
+    def clinic(self, clinic: str, /) -> Vault:
+        """Its vault, until the clinic is forgotten; opens nothing."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from actors.channel import asking, publishing, sending, taking, unlinking, views
 from actors.channel.identity import Identity
+from actors.channel.keeping import Keeping
 from actors.channel.leftover import Found, Leftover
 from actors.channel.life import (
     Close,
@@ -92,8 +93,10 @@ class Channel(Actor):
         )
         self._identity = Identity(self._context, self._sending.disown)
         self._leftover = Leftover(self._context, self._found)
+        store, vault = surroundings.store, surroundings.vault
+        self._keeping = Keeping(self._context, store, vault, policy.sealing, self._leftover.look)
         self._pairing = Pairing(self._context)
-        self._session = Session(self._context, surroundings, policy, self)
+        self._session = Session(self._context, surroundings, policy, self._keeping, self)
         self._last_activity: Now | None = None
         self._shown: object = None
         self._leaving = False
@@ -114,6 +117,7 @@ class Channel(Actor):
             **self._receiving.handlers,
             **self._reporting.handlers,
             **self._identity.handlers,
+            **self._keeping.handlers,
             **self._leftover.handlers,
             **self._session.handlers,
             asking.PortAsked: asking.answered,
@@ -128,7 +132,7 @@ class Channel(Actor):
         """Be as wanted, once it is known what earlier lives left."""
         self._with.board.put_trouble(self._record.clinic, self._record.id, None)
         self._session.step(self._began)
-        self._leftover.look()
+        self._keeping.restore()
         self._look()
         return True
 
@@ -142,10 +146,11 @@ class Channel(Actor):
             case unlinking.LogoutAnswered(outcome, reply):
                 self._logged_out(outcome, reply)
             case _Leave():
-                self.exit(Shutdown("port or publication did not end in time"))
+                self.exit(Shutdown("port, publication or vault did not end in time"))
             case _ if type(message) in self._handlers:
                 if isinstance(message, taking.IntakeEnded | sending.Answered):
                     self._last_activity = self._context.now()
+                    self._keeping.used()
                 self._handlers[type(message)](message)
             case _:
                 super().handle(message)
@@ -184,7 +189,7 @@ class Channel(Actor):
         self._look()
 
     def shut_down(self, reason: ExitReason) -> None:
-        """Finish what is in flight, close the port, publish what waits; then end."""
+        """Finish what is in flight, close the port, publish what waits, have the store kept; then end."""
         self._leaving = True
         self._sending.close()
         self._receiving.close()
@@ -266,6 +271,7 @@ class Channel(Actor):
         if not records:
             return
         self._last_activity = self._context.now()
+        self._keeping.used()
         for record in records:
             if isinstance(record.what, Undecryptable):
                 self._context.log.warning("undecryptable message", wa_id=record.what.wa_id)
@@ -279,6 +285,7 @@ class Channel(Actor):
         if isinstance(event, Connected):
             self._identity.connected(event.phone, event.jid)
             self._sending.linked(event.jid)
+        self._keeping.said(event)
         self._reporting.said(event)
         self._session.step(FromPort(incarnation, event))
 
@@ -291,8 +298,8 @@ class Channel(Actor):
         self._reporting.begin(found.traced, found.row, found.inbound)
         self._receiving.begin()
         self._identity.begin(found.paired)
-        self._sending.linked(found.paired.jid if found.paired is not None else None)
-        self._sending.recover(found.answered)
+        self._sending.linked(found.device)
+        self._sending.recover(found.answered, whole=found.whole)
         self._session.step(Ready())
 
     def _idleness(self) -> IdleChecked:
@@ -355,6 +362,7 @@ class Channel(Actor):
             restricted_until=self._sending.conditions.restricted_until,
             spooled=self._receiving.spooled,
             undecryptable=self._receiving.undecryptable,
+            kept=self._keeping.kept,
         )
 
     def _announce(self, previous: ChannelState) -> None:
@@ -365,7 +373,8 @@ class Channel(Actor):
         self._publishing.event(EventKind.STATE, event, life.state, self._context.now().wall.isoformat())
 
     def _look_at_store(self) -> None:
-        trouble = self._leftover.trouble or self._receiving.trouble or self._sending.stuck
+        begun = self._keeping.trouble or self._leftover.trouble
+        trouble = begun or self._receiving.trouble or self._sending.stuck
         if trouble != self._life.trouble:
             self._session.step(StoreWorks() if trouble is None else StoreFailed(trouble))
             self._with.board.put_trouble(self._record.clinic, self._record.id, trouble)
@@ -377,12 +386,13 @@ class Channel(Actor):
         self._look_at_store()
         if self._life.suspended_by is SuspendedBy.POLICY and self._sending.waiting:
             self._session.step(CommandWaits())
-        counts = (len(self._sending), self._receiving.spooled)
+        self._keeping.look(self._life, recovered=self._sending.recovered)
+        counts = (len(self._sending), self._receiving.spooled, self._keeping.kept)
         showing = (self._record, self._life, self._wanted, self._sending.breaker.state, counts, self._last_activity)
         if showing != self._shown and self.actor_ref.is_alive():  # else another is in its place
             self._shown = showing
             self._with.board.put_channel(self.snapshot())
         self._pairing.look(self._life.state, self._life.reason, self._life.qr, self._session.port)
-        through = all(part.idle or part.stuck for part in (self._publishing, self._receiving))
+        through = self._keeping.idle and all(part.idle or part.stuck for part in (self._publishing, self._receiving))
         if self._leaving and through and self._life.phase is PortPhase.ABSENT and self._sending.flying == 0:
             self.exit(Shutdown())

@@ -1,10 +1,10 @@
 """What may have been sent, and how it is found out.
 
 whatsmeow writes each message's secret into the session store before it sends anything. So one whose secret is not there
-was never sent, if that is still the store of the session that was to send it; another one says nothing. Of one that is
-there only the WhatsApp id is known: a receipt that names it is the proof. It may have come before the id was known, so
-the ledger is asked first. If none comes while all receipts could have come (``wait_s`` seconds after the offline
-backlog is through), there is silence.
+was never sent, if that is still the store of the session that was to send it; another one says nothing, nor does one
+that was restored since from an older snapshot. Of one that is there only the WhatsApp id is known: a receipt that names
+it is the proof. It may have come before the id was known, so the ledger is asked first. If none comes while all
+receipts could have come (``wait_s`` seconds after the offline backlog is through), there is silence.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -102,8 +102,8 @@ class Doubts:
             SilenceDue: lambda _: self._on_silence_due(),
         }
 
-    def add(self, parcels: Sequence[Parcel]) -> None:
-        """These are in doubt."""
+    def add(self, parcels: Sequence[Parcel], *, whole: bool = True) -> None:
+        """These are in doubt. Not ``whole``: the session store may be older than the attempts at them."""
         self._ask([parcel for parcel in parcels if parcel.wa_id is not None])
         for parcel in parcels:
             if parcel.place is not Place.DOUBT or parcel.wa_id is not None:  # or ended by what was found of one before
@@ -111,10 +111,15 @@ class Doubts:
             if parcel.secret is None:
                 self._found(parcel, Finding.SILENT)
             else:
-                parcel.device = self.device
+                parcel.device, parcel.whole = self.device, whole
                 self._to_look.append(parcel)
         if not self._looks.failing:
             self._look()
+
+    @property
+    def looking(self) -> bool:
+        """Whether the session store is yet to say something of those in doubt."""
+        return self._looking or bool(self._to_look)
 
     def settled(self, parcel: Parcel) -> None:
         """This one is in doubt no more."""
@@ -154,10 +159,10 @@ class Doubts:
         for parcel in self._left(message.parcels):
             assert parcel.secret is not None
             parcel.wa_id = message.outcome.get(parcel.secret)
-            if parcel.wa_id is None:
-                self._found(parcel, Finding.ABSENT)
-            else:
+            if parcel.wa_id is not None:
                 self._found(parcel, Finding.PRESENT)
+            else:
+                self._found(parcel, Finding.ABSENT if parcel.whole else Finding.SILENT)
         self._look()
 
     def _left(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:

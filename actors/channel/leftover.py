@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from actors.channel.context import Context
+from actors.channel.restoring import Restored
 from actors.channel.retry import Retry
 from protocol.errors import StoreUnavailableError
 from protocol.interfaces import Failure
@@ -20,13 +21,16 @@ _BACKOFF: Final = Backoff(base_s=0.5, cap_s=10.0)
 @dataclass(frozen=True, slots=True)
 class Found:
     """``answered``: outcomes of sends, with their numbers; ``inbound``: the other records. Traces are accounted for up
-    to ``traced``, and there are some up to ``row``. ``paired``: the number that was connected last."""
+    to ``traced``, and there are some up to ``row``. ``paired``: the number that was connected last; ``device``: as
+    which device, whose session the store holds. Not ``whole``: the store is older than what was sent in it."""
 
     answered: tuple[tuple[int, SendAnswered], ...]
     inbound: tuple[Record, ...]
     traced: int
     row: int
     paired: Paired | None = None
+    device: str | None = None
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Leftover:
     def __init__(self, context: Context, found: Callable[[Found], None]) -> None:
         self._context = context
         self._found = found
+        self._restored: Restored | None = None
         self._retry = Retry(
             context,
             "what is left is not read yet",
@@ -64,11 +69,16 @@ class Leftover:
     @property
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Who deals with which of the messages that this part sends to its actor."""
-        return {Read: self.on_read, ReadDue: lambda _: self.look()}
+        return {Read: self.on_read, ReadDue: lambda _: self._read()}
 
-    def look(self) -> None:
-        """Read it all."""
-        self._context.errand(_look(self._context), Read, timeout=READ_TIMEOUT_S)
+    def look(self, restored: Restored) -> None:
+        """Read it all; the store is there."""
+        self._restored = restored
+        self._read()
+
+    def _read(self) -> None:
+        assert self._restored is not None
+        self._context.errand(_look(self._context, self._restored), Read, timeout=READ_TIMEOUT_S)
 
     def on_read(self, message: Read) -> None:
         """What came of it."""
@@ -80,14 +90,15 @@ class Leftover:
                 self._found(found)
 
 
-async def _look(context: Context) -> Found:
+async def _look(context: Context, restored: Restored) -> Found:
     """On the loop."""
     remains, ledger, channel = context.remains, context.ledger, context.channel
     records = await remains.journal()
     row = await remains.last_row()
     traced = await ledger.traced(channel)
     if traced is None or traced > row:
-        # Never looked at, or another session store than the one that was: nothing is known of what came before.
+        # Never looked at, or another session store than the one that was, or that one as it was before: nothing is
+        # known of what else there was, and new traces take the places after those that are there.
         await ledger.trace(channel, row)
         traced = row
     try:
@@ -100,4 +111,6 @@ async def _look(context: Context) -> Found:
         traced=traced,
         row=row,
         paired=await ledger.paired(channel),
+        device=restored.device,
+        whole=restored.whole,
     )

@@ -29,10 +29,11 @@ class Parcel:
     """A command that the ledger owns. ``chat``: the JID it goes to; ``seq``: its place in the order of acceptance.
 
     ``attempts``: those that count, the one under way included. ``key`` and ``secret`` are the present attempt's, or the
-    last one's; ``wa_id``: what that one is called in the session store, that of ``device``. ``doubted``: an earlier one
-    may have sent it. ``watched``: it is among those that can expire. ``new_contact``: pacing let it go as the first to
-    its person. ``unknown``: why it is in doubt, if somebody said so; ``cut``: because something died under it;
-    ``absences``: how often it was then found never to have been sent.
+    last one's; ``wa_id``: what that one is called in the session store, that of ``device``; ``whole``: what is not in
+    that store was never sent. ``doubted``: an earlier one may have sent it. ``watched``: it is among those that can
+    expire. ``new_contact``: pacing let it go as the first to its person. ``unknown``: why it is in doubt, if somebody
+    said so; ``cut``: because something died under it; ``absences``: how often it was then found never to have been
+    sent.
     """
 
     accepted: Accepted
@@ -44,6 +45,7 @@ class Parcel:
     secret: bytes | None
     wa_id: str | None
     device: str | None = None
+    whole: bool = True
     key: str = ""
     place: Place = Place.LINE
     watched: bool = False

@@ -94,6 +94,7 @@ class Sending:
         self._orders = Orders(context, self._outbox, self._schedules, send=self._send, end=self._end_by_order)
         self._port: Port | None = None
         self._answered: Sequence[tuple[int, SendAnswered]] = ()
+        self._whole = True
         self._early: dict[tuple[str, int], str] = {}
         self._closing = False
         self._timer_at: float | None = None
@@ -128,6 +129,11 @@ class Sending:
         return self._outbox.flying
 
     @property
+    def recovered(self) -> bool:
+        """Whether all was taken up, and the session store was asked for what may have been sent."""
+        return self._recovering.done and not self._settling.looking
+
+    @property
     def breaker(self) -> Breaker:
         """The circuit breaker around sending."""
         return self._gate.breaker
@@ -159,12 +165,13 @@ class Sending:
 
     # -- taking up and taking in --
 
-    def recover(self, answered: Sequence[tuple[int, SendAnswered]]) -> None:
+    def recover(self, answered: Sequence[tuple[int, SendAnswered]], *, whole: bool = True) -> None:
         """Take up what the ledger owns; commands are taken from the queue only after that, so order holds.
 
-        ``answered``: the outcomes of sends that ports left in their journal, with the records' numbers.
+        ``answered``: the outcomes of sends that ports left in their journal, with the records' numbers. Not ``whole``:
+        the session store is older than what was sent in it.
         """
-        self._answered = answered
+        self._answered, self._whole = answered, whole
         self._recovering.begin()
 
     def _on_recovered(self, left: Left) -> None:
@@ -180,7 +187,7 @@ class Sending:
             else:
                 self._books.done([number])
         self._answered = ()
-        self._settling.doubt(list(doubts))
+        self._settling.doubt(list(doubts), whole=self._whole)
         early, self._early = self._early, {}
         for (command_id, run), wa_id in early.items():
             self._settling.show(command_id, run, wa_id)

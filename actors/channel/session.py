@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol, assert_never
 
 from actors.channel import lifecycle
 from actors.channel.context import Context
+from actors.channel.keeping import Keeping
 from actors.channel.life import (
     CancelTimer,
     ClosePort,
@@ -72,9 +73,17 @@ class Follower(Protocol):
 class Session:
     """Belongs to one channel's actor."""
 
-    def __init__(self, context: Context, surroundings: Surroundings, policy: ChannelPolicy, follower: Follower) -> None:
+    def __init__(
+        self,
+        context: Context,
+        surroundings: Surroundings,
+        policy: ChannelPolicy,
+        keeping: Keeping,
+        follower: Follower,
+    ) -> None:
         self._context = context
         self._with = surroundings
+        self._keeping = keeping
         self._policy = policy
         self._follower = follower
         self.life = begin(context.now(), policy.breaker)
@@ -148,8 +157,16 @@ class Session:
         def said(events: Sequence[PortEvent]) -> None:
             self._context.tell(PortSaid(incarnation, events))
 
-        work = self._with.opener.open(spec, said)
+        work = self._open_store(spec, said, sealed=self._keeping.sealed, stale=self._keeping.stale)
         self._context.errand(work, lambda outcome: _Opened(incarnation, outcome), timeout=OPEN_LIMIT_S)
+
+    async def _open_store(
+        self, spec: PortSpec, said: Callable[[Sequence[PortEvent]], None], *, sealed: bool, stale: bool
+    ) -> Port:
+        """On the loop."""
+        if sealed:
+            await self._keeping.unseal(stale=stale)
+        return await self._with.opener.open(spec, said)
 
     def _opened(self, message: _Opened) -> None:
         incarnation, outcome = message.incarnation, message.outcome

@@ -48,9 +48,14 @@ class Settling:
         """Who deals with which of the messages that this part sends to its actor."""
         return self._doubts.handlers
 
-    def doubt(self, parcels: Sequence[Parcel]) -> None:
-        """These may have been sent."""
-        self._doubts.add(parcels)
+    def doubt(self, parcels: Sequence[Parcel], *, whole: bool) -> None:
+        """These may have been sent. ``whole``: by a session store that has all that there was."""
+        self._doubts.add(parcels, whole=whole)
+
+    @property
+    def looking(self) -> bool:
+        """Whether the session store is yet to be asked of some of them."""
+        return self._doubts.looking
 
     def linked(self, device: str | None) -> None:
         """What comes into doubt from now on was to be sent in the session of ``device``."""

@@ -12,12 +12,14 @@ from actors.board import Board
 from actors.channel.context import Context
 from actors.channel.flights import Flights
 from actors.channel.life import Policy
+from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.telling import ReceivingPolicy
 from protocol.bus import ClinicBus
 from protocol.channel import ChannelRecord
 from protocol.interfaces import Loop, PortOpener
 from protocol.ledger import Ledger
+from protocol.vault import Vault
 from supervisor.breaker import Breaker
 
 
@@ -29,6 +31,7 @@ class ChannelPolicy:
     breaker: Breaker = field(default_factory=Breaker)
     sending: SendingPolicy
     receiving: ReceivingPolicy = field(default_factory=ReceivingPolicy)
+    sealing: SealingPolicy = field(default_factory=SealingPolicy)
     device_name: str = "Plantão"
     proxy: str | None = None
     own: Callable[["ChannelPolicy", Mapping[str, Any]], "ChannelPolicy"] | None = None
@@ -44,7 +47,8 @@ class ChannelPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a channel needs of the world. ``store``: path of its session store on memory-backed storage."""
+    """What a channel needs of the world. ``store``: path of its session store on memory-backed storage; ``vault``:
+    where it is kept while the machine is off, if anywhere."""
 
     record: ChannelRecord
     store: str
@@ -54,6 +58,7 @@ class Surroundings:
     opener: PortOpener
     board: Board
     policy: ChannelPolicy
+    vault: Vault | None = None
 
     def now(self) -> "Surroundings":
         """These, with the channel's record as it is by now: it may have been given other settings since."""

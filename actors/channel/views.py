@@ -1,11 +1,15 @@
 """How a channel's life looks from outside: pure functions from what it is to what is shown."""
 
 from datetime import datetime
+from typing import Final
 
+from actors.channel.keeping import Kept
 from actors.channel.life import Life
 from protocol.channel import Breaker, ChannelRecord, ChannelSnapshot, ChannelState, QrCode, WantedState
 from protocol.events import QrEvent, StateEvent
 from supervisor.breaker import BreakerState
+
+NOT_KEPT: Final = Kept()
 
 
 def snapshot(
@@ -19,6 +23,7 @@ def snapshot(
     restricted_until: datetime | None = None,
     spooled: int = 0,
     undecryptable: int = 0,
+    kept: Kept = NOT_KEPT,
 ) -> ChannelSnapshot:
     """The shape of ``status``."""
     return ChannelSnapshot(
@@ -44,6 +49,9 @@ def snapshot(
         restricted_until=restricted_until,
         spooled=spooled,
         undecryptable=undecryptable,
+        restored=kept.restored,
+        sealed_at=kept.sealed_at,
+        unsealed=kept.trouble,
     )
 
 

@@ -28,6 +28,7 @@ from supervisor.spec import Flags, Quarantine, Stagger
 from tests.fakes.bell import Bell
 from tests.fakes.memory_node import MemoryBus, MemoryStore
 from tests.fakes.memory_registry import MemoryRegistry
+from tests.fakes.memory_vault import MemoryVaults
 from tests.fakes.parent import Parent
 from tests.fakes.scripted_port import AT, ScriptedOpener
 from tests.unit.actors.channel.home import AT_ONCE, POLICY
@@ -59,6 +60,7 @@ class Node:
         self.store = MemoryStore(self.bell)
         self.opener = ScriptedOpener(self.bell)
         self.registry = MemoryRegistry(self.bell)
+        self.vaults = MemoryVaults(self.bell)
         self.board = Board()
         self.board.listen(self.bell.ring)
         self.names = Names()
@@ -78,6 +80,7 @@ class Node:
             names=self.names,
             policy=POLICY,
             runtime=self.runtime,
+            vaults=self.vaults,
         )
 
         children = [tree.clinics(self.names, self.supervision), tree.follow(self.registry, parts, self.supervision)]
@@ -141,6 +144,7 @@ def node(runtime: Path) -> Iterator[Node]:
         patch.setattr(tree, "ACTOR_BACKOFF", AT_ONCE)
         patch.setattr(reconciler_module, "CLEAN_UP_PAUSE_S", 0.0)
         patch.setattr(registrar_module, "PAUSE_S", 0.0)
+        patch.setattr(registrar_module, "FORGET_PAUSE_S", 0.0)
         place = Node(runtime)
         try:
             yield place

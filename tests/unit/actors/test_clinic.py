@@ -90,6 +90,7 @@ def test_a_removed_channel_ends_and_is_cleaned_up(node: Node) -> None:
     until(lambda: ("forget_channel", ()) in node.store.ledgers["acme"].calls)
     assert not journal.exists()
     assert node.bus.of("acme").forgotten == ["a"]
+    assert node.vaults.clinic("acme").calls.count("forget") == 1
     assert node.board.channel("acme", "a") is None
     assert list(store.parent.iterdir()) == [other]
     assert node.bus.of("acme").served[-1] == {"b"}

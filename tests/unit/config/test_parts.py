@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from config.parts import channel_policy
-from config.sections import Channel, Outbox, Reconnect, Settings
+from config.sections import Channel, Outbox, Reconnect, Settings, Vault
 from supervisor.breaker import Breaker, Consecutive, FailureRate
 from supervisor.window import Window
 
@@ -28,3 +28,7 @@ def test_the_breakers_are_as_the_settings_say() -> None:
     assert policy.sending.breaker == Breaker(
         trip=FailureRate(threshold=0.25, minimum=4), pause_s=8.0, window=Window(span_s=20.0)
     )
+
+
+def test_session_stores_are_sealed_as_often_as_the_settings_say() -> None:
+    assert channel_policy(settings(vault=Vault(interval=60.0))).sealing.interval_s == 60.0

@@ -92,7 +92,20 @@ def test_a_missing_secrets_file_is_named(tmp_path: Path) -> None:
 def test_no_error_repeats_a_secret(key: str) -> None:
     variable = "PLANTAO_" + key.upper().replace(".", "__")
 
-    assert "hunter2" not in str(refusal(None, **{variable: "gopher://user:hunter2@host"}))
+    also = {"PLANTAO_KEYS__MASTER_COMMAND": '["pass", "show"]'}  # which does not go together with a key
+
+    assert "hunter2" not in str(refusal(None, **{variable: "gopher://user:hunter2@host"}, **also))
+
+
+def test_the_master_key_may_be_in_a_file_or_a_variable_or_come_from_a_command_but_one_of_them() -> None:
+    assert load(None, {"PLANTAO_KEYS__MASTER_FILE": "/run/secrets/key"}).keys.master_file == Path("/run/secrets/key")
+    assert load(None, {"PLANTAO_KEYS__MASTER": "a2V5"}).keys.master == "a2V5"
+    assert load(None, {"PLANTAO_KEYS__MASTER_COMMAND": '["kms", "get"]'}).keys.master_command == ["kms", "get"]
+    error = refusal(None, PLANTAO_KEYS__MASTER_FILE="/run/secrets/key", PLANTAO_KEYS__MASTER="a2V5")
+    assert (error.field, error.expected) == (
+        "keys.master",
+        "only one of keys.master, keys.master_file and keys.master_command",
+    )
 
 
 def test_only_secrets_may_come_from_files() -> None:

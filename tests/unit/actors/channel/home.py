@@ -21,6 +21,7 @@ from supervisor.reasons import ExitReason
 from tests.fakes.bell import PATIENCE_S, Bell
 from tests.fakes.memory_bus import MemoryClinicBus, body_of
 from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.memory_vault import MemoryVault
 from tests.fakes.parent import Parent
 from tests.fakes.scripted_port import AT, UP, ScriptedOpener, ScriptedPort
 from tests.unit.actors.channel.bench import CHANNEL, CLINIC
@@ -48,6 +49,7 @@ class Home:
         self.ledger = MemoryLedger(self.bell)
         self.opener = ScriptedOpener(self.bell)
         self.remains = self.opener.remains(STORE)
+        self.vault = MemoryVault(self.bell)
         self.board = Board()
         self.board.listen(self.bell.ring)
 
@@ -61,6 +63,7 @@ class Home:
             opener=self.opener,
             board=self.board,
             policy=policy,
+            vault=self.vault,
         )
         self.parent = Parent()
         self.ref = Channel.start(self.parent.link, surroundings)
@@ -108,6 +111,7 @@ def home() -> Iterator[Home]:
         if hasattr(place, "ref") and place.ref.is_alive():
             place.bus.away = place.bus.hanging = place.ledger.failing = place.ledger.full = False
             place.opener.let_go()
+            place.vault.let_go()
             place.end()
         for port in place.opener.ports:
             port.wait_ended()

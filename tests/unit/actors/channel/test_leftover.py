@@ -3,10 +3,16 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors.channel.leftover import Found, Leftover
+from actors.channel.restoring import Restored
 from protocol.port import SendAnswered, Sent
+from protocol.vault import Restoration
 from tests.fakes.scripted_port import AT
+from tests.fakes.scripted_remains import DEVICE
 from tests.unit.actors.channel.bench import CHANNEL, Bench
 from tests.unit.actors.channel.heard import message
+
+KEPT = Restored(Restoration.KEPT, paired=True, device=DEVICE)
+STALE = Restored(Restoration.STALE, paired=True, device=DEVICE)
 
 
 class Heir(Bench):
@@ -18,8 +24,8 @@ class Heir(Bench):
         self.part = Leftover(self.context, self.found.append)
         self.handlers = self.part.handlers
 
-    async def look(self) -> Found:
-        self.part.look()
+    async def look(self, restored: Restored = KEPT) -> Found:
+        self.part.look(restored)
         await self.run()
         return self.found[-1]
 
@@ -35,7 +41,7 @@ async def test_outcomes_of_sends_and_what_came_in_are_told_apart(heir: Heir) -> 
     answered = SendAnswered(key="1:a", answer=Sent(wa_id="WA", at=AT))
     heir.remains.write(answered)
     record = heir.remains.write(message("A"))
-    assert await heir.look() == Found(answered=((1, answered),), inbound=(record,), traced=0, row=0)
+    assert await heir.look() == Found(answered=((1, answered),), inbound=(record,), traced=0, row=0, device=DEVICE)
 
 
 async def test_the_first_look_ever_is_the_base(heir: Heir) -> None:
@@ -55,9 +61,29 @@ async def test_traces_are_looked_at_from_where_they_were_left_or_anew_in_another
     assert (found.traced, found.row, heir.ledger.channel(CHANNEL).traced) == (traced, 2, traced)
 
 
+async def test_in_a_store_that_was_restored_from_before_new_traces_take_the_places_of_those_that_are_gone(
+    heir: Heir,
+) -> None:
+    heir.ledger.channel(CHANNEL).traced = 9
+    heir.remains.trace("A", b"")
+    found = await heir.look(STALE)
+    assert (found.traced, found.row, found.device, found.whole) == (1, 1, DEVICE, False)
+    heir.remains.trace("B", b"")
+    found = await heir.look()
+    assert (found.traced, found.row) == (1, 2), "the new one is yet to be accounted for"
+
+
+async def test_in_a_store_that_was_restored_from_before_what_was_not_accounted_for_still_is_not(heir: Heir) -> None:
+    heir.ledger.channel(CHANNEL).traced = 1
+    for wa_id in ("A", "B", "C"):
+        heir.remains.trace(wa_id, b"")
+    found = await heir.look(STALE)
+    assert (found.traced, found.row) == (1, 3)
+
+
 async def test_it_is_tried_until_it_can_be_read(heir: Heir) -> None:
     heir.remains.failing = True
-    heir.part.look()
+    heir.part.look(KEPT)
     await heir.run()
     await heir.fire("leftover")
     trouble = heir.part.trouble
