@@ -144,7 +144,6 @@ def node(runtime: Path) -> Iterator[Node]:
         patch.setattr(tree, "ACTOR_BACKOFF", AT_ONCE)
         patch.setattr(reconciler_module, "CLEAN_UP_PAUSE_S", 0.0)
         patch.setattr(registrar_module, "PAUSE_S", 0.0)
-        patch.setattr(registrar_module, "FORGET_PAUSE_S", 0.0)
         place = Node(runtime)
         try:
             yield place
