@@ -1,7 +1,8 @@
 """Outermost: everything is wired here, and nobody imports it.
 
 ``tree`` the supervision tree as data · ``parts`` what it is made of · ``node`` a running node (lock, signals, ready
-line) · ``settings`` and ``sections`` what can be set · ``runtime`` directories · ``boot`` bounded start · ``health``
-how the node is, ``live_tree`` its tree, ``counted`` its ports in the tally · ``terminal`` codes of new channels where
-the node was started · ``log`` JSON logs without personal data · ``cli`` the ``plantao`` command.
+line) · ``settings`` and ``sections`` what can be set · ``own`` and ``overrides`` a channel's own settings · ``runtime``
+directories · ``boot`` bounded start · ``health`` how the node is, ``live_tree`` its tree, ``counted`` its ports in the
+tally · ``terminal`` codes of new channels where the node was started · ``log`` JSON logs without personal data ·
+``cli`` the ``plantao`` command.
 """

@@ -8,10 +8,15 @@ module              what it holds
 ``errors``          the exceptions that cross a package border
 ``codec``           JSON and msgpack bodies, told apart by the first byte
 ``commands``        the send command, validated field by field
-``events``          the events on NATS: message, receipt, result, state, qr, dead letter
+``events``          the events on NATS: message, receipt, result, state, qr, gap, dead letter
 ``subjects``        the NATS subjects of a clinic and a channel
 ``channel``         states and snapshots of clinics and channels, registry records
 ``port``            what a port (the OS process around one neonize socket) is asked and says
+``bus``             NATS as actors see it: accounts of clinics, and the registry
+``ledger``          a clinic's database as actors see it
+``vault``           where session stores are kept while the machine is off
+``operations``      what operators and services may ask of a node
+``views``           commands as operators and services see them
 ``interfaces``      ``typing.Protocol`` classes through which actors reach the gateways
 ==================  ==================================================================
 

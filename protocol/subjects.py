@@ -42,7 +42,7 @@ class EventKind(StrEnum):
 
 
 class Verb(StrEnum):
-    """A request to a channel: the last token of its rpc subject, and of its HTTP path."""
+    """A request to a channel: the last token of its rpc subject. HTTP has routes of its own (``gateway.http``)."""
 
     STATUS = "status"
     CONNECT = "connect"

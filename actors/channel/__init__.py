@@ -6,7 +6,7 @@ Pure, tested without a thread:
 ``machine``       the nine states and the literal table of what follows what
 ``lifecycle``     the session's life: one port at a time, one owner of reconnection (its words are in ``life``)
 ``outbox``        which command is sent next, and what follows from each answer (``lines``: who goes next; ``parcel``:
-                  a command on its way)
+                  a command on its way; ``expiry``: which end unsent, and when)
 ``gate``          the circuit breaker around sending: how much may go now
 ``pacing``        how fast a number may send: bucket, caps, warm-up, quiet hours, WhatsApp's own restriction
 ``spool``         which claims of what came in are in memory, and which have to be read back (``inbox``: what is
@@ -20,7 +20,8 @@ Errands on the loop: ``intake`` (from a body to a command that the ledger owns),
 for the port), ``flights`` (which sends are under way), ``telling`` and ``media`` (what came in, to NATS), ``fitting``
 (what is too large for NATS). Shells in the actor's thread: ``actor``, made of the parts ``session`` (which has the
 port), ``sending``, ``receiving``, ``publishing``, ``reporting`` (of gaps; ``tracing`` looks for what is missing),
-``leftover`` (what earlier lives left), ``identity`` (which number it is), ``pairing``, ``asking`` and ``unlinking``,
+``keeping`` (of the session store in the vault; ``restoring``, and when to seal: ``sealing``), ``leftover`` (what
+earlier lives left), ``identity`` (which number it is), ``pairing``, ``asking`` and ``unlinking``,
 which share a ``context``. ``retry`` is how they try again; ``requests`` what a channel can be asked, ``surroundings``
 what it needs of the world.
 

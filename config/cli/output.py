@@ -12,7 +12,6 @@ from protocol.errors import InvalidInputError, PlantaoError
 if TYPE_CHECKING:
     from rich.console import Console
 
-DONE: Final = 0
 FAILED: Final = 1
 WRONG_USE: Final = 2
 

@@ -18,7 +18,8 @@ module          what it holds
 ``supervision`` the part of it that is about the supervision tree
 ==============  ======================================================================
 
-Routes; ``/health`` and ``/ready`` are open, all others want ``Authorization: Bearer <key>``::
+Routes; ``/health`` and ``/ready`` are open, all others want ``Authorization: Bearer <key>``
+or ``X-API-Key: <key>``. A wrong key is refused everywhere::
 
     GET     /health   /ready   /metrics
     GET     /api/v1/tree?depth=&clinic=     every actor and port with its state, restarts, inbox and last exit;

@@ -18,7 +18,7 @@ verbs of a channel              body                                reply
                                                                     phone as ``qr``
 ``qr``                          (none)                              ``code``, ``expires_at``
 ``check``                       ``phones`` (1 to 50, digits)        ``items``: ``phone``, ``on_whatsapp``, ``jid``
-``mark_read``                   ``chat``, ``ids`` (1 to 256),       nothing but ``v``
+``mark_read``                   ``chat``, ``ids`` (1 to 100),       nothing but ``v``
                                 ``from``? (in a group: whose)
 ``presence``                    ``presence`` (available             nothing but ``v``
                                 unavailable typing paused),

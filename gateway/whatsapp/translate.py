@@ -51,13 +51,6 @@ PairingStatus = Literal["timeout", "client_outdated", "refused", "unexpected"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Own:
-    """Who we are, as ``get_me()`` says: a neonize ``Device``."""
-
-    device: Any
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What an event does not say itself. ``own`` asks the library (only ever from within a callback, when the client
     is registered); ``backlog_before``: messages up to this moment waited for us; None once the backlog is through."""
