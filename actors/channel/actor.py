@@ -237,6 +237,7 @@ class Channel(Actor):
         """The session changed: tell of it what is told."""
         life = self._life
         if (life.state, life.reason) != (before.state, before.reason):
+            self._show()  # first: whoever hears of it may ask at once
             self._announce(before.state)
         if life.qr is not None and life.qr != before.qr:
             self._publishing.event(EventKind.QR, views.qr_event(self._record, life.qr), life.qr.code)
@@ -373,26 +374,27 @@ class Channel(Actor):
         self._publishing.event(EventKind.STATE, event, life.state, self._context.now().wall.isoformat())
 
     def _look_at_store(self) -> None:
-        begun = self._keeping.trouble or self._leftover.trouble
-        trouble = begun or self._receiving.trouble or self._sending.stuck
+        trouble = self._keeping.trouble or self._leftover.trouble or self._receiving.trouble or self._sending.stuck
         if trouble != self._life.trouble:
-            self._session.step(StoreWorks() if trouble is None else StoreFailed(trouble))
             self._with.board.put_trouble(self._record.clinic, self._record.id, trouble)
+            self._session.step(StoreWorks() if trouble is None else StoreFailed(trouble))
 
     def _look(self) -> None:
-        """After every message: hang up if nothing can be stored, wake for a command, show what changed, answer who
-        waits, and leave when all is done."""
+        """After every message: hang up if nothing can be stored, wake for a command, show, answer, leave when done."""
         self._reporting.look()
         self._look_at_store()
         if self._life.suspended_by is SuspendedBy.POLICY and self._sending.waiting:
             self._session.step(CommandWaits())
         self._keeping.look(self._life, recovered=self._sending.recovered)
+        self._show()
+        self._pairing.look(self._life.state, self._life.reason, self._life.qr, self._session.port)
+        through = self._keeping.idle and all(part.idle or part.stuck for part in (self._publishing, self._receiving))
+        if self._leaving and through and self._life.phase is PortPhase.ABSENT and self._sending.flying == 0:
+            self.exit(Shutdown())
+
+    def _show(self) -> None:
         counts = (len(self._sending), self._receiving.spooled, self._keeping.kept)
         showing = (self._record, self._life, self._wanted, self._sending.breaker.state, counts, self._last_activity)
         if showing != self._shown and self.actor_ref.is_alive():  # else another is in its place
             self._shown = showing
             self._with.board.put_channel(self.snapshot())
-        self._pairing.look(self._life.state, self._life.reason, self._life.qr, self._session.port)
-        through = self._keeping.idle and all(part.idle or part.stuck for part in (self._publishing, self._receiving))
-        if self._leaving and through and self._life.phase is PortPhase.ABSENT and self._sending.flying == 0:
-            self.exit(Shutdown())
