@@ -124,6 +124,6 @@ async def test_a_channel_comes_back_again_and_again(node: Node, service: Listene
         again = await node.listen()
         await both_ways(again, emulator, reboot)
         assert len(again.seen("qr")) == 1
-        await went_down(node, again, killed=reboot == "second")
+        await went_down(node, again, killed=reboot == "first")
     expected = [f"{when}-to-{ANA}" for when in ("before", "first", "second")]
     assert await got(emulator, ANA) == expected

@@ -19,6 +19,7 @@ from protocol.errors import (
     StoreFullError,
     StoreUnavailableError,
     UnavailableError,
+    WrongKeyError,
 )
 
 ALL = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, Exception)]
@@ -36,7 +37,7 @@ def test_every_error_is_one_of_ours_ends_in_error_and_stands_in_the_tree(kind: t
     ("base", "kinds"),
     [
         (InvalidInputError, [InvalidIdError, InvalidAddressError, InvalidBodyError]),
-        (UnavailableError, [BusUnavailableError, StoreUnavailableError, StoreFullError]),
+        (UnavailableError, [BusUnavailableError, StoreUnavailableError, StoreFullError, WrongKeyError]),
         (PortError, [PortStartError, PortGoneError, CallTimeoutError]),
     ],
 )
