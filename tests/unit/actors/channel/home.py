@@ -22,7 +22,7 @@ from tests.fakes.bell import PATIENCE_S, Bell
 from tests.fakes.memory_bus import MemoryClinicBus, body_of
 from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.memory_vault import MemoryVault
-from tests.fakes.parent import Parent
+from tests.fakes.parent import Parent, until
 from tests.fakes.scripted_port import AT, UP, ScriptedOpener, ScriptedPort
 from tests.unit.actors.channel.bench import CHANNEL, CLINIC
 
@@ -71,9 +71,10 @@ class Home:
         return self
 
     def connected(self, policy: ChannelPolicy = POLICY) -> ScriptedPort:
-        """Start with a stored session, and be connected."""
+        """Start with a stored session, and be connected; the channel has the port, which may speak before that."""
         self.opener.first_words = [UP]
         self.start(policy).wait_state(ChannelState.CONNECTED)
+        until(lambda: "port" in self.ref._actor.facts())
         return self.opener.wait_port()
 
     @property
