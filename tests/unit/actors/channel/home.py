@@ -74,8 +74,12 @@ class Home:
         """Start with a stored session, and be connected; the channel has the port, which may speak before that."""
         self.opener.first_words = [UP]
         self.start(policy).wait_state(ChannelState.CONNECTED)
-        until(lambda: "port" in self.ref._actor.facts())
+        until(self._has_port)
         return self.opener.wait_port()
+
+    def _has_port(self) -> bool:
+        actor = self.ref._actor_weakref()
+        return isinstance(actor, Channel) and "port" in actor.facts()
 
     @property
     def snapshot(self) -> ChannelSnapshot:
