@@ -14,7 +14,6 @@ module                  what it holds
 ``publisher``           many messages to streams under way at once, in order, each acknowledged
 ``media``               media in a clinic's Object Store
 ``headers``             those that go from a command to everything it causes
-``files``               files that only their owner may read
 ``lookup``              which of them a stream has already
 ``queue``, ``pull``     fetching from durable consumers by importance, without polling
 ``sending``             a channel's send commands, as such consumers, by priority

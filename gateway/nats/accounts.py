@@ -25,7 +25,7 @@ from typing import Annotated, Final, Literal, Self
 import msgspec
 from msgspec import Meta, Struct
 
-from gateway.nats.files import write_private
+from gateway import disk
 from protocol import subjects
 from protocol.errors import InvalidInputError, NotFoundError
 from protocol.ids import check_name
@@ -124,7 +124,7 @@ def load(path: Path) -> Accounts | None:
 
 def save(path: Path, accounts: Accounts) -> None:
     """Replace ``path`` by ``accounts``, readable by its owner alone."""
-    write_private(path, msgspec.json.format(msgspec.json.encode(accounts), indent=1) + b"\n")
+    disk.write(path, msgspec.json.format(msgspec.json.encode(accounts), indent=1) + b"\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,10 +16,10 @@ from typing import Final
 
 import structlog
 
+from gateway import disk
 from gateway.nats import accounts as credentials
 from gateway.nats.accounts import Accounts, Place, Role, server_config
 from gateway.nats.client import PatientClient
-from gateway.nats.files import write_private
 from gateway.nats.link import Login
 from gateway.nats.probe import usable
 from gateway.nats.server_process import BrokerError, end_left_over, find_program, last_words, launch, watch
@@ -278,9 +278,9 @@ class EmbeddedBroker:
 
         def write() -> None:
             credentials.save(self._directory / "accounts.json", accounts)
-            write_private(self._config, config)
+            disk.write(self._config, config)
             if port != ANY_PORT:
-                write_private(self._directory / "port", b"%d" % port)
+                disk.write(self._directory / "port", b"%d" % port)
 
         await asyncio.to_thread(write)
         return frozenset(accounts.clinics)

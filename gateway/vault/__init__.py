@@ -17,8 +17,7 @@ module              what it holds
 ``sealing``         the format of a sealed file; pure
 ``keys``            a clinic's data keys
 ``master``          where the master key comes from, and whether it is the right one
-``turns``           one piece of blocking work at a time for each channel, on threads of its own
-``disk``            files that only their owner may read, replaced as a whole or not at all
+``turns``           one piece of blocking work at a time for each channel
 ==================  ==================================================================
 
 Decisions:

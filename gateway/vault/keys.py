@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from gateway import disk
 from gateway.store.files import clinics_directory
-from gateway.vault import disk
 from gateway.vault.master import ID_SIZE, KEY_SIZE, NONCE_SIZE, MasterKey, key_id
 from protocol.errors import StoreUnavailableError, WrongKeyError
 from protocol.ids import check_name

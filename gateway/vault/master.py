@@ -20,7 +20,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gateway.vault import disk
+from gateway import disk
 from protocol.errors import InvalidInputError, StoreUnavailableError, WrongKeyError
 
 KEY_SIZE: Final = 32

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import structlog
 
-from gateway.vault import disk, session_store
+from gateway import disk
+from gateway.vault import session_store
 from gateway.vault.sealing import SealError
 from gateway.vault.session_store import StoreDamagedError
 from gateway.vault.snapshots import Keys, Snapshot, Snapshots

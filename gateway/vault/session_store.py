@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from gateway.vault import disk
+from gateway import disk
 
 PRE_KEY_GAP: Final = 4096
 """More pre-keys than are made between two snapshots: whatsmeow makes 50 whenever fewer than 5 are left."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gateway import disk
 from gateway.store.files import clinics_directory
-from gateway.vault import disk
 from gateway.vault.sealing import Place, SealError, key_id_of, seal, unseal
 from protocol.ids import check_name
 

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from gateway import disk
 from gateway.store.faults import fault_of
 from gateway.store.files import clinics_directory
-from gateway.vault import disk, master, restoring
+from gateway.vault import master, restoring
 from gateway.vault.keys import SNAPSHOTS, DataKey, key_file, make_key, read_keys
 from gateway.vault.master import MasterKey
 from gateway.vault.restoring import PassedOver

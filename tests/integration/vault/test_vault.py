@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.vault import MasterKey, PassedOver, disk
+from gateway import disk
+from gateway.vault import MasterKey, PassedOver
 from gateway.vault.snapshots import Snapshots
 from protocol.errors import InvalidIdError, StoreUnavailableError, WrongKeyError
 from protocol.vault import Restoration, Vault

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.vault import disk
+from gateway import disk
 
 
 def names(directory: Path) -> list[str]:

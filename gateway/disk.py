@@ -84,5 +84,6 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        error.filename = error.filename or str(path)
+        if error.errno is not None:  # else the name would take the place of what it says
+            error.filename = error.filename or str(path)
         raise
