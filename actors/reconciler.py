@@ -53,7 +53,7 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicParts:
     """What every clinic is made with. ``runtime``: the memory-backed directory of session stores; ``vaults``: where
-    they are kept while the machine is off, if anywhere."""
+    they are kept while the machine is off."""
 
     bus: Bus
     store: Store
@@ -63,7 +63,7 @@ class ClinicParts:
     names: Names
     policy: ChannelPolicy
     runtime: Path
-    vaults: Vaults | None = None
+    vaults: Vaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +228,6 @@ class Reconciler(Actor):
         for channel, running in self._running.items():
             if not _same(running, wanted.get(channel)):
                 self._remove(supervisor, channel)
-        for shown in self._parts.board.channels(self._clinic):
-            if shown.channel not in self._running.keys() | wanted.keys():
-                self._forget(shown.channel)
         for channel, record in wanted.items():
             if channel not in self._running and channel not in self._cleaning:
                 self._running[channel] = record.created_at
@@ -377,9 +374,8 @@ class Reconciler(Actor):
         return self._parts.runtime / "clinics" / self._clinic
 
     @property
-    def _vault(self) -> Vault | None:
-        vaults = self._parts.vaults
-        return vaults.clinic(self._clinic) if vaults is not None else None
+    def _vault(self) -> Vault:
+        return self._parts.vaults.clinic(self._clinic)
 
     def _show(self, state: ClinicState = ClinicState.RUNNING, reason: str = "") -> None:
         if self._wanted is None:

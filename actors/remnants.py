@@ -32,7 +32,7 @@ async def serve(account: AccountOpened, channels: Mapping[str, datetime], folder
     return await account.ledger.register(channels) | (stores - channels.keys())
 
 
-async def clean_up(account: AccountOpened, vault: Vault | None, channel: str, folder: Path) -> None:
+async def clean_up(account: AccountOpened, vault: Vault, channel: str, folder: Path) -> None:
     """The queue goes first: a command that is still in it would be taken by the next channel of this name. The ledger's
     word that there is something goes last.
 
@@ -47,7 +47,6 @@ async def clean_up(account: AccountOpened, vault: Vault | None, channel: str, fo
         shutil.rmtree(store.with_name(f"{store.name}.journal"), ignore_errors=True)
 
     await account.bus.forget_channel(channel)
-    if vault is not None:
-        await vault.forget(channel)
+    await vault.forget(channel)
     await asyncio.to_thread(delete)
     await account.ledger.forget_channel(channel)

@@ -16,10 +16,10 @@ from actors.channel.context import Context
 from actors.channel.life import Life, PortPhase
 from actors.channel.machine import WANTS_PORT
 from actors.channel.restoring import RESTORE_TIMEOUT_S, SILENT, Restored, Restoring
-from actors.channel.retry import Retry
+from actors.channel.retry import Retry, reason
 from actors.channel.sealing import SealingPolicy, Seals
 from protocol.channel import ChannelState
-from protocol.errors import PlantaoError, StoreGoneError, StoreUnavailableError
+from protocol.errors import StoreGoneError, StoreUnavailableError
 from protocol.interfaces import Failure
 from protocol.port import Connected, PairingSucceeded, PortEvent, QrShown, StoreUnusable
 from protocol.vault import Restoration, Vault
@@ -92,13 +92,13 @@ class Mark(Enum):
 
 
 class Keeping:
-    """Belongs to one channel's actor. ``vault`` None: nothing is kept. ``restored`` is called once."""
+    """Belongs to one channel's actor. ``restored`` is called once."""
 
     def __init__(
         self,
         context: Context,
         store: str,
-        vault: Vault | None,
+        vault: Vault,
         policy: SealingPolicy,
         restored: Callable[[Restored], None],
     ) -> None:
@@ -189,7 +189,7 @@ class Keeping:
 
     def _act(self) -> None:
         life = self._life
-        if self._vault is None or life is None:
+        if life is None:
             return
         if (life.state is ChannelState.LOGGED_OUT) != self._over:
             self._over = not self._over
@@ -199,16 +199,16 @@ class Keeping:
             return
         if self._unforgotten:  # before a seal, which it would delete
             if not self._forget_retry.failing:
-                self._forget(self._vault)
+                self._forget()
         elif self._session and life.ready and self._recovered:
-            self._seal_if_due(self._vault, life)
+            self._seal_if_due(life)
 
     # -- sealing --
 
-    def _seal_if_due(self, vault: Vault, life: Life) -> None:
+    def _seal_if_due(self, life: Life) -> None:
         resting = life.phase is PortPhase.ABSENT and life.state not in WANTS_PORT
         if resting and self._mark is Mark.BROKEN:
-            self._seal(vault, clean=True)
+            self._seal(clean=True)
             return
         due_at = self._seals.due_at(self._policy)
         if due_at is None:
@@ -219,14 +219,14 @@ class Keeping:
                 self._timer_at = due_at
                 self._context.timer("seal", wait, SealDue())
         elif resting or self._mark is Mark.BROKEN:
-            self._seal(vault, clean=resting)
+            self._seal(clean=resting)
 
-    def _seal(self, vault: Vault, *, clean: bool) -> None:
+    def _seal(self, *, clean: bool) -> None:
         self._out = True
         self._seals = self._seals.begin(self._context.now().mono)
         if clean:
             self._mark = Mark.SEALING
-        work = vault.snapshot(self._context.channel, self._store, clean=clean)
+        work = self._vault.snapshot(self._context.channel, self._store, clean=clean)
         self._context.errand(work, lambda outcome: Sealed(clean, Failure.of(outcome)), timeout=SEAL_TIMEOUT_S)
 
     def on_seal_due(self) -> None:
@@ -249,8 +249,7 @@ class Keeping:
 
     def _count(self, error: BaseException, *, clean: bool) -> None:
         self._failures += 1
-        known = isinstance(error, PlantaoError | TimeoutError)
-        why = (str(error) or f"the vault gave no answer within {SEAL_TIMEOUT_S:g} s") if known else repr(error)
+        _, why = reason(error, f"the vault gave no answer within {SEAL_TIMEOUT_S:g} s")
         if self._failures >= MOST_SILENT:
             self.kept = replace(self.kept, trouble=why)
         self._context.log.warning("session store not sealed", error=why, clean=clean, failures=self._failures)
@@ -265,7 +264,7 @@ class Keeping:
     @property
     def sealed(self) -> bool:
         """Whether ``unseal`` has to come before a port is opened."""
-        return self._vault is not None and self._mark is not Mark.BROKEN
+        return self._mark is not Mark.BROKEN
 
     async def unseal(self, *, stale: bool) -> None:
         """No snapshot is clean from now on. On the loop; ``stale``: as it was when this was decided.
@@ -274,7 +273,6 @@ class Keeping:
             StoreUnavailableError: that is not sure, and no port may be opened.
             StoreGoneError: nor now; the store went meanwhile, and an older one is in its place.
         """
-        assert self._vault is not None
         try:
             async with asyncio.timeout(RESTORE_TIMEOUT_S):
                 what = await self._vault.restore(self._context.channel, self._store)
@@ -296,15 +294,15 @@ class Keeping:
 
     # -- forgetting --
 
-    def _forget(self, vault: Vault) -> None:
+    def _forget(self) -> None:
         self._out = True
-        work = vault.forget(self._context.channel)
+        work = self._vault.forget(self._context.channel)
         self._context.errand(work, lambda outcome: Forgotten(Failure.of(outcome)), timeout=FORGET_TIMEOUT_S)
 
     def on_forget_due(self) -> None:
         """The pause after a failure is over."""
-        if self._vault is not None and not self._out:
-            self._forget(self._vault)
+        if not self._out:
+            self._forget()
 
     def on_forgotten(self, message: Forgotten) -> None:
         """The vault has answered."""

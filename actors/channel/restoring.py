@@ -53,7 +53,7 @@ class RestoreDue:
 class Restoring:
     """Belongs to one channel's actor. ``restored`` is called once."""
 
-    def __init__(self, context: Context, store: str, vault: Vault | None, restored: Callable[[Restored], None]) -> None:
+    def __init__(self, context: Context, store: str, vault: Vault, restored: Callable[[Restored], None]) -> None:
         self._context = context
         self._vault = vault
         self._store = store
@@ -96,8 +96,8 @@ class Restoring:
             log.warning("no session store, and no snapshot of it: the number must be paired unless it was logged out")
 
 
-async def _restore(context: Context, store: str, vault: Vault | None) -> Restored:
+async def _restore(context: Context, store: str, vault: Vault) -> Restored:
     """On the loop."""
     paired = await context.ledger.paired(context.channel)
-    what = await vault.restore(context.channel, store) if vault is not None else Restoration.KEPT
+    what = await vault.restore(context.channel, store)
     return Restored(what, paired is not None, paired.jid if paired is not None else None)

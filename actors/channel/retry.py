@@ -10,6 +10,12 @@ BACKOFF: Final = Backoff(base_s=0.2, cap_s=10.0)
 """Of what goes to the ledger and to NATS, unless a part says otherwise."""
 
 
+def reason(error: BaseException, silent: str) -> tuple[bool, str]:
+    """Whether somebody raised it on purpose, and what it says for people: ``silent`` if nothing, as a time-out."""
+    known = isinstance(error, PlantaoError | TimeoutError)
+    return known, (str(error) or silent) if known else repr(error)
+
+
 class Failures:
     """Failures in a row of one thing; for who sets its own timers. Belongs to one channel's actor.
 
@@ -38,8 +44,7 @@ class Failures:
         """Count and log this failure; seconds until it is to be tried again."""
         self.in_a_row += 1
         delay = self._backoff.delay(self.in_a_row, self._context.random)
-        known = isinstance(error, PlantaoError | TimeoutError)
-        self.trouble = (str(error) or self._silent) if known else repr(error)
+        known, self.trouble = reason(error, self._silent)
         tell = self._context.log.warning if known else self._context.log.error
         tell(self._what, error=self.trouble, retry_in_s=round(delay, 2))
         return delay

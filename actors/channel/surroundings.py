@@ -48,7 +48,7 @@ class ChannelPolicy:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What a channel needs of the world. ``store``: path of its session store on memory-backed storage; ``vault``:
-    where it is kept while the machine is off, if anywhere."""
+    where it is kept while the machine is off."""
 
     record: ChannelRecord
     store: str
@@ -58,7 +58,7 @@ class Surroundings:
     opener: PortOpener
     board: Board
     policy: ChannelPolicy
-    vault: Vault | None = None
+    vault: Vault
 
     def now(self) -> "Surroundings":
         """These, with the channel's record as it is by now: it may have been given other settings since."""

@@ -24,6 +24,7 @@ from tests.bench.actor_messages import PATIENCE_S
 from tests.fakes.bell import Bell
 from tests.fakes.memory_node import MemoryBus, MemoryStore
 from tests.fakes.memory_registry import MemoryRegistry
+from tests.fakes.memory_vault import MemoryVaults
 from tests.fakes.scripted_port import UP, ScriptedPort, obliging
 from tests.fakes.scripted_remains import ScriptedRemains
 from tests.unit.actors.channel.home import POLICY
@@ -66,6 +67,7 @@ def start(channels: int) -> list[ActorRef[Any]]:
         names=names,
         policy=POLICY,
         runtime=_NOWHERE,
+        vaults=MemoryVaults(bell),
     )
     registry = _registry(bell, channels)
 
