@@ -88,7 +88,6 @@ class Counts:
 
     sent_today: int
     new_today: int
-    most_today: int
     tokens: float
     restricted_until: datetime | None
 
@@ -176,7 +175,6 @@ class Pacing:
         return Counts(
             sent_today=self._sent,
             new_today=self._new,
-            most_today=self._most(),
             tokens=max(0.0, self._tokens),
             restricted_until=until if until is not None and until > now.wall else None,
         )

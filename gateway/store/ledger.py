@@ -17,7 +17,6 @@ SWEEP: Final = 2000
 """Rows of a kind to delete at once, in some 20 ms, before the clinic's channels get their turn."""
 STRAYS_KEPT: Final = timedelta(days=1)
 """Who may have sent a message is looked up within minutes of the receipt, if at all."""
-_NO_TIME: Final = -1
 
 
 class SqliteLedger(Commands, Outcomes, InboundPart):
@@ -64,7 +63,7 @@ class SqliteLedger(Commands, Outcomes, InboundPart):
         def work(connection: sqlite3.Connection) -> frozenset[str]:
             execute_many(connection, queries.register_channel, list(wanted.items()))
             there = fetch(connection, queries.select_registered, {})
-            return frozenset(channel for channel, created in there if wanted.get(channel, _NO_TIME) != created)
+            return frozenset(channel for channel, created in there if (channel, created) not in wanted.items())
 
         return await self._database.transact(work)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,15 @@ async def emulator(tmp_path: Path) -> AsyncIterator[EmulatorProcess]:
 
 
 @pytest.fixture
-async def node(tmp_path: Path, emulator: EmulatorProcess) -> AsyncIterator[Node]:
+def tables() -> dict[str, Any]:
+    """Settings of the node, besides those of every test."""
+    return {}
+
+
+@pytest.fixture
+async def node(tmp_path: Path, emulator: EmulatorProcess, tables: dict[str, Any]) -> AsyncIterator[Node]:
     """A running node that talks to the emulator; it must end with exit code 0."""
-    async with Node(tmp_path / "node", settings(emulator.ready)) as running:
+    async with Node(tmp_path / "node", settings(emulator.ready, tables)) as running:
         yield running
 
 

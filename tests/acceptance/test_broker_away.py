@@ -10,7 +10,7 @@ import pytest
 
 from gateway.nats.broker import EmbeddedBroker
 from supervisor.heartbeat import Heartbeat
-from tests.acceptance.node import Listener, Node, children, settings
+from tests.acceptance.node import Listener, Node, children
 from tests.acceptance.phones import Phones
 from tests.emulator.client import EmulatorProcess
 
@@ -71,16 +71,14 @@ def limits() -> dict[str, Any]:
 
 
 @pytest.fixture
-async def node(tmp_path: Path, emulator: EmulatorProcess, away: Away, limits: dict[str, Any]) -> AsyncIterator[Node]:
+def tables(tmp_path: Path, away: Away, limits: dict[str, Any]) -> dict[str, Any]:
     """On that server; most of what waits for it has no room in memory."""
     accounts = str(tmp_path / "nats" / "accounts.json")
-    elsewhere: dict[str, dict[str, Any]] = {
+    return {
         "nats": {"url": away.broker.server, "accounts_file": accounts},
         "inbox": {"in_memory": 16},
         "limits": limits,
     }
-    async with Node(tmp_path / "node", settings(emulator.ready, elsewhere)) as running:
-        yield running
 
 
 @pytest.mark.parametrize("how", ["frozen", "killed"])

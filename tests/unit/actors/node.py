@@ -1,5 +1,6 @@
 """Clinics, their registrar and the desk, with fakes of all that they reach the world by."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,13 +14,15 @@ from actors import account as account_module
 from actors import reconciler as reconciler_module
 from actors import registrar as registrar_module
 from actors.board import Board
+from actors.channel.requests import Configure
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
+from actors.places import channel_name
 from actors.reconciler import ClinicParts
 from config import tree
 from config.tree import Supervision
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
-from supervisor.actor import ShutDown, tell
+from supervisor.actor import ShutDown, ask, tell
 from supervisor.api import Phase
 from supervisor.names import Names
 from supervisor.shell import Supervisor
@@ -29,9 +32,9 @@ from tests.fakes.bell import Bell
 from tests.fakes.memory_node import MemoryBus, MemoryStore
 from tests.fakes.memory_registry import MemoryRegistry
 from tests.fakes.memory_vault import MemoryVaults
-from tests.fakes.parent import Parent
+from tests.fakes.parent import PATIENCE_S, Parent, until
 from tests.fakes.scripted_port import AT, ScriptedOpener
-from tests.unit.actors.channel.home import AT_ONCE, POLICY
+from tests.unit.actors.channel.home import AT_ONCE, POLICY, has_port
 from tests.unit.actors.counter import only_notes
 
 SUPERVISION = Supervision(
@@ -109,6 +112,14 @@ class Node:
             return found if found is not None and found.state is state else None
 
         return self.bell.wait(look, f"channel {clinic}/{channel} {state}")
+
+    async def at_rest(self, clinic: str, channel: str) -> None:
+        """The channel is connected, has its port, and has dealt with that."""
+        ref, record = self.names.whereis(channel_name(clinic, channel)), self.board.record(clinic, channel)
+        assert ref is not None
+        assert record is not None
+        await asyncio.to_thread(until, lambda: has_port(ref))
+        await ask(ref, Configure(record), timeout=PATIENCE_S)
 
     def quarantined(self, clinic: str) -> bool:
         assert self.root is not None

@@ -336,6 +336,7 @@ async def test_a_channel_in_quarantine_shows_the_settings_with_which_it_would_be
     node.want("acme", "a")
     node.start()
     await asyncio.to_thread(node.wait_channel, "acme", "a", S.CONNECTED)
+    await node.at_rest("acme", "a")
     parked = msgspec.structs.replace(await node.desk.channel("acme", "a"), state=S.ERROR)
     name = channel_name("acme", "a")
     ref = node.names.whereis(name)

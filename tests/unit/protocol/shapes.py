@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect
 
@@ -23,13 +22,6 @@ json_values = st.recursive(
 def values_of(kind: Any) -> st.SearchStrategy[Any]:
     """Any value of a type that msgspec knows."""
     return _of(inspect.type_info(kind))
-
-
-def fields_of(struct: type[msgspec.Struct]) -> dict[str, st.SearchStrategy[Any]]:
-    """A strategy for each field of ``struct``, by its name in Python."""
-    info = inspect.type_info(struct)
-    assert isinstance(info, inspect.StructType)
-    return {field.name: _of(field.type) for field in info.fields}
 
 
 def _of(info: inspect.Type) -> st.SearchStrategy[Any]:

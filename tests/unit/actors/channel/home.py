@@ -36,6 +36,12 @@ POLICY = ChannelPolicy(
 RECORD = ChannelRecord(clinic=CLINIC, id=CHANNEL, name="Reception", created_at=AT, config={"note": 1})
 
 
+def has_port(channel: ActorRef[Any]) -> bool:
+    """Whether it was told of its port, which may speak before that."""
+    actor = channel._actor_weakref()
+    return isinstance(actor, Channel) and "port" in actor.facts()
+
+
 class Home:
     """``ref``: the channel's actor; what surrounds it survives it."""
 
@@ -74,12 +80,8 @@ class Home:
         """Start with a stored session, and be connected; the channel has the port, which may speak before that."""
         self.opener.first_words = [UP]
         self.start(policy).wait_state(ChannelState.CONNECTED)
-        until(self._has_port)
+        until(lambda: has_port(self.ref))
         return self.opener.wait_port()
-
-    def _has_port(self) -> bool:
-        actor = self.ref._actor_weakref()
-        return isinstance(actor, Channel) and "port" in actor.facts()
 
     @property
     def snapshot(self) -> ChannelSnapshot:

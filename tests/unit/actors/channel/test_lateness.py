@@ -9,12 +9,7 @@ from tests.unit.actors.channel.bench import CHANNEL
 from tests.unit.actors.channel.commands import AT
 from tests.unit.actors.channel.mouth import Clock, Mouth
 
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    clock.rule(monkeypatch)
-    return clock
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 @pytest.fixture

@@ -16,12 +16,7 @@ from tests.unit.actors.channel.commands import AT, failed
 from tests.unit.actors.channel.mouth import Clock, Mouth
 from tests.unit.actors.channel.test_attempt import answering
 
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    clock.rule(monkeypatch)
-    return clock
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 class Counter(Mouth):

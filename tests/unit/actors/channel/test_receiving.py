@@ -1,7 +1,6 @@
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import pytest
 from structlog.testing import capture_logs
 
 from actors.channel.optout import OptOut
@@ -15,14 +14,6 @@ from tests.fakes.scripted_port import AT
 from tests.unit.actors.channel.bench import CHANNEL, CLINIC
 from tests.unit.actors.channel.ear import OTHER, Ear
 from tests.unit.actors.channel.heard import CHAT, message, receipt, undecryptable
-
-
-@pytest.fixture
-async def ear() -> AsyncIterator[Ear]:
-    ear = Ear()
-    await ear.run()
-    yield ear
-    await ear.loop.end()
 
 
 async def test_a_message_is_published_with_all_that_is_known_of_it(ear: Ear) -> None:

@@ -1,7 +1,5 @@
 """Media: fetched through a port and stored before its message is told; what does not come is an error in that."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from actors.channel.telling import ReceivingPolicy
@@ -13,21 +11,6 @@ from tests.unit.actors.channel.answers import answering, raising
 from tests.unit.actors.channel.ear import OTHER, Ear
 from tests.unit.actors.channel.heard import image, message
 from tests.unit.actors.channel.mouth import Clock
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    clock.rule(monkeypatch)
-    return clock
-
-
-@pytest.fixture
-async def ear() -> AsyncIterator[Ear]:
-    ear = Ear()
-    await ear.run()
-    yield ear
-    await ear.loop.end()
 
 
 async def test_media_is_stored_before_its_message_is_published(ear: Ear) -> None:

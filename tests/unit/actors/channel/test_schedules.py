@@ -13,14 +13,9 @@ from tests.unit.actors.channel.bench import CHANNEL
 from tests.unit.actors.channel.commands import AT
 from tests.unit.actors.channel.mouth import Clock, Mouth
 
+pytestmark = pytest.mark.usefixtures("clock")
+
 SOON = AT + timedelta(hours=1)
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    clock.rule(monkeypatch)
-    return clock
 
 
 @pytest.fixture

@@ -1,11 +1,8 @@
 """Every command for later is sent, once and not before its time, whatever is lost: schedules, rings, NATS, the disk."""
 
-import asyncio
-
 import hypothesis.strategies as st
-import pytest
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from actors.channel.schedules import LATE_S
 from protocol.port import PortAnswer, SendText, Sent
@@ -13,18 +10,16 @@ from tests.fakes.memory_bus import body_of
 from tests.fakes.scripted_port import Anything, obliging
 from tests.unit.actors.channel.bench import CHANNEL
 from tests.unit.actors.channel.mouth import Clock, Mouth
+from tests.unit.actors.channel.mouth_machine import MouthMachine
 
 
-class SchedulesModel(RuleBasedStateMachine):
+class SchedulesModel(MouthMachine):
     """``times``: when each command may be sent at the earliest, in seconds; ``sent``: when it was, as often as it was;
     ``asked_at``: when the ledger was asked for what is scheduled by the life that is now."""
 
     @initialize()
     def begin(self) -> None:
-        self.patch = pytest.MonkeyPatch()
-        self.clock = Clock()
-        self.clock.rule(self.patch)
-        self.runner = asyncio.Runner()
+        self.rule_time()
         self.times: list[float] = []
         self.sent: list[tuple[int, float]] = []
         self.asked_at: list[float] = []
@@ -48,9 +43,6 @@ class SchedulesModel(RuleBasedStateMachine):
         assert isinstance(request, SendText)
         self.sent.append((int(request.text), self.clock.seconds))
         return await obliging(request)
-
-    def run(self) -> None:
-        self.runner.run(self.mouth.run())
 
     # -- what can happen --
 
@@ -95,18 +87,6 @@ class SchedulesModel(RuleBasedStateMachine):
         self.mouth.bus.redeliver(CHANNEL)
         self.run()
 
-    @rule(away=st.booleans())
-    def nats_goes_or_comes(self, away: bool) -> None:
-        self.mouth.bus.away = away
-        if not away:
-            self.mouth.bus.come_back()
-        self.run()
-
-    @rule(failing=st.booleans())
-    def the_disk_fails_or_heals(self, failing: bool) -> None:
-        self.mouth.ledger.failing = failing
-        self.run()
-
     @precondition(lambda self: not self.mouth.ledger.failing)
     @rule()
     def the_channel_begins_anew(self) -> None:
@@ -117,23 +97,14 @@ class SchedulesModel(RuleBasedStateMachine):
 
     # -- what holds in the end --
 
-    def teardown(self) -> None:
-        if not hasattr(self, "runner"):
-            return
-        try:
-            self.mouth.ledger.failing = False
-            self.nats_goes_or_comes(False)
-            self.what_was_not_settled_rings_again()
-            self.time_passes(300 + 6 * int(LATE_S))
-            assert sorted(number for number, _ in self.sent) == list(range(len(self.times)))
-            assert all(at > self.times[number] - 0.001 for number, at in self.sent), "none before its time"
-            pauses = [later - earlier for earlier, later in zip(self.asked_at, self.asked_at[1:], strict=False)]
-            assert all(pause > LATE_S - 0.001 for pause in pauses), "the ledger is asked once a minute at most"
-            assert "late" not in self.mouth.timers, "who has no schedules is not woken"
-        finally:
-            self.runner.run(self.mouth.loop.end())
-            self.runner.close()
-            self.patch.undo()
+    def in_the_end(self) -> None:
+        self.what_was_not_settled_rings_again()
+        self.time_passes(300 + 6 * int(LATE_S))
+        assert sorted(number for number, _ in self.sent) == list(range(len(self.times)))
+        assert all(at > self.times[number] - 0.001 for number, at in self.sent), "none before its time"
+        pauses = [later - earlier for earlier, later in zip(self.asked_at, self.asked_at[1:], strict=False)]
+        assert all(pause > LATE_S - 0.001 for pause in pauses), "the ledger is asked once a minute at most"
+        assert "late" not in self.mouth.timers, "who has no schedules is not woken"
 
 
 TestSchedules = SchedulesModel.TestCase

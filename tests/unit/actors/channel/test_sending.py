@@ -20,13 +20,6 @@ from tests.unit.actors.channel.test_attempt import answering
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    clock.rule(monkeypatch)
-    return clock
-
-
-@pytest.fixture
 async def mouth() -> AsyncIterator[Mouth]:
     mouth = Mouth()
     yield mouth

@@ -18,13 +18,6 @@ A, B = "5511900000001", "5511900000002"
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    clock.rule(monkeypatch)
-    return clock
-
-
-@pytest.fixture
 async def breaking() -> AsyncIterator[Mouth]:
     """Its breaker opens for 30 s after two failures in a row, and so far everything fails."""
     mouth = Mouth(breaker=Breaker(trip=Consecutive(2), pause_s=30.0))

@@ -3,15 +3,13 @@
 A second copy is allowed for what the ledger recorded as uncertain before, and for nothing else.
 """
 
-import asyncio
 from collections import defaultdict
 from enum import Enum
 from itertools import count
 
 import hypothesis.strategies as st
-import pytest
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from protocol.codes import ErrorCode
 from protocol.ledger import Changes, Receipt
@@ -22,7 +20,8 @@ from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.scripted_port import Anything, obliging, silent
 from tests.unit.actors.channel.bench import CHANNEL
 from tests.unit.actors.channel.commands import AT
-from tests.unit.actors.channel.mouth import Clock, Mouth
+from tests.unit.actors.channel.mouth import Mouth
+from tests.unit.actors.channel.mouth_machine import MouthMachine
 
 CHATS = ["5511900000001", "5511900000002"]
 BREAKER = Breaker(trip=FailureRate(threshold=0.5, minimum=3), pause_s=5.0)
@@ -55,16 +54,13 @@ class Fate(Enum):
     NOT_BEGUN = "not begun", False, False, False
 
 
-class SendingModel(RuleBasedStateMachine):
+class SendingModel(MouthMachine):
     """``sent``: commands that WhatsApp took, per chat, as often as it took them; ``uncertain``: those that the ledger
     recorded as such."""
 
     @initialize()
     def begin(self) -> None:
-        self.patch = pytest.MonkeyPatch()
-        self.clock = Clock()
-        self.clock.rule(self.patch)
-        self.runner = asyncio.Runner()
+        self.rule_time()
         self.count = 0
         self.uncertain: set[str] = set()
         self.traces = count()
@@ -109,9 +105,6 @@ class SendingModel(RuleBasedStateMachine):
             return await silent(request)
         return Failed(code=ErrorCode.OUTCOME_UNKNOWN.value, message="")
 
-    def run(self) -> None:
-        self.runner.run(self.mouth.run())
-
     # -- what can happen --
 
     @rule(to=st.sampled_from(CHATS), number=st.integers(1, 3), on_uncertain=st.sampled_from(["resend", "hold"]))
@@ -125,18 +118,6 @@ class SendingModel(RuleBasedStateMachine):
     @rule(codes=st.lists(st.sampled_from([*CODES, *Fate]), min_size=1, max_size=3))
     def the_next_answers_are_bad(self, codes: list[ErrorCode | Fate]) -> None:
         self.answers = codes
-
-    @rule(away=st.booleans())
-    def nats_goes_or_comes(self, away: bool) -> None:
-        self.mouth.bus.away = away
-        if not away:
-            self.mouth.bus.come_back()
-        self.run()
-
-    @rule(failing=st.booleans())
-    def the_disk_fails_or_heals(self, failing: bool) -> None:
-        self.mouth.ledger.failing = failing
-        self.run()
 
     @rule(connected=st.booleans())
     def the_session_goes_or_comes(self, connected: bool) -> None:
@@ -194,22 +175,13 @@ class SendingModel(RuleBasedStateMachine):
 
     # -- what holds in the end --
 
-    def teardown(self) -> None:
-        if not hasattr(self, "runner"):
-            return
-        try:
-            self.all_heals()
-            self.check()
-        finally:
-            self.runner.run(self.mouth.loop.end())
-            self.runner.close()
-            self.patch.undo()
+    def in_the_end(self) -> None:
+        self.all_heals()
+        self.check()
 
     def all_heals(self) -> None:
         mouth = self.mouth
         self.answers = []
-        mouth.ledger.failing = False
-        self.nats_goes_or_comes(False)
         self.the_session_goes_or_comes(True)
         for _ in range(5 * self.count + 10):
             self.what_was_not_acknowledged_comes_again()

@@ -15,15 +15,10 @@ from tests.unit.actors.channel.bench import CHANNEL
 from tests.unit.actors.channel.commands import AT, failed
 from tests.unit.actors.channel.mouth import Clock, Mouth
 
+pytestmark = pytest.mark.usefixtures("clock")
+
 OPEN = PacingPolicy(quiet_from=time(0), quiet_until=time(0), warm_up=(), burst=1000)
 """Holds nobody but by its caps. The test begins at 21:00 of the clinic's time."""
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    clock.rule(monkeypatch)
-    return clock
 
 
 @pytest.fixture
