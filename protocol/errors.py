@@ -7,7 +7,8 @@
     │   ├── InvalidIdError
     │   ├── InvalidAddressError
     │   └── InvalidBodyError          a body that is not what its type says; names the field
-    ├── NotFoundError                 no such clinic, channel or QR code
+    ├── ForbiddenError                the caller's role does not go so far
+    ├── NotFoundError                 no such clinic, channel or QR code; or the caller has no business with it
     ├── AlreadyExistsError
     ├── ConflictError                 not possible in the present state
     ├── UnavailableError              transient: a part is away; try again
@@ -62,6 +63,10 @@ class InvalidAddressError(InvalidInputError):
 
 class InvalidBodyError(InvalidInputError):
     """A request body that could not be read or does not have the shape of its type."""
+
+
+class ForbiddenError(PlantaoError):
+    """The caller may see the thing, and not do that with it; the text says which role could."""
 
 
 class NotFoundError(PlantaoError):

@@ -10,6 +10,7 @@ module          what it holds
 ``clinics``     ``/api/v1/clinics``
 ``channels``    channels, their verbs and settings, QR codes, sending, what they ask WhatsApp
 ``commands``    what became of commands, dead letters, and what a person decides of them
+``routes``      what a route is: path, handler, permission, audit action
 ``requests``    bodies, path names and answers: the edge between bytes and types
 ``problems``    every error as RFC 9457 problem details, in one table
 ``auth``        the admin key

@@ -4,30 +4,36 @@ From outside in: security headers, errors as problems, the key, the deadline, th
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
 from gateway.http.auth import AdminKey, presented
-from gateway.http.channels import ChannelRoutes
-from gateway.http.clinics import ClinicRoutes
+from gateway.http.channels import (
+    ChannelChange,
+    ChannelRoutes,
+    NewChannel,
+    NumberCheckRequest,
+    PairRequest,
+    PresenceChange,
+    ReadMark,
+)
+from gateway.http.clinics import ClinicRoutes, NewClinic
 from gateway.http.commands import MOST_WAIT_S, CommandRoutes
 from gateway.http.health import Health
 from gateway.http.node import VIEW_DEADLINE_S, NodeRoutes
 from gateway.http.problems import NO_ANSWER, TOO_LARGE, UNAUTHORIZED, Refused, of_status, respond, respond_to
 from gateway.http.requests import BODY_LIMIT, BODY_TIMEOUT_S
+from gateway.http.routes import API, CHANNEL, CLINIC, Route
 from gateway.http.tree import TreeRoutes
+from protocol.access import Permission
+from protocol.commands import SendCommand
 from protocol.operations import Operations
 
-API: Final = "/api/v1"
-CLINIC: Final = f"{API}/clinics/{{clinic}}"
-CHANNEL: Final = f"{CLINIC}/channels/{{channel}}"
-PAIR: Final = f"{CHANNEL}/pair"
-COMMAND: Final = f"{CHANNEL}/messages/{{id}}"
 OPEN: Final = frozenset({"/health", "/ready"})
 """Paths that need no key; a wrong one is refused all the same."""
 HEADERS: Final = {
@@ -37,9 +43,6 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-
-Route = tuple[Callable[..., web.RouteDef], str, Handler]
-"""How a method's route is made, its path, and who answers."""
 
 
 class HttpLimits(Struct, frozen=True, kw_only=True):
@@ -70,66 +73,104 @@ def build(
     app[BODY_TIMEOUT_S] = limits.body_s
     app[VIEW_DEADLINE_S] = limits.view_s
     app.on_response_prepare.append(_secure)
-    patience = {PAIR: limits.pair_s, COMMAND: limits.request_s + MOST_WAIT_S}
-    for method, path, handler in (
-        *_whole(NodeRoutes(operations, health, executor), TreeRoutes(health, executor), ClinicRoutes(operations)),
-        *_of_channels(ChannelRoutes(operations, executor)),
-        *_of_commands(CommandRoutes(operations)),
+    for route in (
+        *_of_node(NodeRoutes(operations, health, executor), TreeRoutes(health, executor)),
+        *_of_clinics(ClinicRoutes(operations)),
+        *_of_channels(ChannelRoutes(operations, executor), limits),
+        *_of_commands(CommandRoutes(operations), limits),
     ):
-        bounded = _within(patience.get(path, limits.request_s), handler)
-        app.add_routes([method(path, bounded, expect_handler=_expect)])
+        bounded = _within(route.patience_s or limits.request_s, route.handler)
+        app.router.add_route(route.method, route.path, bounded, expect_handler=_expect)
     return app
 
 
-def _whole(node: NodeRoutes, tree: TreeRoutes, clinics: ClinicRoutes) -> Sequence[Route]:
+def _of_node(node: NodeRoutes, tree: TreeRoutes) -> Sequence[Route]:
     return (
-        (web.get, "/health", node.alive),
-        (web.get, "/ready", node.ready),
-        (web.get, "/metrics", node.scrape),
-        (web.get, f"{API}/tree", tree.get),
-        (web.get, f"{API}/clinics", clinics.list),
-        (web.post, f"{API}/clinics", clinics.add),
-        (web.get, CLINIC, clinics.get),
-        (web.delete, CLINIC, clinics.remove),
-        (web.get, f"{CLINIC}/stats", clinics.stats),
-        (web.post, f"{CLINIC}/release", clinics.release),
+        Route(method="GET", path="/health", handler=node.alive, permission=Permission.OPEN),
+        Route(method="GET", path="/ready", handler=node.ready, permission=Permission.OPEN),
+        Route(method="GET", path="/metrics", handler=node.scrape, permission=Permission.VIEW),
+        Route(method="GET", path=f"{API}/tree", handler=tree.get, permission=Permission.VIEW),
     )
 
 
-def _of_channels(channels: ChannelRoutes) -> Sequence[Route]:
+def _of_clinics(clinics: ClinicRoutes) -> Sequence[Route]:
+    many, admin, act = f"{API}/clinics", Permission.ADMINISTER, Permission.OPERATE
+    return (
+        Route(method="GET", path=many, handler=clinics.list, permission=Permission.VIEW, filtered=True),
+        Route(method="POST", path=many, handler=clinics.add, permission=admin, action="clinic.add", body=NewClinic),
+        Route(method="GET", path=CLINIC, handler=clinics.get, permission=Permission.VIEW),
+        Route(method="DELETE", path=CLINIC, handler=clinics.remove, permission=admin, action="clinic.remove"),
+        Route(method="GET", path=f"{CLINIC}/stats", handler=clinics.stats, permission=Permission.VIEW),
+        Route(
+            method="POST", path=f"{CLINIC}/release", handler=clinics.release, permission=act, action="clinic.release"
+        ),
+    )
+
+
+def _of_channels(channels: ChannelRoutes, limits: HttpLimits) -> Sequence[Route]:
     many, one = f"{CLINIC}/channels", CHANNEL
+    view, act, admin = Permission.VIEW, Permission.OPERATE, Permission.ADMINISTER
+
+    def verb(name: str, handler: Handler, body: Any = None, patience_s: float | None = None) -> Route:
+        return Route(
+            method="POST",
+            path=f"{one}/{name}",
+            handler=handler,
+            permission=act,
+            action=f"channel.{name}",
+            body=body,
+            patience_s=patience_s,
+        )
+
     return (
-        (web.get, f"{API}/channels", channels.search),
-        (web.get, many, channels.list),
-        (web.post, many, channels.add),
-        (web.get, one, channels.get),
-        (web.patch, one, channels.change),
-        (web.delete, one, channels.remove),
-        (web.post, f"{one}/connect", channels.connect),
-        (web.post, f"{one}/disconnect", channels.disconnect),
-        (web.post, f"{one}/suspend", channels.suspend),
-        (web.post, f"{one}/resume", channels.resume),
-        (web.post, f"{one}/logout", channels.logout),
-        (web.post, PAIR, channels.pair),
-        (web.post, f"{one}/send", channels.send),
-        (web.get, f"{one}/qr", channels.qr),
-        (web.get, f"{one}/qr.png", channels.qr_png),
-        (web.post, f"{one}/check", channels.check),
-        (web.post, f"{one}/mark_read", channels.mark_read),
-        (web.post, f"{one}/presence", channels.presence),
+        Route(method="GET", path=f"{API}/channels", handler=channels.search, permission=view, filtered=True),
+        Route(method="GET", path=many, handler=channels.list, permission=view),
+        Route(method="POST", path=many, handler=channels.add, permission=admin, action="channel.add", body=NewChannel),
+        Route(method="GET", path=one, handler=channels.get, permission=view),
+        Route(
+            method="PATCH",
+            path=one,
+            handler=channels.change,
+            permission=admin,
+            action="channel.change",
+            body=ChannelChange,
+        ),
+        Route(method="DELETE", path=one, handler=channels.remove, permission=admin, action="channel.remove"),
+        verb("connect", channels.connect),
+        verb("disconnect", channels.disconnect),
+        verb("suspend", channels.suspend),
+        verb("resume", channels.resume),
+        verb("logout", channels.logout),
+        verb("pair", channels.pair, PairRequest, limits.pair_s),
+        verb("send", channels.send, SendCommand),
+        verb("check", channels.check, NumberCheckRequest),
+        verb("mark_read", channels.mark_read, ReadMark),
+        verb("presence", channels.presence, PresenceChange),
+        Route(method="GET", path=f"{one}/qr", handler=channels.qr, permission=act),
+        Route(method="GET", path=f"{one}/qr.png", handler=channels.qr_png, permission=act),
     )
 
 
-def _of_commands(commands: CommandRoutes) -> Sequence[Route]:
-    letter = f"{CHANNEL}/dead/{{id}}"
+def _of_commands(commands: CommandRoutes, limits: HttpLimits) -> Sequence[Route]:
+    view, act = Permission.VIEW, Permission.OPERATE
+    message, letter = f"{CHANNEL}/messages/{{id}}", f"{CHANNEL}/dead/{{id}}"
+    wait_s = limits.request_s + MOST_WAIT_S
     return (
-        (web.get, f"{CHANNEL}/messages", commands.list),
-        (web.get, COMMAND, commands.get),
-        (web.post, f"{COMMAND}/cancel", commands.cancel),
-        (web.post, f"{COMMAND}/release", commands.release),
-        (web.get, f"{CHANNEL}/dead", commands.dead),
-        (web.post, f"{letter}/replay", commands.replay),
-        (web.delete, letter, commands.discard),
+        Route(method="GET", path=f"{CHANNEL}/messages", handler=commands.list, permission=view),
+        Route(method="GET", path=message, handler=commands.get, permission=view, patience_s=wait_s),
+        Route(
+            method="POST",
+            path=f"{message}/cancel",
+            handler=commands.cancel,
+            permission=act,
+            action="message.cancel",
+        ),
+        Route(
+            method="POST", path=f"{message}/release", handler=commands.release, permission=act, action="message.release"
+        ),
+        Route(method="GET", path=f"{CHANNEL}/dead", handler=commands.dead, permission=view),
+        Route(method="POST", path=f"{letter}/replay", handler=commands.replay, permission=act, action="dead.replay"),
+        Route(method="DELETE", path=letter, handler=commands.discard, permission=act, action="dead.discard"),
     )
 
 

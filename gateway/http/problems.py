@@ -16,6 +16,7 @@ from protocol.errors import (
     BusUnavailableError,
     CallTimeoutError,
     ConflictError,
+    ForbiddenError,
     InvalidAddressError,
     InvalidBodyError,
     InvalidIdError,
@@ -63,6 +64,7 @@ class Kind:
 
 INVALID: Final = Kind(400, "invalid-input", "The request is not valid")
 UNAUTHORIZED: Final = Kind(401, "unauthorized", "A valid key is needed")
+FORBIDDEN: Final = Kind(403, "forbidden", "The key is not good for that")
 NOT_FOUND: Final = Kind(404, "not-found", "There is no such thing")
 BODY_TIMEOUT: Final = Kind(408, "body-timeout", "The body did not arrive in time")
 CONFLICT: Final = Kind(409, "conflict", "Not possible in the present state")
@@ -78,6 +80,7 @@ KINDS: Final[Mapping[type[PlantaoError], Kind]] = {
     InvalidIdError: INVALID,
     InvalidAddressError: INVALID,
     InvalidBodyError: INVALID,
+    ForbiddenError: FORBIDDEN,
     NotFoundError: NOT_FOUND,
     AlreadyExistsError: Kind(409, "already-exists", "It exists already"),
     ConflictError: CONFLICT,

@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -68,6 +68,15 @@ class Vaults:
             self._vaults[clinic] = ClinicVault(self._data, clinic, keys, self._at_once, self._keep, self._passed_over)
         return self._vaults[clinic]
 
+    def data_keys(self, clinic: str) -> Sequence[DataKey]:
+        """The clinic's keys, the one that seals first; made if it has none. Blocks; from any thread.
+
+        Raises:
+            WrongKeyError, StoreUnavailableError: as ``read_keys``; or the clinic has snapshots and no key.
+            InvalidIdError
+        """
+        return self.clinic(clinic).data_keys()
+
     async def forget_clinic(self, clinic: str) -> None:
         """Delete the clinic's keys, and with them the meaning of all that was sealed with them, wherever there are
         copies of it; then its snapshots. If it is killed in between, the next use of this clinic's vault goes on.
@@ -97,7 +106,11 @@ class _ClinicKeys:
         return clinics_directory(self._data) / self._clinic / "forgotten"
 
     def for_snapshots(self) -> Keys:
-        """What seals and opens snapshots; made if the clinic has none and no snapshots either.
+        """What seals and opens snapshots. Raises as ``all``."""
+        return {key.id: key.derive(SNAPSHOTS) for key in self.all()}
+
+    def all(self) -> list[DataKey]:
+        """The one that seals first; made if the clinic has none and no snapshots either.
 
         Raises:
             WrongKeyError, StoreUnavailableError: as ``read_keys``; or the clinic has snapshots and no key.
@@ -105,7 +118,7 @@ class _ClinicKeys:
         with self._lock:
             if self._keys is None:
                 self._keys = self._read()
-            return {key.id: key.derive(SNAPSHOTS) for key in self._keys}
+            return list(self._keys)
 
     def _read(self) -> list[DataKey]:
         if self._tombstone.exists():
@@ -166,6 +179,10 @@ class ClinicVault:
         self._at_once, self._keep, self._passed_over = at_once, keep, passed_over
         self._turns: dict[str, Turns] = {}
         self._closed = False
+
+    def data_keys(self) -> Sequence[DataKey]:
+        """As ``Vaults`` says."""
+        return self._keys.all()
 
     async def restore(self, channel: str, store: str) -> Restoration:
         """As ``protocol.vault`` says. Killed at any point, it can be called again."""

@@ -36,7 +36,12 @@ def test_every_error_of_the_vocabulary_has_a_status_of_its_own_choice(kind: type
 def test_the_callers_mistakes_are_4xx_and_ours_5xx() -> None:
     for kind in EVERY_ERROR:
         mistake = issubclass(
-            kind, errors.InvalidInputError | errors.NotFoundError | errors.AlreadyExistsError | errors.ConflictError
+            kind,
+            errors.InvalidInputError
+            | errors.ForbiddenError
+            | errors.NotFoundError
+            | errors.AlreadyExistsError
+            | errors.ConflictError,
         )
         assert (KINDS[kind].status < 500) == mistake
 

@@ -1,0 +1,33 @@
+"""Custody of the clinics' data: keys exchanged, data backed up, put back, handed over and erased, as jobs."""
+
+from pathlib import Path
+from typing import Protocol
+
+from protocol.access import Caller
+from protocol.jobs import JobView
+
+
+class Custody(Protocol):
+    """On the loop's thread. Each starts a job, and may raise what ``Jobs.start`` does, and NotFoundError (clinic)."""
+
+    async def rotate_master(self, *, by: Caller) -> JobView:
+        """Wrap all keys with the next master key. Raises ConflictError if none is given."""
+
+    async def rotate_clinic(self, clinic: str, *, by: Caller) -> JobView:
+        """Give the clinic a new data key, and seal all it has anew with it."""
+
+    async def backup(self, clinic: str | None, *, by: Caller) -> JobView:
+        """Make an archive of a clinic, or of the node with all clinics; to be fetched from the job."""
+
+    async def restore(self, archive: Path, clinic: str | None, *, replace: bool, by: Caller) -> JobView:
+        """Put back what ``archive`` (which the job deletes in the end) holds, or a clinic of it. ``replace``: also what
+        is there, which else is a ConflictError of the job."""
+
+    async def export(self, clinic: str, contact: str | None, *, by: Caller) -> JobView:
+        """All that there is of a clinic, or of one person in it, in a portable form; to be fetched from the job."""
+
+    async def erase_clinic(self, clinic: str, *, by: Caller) -> JobView:
+        """Destroy a clinic's key, and delete all that there is of it."""
+
+    async def erase_contact(self, clinic: str, contact: str, *, by: Caller) -> JobView:
+        """Delete all that there is of one person, save that they do not want to be written to."""
