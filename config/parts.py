@@ -24,8 +24,8 @@ from config.counted import CountedOpener
 from config.health import NodeHealth
 from config.own import own_policy, pacing_policy
 from config.sections import Settings
+from gateway.access.api_keys import open_keys
 from gateway.http.app import HttpLimits
-from gateway.http.auth import ensure_admin_key
 from gateway.http.server import AdminServer
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
@@ -36,6 +36,7 @@ from gateway.store.part import Bounds
 from gateway.store.store import SqliteStore
 from gateway.vault import MasterKey, Vaults, master
 from gateway.whatsapp.opener import Nursery
+from protocol.commands import utc_now
 from protocol.errors import InvalidInputError
 from supervisor.backoff import Backoff
 from supervisor.breaker import Breaker, Consecutive, FailureRate
@@ -91,7 +92,7 @@ def make(settings: Settings) -> Parts:
         settings.http.host,
         settings.http.port,
         operations=desk,
-        key=ensure_admin_key(admin_key_file(settings.data)),
+        keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
         health=health,
         limits=HttpLimits(body_bytes=limits.body_bytes),
     )

@@ -1,18 +1,20 @@
 """The application: its routes, and what surrounds every one of them.
 
-From outside in: security headers, errors as problems, the key, the deadline, the handler.
+From outside in: security headers, errors as problems, the door (under which name, from which page), the guard (with
+which key), the deadline, the handler.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, Final
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 from msgspec import Struct
 
-from gateway.http.auth import AdminKey, presented
+from gateway.access.api_keys import ApiKeys
 from gateway.http.channels import (
     ChannelChange,
     ChannelRoutes,
@@ -24,9 +26,12 @@ from gateway.http.channels import (
 )
 from gateway.http.clinics import ClinicRoutes, NewClinic
 from gateway.http.commands import MOST_WAIT_S, CommandRoutes
+from gateway.http.guard import Guard
 from gateway.http.health import Health
+from gateway.http.keys import KeyRoutes, NewKey
 from gateway.http.node import VIEW_DEADLINE_S, NodeRoutes
-from gateway.http.problems import NO_ANSWER, TOO_LARGE, UNAUTHORIZED, Refused, of_status, respond, respond_to
+from gateway.http.origins import HEALTH, Doorman, Origins
+from gateway.http.problems import NO_ANSWER, TOO_LARGE, Refused, of_status, respond, respond_to
 from gateway.http.requests import BODY_LIMIT, BODY_TIMEOUT_S
 from gateway.http.routes import API, CHANNEL, CLINIC, Route
 from gateway.http.tree import TreeRoutes
@@ -34,20 +39,27 @@ from protocol.access import Permission
 from protocol.commands import SendCommand
 from protocol.operations import Operations
 
-OPEN: Final = frozenset({"/health", "/ready"})
-"""Paths that need no key; a wrong one is refused all the same."""
+_NO_OTHERS: Final = Origins()
 HEADERS: Final = {
     "Server": "plantao",
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
 }
+HSTS: Final = {"Strict-Transport-Security": "max-age=31536000"}
+"""Of what is served with TLS."""
 
 
 class HttpLimits(Struct, frozen=True, kw_only=True):
-    """Bounds of the admin endpoint: bytes of a body, open connections, and times in seconds.
+    """Bounds of the admin endpoint: bytes of a body, open connections, times in seconds, and requests.
 
+    Requests (0: no limit): ``address_requests`` in ``address_period_s`` from an address without a key that is good, but
+    ``ready_per_minute`` to ``/ready``; ``key_requests`` an hour with a key that has no limit of its own.
     ``idle_s``: how long a connection may be open without a complete request head. ``pair_s``: pairing may have to open
     a port and wait for WhatsApp before there is a code.
     """
@@ -59,37 +71,95 @@ class HttpLimits(Struct, frozen=True, kw_only=True):
     request_s: float = 30.0
     pair_s: float = 90.0
     view_s: float = 3.0
+    address_requests: int = 100
+    address_period_s: float = 900.0
+    ready_per_minute: int = 600
+    key_requests: int = 1000
 
 
 def build(
-    operations: Operations, key: AdminKey, health: Health, limits: HttpLimits, executor: Executor
+    operations: Operations,
+    keys: ApiKeys,
+    health: Health,
+    limits: HttpLimits,
+    executor: Executor,
+    origins: Origins = _NO_OTHERS,
+    *,
+    secure: bool = False,
 ) -> web.Application:
-    """The whole application; ``executor`` does what would hold up the loop."""
-    app = web.Application(
-        middlewares=[_problems, _authentication(key)],
-        client_max_size=limits.body_bytes,
+    """The whole application; ``executor`` does what would hold up the loop. ``secure``: it is served with TLS."""
+    refused = Counter[str]()
+    routes = table(operations, keys, health, limits, executor, refused)
+    return surround(routes, keys, limits, origins, refused, secure=secure)
+
+
+def table(
+    operations: Operations,
+    keys: ApiKeys,
+    health: Health,
+    limits: HttpLimits,
+    executor: Executor,
+    refused: Mapping[str, int],
+) -> Sequence[Route]:
+    """All routes. ``refused`` counts, by reason, the requests that were not let in."""
+    return (
+        *_of_node(NodeRoutes(operations, health, executor, refused), TreeRoutes(health, executor), limits),
+        *_of_clinics(ClinicRoutes(operations, keys)),
+        *_of_channels(ChannelRoutes(operations, executor), limits),
+        *_of_commands(CommandRoutes(operations), limits),
+        *_of_keys(KeyRoutes(keys, operations, limits.key_requests)),
     )
+
+
+def surround(
+    routes: Sequence[Route],
+    keys: ApiKeys,
+    limits: HttpLimits,
+    origins: Origins,
+    refused: Counter[str],
+    *,
+    secure: bool,
+) -> web.Application:
+    """An application of ``routes``, with what surrounds every one of them."""
+    door = Doorman(origins, refused)
+    guard = Guard(
+        keys,
+        refused,
+        address_requests=limits.address_requests,
+        address_period_s=limits.address_period_s,
+        key_requests=limits.key_requests,
+    )
+    app = web.Application(middlewares=[_problems, door.check, guard.admit], client_max_size=limits.body_bytes)
     app[BODY_LIMIT] = limits.body_bytes
     app[BODY_TIMEOUT_S] = limits.body_s
     app[VIEW_DEADLINE_S] = limits.view_s
-    app.on_response_prepare.append(_secure)
-    for route in (
-        *_of_node(NodeRoutes(operations, health, executor), TreeRoutes(health, executor)),
-        *_of_clinics(ClinicRoutes(operations)),
-        *_of_channels(ChannelRoutes(operations, executor), limits),
-        *_of_commands(CommandRoutes(operations), limits),
-    ):
+    app.on_response_prepare.append(_secured(door, secure))
+    for route in routes:
         bounded = _within(route.patience_s or limits.request_s, route.handler)
-        app.router.add_route(route.method, route.path, bounded, expect_handler=_expect)
+        for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+            guard.watch(app.router.add_route(method, route.path, bounded, expect_handler=_expect), route)
     return app
 
 
-def _of_node(node: NodeRoutes, tree: TreeRoutes) -> Sequence[Route]:
+def _of_node(node: NodeRoutes, tree: TreeRoutes, limits: HttpLimits) -> Sequence[Route]:
+    view, often = Permission.VIEW, limits.ready_per_minute
     return (
-        Route(method="GET", path="/health", handler=node.alive, permission=Permission.OPEN),
-        Route(method="GET", path="/ready", handler=node.ready, permission=Permission.OPEN),
-        Route(method="GET", path="/metrics", handler=node.scrape, permission=Permission.VIEW),
-        Route(method="GET", path=f"{API}/tree", handler=tree.get, permission=Permission.VIEW),
+        Route(method="GET", path=HEALTH, handler=node.alive, permission=Permission.OPEN, per_minute=0),
+        Route(method="GET", path="/ready", handler=node.ready, permission=Permission.OPEN, per_minute=often),
+        Route(method="GET", path="/metrics", handler=node.scrape, permission=view),
+        Route(method="GET", path=f"{API}/tree", handler=tree.get, permission=view, filtered=True),
+    )
+
+
+def _of_keys(keys: KeyRoutes) -> Sequence[Route]:
+    many, one, admin = f"{API}/keys", f"{API}/keys/{{key}}", Permission.ADMINISTER
+    return (
+        Route(method="GET", path=many, handler=keys.list, permission=admin, filtered=True),
+        Route(
+            method="POST", path=many, handler=keys.add, permission=admin, filtered=True, action="key.add", body=NewKey
+        ),
+        Route(method="GET", path=one, handler=keys.get, permission=admin, filtered=True),
+        Route(method="DELETE", path=one, handler=keys.revoke, permission=admin, filtered=True, action="key.revoke"),
     )
 
 
@@ -197,24 +267,6 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
         return respond_to(error)
 
 
-def _authentication(key: AdminKey) -> Middleware:
-    @web.middleware
-    async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        candidate = presented(request.headers)
-        if candidate is None and request.path in OPEN:
-            return await handler(request)
-        if candidate is None or not key.matches(candidate):
-            what = "no key was presented" if candidate is None else "the key is not valid"
-            raise Refused(
-                UNAUTHORIZED,
-                f"{what}: send it as Authorization: Bearer … or X-API-Key",
-                headers={"WWW-Authenticate": 'Bearer realm="plantao"'},
-            )
-        return await handler(request)
-
-    return authenticate
-
-
 async def _expect(request: web.Request) -> web.StreamResponse | None:
     """Answer ``Expect: 100-continue`` before the body is sent, with the refusal if it is known to be too large."""
     if (request.content_length or 0) > request.app[BODY_LIMIT]:
@@ -229,5 +281,11 @@ async def _expect(request: web.Request) -> web.StreamResponse | None:
     return None
 
 
-async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HEADERS)
+def _secured(door: Doorman, secure: bool) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    headers = HEADERS | (HSTS if secure else {})
+
+    async def prepare(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(headers)
+        door.tell(request, response)
+
+    return prepare

@@ -15,9 +15,10 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
+from gateway.access.api_keys import ApiKeys
 from gateway.http.app import HEADERS, HttpLimits, build
-from gateway.http.auth import AdminKey
 from gateway.http.health import Health
+from gateway.http.origins import Origins
 from gateway.http.problems import of_status
 from gateway.http.requests import CLOSING
 from protocol.errors import UnavailableError
@@ -39,16 +40,18 @@ class AdminServer:
         port: int,
         *,
         operations: Operations,
-        key: AdminKey,
+        keys: ApiKeys,
         health: Health,
         limits: HttpLimits | None = None,
+        origins: Origins | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self._operations = operations
-        self._key = key
+        self._keys = keys
         self._health = health
         self._limits = limits or HttpLimits()
+        self._origins = origins or Origins()
         self._running: _Running | None = None
 
     @property
@@ -63,7 +66,7 @@ class AdminServer:
         clients find it again. Raises UnavailableError if the address cannot be had."""
         await self.stop(timeout=0.0)
         running = _Running(self._limits)
-        app = build(self._operations, self._key, self._health, self._limits, running.executor)
+        app = build(self._operations, self._keys, self._health, self._limits, running.executor, self._origins)
         try:
             await running.listen(app, self._host, self._port)
         except OSError as error:

@@ -10,10 +10,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from config.cli.app import app
+from gateway.access.api_keys import ApiKeys, open_keys
 from gateway.http.app import HttpLimits
-from gateway.http.auth import ensure_admin_key
 from gateway.http.server import AdminServer
 from protocol.channel import ChannelState
+from protocol.commands import utc_now
 from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations
 
 Plantao = Callable[..., Awaitable[Result]]
@@ -42,10 +43,13 @@ def key_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def server(operations: FakeOperations, health: FakeHealth, key_file: Path) -> AsyncIterator[AdminServer]:
-    served = AdminServer(
-        "127.0.0.1", 0, operations=operations, key=ensure_admin_key(key_file), health=health, limits=LIMITS
-    )
+def keys(tmp_path: Path, key_file: Path) -> ApiKeys:
+    return open_keys(tmp_path, key_file, utc_now)
+
+
+@pytest.fixture
+async def server(operations: FakeOperations, health: FakeHealth, keys: ApiKeys) -> AsyncIterator[AdminServer]:
+    served = AdminServer("127.0.0.1", 0, operations=operations, keys=keys, health=health, limits=LIMITS)
     await served.start()
     yield served
     await served.stop(timeout=1.0)
