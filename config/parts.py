@@ -25,8 +25,10 @@ from config.health import NodeHealth
 from config.own import own_policy, pacing_policy
 from config.sections import Settings
 from gateway.access.api_keys import open_keys
-from gateway.http.app import HttpLimits
+from gateway.http.origins import Origins
 from gateway.http.server import AdminServer
+from gateway.http.surround import HttpLimits
+from gateway.http.tls import server_context
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.external import ExternalBroker
@@ -88,14 +90,7 @@ def make(settings: Settings) -> Parts:
     desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=limits.channels_per_clinic)
     bus.serve(desk)
     health = NodeHealth(names, tally, bus, settings.data)
-    admin = AdminServer(
-        settings.http.host,
-        settings.http.port,
-        operations=desk,
-        keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
-        health=health,
-        limits=HttpLimits(body_bytes=limits.body_bytes),
-    )
+    admin = _admin(settings, desk, health)
     opener = StaggeredOpener(
         CountedOpener(nursery, tally),
         parallel=settings.boot.parallel,
@@ -127,6 +122,26 @@ def make(settings: Settings) -> Parts:
         desk=desk,
         health=health,
         admin=admin,
+    )
+
+
+def _admin(settings: Settings, desk: Desk, health: NodeHealth) -> AdminServer:
+    http = settings.http
+    tls = None if http.certificate is None or http.key is None else server_context(http.certificate, http.key)
+    return AdminServer(
+        http.host,
+        http.port,
+        operations=desk,
+        keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
+        health=health,
+        limits=HttpLimits(
+            body_bytes=settings.limits.body_bytes,
+            address_requests=http.requests_per_address,
+            key_requests=http.requests_per_key,
+            ready_per_minute=http.ready_per_minute,
+        ),
+        origins=Origins(hosts=frozenset([http.host, *http.hosts]), allowed=frozenset(http.allowed_origins)),
+        tls=tls,
     )
 
 

@@ -55,9 +55,11 @@ class ApiKeys:
         self._changes: set[asyncio.Task[None]] = set()
         self._told: list[Callable[[str], None]] = []
 
-    def on_revoked(self, tell: Callable[[str], None]) -> None:
-        """Have ``tell`` called with the id of each key that is good no more, at once and before anything is written."""
+    def on_revoked(self, tell: Callable[[str], None]) -> Callable[[], None]:
+        """Have ``tell`` called with the id of each key that is good no more (or for less), at once and before anything
+        is written. What is returned ends that."""
         self._told.append(tell)
+        return lambda: self._told.remove(tell)
 
     def find(self, secret: str) -> ApiKey | None:
         """The key whose secret this is, expired or not; None if there is none."""
@@ -147,7 +149,7 @@ class ApiKeys:
                 if key.made_by == MADE_BY:
                     self._by_id[dropped] = replace(key, revoked_at=key.revoked_at or self.clock())
         for concerned in {*ids, *also}:
-            for tell in self._told:
+            for tell in list(self._told):
                 tell(concerned)
         await self._to_its_end(self._save())
 

@@ -61,12 +61,16 @@ class Guard:
         self._routes: dict[web.AbstractRoute, Route] = {}
         self._open: dict[str, set[asyncio.Task[object]]] = {}
         self._cut: set[asyncio.Task[object]] = set()
-        keys.on_revoked(self._end)
+        self._stop = keys.on_revoked(self._end)
 
     def watch(self, where: web.AbstractRoute, route: Route) -> None:
         """Requests for ``where`` are for ``route``. What no route was given for is not there: a key is needed even to
         be told that."""
         self._routes[where] = route
+
+    async def close(self, _app: web.Application) -> None:
+        """Nothing is under way any more."""
+        self._stop()
 
     @web.middleware
     async def admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:

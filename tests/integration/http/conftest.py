@@ -11,8 +11,8 @@ from typer.testing import CliRunner, Result
 
 from config.cli.app import app
 from gateway.access.api_keys import ApiKeys, open_keys
-from gateway.http.app import HttpLimits
 from gateway.http.server import AdminServer
+from gateway.http.surround import HttpLimits
 from protocol.channel import ChannelState
 from protocol.commands import utc_now
 from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations

@@ -14,9 +14,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.access.api_keys import ApiKeys
-from gateway.http.app import HttpLimits, surround, table
+from gateway.http.app import table
 from gateway.http.origins import Origins
 from gateway.http.routes import API, CHANNEL, CLINIC, Route
+from gateway.http.surround import HttpLimits, surround
 from protocol.access import RPC_PERMISSION, Permission, Role
 from protocol.commands import utc_now
 from protocol.subjects import Verb
