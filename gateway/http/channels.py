@@ -67,6 +67,13 @@ class Queued(Struct, frozen=True, kw_only=True):
     queued: bool = True
 
 
+class ChannelList(Struct, frozen=True, kw_only=True):
+    """The answer to a look at many channels."""
+
+    items: list[ChannelSnapshot]
+    next: None = None
+
+
 class ChannelRoutes:
     """Handlers; each raises what ``Operations`` raises. PNGs are drawn by ``executor``, off the loop."""
 

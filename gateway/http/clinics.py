@@ -6,7 +6,7 @@ from msgspec import Struct
 from gateway.access.api_keys import ApiKeys
 from gateway.http.requests import answer, clinic_of, listing, read_as
 from gateway.http.routes import CALLER
-from protocol.channel import DisplayName
+from protocol.channel import ClinicSnapshot, DisplayName
 from protocol.ids import check_name
 from protocol.operations import Operations
 
@@ -17,6 +17,13 @@ class NewClinic(Struct, frozen=True, kw_only=True):
     id: str
     name: DisplayName
     timezone: str | None = None
+
+
+class ClinicList(Struct, frozen=True, kw_only=True):
+    """The answer to a look at all clinics."""
+
+    items: list[ClinicSnapshot]
+    next: None = None
 
 
 class ClinicRoutes:
