@@ -25,7 +25,8 @@ from supervisor.spec import ChildSpec, ChildType
 from supervisor.tally import Role, Tally
 from tests.fakes.parent import Parent
 from tests.integration.http.test_routes import ask
-from tests.unit.gateway.http.fake_node import NO_JOBS, FakeOperations
+from tests.unit.gateway.http.fake_node import (
+    NO_JOBS,
     TREE,
     FakeHealth,
     FakeOperations,
