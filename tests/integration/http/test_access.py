@@ -71,6 +71,10 @@ FILTERED: Final = {
     f"POST {API}/keys": ADMINISTER,
     f"GET {API}/keys/{{key}}": ADMINISTER,
     f"DELETE {API}/keys/{{key}}": ADMINISTER,
+    f"GET {API}/jobs": VIEW,
+    f"GET {API}/jobs/{{id}}": VIEW,
+    f"GET {API}/jobs/{{id}}/file": ADMINISTER,
+    f"DELETE {API}/jobs/{{id}}/file": ADMINISTER,
 }
 """Everyone sees its own part; that it is no more is for a test of each."""
 PUBLIC: Final = {"GET /health": OPEN, "GET /ready": OPEN}
