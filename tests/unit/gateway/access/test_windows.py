@@ -4,7 +4,6 @@ from hypothesis import strategies as st
 
 from gateway.access.windows import Windows, network_of
 
-
 ROUNDING = 1e-9
 
 
