@@ -24,10 +24,12 @@ from config.counted import CountedOpener
 from config.health import NodeHealth
 from config.own import own_policy, pacing_policy
 from config.sections import Settings
+from gateway.access.api_keys import open_keys
 from gateway.audit import UnkeptAudit
-from gateway.http.app import HttpLimits
-from gateway.http.auth import ensure_admin_key
+from gateway.http.origins import Origins
 from gateway.http.server import AdminServer
+from gateway.http.surround import HttpLimits
+from gateway.http.tls import server_context
 from gateway.jobs import NodeJobs
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
@@ -38,6 +40,7 @@ from gateway.store.part import Bounds
 from gateway.store.store import SqliteStore
 from gateway.vault import MasterKey, Vaults, master
 from gateway.whatsapp.opener import Nursery
+from protocol.commands import utc_now
 from protocol.errors import InvalidInputError
 from supervisor.backoff import Backoff
 from supervisor.breaker import Breaker, Consecutive, FailureRate
@@ -91,15 +94,7 @@ def make(settings: Settings) -> Parts:
     bus.serve(desk)
     health = NodeHealth(names, tally, bus, settings.data)
     jobs = NodeJobs(settings.data, UnkeptAudit())
-    admin = AdminServer(
-        settings.http.host,
-        settings.http.port,
-        operations=desk,
-        jobs=jobs,
-        key=ensure_admin_key(admin_key_file(settings.data)),
-        health=health,
-        limits=HttpLimits(body_bytes=limits.body_bytes),
-    )
+    admin = _admin(settings, desk, jobs, health)
     opener = StaggeredOpener(
         CountedOpener(nursery, tally),
         parallel=settings.boot.parallel,
@@ -132,6 +127,27 @@ def make(settings: Settings) -> Parts:
         health=health,
         jobs=jobs,
         admin=admin,
+    )
+
+
+def _admin(settings: Settings, desk: Desk, jobs: NodeJobs, health: NodeHealth) -> AdminServer:
+    http = settings.http
+    tls = None if http.certificate is None or http.key is None else server_context(http.certificate, http.key)
+    return AdminServer(
+        http.host,
+        http.port,
+        operations=desk,
+        jobs=jobs,
+        keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
+        health=health,
+        limits=HttpLimits(
+            body_bytes=settings.limits.body_bytes,
+            address_requests=http.requests_per_address,
+            key_requests=http.requests_per_key,
+            ready_per_minute=http.ready_per_minute,
+        ),
+        origins=Origins(hosts=frozenset([http.host, *http.hosts]), allowed=frozenset(http.allowed_origins)),
+        tls=tls,
     )
 
 

@@ -238,7 +238,16 @@ def _one_key(settings: Settings) -> bool:
 
 
 _CHECKS: Final[tuple[tuple[str, Callable[[Settings], bool], str], ...]] = (
-    ("http.host", lambda s: _loopback(s.http.host), "a loopback address such as 127.0.0.1: there is no TLS yet"),
+    (
+        "http.host",
+        lambda s: _loopback(s.http.host) or s.http.certificate is not None,
+        "a loopback address such as 127.0.0.1, or TLS: set http.certificate and http.key",
+    ),
+    (
+        "http.key",
+        lambda s: (s.http.key is None) == (s.http.certificate is None),
+        "the certificate's private key: http.certificate and http.key go together",
+    ),
     ("nats.port", lambda s: s.nats.port != 0, "a port, or -1 for a free one"),
     (
         "nats.url",

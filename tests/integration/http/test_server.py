@@ -4,9 +4,9 @@ import threading
 import aiohttp
 import pytest
 
-from gateway.http.auth import AdminKey
 from gateway.http.server import AdminServer
 from protocol.errors import UnavailableError
+from tests.unit.gateway.access.made import admin_keys
 from tests.unit.gateway.http.fake_node import NO_JOBS, FakeHealth, FakeOperations
 
 FRONT = "/api/v1/clinics/acme/channels/front"
@@ -18,7 +18,7 @@ def admin(port: int = 0, operations: FakeOperations | None = None) -> AdminServe
         port,
         operations=operations or FakeOperations(),
         jobs=NO_JOBS,
-        key=AdminKey("k"),
+        keys=admin_keys("k"),
         health=FakeHealth(),
     )
 
