@@ -25,7 +25,7 @@ from config.health import NodeHealth
 from config.own import own_policy, pacing_policy
 from config.sections import Settings
 from gateway.access.api_keys import open_keys
-from gateway.audit import UnkeptAudit
+from gateway.audit.keeper import NodeAudit, audit_key
 from gateway.http.origins import Origins
 from gateway.http.server import AdminServer
 from gateway.http.surround import HttpLimits
@@ -67,6 +67,7 @@ class Parts:
     clinics: ClinicParts
     desk: Desk
     health: NodeHealth
+    audit: NodeAudit
     jobs: NodeJobs
     admin: AdminServer
 
@@ -93,8 +94,10 @@ def make(settings: Settings) -> Parts:
     desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=limits.channels_per_clinic)
     bus.serve(desk)
     health = NodeHealth(names, tally, bus, settings.data)
-    jobs = NodeJobs(settings.data, UnkeptAudit())
-    admin = _admin(settings, desk, jobs, health)
+    master_key = master_key_of(settings)
+    audit = NodeAudit(settings.data, audit_key(settings.data, master_key), utc_now)
+    jobs = NodeJobs(settings.data, audit)
+    admin = _admin(settings, desk, jobs, audit, health)
     opener = StaggeredOpener(
         CountedOpener(nursery, tally),
         parallel=settings.boot.parallel,
@@ -121,16 +124,17 @@ def make(settings: Settings) -> Parts:
             names=names,
             policy=channel_policy(settings),
             runtime=settings.runtime,
-            vaults=vaults(settings),
+            vaults=vaults(settings, master_key),
         ),
         desk=desk,
         health=health,
+        audit=audit,
         jobs=jobs,
         admin=admin,
     )
 
 
-def _admin(settings: Settings, desk: Desk, jobs: NodeJobs, health: NodeHealth) -> AdminServer:
+def _admin(settings: Settings, desk: Desk, jobs: NodeJobs, audit: NodeAudit, health: NodeHealth) -> AdminServer:
     http = settings.http
     tls = None if http.certificate is None or http.key is None else server_context(http.certificate, http.key)
     return AdminServer(
@@ -138,6 +142,7 @@ def _admin(settings: Settings, desk: Desk, jobs: NodeJobs, health: NodeHealth) -
         http.port,
         operations=desk,
         jobs=jobs,
+        audit=audit,
         keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
         health=health,
         limits=HttpLimits(
@@ -151,12 +156,13 @@ def _admin(settings: Settings, desk: Desk, jobs: NodeJobs, health: NodeHealth) -
     )
 
 
-def vaults(settings: Settings) -> Vaults:
+def vaults(settings: Settings, master_key: MasterKey) -> Vaults:
     """Where session stores are kept while the machine is off. Raises InvalidInputError, StoreUnavailableError."""
-    return Vaults(settings.data, _master_key(settings), keep=settings.vault.keep)
+    return Vaults(settings.data, master_key, keep=settings.vault.keep)
 
 
-def _master_key(settings: Settings) -> MasterKey:
+def master_key_of(settings: Settings) -> MasterKey:
+    """The one that the settings name. Raises InvalidInputError, StoreUnavailableError."""
     keys = settings.keys
     if keys.master_file is not None:
         return master.from_file(keys.master_file)

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.access.api_keys import ApiKeys
+from gateway.http.audit import VERIFY_S, AuditRoutes
 from gateway.http.channels import (
     ChannelChange,
     ChannelRoutes,
@@ -25,10 +26,11 @@ from gateway.http.jobs import FETCH_S, JobRoutes
 from gateway.http.keys import KeyRoutes, NewKey
 from gateway.http.node import NodeRoutes
 from gateway.http.origins import HEALTH, Origins
-from gateway.http.routes import API, CHANNEL, CLINIC, Route
+from gateway.http.routes import API, CHANNEL, CLINIC, Query, Route
 from gateway.http.surround import HttpLimits, surround
 from gateway.http.tree import TreeRoutes
 from protocol.access import Permission
+from protocol.audit import Verification, VerifiedAudit
 from protocol.commands import SendCommand
 from protocol.jobs import Jobs, JobView
 from protocol.operations import Operations
@@ -39,6 +41,7 @@ _NO_OTHERS: Final = Origins()
 def build(
     operations: Operations,
     jobs: Jobs,
+    audit: VerifiedAudit,
     keys: ApiKeys,
     health: Health,
     limits: HttpLimits,
@@ -49,13 +52,14 @@ def build(
 ) -> web.Application:
     """The whole application; ``executor`` does what would hold up the loop. ``secure``: it is served with TLS."""
     refused = Counter[str]()
-    routes = table(operations, jobs, keys, health, limits, executor, refused)
-    return surround(routes, keys, limits, origins, refused, secure=secure)
+    routes = table(operations, jobs, audit, keys, health, limits, executor, refused)
+    return surround(routes, keys, limits, origins, refused, audit, secure=secure)
 
 
 def table(
     operations: Operations,
     jobs: Jobs,
+    audit: VerifiedAudit,
     keys: ApiKeys,
     health: Health,
     limits: HttpLimits,
@@ -69,6 +73,7 @@ def table(
         *_of_channels(ChannelRoutes(operations, executor), limits),
         *_of_commands(CommandRoutes(operations), limits),
         *_of_jobs(JobRoutes(jobs)),
+        *_of_audit(AuditRoutes(audit)),
         *_of_keys(KeyRoutes(keys, operations, limits.key_requests)),
     )
 
@@ -111,6 +116,28 @@ def _of_jobs(jobs: JobRoutes) -> Sequence[Route]:
             content="application/octet-stream",
         ),
         Route(method="DELETE", path=file, handler=jobs.discard, permission=admin, filtered=True, action="job.discard"),
+    )
+
+
+def _of_audit(audit: AuditRoutes) -> Sequence[Route]:
+    where, admin = f"{API}/audit", Permission.ADMINISTER
+    listed = (
+        Query(name="clinic", kind=str, what="only what concerns this clinic"),
+        Query(name="before", kind=int, what="only entries with a lower number"),
+        Query(name="limit", kind=int, what="at most so many"),
+    )
+    since = (Query(name="since", kind=str, what="SEQ:HASH of an entry that must be a part of it"),)
+    return (
+        Route(method="GET", path=where, handler=audit.list, permission=admin, filtered=True, query=listed),
+        Route(
+            method="GET",
+            path=f"{where}/verify",
+            handler=audit.verify,
+            permission=admin,
+            patience_s=VERIFY_S,
+            query=since,
+            answer=Verification,
+        ),
     )
 
 

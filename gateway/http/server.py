@@ -25,6 +25,7 @@ from gateway.http.origins import Origins
 from gateway.http.problems import of_status
 from gateway.http.requests import CLOSING
 from gateway.http.surround import HEADERS, HttpLimits
+from protocol.audit import VerifiedAudit
 from protocol.errors import UnavailableError
 from protocol.jobs import Jobs
 from protocol.operations import Operations
@@ -48,6 +49,7 @@ class AdminServer:
         *,
         operations: Operations,
         jobs: Jobs,
+        audit: VerifiedAudit,
         keys: ApiKeys,
         health: Health,
         limits: HttpLimits | None = None,
@@ -58,6 +60,7 @@ class AdminServer:
         self._port = port
         self._operations = operations
         self._jobs = jobs
+        self._audit = audit
         self._keys = keys
         self._health = health
         self._limits = limits or HttpLimits()
@@ -82,6 +85,7 @@ class AdminServer:
         app = build(
             self._operations,
             self._jobs,
+            self._audit,
             self._keys,
             self._health,
             self._limits,

@@ -64,9 +64,11 @@ async def jobs(audit: MemoryAudit, tmp_path: Path) -> AsyncIterator[NodeJobs]:
 
 @pytest.fixture
 async def server(
-    operations: FakeOperations, jobs: NodeJobs, health: FakeHealth, keys: ApiKeys
+    operations: FakeOperations, jobs: NodeJobs, audit: MemoryAudit, health: FakeHealth, keys: ApiKeys
 ) -> AsyncIterator[AdminServer]:
-    served = AdminServer("127.0.0.1", 0, operations=operations, jobs=jobs, keys=keys, health=health, limits=LIMITS)
+    served = AdminServer(
+        "127.0.0.1", 0, operations=operations, jobs=jobs, audit=audit, keys=keys, health=health, limits=LIMITS
+    )
     await served.start()
     yield served
     await served.stop(timeout=1.0)
