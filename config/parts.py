@@ -81,6 +81,8 @@ def make(settings: Settings) -> Parts:
     """
     loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
     broker = _broker(settings)
+    master_key = master_key_of(settings)
+    audit = NodeAudit(settings.data, audit_key(settings.data, master_key), utc_now)
     limits = settings.limits
     bus = NatsBus(
         broker,
@@ -92,10 +94,8 @@ def make(settings: Settings) -> Parts:
     store = SqliteStore(settings.data, bounds=_bounds(settings))
     nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
     desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=limits.channels_per_clinic)
-    bus.serve(desk)
+    bus.serve(desk, audit)
     health = NodeHealth(names, tally, bus, settings.data)
-    master_key = master_key_of(settings)
-    audit = NodeAudit(settings.data, audit_key(settings.data, master_key), utc_now)
     jobs = NodeJobs(settings.data, audit)
     admin = _admin(settings, desk, jobs, audit, health)
     opener = StaggeredOpener(

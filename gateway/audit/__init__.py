@@ -10,6 +10,7 @@ module         what it holds
 ``keeper``     ``NodeAudit``, which implements ``protocol.audit.Audit``: many appends share a commit
 ``service``    the audit as a part of the supervision tree
 ``verifying``  whether all is there as it was written; of a running node or without one
+``around``     what is done, with its entries before and after
 ``refusals``   authentications that were refused, counted: an entry a minute for each address
 =============  =========================================================================================================
 
@@ -29,8 +30,9 @@ that the end must be known elsewhere: it stands in the log at each start and sto
 ``plantao audit verify --since SEQ:HASH`` finds out whether it is still a part of the chain. Nor is it found out if who
 has the key, or the running node's memory, writes what is not true.
 
-The audit is never deleted by itself. An entry takes some 250 bytes; two belong to each request that changes something.
-Refused authentications are counted, with at most ``refusals.MOST_ADDRESSES`` entries a minute. Nothing else bounds it
-but the rate of requests: ten changes a minute for a year are 2.6 GB at the very most, and usually far less. If it can
-not grow, what changes something is refused, and looking goes on.
+The audit is never deleted by itself. An entry takes some 150 bytes on the disk; a request that changes something makes
+two, so a million of them, messages sent over HTTP included (those that are put on NATS are not in it), are 300 MB.
+Refused authentications make at most ``refusals.MOST_ADDRESSES`` entries a minute, which is 20 MB a day under an attack
+from a hundred addresses. Nothing else bounds it than how often those with a key may ask, and the disk. If it cannot
+grow, what changes something is refused (503), and looking goes on.
 """

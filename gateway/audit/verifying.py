@@ -91,7 +91,9 @@ def _walk(walk: Walk, path: Path) -> None:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    # Without a log of writes nobody has it open; else SQLite would make files that it leaves.
+    alone = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{alone}", uri=True, isolation_level=None)
     # What was made unreadable is to be found by its seal.
     connection.text_factory = lambda text: text.decode("utf-8", "replace")
     return connection
