@@ -5,8 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
-import structlog
-
 from actors.board import Board
 from actors.channel.life import Policy
 from actors.channel.optout import OptOut
@@ -18,7 +16,7 @@ from actors.channel.telling import ReceivingPolicy
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
-from config import overrides
+from config import master_keys, overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
@@ -34,7 +32,7 @@ from gateway.nats.registry import NatsRegistry
 from gateway.nats.streams import Retention
 from gateway.store.part import Bounds
 from gateway.store.store import SqliteStore
-from gateway.vault import MasterKey, Vaults, master
+from gateway.vault import Vaults
 from gateway.whatsapp.opener import Nursery
 from protocol.errors import InvalidInputError
 from supervisor.backoff import Backoff
@@ -42,8 +40,6 @@ from supervisor.breaker import Breaker, Consecutive, FailureRate
 from supervisor.names import Names
 from supervisor.tally import Tally
 from supervisor.window import Window
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,20 +127,7 @@ def make(settings: Settings) -> Parts:
 
 def vaults(settings: Settings) -> Vaults:
     """Where session stores are kept while the machine is off. Raises InvalidInputError, StoreUnavailableError."""
-    return Vaults(settings.data, _master_key(settings), keep=settings.vault.keep)
-
-
-def _master_key(settings: Settings) -> MasterKey:
-    keys = settings.keys
-    if keys.master_file is not None:
-        return master.from_file(keys.master_file)
-    if keys.master:
-        return master.from_text(keys.master.encode(), "setting keys.master")
-    if keys.master_command:
-        return master.from_command(keys.master_command)
-    key, _ = master.from_data(settings.data)
-    log.warning("the master key lies beside what it protects: set one of keys.*", source=key.source)
-    return key
+    return Vaults(settings.data, master_keys.present(settings), keep=settings.vault.keep)
 
 
 def channel_policy(settings: Settings) -> ChannelPolicy:
