@@ -5,8 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
-import structlog
-
 from actors.board import Board
 from actors.channel.life import Policy
 from actors.channel.optout import OptOut
@@ -18,7 +16,7 @@ from actors.channel.telling import ReceivingPolicy
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
-from config import overrides
+from config import master_keys, overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
@@ -38,7 +36,7 @@ from gateway.nats.registry import NatsRegistry
 from gateway.nats.streams import Retention
 from gateway.store.part import Bounds
 from gateway.store.store import SqliteStore
-from gateway.vault import MasterKey, Vaults, master
+from gateway.vault import Vaults
 from gateway.whatsapp.opener import Nursery
 from protocol.commands import utc_now
 from protocol.errors import InvalidInputError
@@ -47,8 +45,6 @@ from supervisor.breaker import Breaker, Consecutive, FailureRate
 from supervisor.names import Names
 from supervisor.tally import Tally
 from supervisor.window import Window
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +77,8 @@ def make(settings: Settings) -> Parts:
     """
     loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
     broker = _broker(settings)
-    master_key = master_key_of(settings)
-    audit = NodeAudit(settings.data, audit_key(settings.data, master_key), utc_now)
+    kept = vaults(settings)
+    audit = NodeAudit(settings.data, audit_key(settings.data, kept.master), utc_now)
     limits = settings.limits
     bus = NatsBus(
         broker,
@@ -124,7 +120,7 @@ def make(settings: Settings) -> Parts:
             names=names,
             policy=channel_policy(settings),
             runtime=settings.runtime,
-            vaults=vaults(settings, master_key),
+            vaults=kept,
         ),
         desk=desk,
         health=health,
@@ -156,23 +152,9 @@ def _admin(settings: Settings, desk: Desk, jobs: NodeJobs, audit: NodeAudit, hea
     )
 
 
-def vaults(settings: Settings, master_key: MasterKey) -> Vaults:
+def vaults(settings: Settings) -> Vaults:
     """Where session stores are kept while the machine is off. Raises InvalidInputError, StoreUnavailableError."""
-    return Vaults(settings.data, master_key, keep=settings.vault.keep)
-
-
-def master_key_of(settings: Settings) -> MasterKey:
-    """The one that the settings name. Raises InvalidInputError, StoreUnavailableError."""
-    keys = settings.keys
-    if keys.master_file is not None:
-        return master.from_file(keys.master_file)
-    if keys.master:
-        return master.from_text(keys.master.encode(), "setting keys.master")
-    if keys.master_command:
-        return master.from_command(keys.master_command)
-    key, _ = master.from_data(settings.data)
-    log.warning("the master key lies beside what it protects: set one of keys.*", source=key.source)
-    return key
+    return Vaults(settings.data, master_keys.present(settings), keep=settings.vault.keep)
 
 
 def channel_policy(settings: Settings) -> ChannelPolicy:

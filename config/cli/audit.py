@@ -5,9 +5,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from config.cli.asking import Asking, command
+from config.cli.asking import Asking, JsonOption, KeyOption, UrlOption, command
+from config.cli.client import NodeClient
 from config.cli.output import FAILED, Output, local_time
-from protocol.errors import InvalidInputError, PlantaoError
+from protocol.errors import PlantaoError
 
 group = typer.Typer(
     help="Who did what to which clinic and channel, and whether all of it is there.",
@@ -15,6 +16,7 @@ group = typer.Typer(
     rich_markup_mode=None,
 )
 
+DEFAULT_DATA: Final = Path("data")
 MOST_LISTED: Final = 500
 VERIFY_S: Final = 920.0
 """Somewhat longer than the node takes at most."""
@@ -58,13 +60,40 @@ def list_(
     asking.out.table(columns, rows, page)
 
 
-@command(group, "verify")
-def verify(asking: Asking, since: SinceOption = None) -> None:
+@group.command("verify")
+def verify(
+    since: SinceOption = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Look at the data directory itself, with the master key; no node runs.")
+    ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="With --offline: settings that say where the master key is."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", envvar="PLANTAO_DATA", help="Data directory; ./data if nothing says so."),
+    ] = None,
+    url: UrlOption = None,
+    key_file: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Find out whether the audit is whole and as it was written; exit code 1 if it is not."""
-    tell(asking.out, asking.node.get("audit", "verify", timeout=VERIFY_S, since=since))
+    out = Output(as_json)
+    try:
+        if offline:
+            from config.offline_audit import verified
+
+            found = verified(config, data, since)
+        else:
+            node = NodeClient.find(data or DEFAULT_DATA, url, key_file)
+            found = node.get("audit", "verify", timeout=VERIFY_S, since=since)
+        _tell(out, found)
+    except PlantaoError as error:
+        raise typer.Exit(out.failure(error)) from error
 
 
-def tell(out: Output, found: dict[str, Any]) -> None:
+def _tell(out: Output, found: dict[str, Any]) -> None:
     """Say what was found; ends the process with 1 if it is not well."""
     if found["intact"]:
         end = f"{found['last']}:{found['hash']}"
