@@ -5,8 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
-import structlog
-
 from actors.board import Board
 from actors.channel.life import Policy
 from actors.channel.optout import OptOut
@@ -18,14 +16,14 @@ from actors.channel.telling import ReceivingPolicy
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
-from config import overrides
+from config import master_keys, overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
 from config.own import own_policy, pacing_policy
 from config.sections import Settings
 from gateway.access.api_keys import open_keys
-from gateway.audit import UnkeptAudit
+from gateway.audit.keeper import NodeAudit, audit_key
 from gateway.http.backends import Backends
 from gateway.http.origins import Origins
 from gateway.http.server import AdminServer
@@ -39,7 +37,7 @@ from gateway.nats.registry import NatsRegistry
 from gateway.nats.streams import Retention
 from gateway.store.part import Bounds
 from gateway.store.store import SqliteStore
-from gateway.vault import MasterKey, Vaults, master
+from gateway.vault import Vaults
 from gateway.whatsapp.opener import Nursery
 from protocol.commands import utc_now
 from protocol.errors import InvalidInputError
@@ -48,8 +46,6 @@ from supervisor.breaker import Breaker, Consecutive, FailureRate
 from supervisor.names import Names
 from supervisor.tally import Tally
 from supervisor.window import Window
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +64,7 @@ class Parts:
     clinics: ClinicParts
     desk: Desk
     health: NodeHealth
+    audit: NodeAudit
     jobs: NodeJobs
     admin: AdminServer
 
@@ -81,6 +78,8 @@ def make(settings: Settings) -> Parts:
     """
     loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
     broker = _broker(settings)
+    kept = vaults(settings)
+    audit = NodeAudit(settings.data, audit_key(settings.data, kept.master), utc_now)
     limits = settings.limits
     bus = NatsBus(
         broker,
@@ -92,10 +91,10 @@ def make(settings: Settings) -> Parts:
     store = SqliteStore(settings.data, bounds=_bounds(settings))
     nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
     desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=limits.channels_per_clinic)
-    bus.serve(desk)
+    bus.serve(desk, audit)
     health = NodeHealth(names, tally, bus, settings.data)
-    jobs = NodeJobs(settings.data, UnkeptAudit())
-    admin = _admin(settings, desk, jobs, health)
+    jobs = NodeJobs(settings.data, audit)
+    admin = _admin(settings, desk, jobs, audit, health)
     opener = StaggeredOpener(
         CountedOpener(nursery, tally),
         parallel=settings.boot.parallel,
@@ -122,16 +121,17 @@ def make(settings: Settings) -> Parts:
             names=names,
             policy=channel_policy(settings),
             runtime=settings.runtime,
-            vaults=vaults(settings),
+            vaults=kept,
         ),
         desk=desk,
         health=health,
+        audit=audit,
         jobs=jobs,
         admin=admin,
     )
 
 
-def _admin(settings: Settings, desk: Desk, jobs: NodeJobs, health: NodeHealth) -> AdminServer:
+def _admin(settings: Settings, desk: Desk, jobs: NodeJobs, audit: NodeAudit, health: NodeHealth) -> AdminServer:
     http = settings.http
     tls = None if http.certificate is None or http.key is None else server_context(http.certificate, http.key)
     return AdminServer(
@@ -141,6 +141,7 @@ def _admin(settings: Settings, desk: Desk, jobs: NodeJobs, health: NodeHealth) -
             operations=desk,
             keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
             jobs=jobs,
+            audit=audit,
             health=health,
         ),
         limits=HttpLimits(
@@ -156,20 +157,7 @@ def _admin(settings: Settings, desk: Desk, jobs: NodeJobs, health: NodeHealth) -
 
 def vaults(settings: Settings) -> Vaults:
     """Where session stores are kept while the machine is off. Raises InvalidInputError, StoreUnavailableError."""
-    return Vaults(settings.data, _master_key(settings), keep=settings.vault.keep)
-
-
-def _master_key(settings: Settings) -> MasterKey:
-    keys = settings.keys
-    if keys.master_file is not None:
-        return master.from_file(keys.master_file)
-    if keys.master:
-        return master.from_text(keys.master.encode(), "setting keys.master")
-    if keys.master_command:
-        return master.from_command(keys.master_command)
-    key, _ = master.from_data(settings.data)
-    log.warning("the master key lies beside what it protects: set one of keys.*", source=key.source)
-    return key
+    return Vaults(settings.data, master_keys.present(settings), keep=settings.vault.keep)
 
 
 def channel_policy(settings: Settings) -> ChannelPolicy:

@@ -73,6 +73,10 @@ class NodeClient:
         """What is at ``path`` below the API, as builtins."""
         return self._ask("GET", path, query)
 
+    def get_within(self, timeout: float, /, *path: str, **query: str | None) -> Any:
+        """The same of what the node may take ``timeout`` seconds to say."""
+        return self._ask("GET", path, query, timeout=timeout)
+
     def post(self, *path: str, body: Any = None, timeout: float = TIMEOUT_S, **query: str | None) -> Any:
         """Post ``body`` as JSON; the answer as builtins."""
         return self._ask("POST", path, query, body, timeout)

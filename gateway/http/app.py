@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec import Meta
 
+from gateway.http.audit import VERIFY_S, AuditRoutes
 from gateway.http.backends import Backends
 from gateway.http.channels import (
     ChannelChange,
@@ -33,6 +34,7 @@ from gateway.http.routes import API, CHANNEL, CLINIC, Query, Route
 from gateway.http.surround import HttpLimits, surround
 from gateway.http.tree import DEEPEST, TreeRoutes
 from protocol.access import Permission
+from protocol.audit import Verification
 from protocol.channel import ChannelSnapshot, ChannelState, ClinicSnapshot, PairingCode, QrCode
 from protocol.commands import SendCommand
 from protocol.ids import ClinicId
@@ -58,7 +60,7 @@ def build(
     """The whole application; ``executor`` does what would hold up the loop. ``secure``: it is served with TLS."""
     refused = Counter[str]()
     routes = table(backends, limits, executor, refused)
-    return surround(routes, backends.keys, limits, origins, refused, secure=secure)
+    return surround(routes, backends.keys, limits, origins, refused, backends.audit, secure=secure)
 
 
 def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: Mapping[str, int]) -> Sequence[Route]:
@@ -69,6 +71,7 @@ def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: M
         *_of_clinics(ClinicRoutes(operations, keys)),
         *_of_channels(ChannelRoutes(operations, executor), limits),
         *_of_commands(CommandRoutes(operations), limits),
+        *_of_audit(AuditRoutes(backends.audit)),
         *_of_keys(KeyRoutes(keys, operations, limits.key_requests)),
         *_of_jobs(JobRoutes(backends.jobs)),
     )
@@ -126,6 +129,47 @@ def _of_keys(keys: KeyRoutes) -> Sequence[Route]:
             filtered=True,
             action="key.revoke",
             status=204,
+        ),
+    )
+
+
+def _of_jobs(jobs: JobRoutes) -> Sequence[Route]:
+    view, admin, one = Permission.VIEW, Permission.ADMINISTER, f"{API}/jobs/{{id}}"
+    file = f"{one}/file"
+    return (
+        Route(method="GET", path=f"{API}/jobs", handler=jobs.list, permission=view, filtered=True),
+        Route(method="GET", path=one, handler=jobs.get, permission=view, filtered=True, answer=JobView),
+        Route(
+            method="GET",
+            path=file,
+            handler=jobs.fetch,
+            permission=admin,
+            filtered=True,
+            patience_s=FETCH_S,
+            content="application/octet-stream",
+        ),
+        Route(method="DELETE", path=file, handler=jobs.discard, permission=admin, filtered=True, action="job.discard"),
+    )
+
+
+def _of_audit(audit: AuditRoutes) -> Sequence[Route]:
+    where, admin = f"{API}/audit", Permission.ADMINISTER
+    listed = (
+        Query(name="clinic", kind=str, what="only what concerns this clinic"),
+        Query(name="before", kind=int, what="only entries with a lower number"),
+        Query(name="limit", kind=int, what="at most so many"),
+    )
+    since = (Query(name="since", kind=str, what="SEQ:HASH of an entry that must be a part of it"),)
+    return (
+        Route(method="GET", path=where, handler=audit.list, permission=admin, filtered=True, query=listed),
+        Route(
+            method="GET",
+            path=f"{where}/verify",
+            handler=audit.verify,
+            permission=admin,
+            patience_s=VERIFY_S,
+            query=since,
+            answer=Verification,
         ),
     )
 
@@ -286,15 +330,4 @@ def _of_commands(commands: CommandRoutes, limits: HttpLimits) -> Sequence[Route]
         Route(
             method="DELETE", path=letter, handler=commands.discard, permission=act, action="dead.discard", status=204
         ),
-    )
-
-
-def _of_jobs(jobs: JobRoutes) -> Sequence[Route]:
-    view, admin, one = Permission.VIEW, Permission.ADMINISTER, f"{API}/jobs/{{id}}"
-    file = f"{one}/file"
-    return (
-        Route(method="GET", path=f"{API}/jobs", handler=jobs.list, permission=view, filtered=True),
-        Route(method="GET", path=one, handler=jobs.get, permission=view, filtered=True, answer=JobView),
-        Route(method="GET", path=file, handler=jobs.fetch, permission=admin, filtered=True, patience_s=FETCH_S),
-        Route(method="DELETE", path=file, handler=jobs.discard, permission=admin, filtered=True, action="job.discard"),
     )

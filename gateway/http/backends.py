@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gateway.access.api_keys import ApiKeys
 from gateway.http.health import Health
+from protocol.audit import VerifiedAudit
 from protocol.jobs import Jobs
 from protocol.operations import Operations
 
@@ -15,4 +16,5 @@ class Backends:
     operations: Operations
     keys: ApiKeys
     jobs: Jobs
+    audit: VerifiedAudit
     health: Health

@@ -67,9 +67,9 @@ def keys(tmp_path: Path, key_file: Path) -> ApiKeys:
 
 @pytest.fixture
 async def server(
-    operations: FakeOperations, jobs: NodeJobs, health: FakeHealth, keys: ApiKeys
+    operations: FakeOperations, jobs: NodeJobs, audit: MemoryAudit, health: FakeHealth, keys: ApiKeys
 ) -> AsyncIterator[AdminServer]:
-    backends = Backends(operations=operations, keys=keys, jobs=jobs, health=health)
+    backends = Backends(operations=operations, keys=keys, jobs=jobs, audit=audit, health=health)
     served = AdminServer("127.0.0.1", 0, backends, limits=LIMITS)
     await served.start()
     yield served

@@ -22,7 +22,7 @@ from protocol.access import RPC_PERMISSION, Permission, Role
 from protocol.commands import utc_now
 from protocol.subjects import Verb
 from tests.unit.gateway.access.made import api_key
-from tests.unit.gateway.http.fake_node import fake_backends
+from tests.unit.gateway.http.fake_node import NO_AUDIT, fake_backends
 
 OPEN, VIEW, OPERATE, ADMINISTER = Permission
 MESSAGES, DEAD = f"{CHANNEL}/messages", f"{CHANNEL}/dead"
@@ -60,6 +60,7 @@ CLINICS: Final = {
 """Of one clinic: a key that is not for it is told that there is none."""
 NODE: Final = {
     "GET /metrics": VIEW,
+    f"GET {API}/audit/verify": ADMINISTER,
     f"POST {API}/clinics": ADMINISTER,
 }
 """Of all clinics, or of the node: only with a key for all."""
@@ -72,6 +73,7 @@ FILTERED: Final = {
     f"POST {API}/keys": ADMINISTER,
     f"GET {API}/keys/{{key}}": ADMINISTER,
     f"DELETE {API}/keys/{{key}}": ADMINISTER,
+    f"GET {API}/audit": ADMINISTER,
     f"GET {API}/jobs": VIEW,
     f"GET {API}/jobs/{{id}}": VIEW,
     f"GET {API}/jobs/{{id}}/file": ADMINISTER,
@@ -133,7 +135,7 @@ async def client() -> AsyncIterator[TestClient[web.Request, web.Application]]:
         return web.Response(text="in")
 
     said_yes = [replace(route, handler=yes) for route in ROUTES.values()]
-    app = surround(said_yes, everyone(), LIMITS, Origins(), Counter(), secure=False)
+    app = surround(said_yes, everyone(), LIMITS, Origins(), Counter(), NO_AUDIT, secure=False)
     async with TestClient(TestServer(app)) as opened:
         yield opened
 
@@ -223,6 +225,6 @@ async def server_without() -> AsyncIterator[TestClient[web.Request, web.Applicat
     """To a node without clinics."""
     with ThreadPoolExecutor(1) as executor:
         real = table(fake_backends(keys=everyone()), LIMITS, executor, {})
-        app = surround(real, everyone(), LIMITS, Origins(), Counter(), secure=False)
+        app = surround(real, everyone(), LIMITS, Origins(), Counter(), NO_AUDIT, secure=False)
         async with TestClient(TestServer(app)) as opened:
             yield opened

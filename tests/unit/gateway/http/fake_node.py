@@ -279,12 +279,14 @@ class FakeHealth:
         return self.counted
 
 
-NO_JOBS = NodeJobs(Path("no jobs are begun here"), MemoryAudit())
+NO_AUDIT = MemoryAudit()
+NO_JOBS = NodeJobs(Path("no jobs are begun here"), NO_AUDIT)
 
 
 def fake_backends(**changes: Any) -> Backends:
     """A node without a node, that anybody's key "k" opens, with ``changes``."""
     parts: dict[str, Any] = {
-        "operations": FakeOperations(), "keys": admin_keys("k"), "jobs": NO_JOBS, "health": FakeHealth(),
+        "operations": FakeOperations(), "keys": admin_keys("k"), "jobs": NO_JOBS,
+        "audit": NO_AUDIT, "health": FakeHealth(),
     }  # fmt: skip
     return Backends(**{**parts, **changes})
