@@ -17,7 +17,7 @@ import aiosqlite
 
 from gateway.store.faults import FULL, NO_WAL, STORE_ERRORS, FaultError, fault_of, limit_reached, unavailable
 from gateway.store.files import make_private_directory, make_private_file
-from gateway.store.migrating import bring_forward
+from gateway.store.migrating import bring_forward, empty_log
 from gateway.store.sealing import Key, Seal, SealedFile
 from protocol.errors import InvalidInputError, StoreUnavailableError
 
@@ -118,6 +118,23 @@ class Database:
             StoreUnavailableError
         """
         return await self._use(partial(_transact, LOOK, work))
+
+    async def reseal(self, work: Callable[[SealedFile, Seal], None]) -> None:
+        """Put the file under the clinic's first key, in one transaction in which ``work`` seals all rows anew; nothing
+        is done if it is under that already.
+
+        Raises:
+            StoreUnavailableError: nothing was changed.
+        """
+
+        def do(connection: SealedFile) -> None:
+            new = Seal(self._clinic, self._keys()[0])
+            if new.key_id != connection.seal.key_id:
+                _transact(BEGIN, lambda _: work(connection, new), connection)
+                connection.seal = new
+                empty_log(connection)
+
+        await self._use(do)
 
     async def fetch(
         self, read: Callable[[Seal, Row], T], sql: str, parameters: Callable[[Seal], Mapping[str, Any]]

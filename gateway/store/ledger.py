@@ -8,6 +8,7 @@ from gateway.store.commands import Commands
 from gateway.store.database import execute, execute_many, fetch
 from gateway.store.inbound import InboundPart
 from gateway.store.outcomes import Outcomes
+from gateway.store.resealing import reseal
 from gateway.store.rows import micros
 from gateway.store.sealing import SealedFile
 from protocol.ledger import ClinicCounts
@@ -37,6 +38,11 @@ class SqliteLedger(Commands, Outcomes, InboundPart):
     def is_open(self) -> bool:
         """Whether it was opened and not closed."""
         return self._database.wanted
+
+    async def reseal(self) -> None:
+        """Seal all anew under the clinic's first key, with every lookup, in one transaction; other calls wait
+        meanwhile. Harmless if all is under it already."""
+        await self._database.reseal(lambda connection, new: reseal(connection, new, self._queries))
 
     async def counts(self) -> ClinicCounts:
         """How much there is."""

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from gateway.store.sealing import ATTEMPT, BODY, COMMAND, FAILURE, ID, JID, PAIRED, RESULT, SPOOLED, Seal
+from gateway.store.sealing import ATTEMPT, BODY, COMMAND, CONSENT, FAILURE, ID, JID, PAIRED, RESULT, SPOOLED, Seal
 from protocol.bus import Later
 from protocol.codec import MAX_BODY, decode
 from protocol.commands import SendCommand
@@ -45,11 +45,19 @@ class Private(msgspec.Struct, array_like=True, frozen=True):
     meta: dict[str, Any] | None
 
 
+class Consent(msgspec.Struct, array_like=True, frozen=True):
+    """Whose consent it is, and what was noted: the column ``sealed`` of ``consents``."""
+
+    people: list[str]
+    note: str
+
+
 pack: Final = msgspec.msgpack.Encoder().encode
 """A Struct, dataclass or builtin as a blob."""
 _unpack_private: Final = msgspec.msgpack.Decoder(Private).decode
 _unpack_result: Final = msgspec.msgpack.Decoder(ResultEvent).decode
 _unpack_paired: Final = msgspec.msgpack.Decoder(Paired).decode
+_unpack_consent: Final = msgspec.msgpack.Decoder(Consent).decode
 _unpack_inbound: Final[Callable[[bytes], Inbound]] = msgspec.msgpack.Decoder(Inbound).decode
 _unpack_failures: Final = msgspec.json.Decoder(list[tuple[int, int, int, str, str, bool]], strict=False).decode
 _plain_json: Final = msgspec.json.Encoder(order="deterministic").encode
@@ -163,6 +171,11 @@ def read_inbound(seal: Seal, seq: int, what: bytes) -> Inbound:
 def read_paired(seal: Seal, channel: str, paired: bytes) -> Paired:
     """The number that a channel was connected with."""
     return _checked(_unpack_paired, seal.open(PAIRED, channel, paired))
+
+
+def read_consent(seal: Seal, seq: int, sealed: bytes) -> Consent:
+    """Whose consent it is."""
+    return _checked(_unpack_consent, seal.open(CONSENT, seq, sealed))
 
 
 def read_failures(seal: Seal, seq: int, failures: str | None) -> list[FailedAttempt]:

@@ -42,6 +42,7 @@ class SqliteStore:
         self._clock = clock
         self._running = False
         self._ledgers: dict[str, SqliteLedger] = {}
+        self._borrowed: set[str] = set()
 
     async def start(self) -> None:
         """Create the directory of the clinics, or see that it can be written to; no clinic is opened yet.
@@ -89,6 +90,10 @@ class SqliteStore:
             StoreUnavailableError: it is locked, corrupt, of a newer version, or the disk is full; names the file.
             WrongKeyError: it is sealed with a key that the clinic does not have; what ``keys_of`` raises.
         """
+        self._borrowed.discard(clinic)
+        return await self._open(clinic)
+
+    async def _open(self, clinic: str) -> SqliteLedger:
         path = database_file(self._data, clinic)
         if not self._running:
             raise StoreUnavailableError(f"clinic {clinic}: {path} cannot be opened: the store is not running")
@@ -99,6 +104,24 @@ class SqliteStore:
         ledger = self._ledgers[clinic]
         await ledger.open()
         return ledger
+
+    async def reseal(self, clinic: str) -> None:
+        """Seal all of the clinic's database anew under its first key, in one transaction; opens it for that, if it is
+        not open, and leaves it so. Harmless if all is under it already.
+
+        Raises:
+            InvalidIdError, StoreUnavailableError, WrongKeyError: as ``open_clinic``; nothing was changed.
+        """
+        known = self._ledgers.get(clinic)
+        if known is None or not known.is_open:
+            self._borrowed.add(clinic)
+        ledger = await self._open(clinic)
+        try:
+            await ledger.reseal()
+        finally:
+            if clinic in self._borrowed:  # else somebody wants it open by now
+                self._borrowed.remove(clinic)
+                await ledger.close()
 
     def clinic(self, clinic: str) -> SqliteLedger:
         """The clinic's ledger if it is open. Raises StoreUnavailableError if it is not."""
