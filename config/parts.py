@@ -87,7 +87,8 @@ def make(settings: Settings) -> Parts:
         commands_per_s=lambda _clinic: limits.commands_per_s,
     )
     registry = NatsRegistry(bus)
-    store = SqliteStore(settings.data, bounds=_bounds(settings))
+    kept = vaults(settings)
+    store = SqliteStore(settings.data, kept.data_keys, bounds=_bounds(settings))
     nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
     desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=limits.channels_per_clinic)
     bus.serve(desk, audit)
