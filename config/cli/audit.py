@@ -39,9 +39,7 @@ def list_(
     ] = None,
 ) -> None:
     """List entries, newest first."""
-    page = asking.node.get(
-        "audit", clinic=clinic, limit=str(limit), before=None if before is None else str(before)
-    )
+    page = asking.node.get("audit", clinic=clinic, limit=str(limit), before=None if before is None else str(before))
     columns = ("SEQ", "TIME", "WHO", "ACTION", "CLINIC", "CHANNEL", "OUTCOME", "OF", "DETAIL")
     rows = [
         (
