@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -13,9 +14,12 @@ from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
 from actors.channel.telling import ReceivingPolicy
+from actors.custody.resuming import Resuming
+from actors.custody.rotating import Rotating
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
+from actors.switchboard import Switchboard
 from config import master_keys, overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
@@ -37,7 +41,7 @@ from gateway.nats.registry import NatsRegistry
 from gateway.nats.streams import Retention
 from gateway.store.part import Bounds
 from gateway.store.store import SqliteStore
-from gateway.vault import Vaults
+from gateway.vault import KeyRotation, Vaults
 from gateway.whatsapp.opener import Nursery
 from protocol.commands import utc_now
 from protocol.errors import InvalidInputError
@@ -66,6 +70,7 @@ class Parts:
     health: NodeHealth
     audit: NodeAudit
     jobs: NodeJobs
+    resuming: Resuming
     admin: AdminServer
 
 
@@ -79,6 +84,8 @@ def make(settings: Settings) -> Parts:
     loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
     broker = _broker(settings)
     kept = vaults(settings)
+    key_rotation = KeyRotation(settings.data, kept, partial(master_keys.next_one, settings))
+    key_rotation.finish()
     audit = NodeAudit(settings.data, audit_key(settings.data, kept.master), utc_now)
     limits = settings.limits
     bus = NatsBus(
@@ -88,12 +95,13 @@ def make(settings: Settings) -> Parts:
         commands_per_s=lambda _clinic: limits.commands_per_s,
     )
     registry = NatsRegistry(bus)
-    store = SqliteStore(settings.data, bounds=_bounds(settings))
+    store = SqliteStore(settings.data, kept.data_keys, bounds=_bounds(settings))
     nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
     desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=limits.channels_per_clinic)
     bus.serve(desk, audit)
     health = NodeHealth(names, tally, bus, settings.data)
     jobs = NodeJobs(settings.data, audit)
+    rotating = Rotating(Switchboard(board, names), jobs, key_rotation, store)
     admin = _admin(settings, desk, jobs, audit, health)
     opener = StaggeredOpener(
         CountedOpener(nursery, tally),
@@ -127,6 +135,7 @@ def make(settings: Settings) -> Parts:
         health=health,
         audit=audit,
         jobs=jobs,
+        resuming=Resuming(rotating),
         admin=admin,
     )
 
