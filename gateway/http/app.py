@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec import Meta
 
-from gateway.http.audit import VERIFY_S, AuditRoutes
+from gateway.http.audit import VERIFY_S, AuditList, AuditRoutes
 from gateway.http.backends import Backends
 from gateway.http.channels import (
     ChannelChange,
@@ -25,7 +25,7 @@ from gateway.http.channels import (
 from gateway.http.clinics import ClinicList, ClinicRoutes, NewClinic
 from gateway.http.commands import MOST_LISTED, MOST_WAIT_S, CommandRoutes
 from gateway.http.health import TreeNode
-from gateway.http.jobs import FETCH_S, JobRoutes
+from gateway.http.jobs import FETCH_S, JobList, JobRoutes
 from gateway.http.keys import KeyList, KeyRoutes, KeyView, MadeKey, NewKey
 from gateway.http.node import Alive, NodeRoutes, Readiness
 from gateway.http.openapi import OpenApiRoutes
@@ -137,7 +137,7 @@ def _of_jobs(jobs: JobRoutes) -> Sequence[Route]:
     view, admin, one = Permission.VIEW, Permission.ADMINISTER, f"{API}/jobs/{{id}}"
     file = f"{one}/file"
     return (
-        Route(method="GET", path=f"{API}/jobs", handler=jobs.list, permission=view, filtered=True),
+        Route(method="GET", path=f"{API}/jobs", handler=jobs.list, permission=view, filtered=True, answer=JobList),
         Route(method="GET", path=one, handler=jobs.get, permission=view, filtered=True, answer=JobView),
         Route(
             method="GET",
@@ -148,7 +148,15 @@ def _of_jobs(jobs: JobRoutes) -> Sequence[Route]:
             patience_s=FETCH_S,
             content="application/octet-stream",
         ),
-        Route(method="DELETE", path=file, handler=jobs.discard, permission=admin, filtered=True, action="job.discard"),
+        Route(
+            method="DELETE",
+            path=file,
+            handler=jobs.discard,
+            permission=admin,
+            filtered=True,
+            action="job.discard",
+            status=204,
+        ),
     )
 
 
@@ -161,7 +169,15 @@ def _of_audit(audit: AuditRoutes) -> Sequence[Route]:
     )
     since = (Query(name="since", kind=str, what="SEQ:HASH of an entry that must be a part of it"),)
     return (
-        Route(method="GET", path=where, handler=audit.list, permission=admin, filtered=True, query=listed),
+        Route(
+            method="GET",
+            path=where,
+            handler=audit.list,
+            permission=admin,
+            filtered=True,
+            query=listed,
+            answer=AuditList,
+        ),
         Route(
             method="GET",
             path=f"{where}/verify",

@@ -5,6 +5,7 @@ import logging
 from typing import Final
 
 from aiohttp import hdrs, web
+from msgspec import Struct
 
 from gateway.http.requests import answer, listing
 from gateway.http.routes import CALLER
@@ -17,6 +18,13 @@ FETCH_S: Final = 6 * 3600.0
 """How long fetching a file may take in all."""
 STALLED_S: Final = 60.0
 """How long a client may take none of it."""
+
+
+class JobList(Struct, frozen=True, kw_only=True):
+    """The answer to a look at many jobs."""
+
+    items: list[JobView]
+    next: None = None
 
 
 class JobRoutes:
