@@ -227,18 +227,22 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 class Ledger(Struct, frozen=True, kw_only=True):
     """How long a clinic's database remembers: commands for ``keep_days`` after their end (an id sent again within that
-    time is not sent twice), what came in for ``remember_days`` (the same for a message that WhatsApp gives twice)."""
+    time is not sent twice), what came in for ``remember_days`` (the same for a message that WhatsApp gives twice),
+    people for ``people_days`` after they were last heard of or written to, and for good if they do not want to be."""
 
     keep_days: Annotated[float, Meta(ge=1, le=3650)] = 30.0
     remember_days: Annotated[float, Meta(ge=1, le=3650)] = 14.0
+    people_days: Annotated[float, Meta(ge=1, le=3650)] = 365.0
 
 
 class Vault(Struct, frozen=True, kw_only=True):
     """How sessions outlive the machine. What is in memory is sealed after pairing, when a channel comes to rest, and,
-    if something went in or out, every ``interval``; of each channel ``keep`` snapshots stay."""
+    if something went in or out, every ``interval``; of each channel ``keep`` snapshots stay. ``require_memory``: do not
+    start where the runtime directory, in which they are in use, is not in memory; else that is only warned of."""
 
     interval: Pause = 300.0
     keep: Annotated[int, Meta(ge=1, le=100)] = 5
+    require_memory: bool = False
 
 
 class Keys(Struct, frozen=True, kw_only=True):
@@ -248,11 +252,17 @@ class Keys(Struct, frozen=True, kw_only=True):
 
     A key is 32 bytes, in base64 or as 64 hex digits: ``openssl rand -base64 32``. ``PLANTAO_KEYS__MASTER_FILE`` is the
     first of the three.
+
+    ``next_*``, in the same ways: the one that is to take its place, by ``plantao rotate master``, which reads it then.
+    When that is done, it is to be made ``master*`` before the node starts again; until then both are needed.
     """
 
     master_file: Path | None = None
     master: str = ""
     master_command: list[str] = msgspec.field(default_factory=list)
+    next_master_file: Path | None = None
+    next_master: str = ""
+    next_master_command: list[str] = msgspec.field(default_factory=list)
 
 
 class Log(Struct, frozen=True, kw_only=True):
@@ -329,5 +339,5 @@ class Settings(Struct, frozen=True, kw_only=True):
     shutdown: Shutdown = msgspec.field(default_factory=Shutdown)
 
 
-SECRETS: Final = frozenset({"nats.url", "whatsapp.proxy", "keys.master"})
+SECRETS: Final = frozenset({"nats.url", "whatsapp.proxy", "keys.master", "keys.next_master"})
 """Settings that hold a key or may hold a password: they may come from a file of their own; no error repeats them."""

@@ -13,6 +13,7 @@ from protocol.bus import Later
 from protocol.commands import SendCommand
 from protocol.events import DeadLetter, ErrorBody, ResultEvent
 from protocol.port import MessageReceived, ReceiptReceived, Undecryptable
+from protocol.records import Records
 from protocol.subjects import Priority
 from protocol.views import CommandState, CommandView
 
@@ -240,7 +241,7 @@ class ClinicCounts:
     limit: int = 0
 
 
-class Ledger(Protocol):
+class Ledger(Records, Protocol):
     """One clinic's SQLite file."""
 
     # -- commands --
@@ -364,6 +365,10 @@ class Ledger(Protocol):
     async def sweep(self, now: datetime) -> int:
         """Delete what is older than it has to be kept, at most some thousand rows; how many there were."""
 
+    async def reseal(self) -> None:
+        """Seal all anew under the clinic's first data key; all of it or nothing. Other calls wait meanwhile. Harmless
+        if all is under it already."""
+
 
 class Store(Protocol):
     """The databases of all clinics."""
@@ -374,6 +379,9 @@ class Store(Protocol):
         Raises:
             StoreUnavailableError: it is locked, corrupt, or the disk is full; names the file.
         """
+
+    async def reseal(self, clinic: str) -> None:
+        """The same of a clinic whose database need not be open."""
 
     def clinic(self, clinic: str) -> Ledger:
         """The clinic's ledger if it is open. Raises StoreUnavailableError if it is not."""

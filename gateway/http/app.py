@@ -9,7 +9,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec import Meta
 
-from gateway.access.api_keys import ApiKeys
+from gateway.http.audit import VERIFY_S, AuditList, AuditRoutes
+from gateway.http.backends import Backends
 from gateway.http.channels import (
     ChannelChange,
     ChannelList,
@@ -23,7 +24,8 @@ from gateway.http.channels import (
 )
 from gateway.http.clinics import ClinicList, ClinicRoutes, NewClinic
 from gateway.http.commands import MOST_LISTED, MOST_WAIT_S, CommandRoutes
-from gateway.http.health import Health, TreeNode
+from gateway.http.health import TreeNode
+from gateway.http.jobs import FETCH_S, JobList, JobRoutes
 from gateway.http.keys import KeyList, KeyRoutes, KeyView, MadeKey, NewKey
 from gateway.http.node import Alive, NodeRoutes, Readiness
 from gateway.http.openapi import OpenApiRoutes
@@ -32,10 +34,11 @@ from gateway.http.routes import API, CHANNEL, CLINIC, Query, Route
 from gateway.http.surround import HttpLimits, surround
 from gateway.http.tree import DEEPEST, TreeRoutes
 from protocol.access import Permission
+from protocol.audit import Verification
 from protocol.channel import ChannelSnapshot, ChannelState, ClinicSnapshot, PairingCode, QrCode
 from protocol.commands import SendCommand
 from protocol.ids import ClinicId
-from protocol.operations import Operations
+from protocol.jobs import JobView
 from protocol.subjects import Priority
 from protocol.views import ClinicStats, CommandPage, CommandState, CommandView, NumberChecks
 
@@ -47,9 +50,7 @@ Wait = Annotated[float, Meta(ge=0, le=MOST_WAIT_S)]
 
 
 def build(
-    operations: Operations,
-    keys: ApiKeys,
-    health: Health,
+    backends: Backends,
     limits: HttpLimits,
     executor: Executor,
     origins: Origins = _NO_OTHERS,
@@ -58,25 +59,21 @@ def build(
 ) -> web.Application:
     """The whole application; ``executor`` does what would hold up the loop. ``secure``: it is served with TLS."""
     refused = Counter[str]()
-    routes = table(operations, keys, health, limits, executor, refused)
-    return surround(routes, keys, limits, origins, refused, secure=secure)
+    routes = table(backends, limits, executor, refused)
+    return surround(routes, backends.keys, limits, origins, refused, backends.audit, secure=secure)
 
 
-def table(
-    operations: Operations,
-    keys: ApiKeys,
-    health: Health,
-    limits: HttpLimits,
-    executor: Executor,
-    refused: Mapping[str, int],
-) -> Sequence[Route]:
+def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: Mapping[str, int]) -> Sequence[Route]:
     """All routes. ``refused`` counts, by reason, the requests that were not let in."""
+    operations, keys, health = backends.operations, backends.keys, backends.health
     routes = (
         *_of_node(NodeRoutes(operations, health, executor, refused), TreeRoutes(health, executor), limits),
         *_of_clinics(ClinicRoutes(operations, keys)),
         *_of_channels(ChannelRoutes(operations, executor), limits),
         *_of_commands(CommandRoutes(operations), limits),
+        *_of_audit(AuditRoutes(backends.audit)),
         *_of_keys(KeyRoutes(keys, operations, limits.key_requests)),
+        *_of_jobs(JobRoutes(backends.jobs)),
     )
     return (*routes, OpenApiRoutes(routes, executor).route)
 
@@ -132,6 +129,63 @@ def _of_keys(keys: KeyRoutes) -> Sequence[Route]:
             filtered=True,
             action="key.revoke",
             status=204,
+        ),
+    )
+
+
+def _of_jobs(jobs: JobRoutes) -> Sequence[Route]:
+    view, admin, one = Permission.VIEW, Permission.ADMINISTER, f"{API}/jobs/{{id}}"
+    file = f"{one}/file"
+    return (
+        Route(method="GET", path=f"{API}/jobs", handler=jobs.list, permission=view, filtered=True, answer=JobList),
+        Route(method="GET", path=one, handler=jobs.get, permission=view, filtered=True, answer=JobView),
+        Route(
+            method="GET",
+            path=file,
+            handler=jobs.fetch,
+            permission=admin,
+            filtered=True,
+            patience_s=FETCH_S,
+            content="application/octet-stream",
+        ),
+        Route(
+            method="DELETE",
+            path=file,
+            handler=jobs.discard,
+            permission=admin,
+            filtered=True,
+            action="job.discard",
+            status=204,
+        ),
+    )
+
+
+def _of_audit(audit: AuditRoutes) -> Sequence[Route]:
+    where, admin = f"{API}/audit", Permission.ADMINISTER
+    listed = (
+        Query(name="clinic", kind=str, what="only what concerns this clinic"),
+        Query(name="before", kind=int, what="only entries with a lower number"),
+        Query(name="limit", kind=int, what="at most so many"),
+    )
+    since = (Query(name="since", kind=str, what="SEQ:HASH of an entry that must be a part of it"),)
+    return (
+        Route(
+            method="GET",
+            path=where,
+            handler=audit.list,
+            permission=admin,
+            filtered=True,
+            query=listed,
+            answer=AuditList,
+        ),
+        Route(
+            method="GET",
+            path=f"{where}/verify",
+            handler=audit.verify,
+            permission=admin,
+            patience_s=VERIFY_S,
+            query=since,
+            answer=Verification,
         ),
     )
 

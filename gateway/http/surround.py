@@ -1,7 +1,7 @@
 """What surrounds every route, and bounds it.
 
 From outside in: security headers, errors as problems, the door (under which name, from which page), the guard (with
-which key, how often), the deadline, the handler.
+which key, how often), the audit, the deadline, the handler.
 """
 
 import asyncio
@@ -14,12 +14,15 @@ from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from gateway.access.api_keys import ApiKeys
+from gateway.audit.refusals import Refusals
+from gateway.http.auditing import auditing
 from gateway.http.guard import Guard
 from gateway.http.node import VIEW_DEADLINE_S
 from gateway.http.origins import Doorman, Origins
 from gateway.http.problems import NO_ANSWER, TOO_LARGE, Refused, respond, respond_to
 from gateway.http.requests import BODY_LIMIT, BODY_TIMEOUT_S
 from gateway.http.routes import Route
+from protocol.audit import Audit
 
 HEADERS: Final = {
     "Server": "plantao",
@@ -64,6 +67,7 @@ def surround(
     limits: HttpLimits,
     origins: Origins,
     refused: Counter[str],
+    audit: Audit,
     *,
     secure: bool,
 ) -> web.Application:
@@ -72,11 +76,13 @@ def surround(
     guard = Guard(
         keys,
         refused,
+        Refusals(audit),
         address_requests=limits.address_requests,
         address_period_s=limits.address_period_s,
         key_requests=limits.key_requests,
     )
-    app = web.Application(middlewares=[_problems, door.check, guard.admit], client_max_size=limits.body_bytes)
+    middlewares = [_problems, door.check, guard.admit, auditing(audit)]
+    app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
     app[BODY_LIMIT] = limits.body_bytes
     app[BODY_TIMEOUT_S] = limits.body_s
     app[VIEW_DEADLINE_S] = limits.view_s

@@ -12,11 +12,14 @@ from typer.testing import CliRunner, Result
 
 from config.cli.app import app
 from gateway.access.api_keys import ApiKeys, open_keys
+from gateway.http.backends import Backends
 from gateway.http.server import AdminServer
 from gateway.http.surround import HttpLimits
+from gateway.jobs import NodeJobs
 from protocol.access import Role
 from protocol.channel import ChannelState
 from protocol.commands import utc_now
+from tests.fakes.memory_audit import MemoryAudit
 from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations
 
 Plantao = Callable[..., Awaitable[Result]]
@@ -45,13 +48,29 @@ def key_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def audit() -> MemoryAudit:
+    return MemoryAudit()
+
+
+@pytest.fixture
+async def jobs(audit: MemoryAudit, tmp_path: Path) -> AsyncIterator[NodeJobs]:
+    kept = NodeJobs(tmp_path, audit)
+    await kept.open()
+    yield kept
+    await kept.close(timeout=5.0)
+
+
+@pytest.fixture
 def keys(tmp_path: Path, key_file: Path) -> ApiKeys:
     return open_keys(tmp_path, key_file, utc_now)
 
 
 @pytest.fixture
-async def server(operations: FakeOperations, health: FakeHealth, keys: ApiKeys) -> AsyncIterator[AdminServer]:
-    served = AdminServer("127.0.0.1", 0, operations=operations, keys=keys, health=health, limits=LIMITS)
+async def server(
+    operations: FakeOperations, jobs: NodeJobs, audit: MemoryAudit, health: FakeHealth, keys: ApiKeys
+) -> AsyncIterator[AdminServer]:
+    backends = Backends(operations=operations, keys=keys, jobs=jobs, audit=audit, health=health)
+    served = AdminServer("127.0.0.1", 0, backends, limits=LIMITS)
     await served.start()
     yield served
     await served.stop(timeout=1.0)

@@ -22,7 +22,7 @@ from protocol.access import RPC_PERMISSION, Permission, Role
 from protocol.commands import utc_now
 from protocol.subjects import Verb
 from tests.unit.gateway.access.made import api_key
-from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import NO_AUDIT, fake_backends
 
 OPEN, VIEW, OPERATE, ADMINISTER = Permission
 MESSAGES, DEAD = f"{CHANNEL}/messages", f"{CHANNEL}/dead"
@@ -60,6 +60,7 @@ CLINICS: Final = {
 """Of one clinic: a key that is not for it is told that there is none."""
 NODE: Final = {
     "GET /metrics": VIEW,
+    f"GET {API}/audit/verify": ADMINISTER,
     f"POST {API}/clinics": ADMINISTER,
 }
 """Of all clinics, or of the node: only with a key for all."""
@@ -72,6 +73,11 @@ FILTERED: Final = {
     f"POST {API}/keys": ADMINISTER,
     f"GET {API}/keys/{{key}}": ADMINISTER,
     f"DELETE {API}/keys/{{key}}": ADMINISTER,
+    f"GET {API}/audit": ADMINISTER,
+    f"GET {API}/jobs": VIEW,
+    f"GET {API}/jobs/{{id}}": VIEW,
+    f"GET {API}/jobs/{{id}}/file": ADMINISTER,
+    f"DELETE {API}/jobs/{{id}}/file": ADMINISTER,
 }
 """Everyone sees its own part; that it is no more is for a test of each."""
 PUBLIC: Final = {"GET /health": OPEN, "GET /ready": OPEN}
@@ -115,7 +121,7 @@ LIMITS: Final = HttpLimits(address_requests=0, key_requests=0, ready_per_minute=
 def routes() -> list[Route]:
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
-    return list(table(FakeOperations(), everyone(), FakeHealth(), LIMITS, executor, {}))
+    return list(table(fake_backends(keys=everyone()), LIMITS, executor, {}))
 
 
 ROUTES: Final = {f"{route.method} {route.path}": route for route in routes()}
@@ -129,7 +135,7 @@ async def client() -> AsyncIterator[TestClient[web.Request, web.Application]]:
         return web.Response(text="in")
 
     said_yes = [replace(route, handler=yes) for route in ROUTES.values()]
-    app = surround(said_yes, everyone(), LIMITS, Origins(), Counter(), secure=False)
+    app = surround(said_yes, everyone(), LIMITS, Origins(), Counter(), NO_AUDIT, secure=False)
     async with TestClient(TestServer(app)) as opened:
         yield opened
 
@@ -218,7 +224,7 @@ async def test_the_problem_for_a_clinic_of_others_is_the_one_of_a_node_that_has_
 async def server_without() -> AsyncIterator[TestClient[web.Request, web.Application]]:
     """To a node without clinics."""
     with ThreadPoolExecutor(1) as executor:
-        real = table(FakeOperations(), everyone(), FakeHealth(), LIMITS, executor, {})
-        app = surround(real, everyone(), LIMITS, Origins(), Counter(), secure=False)
+        real = table(fake_backends(keys=everyone()), LIMITS, executor, {})
+        app = surround(real, everyone(), LIMITS, Origins(), Counter(), NO_AUDIT, secure=False)
         async with TestClient(TestServer(app)) as opened:
             yield opened
