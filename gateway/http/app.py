@@ -146,6 +146,7 @@ def _of_jobs(jobs: JobRoutes) -> Sequence[Route]:
             permission=admin,
             filtered=True,
             patience_s=FETCH_S,
+            answer=bytes,
             content="application/octet-stream",
         ),
         Route(
@@ -163,7 +164,7 @@ def _of_jobs(jobs: JobRoutes) -> Sequence[Route]:
 def _of_audit(audit: AuditRoutes) -> Sequence[Route]:
     where, admin = f"{API}/audit", Permission.ADMINISTER
     listed = (
-        Query(name="clinic", kind=str, what="only what concerns this clinic"),
+        OF_CLINIC,
         Query(name="before", kind=int, what="only entries with a lower number"),
         Query(name="limit", kind=int, what="at most so many"),
     )
