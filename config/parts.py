@@ -29,6 +29,7 @@ from config.own import own_policy, pacing_policy
 from config.sections import Settings
 from gateway.access.api_keys import open_keys
 from gateway.audit.keeper import NodeAudit, audit_key
+from gateway.http.backends import Backends
 from gateway.http.origins import Origins
 from gateway.http.server import AdminServer
 from gateway.http.surround import HttpLimits
@@ -147,11 +148,13 @@ def _admin(settings: Settings, desk: Desk, jobs: NodeJobs, audit: NodeAudit, hea
     return AdminServer(
         http.host,
         http.port,
-        operations=desk,
-        jobs=jobs,
-        audit=audit,
-        keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
-        health=health,
+        Backends(
+            operations=desk,
+            keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
+            jobs=jobs,
+            audit=audit,
+            health=health,
+        ),
         limits=HttpLimits(
             body_bytes=settings.limits.body_bytes,
             address_requests=http.requests_per_address,
@@ -246,6 +249,7 @@ def _bounds(settings: Settings) -> Bounds:
     return Bounds(
         keep=timedelta(days=settings.ledger.keep_days),
         remember=timedelta(days=settings.ledger.remember_days),
+        people=timedelta(days=settings.ledger.people_days),
         max_bytes=settings.limits.database_bytes,
         spool_bytes=settings.limits.spool_bytes,
     )

@@ -85,7 +85,7 @@ def verify(
             found = verified(config, data, since)
         else:
             node = NodeClient.find(data or DEFAULT_DATA, url, key_file)
-            found = node.get("audit", "verify", timeout=VERIFY_S, since=since)
+            found = node.get_within(VERIFY_S, "audit", "verify", since=since)
         _tell(out, found)
     except PlantaoError as error:
         raise typer.Exit(out.failure(error)) from error

@@ -22,7 +22,7 @@ from protocol.access import RPC_PERMISSION, Permission, Role
 from protocol.commands import utc_now
 from protocol.subjects import Verb
 from tests.unit.gateway.access.made import api_key
-from tests.unit.gateway.http.fake_node import NO_AUDIT, NO_JOBS, FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import NO_AUDIT, fake_backends
 
 OPEN, VIEW, OPERATE, ADMINISTER = Permission
 MESSAGES, DEAD = f"{CHANNEL}/messages", f"{CHANNEL}/dead"
@@ -65,6 +65,7 @@ NODE: Final = {
 }
 """Of all clinics, or of the node: only with a key for all."""
 FILTERED: Final = {
+    f"GET {API}/openapi.json": VIEW,
     f"GET {API}/tree": VIEW,
     f"GET {API}/clinics": VIEW,
     f"GET {API}/channels": VIEW,
@@ -120,7 +121,7 @@ LIMITS: Final = HttpLimits(address_requests=0, key_requests=0, ready_per_minute=
 def routes() -> list[Route]:
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
-    return list(table(FakeOperations(), NO_JOBS, NO_AUDIT, everyone(), FakeHealth(), LIMITS, executor, {}))
+    return list(table(fake_backends(keys=everyone()), LIMITS, executor, {}))
 
 
 ROUTES: Final = {f"{route.method} {route.path}": route for route in routes()}
@@ -223,7 +224,7 @@ async def test_the_problem_for_a_clinic_of_others_is_the_one_of_a_node_that_has_
 async def server_without() -> AsyncIterator[TestClient[web.Request, web.Application]]:
     """To a node without clinics."""
     with ThreadPoolExecutor(1) as executor:
-        real = table(FakeOperations(), NO_JOBS, NO_AUDIT, everyone(), FakeHealth(), LIMITS, executor, {})
+        real = table(fake_backends(keys=everyone()), LIMITS, executor, {})
         app = surround(real, everyone(), LIMITS, Origins(), Counter(), NO_AUDIT, secure=False)
         async with TestClient(TestServer(app)) as opened:
             yield opened

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.http.backends import Backends
 from gateway.http.health import HealthReport, Part, RoleCount, TreeNode
 from gateway.jobs import NodeJobs
 from protocol.channel import (
@@ -27,6 +28,7 @@ from protocol.errors import AlreadyExistsError, ConflictError, NotFoundError, Un
 from protocol.subjects import Priority
 from protocol.views import ClinicStats
 from tests.fakes.memory_audit import MemoryAudit
+from tests.unit.gateway.access.made import admin_keys
 from tests.unit.gateway.http.fake_commands import NOW, FakeCommands, command_view
 
 QR = QrCode(code="2@AbCdEf,GhIjKl,MnOpQr", expires_at=NOW)
@@ -279,3 +281,12 @@ class FakeHealth:
 
 NO_AUDIT = MemoryAudit()
 NO_JOBS = NodeJobs(Path("no jobs are begun here"), NO_AUDIT)
+
+
+def fake_backends(**changes: Any) -> Backends:
+    """A node without a node, that anybody's key "k" opens, with ``changes``."""
+    parts: dict[str, Any] = {
+        "operations": FakeOperations(), "keys": admin_keys("k"), "jobs": NO_JOBS,
+        "audit": NO_AUDIT, "health": FakeHealth(),
+    }  # fmt: skip
+    return Backends(**{**parts, **changes})
