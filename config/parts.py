@@ -24,6 +24,7 @@ from config import master_keys, overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
+from config.noting import PassedOverNotes
 from config.own import own_policy, pacing_policy
 from config.sections import Settings
 from gateway.access.api_keys import open_keys
@@ -83,10 +84,11 @@ def make(settings: Settings) -> Parts:
     """
     loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
     broker = _broker(settings)
-    kept = vaults(settings)
+    master_key = master_keys.present(settings)
+    audit = NodeAudit(settings.data, audit_key(settings.data, master_key), utc_now)
+    kept = Vaults(settings.data, master_key, keep=settings.vault.keep, passed_over=PassedOverNotes(audit))
     key_rotation = KeyRotation(settings.data, kept, partial(master_keys.next_one, settings))
     key_rotation.finish()
-    audit = NodeAudit(settings.data, audit_key(settings.data, kept.master), utc_now)
     limits = settings.limits
     bus = NatsBus(
         broker,
@@ -162,11 +164,6 @@ def _admin(settings: Settings, desk: Desk, jobs: NodeJobs, audit: NodeAudit, hea
         origins=Origins(hosts=frozenset([http.host, *http.hosts]), allowed=frozenset(http.allowed_origins)),
         tls=tls,
     )
-
-
-def vaults(settings: Settings) -> Vaults:
-    """Where session stores are kept while the machine is off. Raises InvalidInputError, StoreUnavailableError."""
-    return Vaults(settings.data, master_keys.present(settings), keep=settings.vault.keep)
 
 
 def channel_policy(settings: Settings) -> ChannelPolicy:
