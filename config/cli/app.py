@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from config.cli import audit, channels, clinics, dead, jobs, messages, sending, top
+from config.cli import audit, channels, clinics, dead, jobs, keys, messages, sending, top
 from config.cli.asking import DEFAULT_CONFIG, command
 from config.cli.output import Output
 from protocol.errors import PlantaoError
@@ -26,6 +26,7 @@ app.add_typer(messages.group, name="message")
 app.add_typer(dead.group, name="dead")
 app.add_typer(jobs.group, name="job")
 app.add_typer(audit.group, name="audit")
+app.add_typer(keys.group, name="key")
 
 
 def _version(wanted: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from config.cli.asking import DEFAULT_CONFIG, Asking, JsonOption, KeyOption, UrlOption, command
+from config.cli.asking import DEFAULT_CONFIG, Asking, CaOption, JsonOption, KeyOption, UrlOption, command
 from config.cli.client import NodeClient
 from config.cli.output import FAILED, Output, local_time
 from protocol.errors import PlantaoError
@@ -74,6 +74,7 @@ def verify(
     ] = None,
     url: UrlOption = None,
     key_file: KeyOption = None,
+    ca: CaOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find out whether the audit is whole and as it was written; exit code 1 if it is not."""
@@ -85,7 +86,7 @@ def verify(
             given = DEFAULT_CONFIG if config is None and DEFAULT_CONFIG.exists() else config
             found = verified(given, data, since)
         else:
-            node = NodeClient.find(data or DEFAULT_DATA, url, key_file)
+            node = NodeClient.find(data or DEFAULT_DATA, url, key_file, ca)
             found = node.get_within(VERIFY_S, "audit", "verify", since=since)
         _tell(out, found)
     except PlantaoError as error:

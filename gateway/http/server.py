@@ -10,12 +10,12 @@ import errno
 import logging
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 
 from gateway.access.api_keys import ApiKeys
@@ -35,8 +35,12 @@ log = logging.getLogger(__name__)
 _BACKLOG: Final = 128
 _HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound by this
 """Where what listens everywhere is found from here."""
+_CONTINUE: Final = "100-continue"
 _LINGER_S: Final = 1.0
 """How long what a refused client still sends is read, so that it sees the refusal instead of a reset."""
+
+
+_Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class AdminServer:
@@ -141,7 +145,8 @@ class _Running:
         await self._runner.setup()
         assert self._runner.server is not None
         self._connections = web.Server(
-            self._runner.server.request_handler, request_factory=self._runner.server.request_factory
+            _refusing_expectations(self._runner.server.request_handler),
+            request_factory=self._runner.server.request_factory,
         )
         self._listener = await asyncio.get_running_loop().create_server(
             self._accept,
@@ -224,6 +229,20 @@ class _Connection(web.RequestHandler):
         response.headers.update(HEADERS)
         response.force_close()
         return response
+
+
+def _refusing_expectations(handle: _Handle) -> _Handle:
+    """``handle``, but for requests that expect what nobody here does. aiohttp itself repeats what was expected where
+    there is no route, and fails if that is no text."""
+
+    async def handled(request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get(hdrs.EXPECT, _CONTINUE).lower() == _CONTINUE:
+            return await handle(request)
+        response = of_status(417, "only 100-continue can be expected")
+        response.headers.update(HEADERS)
+        return response
+
+    return handled
 
 
 def _nothing() -> None:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -14,6 +15,7 @@ from gateway.access.api_keys import ApiKeys, open_keys
 from gateway.http.server import AdminServer
 from gateway.http.surround import HttpLimits
 from gateway.jobs import NodeJobs
+from protocol.access import Role
 from protocol.channel import ChannelState
 from protocol.commands import utc_now
 from tests.fakes.memory_audit import MemoryAudit
@@ -110,6 +112,22 @@ async def stranger(server: AdminServer) -> AsyncIterator[aiohttp.ClientSession]:
     """A client without a key."""
     async with aiohttp.ClientSession(server.url) as session:
         yield session
+
+
+Entering = Callable[..., Awaitable[aiohttp.ClientSession]]
+
+
+@pytest.fixture
+async def entering(server: AdminServer, keys: ApiKeys) -> AsyncIterator[Entering]:
+    """Makes a key with a role, for clinics (none: for all), and a client that has it: ``id`` is the key's."""
+    async with contextlib.AsyncExitStack() as opened:
+
+        async def enter(role: Role, *clinics: str, **limits: Any) -> aiohttp.ClientSession:
+            key, secret = await keys.make(f"{role} of {clinics}", role, clinics or None, made_by="test", **limits)
+            session = aiohttp.ClientSession(server.url, headers={"X-API-Key": secret, "X-Key-Id": key.id})
+            return await opened.enter_async_context(session)
+
+        yield enter
 
 
 async def exchange(server: AdminServer, *parts: bytes, timeout: float = 5.0) -> bytes:

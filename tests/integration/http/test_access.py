@@ -65,6 +65,7 @@ NODE: Final = {
 }
 """Of all clinics, or of the node: only with a key for all."""
 FILTERED: Final = {
+    f"GET {API}/openapi.json": VIEW,
     f"GET {API}/tree": VIEW,
     f"GET {API}/clinics": VIEW,
     f"GET {API}/channels": VIEW,
