@@ -18,7 +18,7 @@ from gateway.http.surround import HEADERS, surround
 from tests.integration.http.conftest import LIMITS, exchange
 from tests.integration.http.test_access import LIMITS as NO_LIMITS
 from tests.integration.http.test_access import ROUTES, asked, everyone
-from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import NO_AUDIT, FakeHealth, FakeOperations, fake_backends
 
 TAKING: Final = [name for name, route in ROUTES.items() if route.body is not None and not route.stream]
 
@@ -56,7 +56,8 @@ async def test_every_body_is_bounded(server: AdminServer, key: str) -> None:
 async def server(operations: FakeOperations, health: FakeHealth, keys: ApiKeys) -> AsyncIterator[AdminServer]:
     """With room for all at once."""
     limits = structs.replace(LIMITS, connections=500)
-    served = AdminServer("127.0.0.1", 0, operations=operations, keys=keys, health=health, limits=limits)
+    backends = fake_backends(operations=operations, keys=keys, health=health)
+    served = AdminServer("127.0.0.1", 0, backends, limits=limits)
     await served.start()
     yield served
     await served.stop(timeout=1.0)
@@ -71,7 +72,7 @@ async def hanging() -> AsyncIterator[TestClient[web.Request, web.Application]]:
         raise AssertionError
 
     bounded = [replace(route, handler=hang, patience_s=0.01) for route in ROUTES.values()]
-    app = surround(bounded, everyone(), NO_LIMITS, Origins(), Counter(), secure=True)
+    app = surround(bounded, everyone(), NO_LIMITS, Origins(), Counter(), NO_AUDIT, secure=True)
     async with TestClient(TestServer(app)) as opened:
         yield opened
 
