@@ -15,6 +15,8 @@ module              what it holds
 ``snapshots``       the sealed files of one channel: their names, their order, the clean mark
 ``session_store``   whatsmeow's SQLite store: copied, looked into, put back, its ratchets dropped
 ``sealing``         the format of a sealed file; pure
+``stream``          the format of a sealed file of any size (archives, exports); ``stream_key``: how its key is wrapped;
+                    ``stream_file``: such a file, read off the loop
 ``keys``            a clinic's data keys
 ``master``          where the master key comes from, and whether it is the right one
 ``turns``           one piece of blocking work at a time for each channel
