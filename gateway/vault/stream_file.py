@@ -1,7 +1,7 @@
-"""A sealed stream's file, read for whoever is to have what it holds. On the loop's thread; the work is done in threads."""
+"""A sealed stream's file, read for whoever is to have what it holds. On the loop's thread, the work in others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from pathlib import Path
 
 from gateway.vault.sealing import SealError
@@ -18,7 +18,7 @@ async def opened(path: Path, holds: str, key: Callable[[Header], bytes]) -> Asyn
         WrongKeyError: as ``key`` does.
     """
 
-    def begin() -> Iterator[bytes]:
+    def begin() -> Generator[bytes, None, None]:
         with path.open("rb", buffering=0) as file:
             reader = StreamReader(file, holds)
             yield from reader.chunks(key(reader.header))
