@@ -24,9 +24,11 @@ from config.counted import CountedOpener
 from config.health import NodeHealth
 from config.own import own_policy, pacing_policy
 from config.sections import Settings
+from gateway.audit import UnkeptAudit
 from gateway.http.app import HttpLimits
 from gateway.http.auth import ensure_admin_key
 from gateway.http.server import AdminServer
+from gateway.jobs import NodeJobs
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.external import ExternalBroker
@@ -62,6 +64,7 @@ class Parts:
     clinics: ClinicParts
     desk: Desk
     health: NodeHealth
+    jobs: NodeJobs
     admin: AdminServer
 
 
@@ -87,10 +90,12 @@ def make(settings: Settings) -> Parts:
     desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=limits.channels_per_clinic)
     bus.serve(desk)
     health = NodeHealth(names, tally, bus, settings.data)
+    jobs = NodeJobs(settings.data, UnkeptAudit())
     admin = AdminServer(
         settings.http.host,
         settings.http.port,
         operations=desk,
+        jobs=jobs,
         key=ensure_admin_key(admin_key_file(settings.data)),
         health=health,
         limits=HttpLimits(body_bytes=limits.body_bytes),
@@ -125,6 +130,7 @@ def make(settings: Settings) -> Parts:
         ),
         desk=desk,
         health=health,
+        jobs=jobs,
         admin=admin,
     )
 

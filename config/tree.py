@@ -17,6 +17,7 @@
     │       │       └── port    the OS process with the neonize socket; only its channel reopens it
     │       └── reconciler      starts and stops channels as the registry wants them
     ├── registrar               follows the registry: starts and stops clinics
+    ├── jobs                    what takes longer than a request: backups, rotations and the like
     └── admin                   the HTTP endpoint
 
 ``rest_for_one`` at the root: what began after the bus holds connections of the bus that ended.
@@ -41,6 +42,7 @@ from actors.registrar import Registrar
 from actors.service import ServiceActor
 from config.health import ROOT
 from config.parts import Parts
+from gateway.jobs import JobService
 from gateway.nats.broker import EmbeddedBroker
 from protocol.bus import Registry
 from protocol.interfaces import Service
@@ -105,6 +107,7 @@ def root(parts: Parts, supervision: Supervision) -> list[ChildSpec]:
         _service("bus", parts, parts.bus, hang_s),
         clinics(names, supervision),
         follow(parts.registry, parts.clinics, supervision),
+        _service("jobs", parts, JobService(parts.jobs), hang_s),
         _service("admin", parts, parts.admin, hang_s),
     ]
 

@@ -25,13 +25,15 @@ from gateway.http.channels import (
 from gateway.http.clinics import ClinicRoutes, NewClinic
 from gateway.http.commands import MOST_WAIT_S, CommandRoutes
 from gateway.http.health import Health
+from gateway.http.jobs import FETCH_S, JobRoutes
 from gateway.http.node import VIEW_DEADLINE_S, NodeRoutes
 from gateway.http.problems import NO_ANSWER, TOO_LARGE, UNAUTHORIZED, Refused, of_status, respond, respond_to
 from gateway.http.requests import BODY_LIMIT, BODY_TIMEOUT_S
-from gateway.http.routes import API, CHANNEL, CLINIC, Route
+from gateway.http.routes import API, CALLER, CHANNEL, CLINIC, Route
 from gateway.http.tree import TreeRoutes
-from protocol.access import Permission
+from protocol.access import Caller, Permission, Role
 from protocol.commands import SendCommand
+from protocol.jobs import Jobs, JobView
 from protocol.operations import Operations
 
 OPEN: Final = frozenset({"/health", "/ready"})
@@ -62,7 +64,7 @@ class HttpLimits(Struct, frozen=True, kw_only=True):
 
 
 def build(
-    operations: Operations, key: AdminKey, health: Health, limits: HttpLimits, executor: Executor
+    operations: Operations, jobs: Jobs, key: AdminKey, health: Health, limits: HttpLimits, executor: Executor
 ) -> web.Application:
     """The whole application; ``executor`` does what would hold up the loop."""
     app = web.Application(
@@ -78,6 +80,7 @@ def build(
         *_of_clinics(ClinicRoutes(operations)),
         *_of_channels(ChannelRoutes(operations, executor), limits),
         *_of_commands(CommandRoutes(operations), limits),
+        *_of_jobs(JobRoutes(jobs)),
     ):
         bounded = _within(route.patience_s or limits.request_s, route.handler)
         app.router.add_route(route.method, route.path, bounded, expect_handler=_expect)
@@ -174,6 +177,17 @@ def _of_commands(commands: CommandRoutes, limits: HttpLimits) -> Sequence[Route]
     )
 
 
+def _of_jobs(jobs: JobRoutes) -> Sequence[Route]:
+    view, admin, one = Permission.VIEW, Permission.ADMINISTER, f"{API}/jobs/{{id}}"
+    file = f"{one}/file"
+    return (
+        Route(method="GET", path=f"{API}/jobs", handler=jobs.list, permission=view, filtered=True),
+        Route(method="GET", path=one, handler=jobs.get, permission=view, filtered=True, answer=JobView),
+        Route(method="GET", path=file, handler=jobs.fetch, permission=admin, filtered=True, patience_s=FETCH_S),
+        Route(method="DELETE", path=file, handler=jobs.discard, permission=admin, filtered=True, action="job.discard"),
+    )
+
+
 def _within(seconds: float, handler: Handler) -> Handler:
     """``handler`` with a deadline. What it had begun may still come to its end in the node."""
 
@@ -210,6 +224,7 @@ def _authentication(key: AdminKey) -> Middleware:
                 f"{what}: send it as Authorization: Bearer … or X-API-Key",
                 headers={"WWW-Authenticate": 'Bearer realm="plantao"'},
             )
+        request[CALLER] = Caller(id="admin", role=Role.ADMIN)
         return await handler(request)
 
     return authenticate

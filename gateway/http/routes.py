@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from protocol.access import Permission
+from protocol.access import Caller, Permission
 
 API: Final = "/api/v1"
 CLINIC: Final = f"{API}/clinics/{{clinic}}"
 CHANNEL: Final = f"{CLINIC}/channels/{{channel}}"
+CALLER: Final = web.RequestKey("caller", Caller)
+"""Who asks: there once the key has been looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from gateway.http.health import Health
 from gateway.http.problems import of_status
 from gateway.http.requests import CLOSING
 from protocol.errors import UnavailableError
+from protocol.jobs import Jobs
 from protocol.operations import Operations
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class AdminServer:
         port: int,
         *,
         operations: Operations,
+        jobs: Jobs,
         key: AdminKey,
         health: Health,
         limits: HttpLimits | None = None,
@@ -46,6 +48,7 @@ class AdminServer:
         self._host = host
         self._port = port
         self._operations = operations
+        self._jobs = jobs
         self._key = key
         self._health = health
         self._limits = limits or HttpLimits()
@@ -63,7 +66,7 @@ class AdminServer:
         clients find it again. Raises UnavailableError if the address cannot be had."""
         await self.stop(timeout=0.0)
         running = _Running(self._limits)
-        app = build(self._operations, self._key, self._health, self._limits, running.executor)
+        app = build(self._operations, self._jobs, self._key, self._health, self._limits, running.executor)
         try:
             await running.listen(app, self._host, self._port)
         except OSError as error:

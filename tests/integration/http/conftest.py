@@ -13,7 +13,9 @@ from config.cli.app import app
 from gateway.http.app import HttpLimits
 from gateway.http.auth import ensure_admin_key
 from gateway.http.server import AdminServer
+from gateway.jobs import NodeJobs
 from protocol.channel import ChannelState
+from tests.fakes.memory_audit import MemoryAudit
 from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations
 
 Plantao = Callable[..., Awaitable[Result]]
@@ -42,10 +44,24 @@ def key_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def server(operations: FakeOperations, health: FakeHealth, key_file: Path) -> AsyncIterator[AdminServer]:
-    served = AdminServer(
-        "127.0.0.1", 0, operations=operations, key=ensure_admin_key(key_file), health=health, limits=LIMITS
-    )
+def audit() -> MemoryAudit:
+    return MemoryAudit()
+
+
+@pytest.fixture
+async def jobs(audit: MemoryAudit, tmp_path: Path) -> AsyncIterator[NodeJobs]:
+    kept = NodeJobs(tmp_path, audit)
+    await kept.open()
+    yield kept
+    await kept.close(timeout=5.0)
+
+
+@pytest.fixture
+async def server(
+    operations: FakeOperations, jobs: NodeJobs, health: FakeHealth, key_file: Path
+) -> AsyncIterator[AdminServer]:
+    key = ensure_admin_key(key_file)
+    served = AdminServer("127.0.0.1", 0, operations=operations, jobs=jobs, key=key, health=health, limits=LIMITS)
     await served.start()
     yield served
     await served.stop(timeout=1.0)

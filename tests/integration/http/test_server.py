@@ -7,14 +7,19 @@ import pytest
 from gateway.http.auth import AdminKey
 from gateway.http.server import AdminServer
 from protocol.errors import UnavailableError
-from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import NO_JOBS, FakeHealth, FakeOperations
 
 FRONT = "/api/v1/clinics/acme/channels/front"
 
 
 def admin(port: int = 0, operations: FakeOperations | None = None) -> AdminServer:
     return AdminServer(
-        "127.0.0.1", port, operations=operations or FakeOperations(), key=AdminKey("k"), health=FakeHealth()
+        "127.0.0.1",
+        port,
+        operations=operations or FakeOperations(),
+        jobs=NO_JOBS,
+        key=AdminKey("k"),
+        health=FakeHealth(),
     )
 
 

@@ -5,11 +5,13 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from gateway.http.health import HealthReport, Part, RoleCount, TreeNode
+from gateway.jobs import NodeJobs
 from protocol.channel import (
     Breaker,
     ChannelSnapshot,
@@ -24,6 +26,7 @@ from protocol.commands import parse
 from protocol.errors import AlreadyExistsError, ConflictError, NotFoundError, UnavailableError
 from protocol.subjects import Priority
 from protocol.views import ClinicStats
+from tests.fakes.memory_audit import MemoryAudit
 from tests.unit.gateway.http.fake_commands import NOW, FakeCommands, command_view
 
 QR = QrCode(code="2@AbCdEf,GhIjKl,MnOpQr", expires_at=NOW)
@@ -272,3 +275,6 @@ class FakeHealth:
 
     def counts(self) -> list[RoleCount]:
         return self.counted
+
+
+NO_JOBS = NodeJobs(Path("no jobs are begun here"), MemoryAudit())
