@@ -126,6 +126,9 @@ class NatsRegistry:
         records = {subjects.registry_channel(clinic, check_name("channel", one.id)): one for one in channels}
 
         async def put_channels(bucket: KeyValue) -> None:
+            with suppress(KeyNotFoundError):
+                await bucket.get(subjects.registry_clinic(clinic))
+                raise AlreadyExistsError(f"clinic {clinic}")
             for key in await self._channel_keys(clinic):
                 if key not in records:
                     await bucket.delete(key)
