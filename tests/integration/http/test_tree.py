@@ -26,6 +26,7 @@ from supervisor.tally import Role, Tally
 from tests.fakes.parent import Parent
 from tests.integration.http.test_routes import ask
 from tests.unit.gateway.http.fake_node import (
+    NO_JOBS,
     TREE,
     FakeHealth,
     FakeOperations,
