@@ -15,10 +15,11 @@ from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
 from actors.channel.telling import ReceivingPolicy
+from actors.custody.keeping import Keeping
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
-from config import overrides
+from config import custody, overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
@@ -65,6 +66,7 @@ class Parts:
     desk: Desk
     health: NodeHealth
     jobs: NodeJobs
+    keeping: Keeping
     admin: AdminServer
 
 
@@ -91,14 +93,19 @@ def make(settings: Settings) -> Parts:
     bus.serve(desk)
     health = NodeHealth(names, tally, bus, settings.data)
     jobs = NodeJobs(settings.data, UnkeptAudit())
+    sealed = vaults(settings)
+    backups = custody.backups(
+        settings, board=board, names=names, jobs=jobs, vaults=sealed, bus=bus, registry=registry, store=store
+    )
     admin = AdminServer(
         settings.http.host,
         settings.http.port,
         operations=desk,
         jobs=jobs,
+        backups=backups.desk,
         key=ensure_admin_key(admin_key_file(settings.data)),
         health=health,
-        limits=HttpLimits(body_bytes=limits.body_bytes),
+        limits=HttpLimits(body_bytes=limits.body_bytes, archive_bytes=limits.archive_bytes),
     )
     opener = StaggeredOpener(
         CountedOpener(nursery, tally),
@@ -126,11 +133,12 @@ def make(settings: Settings) -> Parts:
             names=names,
             policy=channel_policy(settings),
             runtime=settings.runtime,
-            vaults=vaults(settings),
+            vaults=sealed,
         ),
         desk=desk,
         health=health,
         jobs=jobs,
+        keeping=backups.keeping,
         admin=admin,
     )
 

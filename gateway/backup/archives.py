@@ -30,7 +30,6 @@ from gateway.backup.unpacking import read_contents, unpack
 from gateway.nats import copies
 from gateway.nats.bus import NatsBus
 from gateway.store.faults import fault_of
-from gateway.vault.master import MasterKey
 from gateway.vault.sealing import SealError
 from gateway.vault.stream_key import header_for, key_from
 from gateway.vault.vault import Vaults
@@ -45,7 +44,7 @@ _NODE_FILES: Sequence[NodeFileName] = ("keys.json", "audit.db")
 
 
 class NodeArchives:
-    """Implements ``protocol.backup.Archives``. ``master`` gives the node's master key as it is at the moment."""
+    """Implements ``protocol.backup.Archives``."""
 
     def __init__(
         self,
@@ -53,13 +52,12 @@ class NodeArchives:
         runtime: Path,
         vaults: Vaults,
         bus: NatsBus,
-        master: Callable[[], MasterKey],
         *,
         version: str,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._data, self._runtime = data, runtime
-        self._vaults, self._bus, self._master = vaults, bus, master
+        self._vaults, self._bus = vaults, bus
         self._version, self._clock = version, clock
 
     # -- made and read --
@@ -77,7 +75,7 @@ class NodeArchives:
         ids = [contents.record.id for contents in clinics]
         manifest = Manifest(format=FORMAT, version=self._version, made_at=self._clock(), clinics=ids, node=node)
         try:
-            async with writing(file, self._master(), passphrase) as archive:
+            async with writing(file, self._vaults.master, passphrase) as archive:
                 await archive.write(manifest)
                 for contents in clinics:
                     copy = clinic_copy.ClinicCopy(contents, self._data, self._runtime, self._vaults, self._bus)
@@ -119,7 +117,7 @@ class NodeArchives:
     async def stage(self, archive: Path, clinics: Sequence[str], *, passphrase: str | None, progress: Progress) -> None:
         """See ``Archives``."""
         progress("unpacking")
-        master, key_of = self._master(), self._key_of(passphrase)
+        master, key_of = self._vaults.master, self._key_of(passphrase)
         stagings = [self._staging(clinic) for clinic in clinics]
 
         def begin(reader: ContainerReader) -> None:
@@ -215,13 +213,13 @@ class NodeArchives:
         await asyncio.to_thread(done)
 
     def _key_of(self, passphrase: str | None) -> KeyOf:
-        return lambda header: key_from(header, masters=[self._master()], passphrase=passphrase)
+        return lambda header: key_from(header, masters=[self._vaults.master], passphrase=passphrase)
 
     def _read_staged(self, clinic: str, work: Callable[[ContainerReader], T]) -> T:
         staging = self._staging(clinic)
         with _disk(staging.directory):
             opens = staging.opens()
-        return _read(staging.archive, lambda _: key_from(opens, masters=[self._master()]), work)
+        return _read(staging.archive, lambda _: key_from(opens, masters=[self._vaults.master]), work)
 
     async def _pieces(self, clinic: str, record: Record) -> AsyncIterator[bytes]:
         """What belongs to ``record`` in the archive of a committed clinic; it was verified before, and is again."""
@@ -229,7 +227,7 @@ class NodeArchives:
 
         def begin() -> Generator[bytes, None, None]:
             opens = staging.opens()
-            with reading(staging.archive, lambda _: key_from(opens, masters=[self._master()])) as reader:
+            with reading(staging.archive, lambda _: key_from(opens, masters=[self._vaults.master])) as reader:
                 _find(reader, record)
                 yield from reader.pieces()
 

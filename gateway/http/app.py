@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
 from gateway.http.auth import AdminKey, presented
+from gateway.http.backups import UPLOAD_S, BackupRoutes, NewBackup
 from gateway.http.channels import (
     ChannelChange,
     ChannelRoutes,
@@ -33,6 +34,7 @@ from gateway.http.routes import API, CALLER, CHANNEL, CLINIC, Route
 from gateway.http.tree import TreeRoutes
 from protocol.access import Caller, Permission, Role
 from protocol.commands import SendCommand
+from protocol.custody import Backups
 from protocol.jobs import Jobs, JobView
 from protocol.operations import Operations
 
@@ -61,10 +63,17 @@ class HttpLimits(Struct, frozen=True, kw_only=True):
     request_s: float = 30.0
     pair_s: float = 90.0
     view_s: float = 3.0
+    archive_bytes: int = 16 << 30
 
 
 def build(
-    operations: Operations, jobs: Jobs, key: AdminKey, health: Health, limits: HttpLimits, executor: Executor
+    operations: Operations,
+    jobs: Jobs,
+    backups: Backups,
+    key: AdminKey,
+    health: Health,
+    limits: HttpLimits,
+    executor: Executor,
 ) -> web.Application:
     """The whole application; ``executor`` does what would hold up the loop."""
     app = web.Application(
@@ -81,6 +90,7 @@ def build(
         *_of_channels(ChannelRoutes(operations, executor), limits),
         *_of_commands(CommandRoutes(operations), limits),
         *_of_jobs(JobRoutes(jobs)),
+        *_of_backups(BackupRoutes(backups, limits.archive_bytes)),
     ):
         bounded = _within(route.patience_s or limits.request_s, route.handler)
         app.router.add_route(route.method, route.path, bounded, expect_handler=_expect)
@@ -185,6 +195,33 @@ def _of_jobs(jobs: JobRoutes) -> Sequence[Route]:
         Route(method="GET", path=one, handler=jobs.get, permission=view, filtered=True, answer=JobView),
         Route(method="GET", path=file, handler=jobs.fetch, permission=admin, filtered=True, patience_s=FETCH_S),
         Route(method="DELETE", path=file, handler=jobs.discard, permission=admin, filtered=True, action="job.discard"),
+    )
+
+
+def _of_backups(backups: BackupRoutes) -> Sequence[Route]:
+    admin = Permission.ADMINISTER
+    return (
+        Route(
+            method="POST",
+            path=f"{API}/backup",
+            handler=backups.backup,
+            permission=admin,
+            filtered=True,
+            action="backup",
+            body=NewBackup,
+            answer=JobView,
+        ),
+        Route(
+            method="POST",
+            path=f"{API}/restore",
+            handler=backups.restore,
+            permission=admin,
+            filtered=True,
+            action="restore",
+            patience_s=UPLOAD_S,
+            stream=True,
+            answer=JobView,
+        ),
     )
 
 

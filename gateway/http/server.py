@@ -20,6 +20,7 @@ from gateway.http.auth import AdminKey
 from gateway.http.health import Health
 from gateway.http.problems import of_status
 from gateway.http.requests import CLOSING
+from protocol.custody import Backups
 from protocol.errors import UnavailableError
 from protocol.jobs import Jobs
 from protocol.operations import Operations
@@ -41,6 +42,7 @@ class AdminServer:
         *,
         operations: Operations,
         jobs: Jobs,
+        backups: Backups,
         key: AdminKey,
         health: Health,
         limits: HttpLimits | None = None,
@@ -49,6 +51,7 @@ class AdminServer:
         self._port = port
         self._operations = operations
         self._jobs = jobs
+        self._backups = backups
         self._key = key
         self._health = health
         self._limits = limits or HttpLimits()
@@ -66,7 +69,9 @@ class AdminServer:
         clients find it again. Raises UnavailableError if the address cannot be had."""
         await self.stop(timeout=0.0)
         running = _Running(self._limits)
-        app = build(self._operations, self._jobs, self._key, self._health, self._limits, running.executor)
+        app = build(
+            self._operations, self._jobs, self._backups, self._key, self._health, self._limits, running.executor
+        )
         try:
             await running.listen(app, self._host, self._port)
         except OSError as error:

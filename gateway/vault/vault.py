@@ -57,6 +57,11 @@ class Vaults:
         self._at_once = threading.Semaphore(AT_ONCE)
         self._vaults: dict[str, ClinicVault] = {}
 
+    @property
+    def master(self) -> MasterKey:
+        """The master key as it is at the moment."""
+        return self._key
+
     def clinic(self, clinic: str) -> "ClinicVault":
         """The vault of a clinic, always the same.
 

@@ -16,11 +16,13 @@ from gateway.http.server import AdminServer
 from gateway.jobs import NodeJobs
 from protocol.channel import ChannelState
 from tests.fakes.memory_audit import MemoryAudit
-from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import FakeBackups, FakeHealth, FakeOperations
 
 Plantao = Callable[..., Awaitable[Result]]
 
-LIMITS = HttpLimits(body_bytes=4096, connections=8, idle_s=0.4, body_s=0.2, request_s=0.6, pair_s=0.6, view_s=0.2)
+LIMITS = HttpLimits(
+    body_bytes=4096, connections=8, idle_s=0.4, body_s=0.2, request_s=0.6, pair_s=0.6, view_s=0.2, archive_bytes=1 << 20
+)
 """Short enough that a test of each takes a moment."""
 
 
@@ -57,11 +59,18 @@ async def jobs(audit: MemoryAudit, tmp_path: Path) -> AsyncIterator[NodeJobs]:
 
 
 @pytest.fixture
+def backups(tmp_path: Path) -> FakeBackups:
+    return FakeBackups(folder=tmp_path / "incoming")
+
+
+@pytest.fixture
 async def server(
-    operations: FakeOperations, jobs: NodeJobs, health: FakeHealth, key_file: Path
+    operations: FakeOperations, jobs: NodeJobs, backups: FakeBackups, health: FakeHealth, key_file: Path
 ) -> AsyncIterator[AdminServer]:
     key = ensure_admin_key(key_file)
-    served = AdminServer("127.0.0.1", 0, operations=operations, jobs=jobs, key=key, health=health, limits=LIMITS)
+    served = AdminServer(
+        "127.0.0.1", 0, operations=operations, jobs=jobs, backups=backups, key=key, health=health, limits=LIMITS
+    )
     await served.start()
     yield served
     await served.stop(timeout=1.0)

@@ -26,6 +26,7 @@ from supervisor.tally import Role, Tally
 from tests.fakes.parent import Parent
 from tests.integration.http.test_routes import ask
 from tests.unit.gateway.http.fake_node import (
+    NO_BACKUPS,
     NO_JOBS,
     TREE,
     FakeHealth,
@@ -208,7 +209,9 @@ async def hanging(tmp_path: Path) -> AsyncIterator[Hanging]:
     assert await asyncio.to_thread(stuck.wait, 5)
     health = NodeHealth(names, tally, cast(NatsBus, ConnectedBus()), tmp_path)
     key = ensure_admin_key(tmp_path / "admin.key")
-    server = AdminServer("127.0.0.1", 0, operations=FakeOperations(), jobs=NO_JOBS, key=key, health=health)
+    server = AdminServer(
+        "127.0.0.1", 0, operations=FakeOperations(), jobs=NO_JOBS, backups=NO_BACKUPS, key=key, health=health
+    )
     await server.start()
     yield Hanging(health, server)
     await server.stop(timeout=1.0)
