@@ -185,8 +185,8 @@ class Inbox(Struct, frozen=True, kw_only=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Bounds. ``media_bytes`` is for one message's media, ``body_bytes`` for one HTTP request, ``archive_bytes`` for one
-    that brings an archive to be restored.
+    """Bounds. ``media_bytes`` is for one message's media, ``body_bytes`` for one HTTP request, ``archive_bytes`` for
+    one that brings an archive to be restored.
 
     Of a clinic's commands at most ``commands_per_s`` a second are taken from its queue (0: no limit). It may store
     ``clinic_bytes``: in its database ``database_bytes``, of which what waits for NATS may take ``spool_bytes``; its

@@ -17,7 +17,7 @@ from protocol.errors import PlantaoError
 from protocol.jobs import Jobs, JobState
 
 AGAIN_S: Final = 30.0
-"""After which what could not be finished is tried again."""
+"""After which it is looked again what there is to do."""
 LOOK_S: Final = 1.0
 
 log = structlog.get_logger(__name__)
@@ -78,13 +78,13 @@ class Keeping:
             await asyncio.wait((work,), timeout=timeout)
 
     async def _keep(self) -> None:
-        while not await self._finished():
+        while True:
+            if await self._finished() and self._schedule.every_s:
+                await self._back_up_all()
             await asyncio.sleep(AGAIN_S)
-        while self._schedule.every_s:
-            await self._back_up_all()
-            await asyncio.sleep(min(AGAIN_S, self._schedule.every_s))
 
     async def _finished(self) -> bool:
+        """Whether no clinic is between two states: of those that failed half-way, too, while the node ran."""
         try:
             return await self._restoring.finish_all()
         except PlantaoError as error:

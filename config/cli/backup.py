@@ -33,7 +33,7 @@ def backup(
     passphrase_file: PassphraseOption = None,
     replace: Annotated[bool, typer.Option("--replace", help="Also if FILE is there.")] = False,
 ) -> None:
-    """Write an archive of a clinic, or of all, to FILE. It opens with the node's master key, and with the passphrase."""
+    """Write an archive of a clinic, or of all, to FILE. The node's master key opens it, and so does the passphrase."""
     body = {"clinic": clinic, "passphrase": passphrase(passphrase_file)}
     job = follow(asking, asking.node.post("backup", body=body))
     size = fetch(asking, job["id"], file, replace=replace)

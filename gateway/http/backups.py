@@ -25,8 +25,8 @@ UPLOAD_S: Final = 6 * 3600.0
 """How long taking in an archive may take in all."""
 STALLED_S: Final = 60.0
 """How long a client may send none of it."""
-PASSPHRASE_HEADER: Final = "Plantao-Passphrase"
-"""In base64 (of UTF-8): a header holds ASCII, and a query stands in logs."""
+PHRASE_HEADER: Final = "Plantao-Passphrase"
+"""The passphrase, in base64 of its UTF-8: a header holds ASCII, and a query stands in logs."""
 
 _BLOCK: Final = 256 << 10
 _ARCHIVE: Final = "application/octet-stream"
@@ -140,10 +140,10 @@ def _yes(request: web.Request, name: str) -> bool:
 
 
 def _passphrase(request: web.Request) -> str | None:
-    text = request.headers.get(PASSPHRASE_HEADER)
+    text = request.headers.get(PHRASE_HEADER)
     if text is None:
         return None
     try:
         return base64.b64decode(text, validate=True).decode()
     except (binascii.Error, ValueError) as error:
-        raise InvalidInputError(PASSPHRASE_HEADER, "a passphrase, as UTF-8 in base64") from error
+        raise InvalidInputError(PHRASE_HEADER, "a passphrase, as UTF-8 in base64") from error

@@ -284,8 +284,8 @@ NO_JOBS = NodeJobs(Path("no jobs are begun here"), MemoryAudit())
 
 @dataclass
 class FakeBackups:
-    """Implements ``protocol.custody.Backups``: remembers what it was asked, and what the archives held. ``folder``: where
-    those lie until then. ``refusing``: it raises this."""
+    """Implements ``protocol.custody.Backups``: remembers what it was asked, and what the archives held. ``folder``:
+    where those lie until then. ``refusing``: it raises this."""
 
     folder: Path = Path("no archive comes here")
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -308,8 +308,8 @@ class FakeBackups:
         passphrase: str | None = None,
     ) -> JobView:
         asked = {"by": by.id, "passphrase": passphrase, "replace": replace, "resume": resume}
-        view = self._begin(JobKind.RESTORE, clinic, asked | {"archive": archive.read_bytes()})
-        archive.unlink()
+        view = self._begin(JobKind.RESTORE, clinic, asked | {"archive": await asyncio.to_thread(archive.read_bytes)})
+        await asyncio.to_thread(archive.unlink)
         return view
 
     def _begin(self, kind: JobKind, clinic: str | None, asked: dict[str, Any]) -> JobView:
