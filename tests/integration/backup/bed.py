@@ -40,7 +40,7 @@ PHONE = session_stores.PHONE
 
 @dataclass
 class Bed:
-    """``opened``: the clinics that run."""
+    """``opened``: the clinics that run. ``reached``: where a test wants it to be."""
 
     data: Path
     runtime: Path
@@ -55,6 +55,7 @@ class Bed:
     backing_up: BackingUp
     restoring: Restoring
     opened: dict[str, AccountOpened] = field(default_factory=dict)
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     # -- clinics --
