@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
-
-import structlog
 
 from actors.board import Board
 from actors.channel.life import Policy
@@ -15,20 +14,26 @@ from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
 from actors.channel.telling import ReceivingPolicy
+from actors.custody.backups import BackupDesk
 from actors.custody.keeping import Keeping
+from actors.custody.resuming import Resuming
+from actors.custody.rotating import Rotating
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
-from config import custody, overrides
+from actors.switchboard import Switchboard
+from config import custody, master_keys, overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
 from config.own import own_policy, pacing_policy
 from config.sections import Settings
-from gateway.audit import UnkeptAudit
-from gateway.http.app import HttpLimits
-from gateway.http.auth import ensure_admin_key
+from gateway.access.api_keys import open_keys
+from gateway.audit.keeper import NodeAudit, audit_key
+from gateway.http.origins import Origins
 from gateway.http.server import AdminServer
+from gateway.http.surround import HttpLimits
+from gateway.http.tls import server_context
 from gateway.jobs import NodeJobs
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
@@ -37,16 +42,15 @@ from gateway.nats.registry import NatsRegistry
 from gateway.nats.streams import Retention
 from gateway.store.part import Bounds
 from gateway.store.store import SqliteStore
-from gateway.vault import MasterKey, Vaults, master
+from gateway.vault import KeyRotation, Vaults
 from gateway.whatsapp.opener import Nursery
+from protocol.commands import utc_now
 from protocol.errors import InvalidInputError
 from supervisor.backoff import Backoff
 from supervisor.breaker import Breaker, Consecutive, FailureRate
 from supervisor.names import Names
 from supervisor.tally import Tally
 from supervisor.window import Window
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,9 @@ class Parts:
     clinics: ClinicParts
     desk: Desk
     health: NodeHealth
+    audit: NodeAudit
     jobs: NodeJobs
+    resuming: Resuming
     keeping: Keeping
     admin: AdminServer
 
@@ -79,6 +85,10 @@ def make(settings: Settings) -> Parts:
     """
     loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
     broker = _broker(settings)
+    kept = vaults(settings)
+    key_rotation = KeyRotation(settings.data, kept, partial(master_keys.next_one, settings))
+    key_rotation.finish()
+    audit = NodeAudit(settings.data, audit_key(settings.data, kept.master), utc_now)
     limits = settings.limits
     bus = NatsBus(
         broker,
@@ -87,26 +97,17 @@ def make(settings: Settings) -> Parts:
         commands_per_s=lambda _clinic: limits.commands_per_s,
     )
     registry = NatsRegistry(bus)
-    kept = vaults(settings)
     store = SqliteStore(settings.data, kept.data_keys, bounds=_bounds(settings))
     nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
     desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=limits.channels_per_clinic)
-    bus.serve(desk)
+    bus.serve(desk, audit)
     health = NodeHealth(names, tally, bus, settings.data)
-    jobs = NodeJobs(settings.data, UnkeptAudit())
+    jobs = NodeJobs(settings.data, audit)
+    rotating = Rotating(Switchboard(board, names), jobs, key_rotation, store)
     backups = custody.backups(
         settings, board=board, names=names, jobs=jobs, vaults=kept, bus=bus, registry=registry, store=store
     )
-    admin = AdminServer(
-        settings.http.host,
-        settings.http.port,
-        operations=desk,
-        jobs=jobs,
-        backups=backups.desk,
-        key=ensure_admin_key(admin_key_file(settings.data)),
-        health=health,
-        limits=HttpLimits(body_bytes=limits.body_bytes, archive_bytes=limits.archive_bytes),
-    )
+    admin = _admin(settings, desk, jobs, backups.desk, audit, health)
     opener = StaggeredOpener(
         CountedOpener(nursery, tally),
         parallel=settings.boot.parallel,
@@ -137,28 +138,43 @@ def make(settings: Settings) -> Parts:
         ),
         desk=desk,
         health=health,
+        audit=audit,
         jobs=jobs,
+        resuming=Resuming(rotating),
         keeping=backups.keeping,
         admin=admin,
     )
 
 
+def _admin(
+    settings: Settings, desk: Desk, jobs: NodeJobs, backups: BackupDesk, audit: NodeAudit, health: NodeHealth
+) -> AdminServer:
+    http = settings.http
+    tls = None if http.certificate is None or http.key is None else server_context(http.certificate, http.key)
+    return AdminServer(
+        http.host,
+        http.port,
+        operations=desk,
+        jobs=jobs,
+        backups=backups,
+        audit=audit,
+        keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
+        health=health,
+        limits=HttpLimits(
+            body_bytes=settings.limits.body_bytes,
+            address_requests=http.requests_per_address,
+            key_requests=http.requests_per_key,
+            ready_per_minute=http.ready_per_minute,
+            archive_bytes=settings.limits.archive_bytes,
+        ),
+        origins=Origins(hosts=frozenset([http.host, *http.hosts]), allowed=frozenset(http.allowed_origins)),
+        tls=tls,
+    )
+
+
 def vaults(settings: Settings) -> Vaults:
     """Where session stores are kept while the machine is off. Raises InvalidInputError, StoreUnavailableError."""
-    return Vaults(settings.data, _master_key(settings), keep=settings.vault.keep)
-
-
-def _master_key(settings: Settings) -> MasterKey:
-    keys = settings.keys
-    if keys.master_file is not None:
-        return master.from_file(keys.master_file)
-    if keys.master:
-        return master.from_text(keys.master.encode(), "setting keys.master")
-    if keys.master_command:
-        return master.from_command(keys.master_command)
-    key, _ = master.from_data(settings.data)
-    log.warning("the master key lies beside what it protects: set one of keys.*", source=key.source)
-    return key
+    return Vaults(settings.data, master_keys.present(settings), keep=settings.vault.keep)
 
 
 def channel_policy(settings: Settings) -> ChannelPolicy:

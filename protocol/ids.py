@@ -28,9 +28,14 @@ def check_name(what: str, value: str) -> str:
     Raises:
         InvalidIdError: it is not ``[a-z0-9][a-z0-9_-]{0,62}``.
     """
-    if not _NAME.match(value):
+    if not is_name(value):
         raise InvalidIdError(what, value)
     return value
+
+
+def is_name(value: str) -> bool:
+    """Whether it is a valid clinic or channel identifier."""
+    return _NAME.match(value) is not None
 
 
 def check_command_id(value: str, field: str = "id") -> str:

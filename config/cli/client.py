@@ -62,9 +62,9 @@ class NodeClient:
         where = url if url is not None else _running(data)
         return cls(where, _read_key(key_file if key_file is not None else data / KEY_FILE))
 
-    def get(self, *path: str, **query: str | None) -> Any:
+    def get(self, *path: str, timeout: float = TIMEOUT_S, **query: str | None) -> Any:
         """What is at ``path`` below the API, as builtins."""
-        return self._ask("GET", path, query)
+        return self._ask("GET", path, query, timeout=timeout)
 
     def post(self, *path: str, body: Any = None, timeout: float = TIMEOUT_S, **query: str | None) -> Any:
         """Post ``body`` as JSON; the answer as builtins."""

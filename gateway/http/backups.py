@@ -15,9 +15,8 @@ from gateway.http.problems import BODY_TIMEOUT, TOO_LARGE, UNSUPPORTED, Refused
 from gateway.http.requests import answer, read_as
 from gateway.http.routes import CALLER
 from gateway.store.faults import fault_of
-from protocol.access import Caller
 from protocol.custody import Backups
-from protocol.errors import ForbiddenError, InvalidInputError, NotFoundError, StoreUnavailableError
+from protocol.errors import ForbiddenError, InvalidInputError, NotFoundError, PlantaoError, StoreUnavailableError
 from protocol.ids import ClinicId, check_name
 from protocol.jobs import JobView
 
@@ -50,7 +49,8 @@ class BackupRoutes:
     async def backup(self, request: web.Request) -> web.Response:
         """Begin: 202 with the job, from which the archive is fetched."""
         wanted, caller = await read_as(request, NewBackup), request[CALLER]
-        _check_sees(caller, wanted.clinic)
+        if not caller.sees(wanted.clinic):
+            raise _unseen(wanted.clinic)
         return _begun(await self._backups.backup(wanted.clinic, by=caller, passphrase=wanted.passphrase))
 
     async def restore(self, request: web.Request) -> web.Response:
@@ -58,7 +58,6 @@ class BackupRoutes:
         clinic, caller = request.query.get("clinic"), request[CALLER]
         if clinic is not None:
             check_name("clinic", clinic)
-        _check_sees(caller, clinic)
         replace, resume, passphrase = _yes(request, "replace"), _yes(request, "resume"), _passphrase(request)
         self._check_head(request)
         archive = self._backups.incoming()
@@ -124,12 +123,10 @@ def _begun(view: JobView) -> web.Response:
     return answer(view, status=202, location=f"/api/v1/jobs/{view.id}")
 
 
-def _check_sees(caller: Caller, clinic: str | None) -> None:
-    if caller.sees(clinic):
-        return
+def _unseen(clinic: str | None) -> PlantaoError:
     if clinic is None:
-        raise ForbiddenError("only a key for all clinics may do that: name a clinic")
-    raise NotFoundError(f"clinic {clinic}")
+        return ForbiddenError("only a key for all clinics may do that: name a clinic")
+    return NotFoundError(f"clinic {clinic}")
 
 
 def _yes(request: web.Request, name: str) -> bool:

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from gateway.http.requests import answer, channel_of, choice, clinic_of, listing, read_as, read_body
+from gateway.http.requests import answer, asked_clinic, channel_of, choice, clinic_of, listing, read_as, read_body
+from gateway.http.routes import CALLER
 from protocol.channel import ChannelSnapshot, ChannelState, DisplayName
 from protocol.errors import InvalidAddressError, InvalidBodyError, InvalidInputError
 from protocol.ids import Address, check_name
@@ -78,12 +79,10 @@ class ChannelRoutes:
         return listing(await self._operations.channels(clinic_of(request)))
 
     async def search(self, request: web.Request) -> web.Response:
-        """Channels of all clinics, or of ``?clinic=``, in all states or in ``?state=``."""
-        clinic, state = request.query.get("clinic"), choice(request, "state", ChannelState)
-        if clinic is not None:
-            check_name("clinic", clinic)
-        found = await self._operations.channels(clinic)
-        return listing([snapshot for snapshot in found if state is None or snapshot.state is state])
+        """Channels of all clinics that the caller may see, or of ``?clinic=``, in all states or in ``?state=``."""
+        caller, state = request[CALLER], choice(request, "state", ChannelState)
+        found = await self._operations.channels(asked_clinic(request))
+        return listing([shot for shot in found if caller.sees(shot.clinic) and (state is None or shot.state is state)])
 
     async def get(self, request: web.Request) -> web.Response:
         """One channel."""

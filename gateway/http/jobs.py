@@ -46,6 +46,8 @@ class JobRoutes:
             }
         )
         await response.prepare(request)
+        if request.method == hdrs.METH_HEAD:
+            return response
         try:
             async for chunk in chunks:
                 async with asyncio.timeout(STALLED_S):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any, Final, TypeVar
@@ -11,9 +11,9 @@ from typing import Any, Final, TypeVar
 from aiohttp import web
 
 from gateway.http import metrics
-from gateway.http.auth import presented
 from gateway.http.health import Health, HealthReport, Part
 from gateway.http.requests import answer
+from gateway.http.routes import CALLER
 from protocol.channel import ChannelState
 from protocol.errors import PlantaoError
 from protocol.operations import Operations
@@ -27,31 +27,37 @@ VIEW_DEADLINE_S: Final = web.AppKey("view_deadline_s", float)
 
 
 class NodeRoutes:
-    """Handlers that answer also when parts of the node do not."""
+    """Handlers that answer also when parts of the node do not. ``refused`` counts requests that were not let in."""
 
-    def __init__(self, operations: Operations, health: Health, executor: Executor) -> None:
+    def __init__(self, operations: Operations, health: Health, executor: Executor, refused: Mapping[str, int]) -> None:
         self._operations = operations
         self._health = health
         self._executor = executor
+        self._refused = refused
 
     async def alive(self, _request: web.Request) -> web.Response:
         """Liveness: the loop runs. Depends on nothing else, so that no outage elsewhere gets the node killed."""
         return answer({"status": "ok"})
 
     async def ready(self, request: web.Request) -> web.Response:
-        """Readiness: 200 if every part works and the registry has been read, else 503. Names and reasons with a key
-        only."""
+        """Readiness: 200 if every part works and the registry has been read, else 503. Clinics are named to who may
+        see them, reasons told to who may see all."""
         view = await self._view(request)
-        named = presented(request.headers) is not None
+        caller = request.get(CALLER)
         parts = {} if view.report is None else view.report.parts
         ready = bool(parts) and all(part.ok for part in parts.values()) and None not in (view.clinics, view.channels)
-        body: dict[str, Any] = {"ready": ready, **_of_report(view.report, named)}
+        body: dict[str, Any] = {
+            "ready": ready,
+            **_of_report(view.report, named=caller is not None and caller.sees(None)),
+        }
         if view.channels is not None:
             count = Counter(snapshot.state for snapshot in view.channels)
             body["channels"] = {state: count[state] for state in ChannelState}
             body["queued"] = sum(snapshot.queued for snapshot in view.channels)
-        if view.clinics is not None and named:
-            body["clinics"] = [{"clinic": c.id, "state": c.state, "reason": c.reason} for c in view.clinics]
+        if view.clinics is not None and caller is not None:
+            body["clinics"] = [
+                {"clinic": c.id, "state": c.state, "reason": c.reason} for c in view.clinics if caller.sees(c.id)
+            ]
         return answer(body, status=200 if ready else 503)
 
     async def scrape(self, request: web.Request) -> web.Response:
@@ -75,7 +81,7 @@ class NodeRoutes:
             _in_time(self._operations.clinics(), deadline),
             _in_time(self._operations.channels(), deadline),
         )
-        return metrics.View(report=report, clinics=clinics, channels=channels)
+        return metrics.View(report=report, clinics=clinics, channels=channels, refused=dict(self._refused))
 
 
 async def _in_time(work: Awaitable[T], deadline: float) -> T | None:
@@ -87,7 +93,7 @@ async def _in_time(work: Awaitable[T], deadline: float) -> T | None:
         return None
 
 
-def _of_report(report: HealthReport | None, named: bool) -> dict[str, Any]:
+def _of_report(report: HealthReport | None, *, named: bool) -> dict[str, Any]:
     if report is None:
         return {}
     return {

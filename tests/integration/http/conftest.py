@@ -10,11 +10,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from config.cli.app import app
-from gateway.http.app import HttpLimits
-from gateway.http.auth import ensure_admin_key
+from gateway.access.api_keys import ApiKeys, open_keys
 from gateway.http.server import AdminServer
+from gateway.http.surround import HttpLimits
 from gateway.jobs import NodeJobs
 from protocol.channel import ChannelState
+from protocol.commands import utc_now
 from tests.fakes.memory_audit import MemoryAudit
 from tests.unit.gateway.http.fake_node import FakeBackups, FakeHealth, FakeOperations
 
@@ -46,6 +47,11 @@ def key_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def keys(tmp_path: Path, key_file: Path) -> ApiKeys:
+    return open_keys(tmp_path, key_file, utc_now)
+
+
+@pytest.fixture
 def audit() -> MemoryAudit:
     return MemoryAudit()
 
@@ -65,11 +71,23 @@ def backups(tmp_path: Path) -> FakeBackups:
 
 @pytest.fixture
 async def server(
-    operations: FakeOperations, jobs: NodeJobs, backups: FakeBackups, health: FakeHealth, key_file: Path
+    operations: FakeOperations,
+    jobs: NodeJobs,
+    backups: FakeBackups,
+    audit: MemoryAudit,
+    health: FakeHealth,
+    keys: ApiKeys,
 ) -> AsyncIterator[AdminServer]:
-    key = ensure_admin_key(key_file)
     served = AdminServer(
-        "127.0.0.1", 0, operations=operations, jobs=jobs, backups=backups, key=key, health=health, limits=LIMITS
+        "127.0.0.1",
+        0,
+        operations=operations,
+        jobs=jobs,
+        backups=backups,
+        audit=audit,
+        keys=keys,
+        health=health,
+        limits=LIMITS,
     )
     await served.start()
     yield served

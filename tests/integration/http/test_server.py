@@ -4,10 +4,10 @@ import threading
 import aiohttp
 import pytest
 
-from gateway.http.auth import AdminKey
 from gateway.http.server import AdminServer
 from protocol.errors import UnavailableError
-from tests.unit.gateway.http.fake_node import NO_BACKUPS, NO_JOBS, FakeHealth, FakeOperations
+from tests.unit.gateway.access.made import admin_keys
+from tests.unit.gateway.http.fake_node import NO_AUDIT, NO_BACKUPS, NO_JOBS, FakeHealth, FakeOperations
 
 FRONT = "/api/v1/clinics/acme/channels/front"
 
@@ -19,7 +19,8 @@ def admin(port: int = 0, operations: FakeOperations | None = None) -> AdminServe
         operations=operations or FakeOperations(),
         jobs=NO_JOBS,
         backups=NO_BACKUPS,
-        key=AdminKey("k"),
+        audit=NO_AUDIT,
+        keys=admin_keys("k"),
         health=FakeHealth(),
     )
 

@@ -279,7 +279,8 @@ class FakeHealth:
         return self.counted
 
 
-NO_JOBS = NodeJobs(Path("no jobs are begun here"), MemoryAudit())
+NO_AUDIT = MemoryAudit()
+NO_JOBS = NodeJobs(Path("no jobs are begun here"), NO_AUDIT)
 
 
 @dataclass
