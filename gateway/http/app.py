@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from gateway.http.audit import AuditRoutes, of_audit
 from gateway.http.backends import Backends
+from gateway.http.backups import BackupRoutes, of_backups
 from gateway.http.channels import (
     ChannelChange,
     ChannelList,
@@ -70,6 +71,7 @@ def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: M
         *_of_channels(ChannelRoutes(operations, executor), limits),
         *_of_commands(CommandRoutes(operations), limits),
         *of_audit(AuditRoutes(backends.audit)),
+        *of_backups(BackupRoutes(backends.backups, limits.archive_bytes)),
         *_of_keys(KeyRoutes(keys, operations, limits.key_requests)),
         *of_jobs(JobRoutes(backends.jobs)),
     )

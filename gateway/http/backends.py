@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from gateway.access.api_keys import ApiKeys
 from gateway.http.health import Health
 from protocol.audit import VerifiedAudit
+from protocol.custody import Backups
 from protocol.jobs import Jobs
 from protocol.operations import Operations
 
@@ -16,5 +17,6 @@ class Backends:
     operations: Operations
     keys: ApiKeys
     jobs: Jobs
+    backups: Backups
     audit: VerifiedAudit
     health: Health

@@ -20,11 +20,13 @@ from protocol.access import Role
 from protocol.channel import ChannelState
 from protocol.commands import utc_now
 from tests.fakes.memory_audit import MemoryAudit
-from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import FakeBackups, FakeHealth, FakeOperations
 
 Plantao = Callable[..., Awaitable[Result]]
 
-LIMITS = HttpLimits(body_bytes=4096, connections=8, idle_s=0.4, body_s=0.2, request_s=0.6, pair_s=0.6, view_s=0.2)
+LIMITS = HttpLimits(
+    body_bytes=4096, connections=8, idle_s=0.4, body_s=0.2, request_s=0.6, pair_s=0.6, view_s=0.2, archive_bytes=1 << 20
+)
 """Short enough that a test of each takes a moment."""
 
 
@@ -61,15 +63,25 @@ async def jobs(audit: MemoryAudit, tmp_path: Path) -> AsyncIterator[NodeJobs]:
 
 
 @pytest.fixture
+def backups(tmp_path: Path) -> FakeBackups:
+    return FakeBackups(folder=tmp_path / "incoming")
+
+
+@pytest.fixture
 def keys(tmp_path: Path, key_file: Path) -> ApiKeys:
     return open_keys(tmp_path, key_file, utc_now)
 
 
 @pytest.fixture
 async def server(
-    operations: FakeOperations, jobs: NodeJobs, audit: MemoryAudit, health: FakeHealth, keys: ApiKeys
+    operations: FakeOperations,
+    jobs: NodeJobs,
+    backups: FakeBackups,
+    audit: MemoryAudit,
+    health: FakeHealth,
+    keys: ApiKeys,
 ) -> AsyncIterator[AdminServer]:
-    backends = Backends(operations=operations, keys=keys, jobs=jobs, audit=audit, health=health)
+    backends = Backends(operations=operations, keys=keys, jobs=jobs, backups=backups, audit=audit, health=health)
     served = AdminServer("127.0.0.1", 0, backends, limits=LIMITS)
     await served.start()
     yield served
