@@ -104,7 +104,7 @@ def make(settings: Settings) -> Parts:
     health = NodeHealth(names, tally, bus, settings.data)
     jobs = NodeJobs(settings.data, audit)
     rotating = Rotating(Switchboard(board, names), jobs, key_rotation, store)
-    admin = _admin(settings, desk, jobs, audit, health)
+    admin = _admin(settings, desk, jobs, rotating, audit, health)
     opener = StaggeredOpener(
         CountedOpener(nursery, tally),
         parallel=settings.boot.parallel,
@@ -142,7 +142,9 @@ def make(settings: Settings) -> Parts:
     )
 
 
-def _admin(settings: Settings, desk: Desk, jobs: NodeJobs, audit: NodeAudit, health: NodeHealth) -> AdminServer:
+def _admin(
+    settings: Settings, desk: Desk, jobs: NodeJobs, rotating: Rotating, audit: NodeAudit, health: NodeHealth
+) -> AdminServer:
     http = settings.http
     tls = None if http.certificate is None or http.key is None else server_context(http.certificate, http.key)
     return AdminServer(
@@ -152,6 +154,7 @@ def _admin(settings: Settings, desk: Desk, jobs: NodeJobs, audit: NodeAudit, hea
             operations=desk,
             keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
             jobs=jobs,
+            rotations=rotating,
             audit=audit,
             health=health,
         ),

@@ -11,6 +11,7 @@ module          what it holds
 ``channels``    channels, their verbs and settings, QR codes, sending, what they ask WhatsApp
 ``commands``    what became of commands, dead letters, and what a person decides of them
 ``routes``      what a route is: path, handler, permission, audit action
+``rotate``      keys exchanged, as jobs
 ``requests``    bodies, path names and answers: the edge between bytes and types
 ``problems``    every error as RFC 9457 problem details, in one table
 ``auth``        the admin key
@@ -41,6 +42,7 @@ or ``X-API-Key: <key>``. A wrong key is refused everywhere::
     GET     …/channels/{ch}/dead
     POST    …/dead/{id}/replay
     DELETE  …/dead/{id}
+    POST    /api/v1/rotate                  ``{"what": "master"}`` or ``{"what": "clinic", "clinic": …}``: 202, the job
 
 Until the registry has been read ``/ready`` says 503, and so does, with ``Retry-After``, all that asks for clinics or
 channels.

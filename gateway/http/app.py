@@ -30,6 +30,7 @@ from gateway.http.keys import KeyList, KeyRoutes, KeyView, MadeKey, NewKey
 from gateway.http.node import Alive, NodeRoutes, Readiness
 from gateway.http.openapi import OpenApiRoutes
 from gateway.http.origins import HEALTH, Origins
+from gateway.http.rotate import NewRotation, RotateRoutes
 from gateway.http.routes import API, CHANNEL, CLINIC, Query, Route
 from gateway.http.surround import HttpLimits, surround
 from gateway.http.tree import DEEPEST, TreeRoutes
@@ -74,6 +75,7 @@ def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: M
         *_of_audit(AuditRoutes(backends.audit)),
         *_of_keys(KeyRoutes(keys, operations, limits.key_requests)),
         *_of_jobs(JobRoutes(backends.jobs)),
+        *_of_rotations(RotateRoutes(backends.rotations)),
     )
     return (*routes, OpenApiRoutes(routes, executor).route)
 
@@ -149,6 +151,22 @@ def _of_jobs(jobs: JobRoutes) -> Sequence[Route]:
             content="application/octet-stream",
         ),
         Route(method="DELETE", path=file, handler=jobs.discard, permission=admin, filtered=True, action="job.discard"),
+    )
+
+
+def _of_rotations(rotations: RotateRoutes) -> Sequence[Route]:
+    return (
+        Route(
+            method="POST",
+            path=f"{API}/rotate",
+            handler=rotations.rotate,
+            permission=Permission.ADMINISTER,
+            filtered=True,
+            action="rotate",
+            body=NewRotation,
+            answer=JobView,
+            status=202,
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from gateway.http.health import Health
 from protocol.audit import VerifiedAudit
 from protocol.jobs import Jobs
 from protocol.operations import Operations
+from protocol.rotation import Rotations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,5 +17,6 @@ class Backends:
     operations: Operations
     keys: ApiKeys
     jobs: Jobs
+    rotations: Rotations
     audit: VerifiedAudit
     health: Health

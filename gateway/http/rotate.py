@@ -6,14 +6,11 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from gateway.http.requests import answer, read_as
-from gateway.http.routes import API, CALLER, Route
-from protocol.access import Permission
+from gateway.http.routes import API, CALLER
 from protocol.errors import ForbiddenError, InvalidInputError, NotFoundError
 from protocol.ids import ClinicId
-from protocol.jobs import JobView
 from protocol.rotation import Rotations
 
-MASTER: Final = "master"
 CLINIC: Final = "clinic"
 
 
@@ -30,23 +27,8 @@ class RotateRoutes:
     def __init__(self, rotations: Rotations) -> None:
         self._rotations = rotations
 
-    def table(self) -> tuple[Route, ...]:
-        """Which there are. A clinic's key is its admin's to exchange, the master key the node's."""
-        return (
-            Route(
-                method="POST",
-                path=f"{API}/rotate",
-                handler=self.rotate,
-                permission=Permission.ADMINISTER,
-                action="rotate",
-                filtered=True,
-                body=NewRotation,
-                answer=JobView,
-            ),
-        )
-
     async def rotate(self, request: web.Request) -> web.Response:
-        """Begin: 202 with the job."""
+        """Begin: 202 with the job. A clinic's key is its admin's to exchange, the master key the node's."""
         wanted, caller = await read_as(request, NewRotation), request[CALLER]
         if (wanted.what == CLINIC) != (wanted.clinic is not None):
             raise InvalidInputError("clinic", "the clinic whose key it is, and none with the master key")

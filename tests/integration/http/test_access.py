@@ -74,6 +74,7 @@ FILTERED: Final = {
     f"GET {API}/keys/{{key}}": ADMINISTER,
     f"DELETE {API}/keys/{{key}}": ADMINISTER,
     f"GET {API}/audit": ADMINISTER,
+    f"POST {API}/rotate": ADMINISTER,
     f"GET {API}/jobs": VIEW,
     f"GET {API}/jobs/{{id}}": VIEW,
     f"GET {API}/jobs/{{id}}/file": ADMINISTER,
