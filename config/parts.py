@@ -14,7 +14,6 @@ from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
 from actors.channel.telling import ReceivingPolicy
-from actors.custody.backups import BackupDesk
 from actors.custody.keeping import Keeping
 from actors.custody.resuming import Resuming
 from actors.custody.rotating import Rotating
@@ -110,7 +109,15 @@ def make(settings: Settings) -> Parts:
     backups = custody.backups(
         settings, board=board, names=names, jobs=jobs, vaults=kept, bus=bus, registry=registry, store=store
     )
-    admin = _admin(settings, desk, jobs, backups.desk, audit, health)
+    backends = Backends(
+        operations=desk,
+        keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
+        jobs=jobs,
+        backups=backups.desk,
+        rotations=rotating,
+        audit=audit,
+        health=health,
+    )
     opener = StaggeredOpener(
         CountedOpener(nursery, tally),
         parallel=settings.boot.parallel,
@@ -145,26 +152,17 @@ def make(settings: Settings) -> Parts:
         jobs=jobs,
         resuming=Resuming(rotating),
         keeping=backups.keeping,
-        admin=admin,
+        admin=_admin(settings, backends),
     )
 
 
-def _admin(
-    settings: Settings, desk: Desk, jobs: NodeJobs, backups: BackupDesk, audit: NodeAudit, health: NodeHealth
-) -> AdminServer:
+def _admin(settings: Settings, backends: Backends) -> AdminServer:
     http = settings.http
     tls = None if http.certificate is None or http.key is None else server_context(http.certificate, http.key)
     return AdminServer(
         http.host,
         http.port,
-        Backends(
-            operations=desk,
-            keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
-            jobs=jobs,
-            backups=backups,
-            audit=audit,
-            health=health,
-        ),
+        backends,
         limits=HttpLimits(
             body_bytes=settings.limits.body_bytes,
             address_requests=http.requests_per_address,

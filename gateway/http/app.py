@@ -31,6 +31,7 @@ from gateway.http.keys import KeyList, KeyRoutes, KeyView, MadeKey, NewKey
 from gateway.http.node import Alive, NodeRoutes, Readiness
 from gateway.http.openapi import OpenApiRoutes
 from gateway.http.origins import HEALTH, Origins
+from gateway.http.rotate import RotateRoutes, of_rotations
 from gateway.http.routes import API, CHANNEL, CLINIC, Query, Route
 from gateway.http.surround import HttpLimits, surround
 from gateway.http.tree import DEEPEST, TreeRoutes
@@ -74,6 +75,7 @@ def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: M
         *of_backups(BackupRoutes(backends.backups, limits.archive_bytes)),
         *_of_keys(KeyRoutes(keys, operations, limits.key_requests)),
         *of_jobs(JobRoutes(backends.jobs)),
+        *of_rotations(RotateRoutes(backends.rotations)),
     )
     return (*routes, OpenApiRoutes(routes, executor).route)
 

@@ -8,6 +8,7 @@ from protocol.audit import VerifiedAudit
 from protocol.custody import Backups
 from protocol.jobs import Jobs
 from protocol.operations import Operations
+from protocol.rotation import Rotations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,5 +19,6 @@ class Backends:
     keys: ApiKeys
     jobs: Jobs
     backups: Backups
+    rotations: Rotations
     audit: VerifiedAudit
     health: Health

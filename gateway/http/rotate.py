@@ -1,5 +1,6 @@
 """``/api/v1/rotate``: keys exchanged, as jobs."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from aiohttp import web
@@ -13,7 +14,6 @@ from protocol.ids import ClinicId
 from protocol.jobs import JobView
 from protocol.rotation import Rotations
 
-MASTER: Final = "master"
 CLINIC: Final = "clinic"
 
 
@@ -30,23 +30,8 @@ class RotateRoutes:
     def __init__(self, rotations: Rotations) -> None:
         self._rotations = rotations
 
-    def table(self) -> tuple[Route, ...]:
-        """Which there are. A clinic's key is its admin's to exchange, the master key the node's."""
-        return (
-            Route(
-                method="POST",
-                path=f"{API}/rotate",
-                handler=self.rotate,
-                permission=Permission.ADMINISTER,
-                action="rotate",
-                filtered=True,
-                body=NewRotation,
-                answer=JobView,
-            ),
-        )
-
     async def rotate(self, request: web.Request) -> web.Response:
-        """Begin: 202 with the job."""
+        """Begin: 202 with the job. A clinic's key is its admin's to exchange, the master key the node's."""
         wanted, caller = await read_as(request, NewRotation), request[CALLER]
         if (wanted.what == CLINIC) != (wanted.clinic is not None):
             raise InvalidInputError("clinic", "the clinic whose key it is, and none with the master key")
@@ -59,3 +44,20 @@ class RotateRoutes:
         else:
             view = await self._rotations.rotate_clinic(wanted.clinic, by=caller)
         return answer(view, status=202, location=f"{API}/jobs/{view.id}")
+
+
+def of_rotations(rotations: RotateRoutes) -> Sequence[Route]:
+    """Their routes."""
+    return (
+        Route(
+            method="POST",
+            path=f"{API}/rotate",
+            handler=rotations.rotate,
+            permission=Permission.ADMINISTER,
+            filtered=True,
+            action="rotate",
+            body=NewRotation,
+            answer=JobView,
+            status=202,
+        ),
+    )

@@ -76,6 +76,7 @@ FILTERED: Final = {
     f"DELETE {API}/keys/{{key}}": ADMINISTER,
     f"GET {API}/audit": ADMINISTER,
     f"POST {API}/backup": ADMINISTER,
+    f"POST {API}/rotate": ADMINISTER,
     f"GET {API}/jobs": VIEW,
     f"GET {API}/jobs/{{id}}": VIEW,
     f"GET {API}/jobs/{{id}}/file": ADMINISTER,

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from actors.custody.rotating import Rotating
 from gateway.http.backends import Backends
 from gateway.http.health import HealthReport, Part, RoleCount, TreeNode
 from gateway.jobs import NodeJobs
@@ -29,7 +30,9 @@ from protocol.errors import AlreadyExistsError, ConflictError, NotFoundError, Un
 from protocol.jobs import JobKind, JobState, JobView
 from protocol.subjects import Priority
 from protocol.views import ClinicStats
+from tests.fakes.any_clinic import AnyClinic
 from tests.fakes.memory_audit import MemoryAudit
+from tests.fakes.memory_keys import MemoryKeys
 from tests.unit.gateway.access.made import admin_keys
 from tests.unit.gateway.http.fake_commands import NOW, FakeCommands, command_view
 
@@ -323,10 +326,15 @@ NO_BACKUPS = FakeBackups()
 NO_JOBS = NodeJobs(Path("no jobs are begun here"), NO_AUDIT)
 
 
+NO_KEYS = MemoryKeys()
+NO_ROTATIONS = Rotating(AnyClinic(), NO_JOBS, NO_KEYS, NO_KEYS)
+
+
 def fake_backends(**changes: Any) -> Backends:
     """A node without a node, that anybody's key "k" opens, with ``changes``."""
     parts: dict[str, Any] = {
-        "operations": FakeOperations(), "keys": admin_keys("k"), "jobs": NO_JOBS, "backups": NO_BACKUPS,
+        "operations": FakeOperations(), "keys": admin_keys("k"), "jobs": NO_JOBS,
+        "backups": NO_BACKUPS, "rotations": NO_ROTATIONS,
         "audit": NO_AUDIT, "health": FakeHealth(),
     }  # fmt: skip
     return Backends(**{**parts, **changes})
