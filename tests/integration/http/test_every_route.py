@@ -56,7 +56,8 @@ async def test_every_body_is_bounded(server: AdminServer, key: str) -> None:
 async def server(operations: FakeOperations, health: FakeHealth, keys: ApiKeys) -> AsyncIterator[AdminServer]:
     """With room for all at once."""
     limits = structs.replace(LIMITS, connections=500)
-    served = AdminServer("127.0.0.1", 0, fake_backends(operations=operations, keys=keys, health=health), limits=limits)
+    backends = fake_backends(operations=operations, keys=keys, health=health)
+    served = AdminServer("127.0.0.1", 0, backends, limits=limits)
     await served.start()
     yield served
     await served.stop(timeout=1.0)

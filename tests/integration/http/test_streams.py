@@ -16,7 +16,7 @@ from gateway.http.routes import API, Route
 from gateway.http.surround import HttpLimits, surround
 from protocol.access import Permission, Role
 from protocol.commands import utc_now
-from tests.unit.gateway.http.fake_node import NO_AUDIT
+from tests.fakes.memory_audit import MemoryAudit
 
 
 async def forever(request: web.Request) -> web.StreamResponse:
@@ -33,7 +33,7 @@ async def test_a_stream_ends_when_its_key_is_revoked_or_expires(keys: ApiKeys, t
     end = None if revoked else utc_now() + timedelta(seconds=1)
     key, secret = await keys.make("k", Role.VIEWER, None, made_by="test", expires_at=end)
     route = Route(method="GET", path=f"{API}/events", handler=forever, permission=Permission.VIEW, answer=str)
-    app = surround([route], keys, HttpLimits(), Origins(), Counter(), NO_AUDIT, secure=False)
+    app = surround([route], keys, HttpLimits(), Origins(), Counter(), MemoryAudit(), secure=False)
 
     async with (
         TestClient[web.Request, web.Application](TestServer(app)) as client,
@@ -47,7 +47,7 @@ async def test_a_stream_ends_when_its_key_is_revoked_or_expires(keys: ApiKeys, t
 
 
 async def test_an_application_that_has_ended_hears_of_no_revocation(keys: ApiKeys) -> None:
-    app = surround([], keys, HttpLimits(), Origins(), Counter(), NO_AUDIT, secure=False)
+    app = surround([], keys, HttpLimits(), Origins(), Counter(), MemoryAudit(), secure=False)
     async with TestServer(app):
         pass
 

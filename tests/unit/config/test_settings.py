@@ -92,7 +92,8 @@ def test_a_missing_secrets_file_is_named(tmp_path: Path) -> None:
 def test_no_error_repeats_a_secret(key: str) -> None:
     variable = "PLANTAO_" + key.upper().replace(".", "__")
 
-    also = {"PLANTAO_KEYS__MASTER_COMMAND": '["pass", "show"]'}  # which does not go together with a key
+    program = '["pass", "show"]'  # which does not go together with a key
+    also = {"PLANTAO_KEYS__MASTER_COMMAND": program, "PLANTAO_KEYS__NEXT_MASTER_COMMAND": program}
 
     assert "hunter2" not in str(refusal(None, **{variable: "gopher://user:hunter2@host"}, **also))
 
