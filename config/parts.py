@@ -14,13 +14,14 @@ from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
 from actors.channel.telling import ReceivingPolicy
+from actors.custody.keeping import Keeping
 from actors.custody.resuming import Resuming
 from actors.custody.rotating import Rotating
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
 from actors.switchboard import Switchboard
-from config import master_keys, overrides
+from config import custody, master_keys, overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
@@ -72,6 +73,7 @@ class Parts:
     audit: NodeAudit
     jobs: NodeJobs
     resuming: Resuming
+    keeping: Keeping
     admin: AdminServer
 
 
@@ -104,7 +106,18 @@ def make(settings: Settings) -> Parts:
     health = NodeHealth(names, tally, bus, settings.data)
     jobs = NodeJobs(settings.data, audit)
     rotating = Rotating(Switchboard(board, names), jobs, key_rotation, store)
-    admin = _admin(settings, desk, jobs, rotating, audit, health)
+    backups = custody.backups(
+        settings, board=board, names=names, jobs=jobs, vaults=kept, bus=bus, registry=registry, store=store
+    )
+    backends = Backends(
+        operations=desk,
+        keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
+        jobs=jobs,
+        backups=backups.desk,
+        rotations=rotating,
+        audit=audit,
+        health=health,
+    )
     opener = StaggeredOpener(
         CountedOpener(nursery, tally),
         parallel=settings.boot.parallel,
@@ -138,31 +151,24 @@ def make(settings: Settings) -> Parts:
         audit=audit,
         jobs=jobs,
         resuming=Resuming(rotating),
-        admin=admin,
+        keeping=backups.keeping,
+        admin=_admin(settings, backends),
     )
 
 
-def _admin(
-    settings: Settings, desk: Desk, jobs: NodeJobs, rotating: Rotating, audit: NodeAudit, health: NodeHealth
-) -> AdminServer:
+def _admin(settings: Settings, backends: Backends) -> AdminServer:
     http = settings.http
     tls = None if http.certificate is None or http.key is None else server_context(http.certificate, http.key)
     return AdminServer(
         http.host,
         http.port,
-        Backends(
-            operations=desk,
-            keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
-            jobs=jobs,
-            rotations=rotating,
-            audit=audit,
-            health=health,
-        ),
+        backends,
         limits=HttpLimits(
             body_bytes=settings.limits.body_bytes,
             address_requests=http.requests_per_address,
             key_requests=http.requests_per_key,
             ready_per_minute=http.ready_per_minute,
+            archive_bytes=settings.limits.archive_bytes,
         ),
         origins=Origins(hosts=frozenset([http.host, *http.hosts]), allowed=frozenset(http.allowed_origins)),
         tls=tls,

@@ -204,7 +204,8 @@ class Inbox(Struct, frozen=True, kw_only=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Bounds. ``media_bytes`` is for one message's media, ``body_bytes`` for one HTTP request.
+    """Bounds. ``media_bytes`` is for one message's media, ``body_bytes`` for one HTTP request, ``archive_bytes`` for
+    one that brings an archive to be restored.
 
     Of a clinic's commands at most ``commands_per_s`` a second are taken from its queue (0: no limit). It may store
     ``clinic_bytes``: in its database ``database_bytes``, of which what waits for NATS may take ``spool_bytes``; its
@@ -218,6 +219,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     spool_bytes: Bytes = 64 << 20
     media_bytes: Bytes = 16 << 20
     body_bytes: Bytes = 1 << 20
+    archive_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 44)] = 16 << 30
 
     @property
     def stream_bytes(self) -> int:
@@ -263,6 +265,16 @@ class Keys(Struct, frozen=True, kw_only=True):
     next_master_file: Path | None = None
     next_master: str = ""
     next_master_command: list[str] = msgspec.field(default_factory=list)
+
+
+class Backup(Struct, frozen=True, kw_only=True):
+    """Backups by the clock: one of each clinic ``every`` so many seconds (0: none), one clinic after another, as
+    ``directory``/CLINIC/TIME.backup (none: ``backups`` in the data directory, which does not outlive its disk). The
+    newest ``keep`` of each clinic stay. They open with the master key alone: keep that elsewhere."""
+
+    every: Annotated[float, Meta(ge=0, le=31 * 86_400)] = 0.0
+    directory: Path | None = None
+    keep: Annotated[int, Meta(ge=1, le=10_000)] = 7
 
 
 class Log(Struct, frozen=True, kw_only=True):
@@ -332,6 +344,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ledger: Ledger = msgspec.field(default_factory=Ledger)
     vault: Vault = msgspec.field(default_factory=Vault)
     keys: Keys = msgspec.field(default_factory=Keys)
+    backup: Backup = msgspec.field(default_factory=Backup)
     log: Log = msgspec.field(default_factory=Log)
     boot: Boot = msgspec.field(default_factory=Boot)
     threads: Threads = msgspec.field(default_factory=Threads)

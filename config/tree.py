@@ -20,6 +20,7 @@
     ├── registrar               follows the registry: starts and stops clinics
     ├── jobs                    what takes longer than a request: backups, rotations and the like
     ├── resuming                goes on with exchanges of keys that were interrupted
+    ├── custody                 finishes interrupted restores; backups by the clock
     └── admin                   the HTTP endpoint
 
 ``rest_for_one`` at the root: what began after the bus holds connections of the bus that ended.
@@ -114,6 +115,7 @@ def root(parts: Parts, supervision: Supervision) -> list[ChildSpec]:
         follow(parts.registry, parts.clinics, supervision),
         _service("jobs", parts, JobService(parts.jobs), hang_s),
         _service("resuming", parts, parts.resuming, hang_s),
+        _service("custody", parts, parts.keeping, hang_s),
         _service("admin", parts, parts.admin, hang_s),
     ]
 

@@ -7,7 +7,7 @@ changed nothing. What is committed survives the death of every process.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from protocol.bus import Later
 from protocol.commands import SendCommand
@@ -212,10 +212,15 @@ class Spooled:
     at: datetime
 
 
+NO_NUMBER: Final = ""
+"""Of a channel that has never been connected, as far as is known."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paired:
     """The number (digits) that a channel was last connected with; ``jid``: as which device, if that is known;
-    ``changed_at``: when the number took the place of another."""
+    ``changed_at``: when the number took the place of another, or the clinic was put back from an archive: what was
+    queued before is not sent."""
 
     phone: str
     jid: str | None = None

@@ -9,8 +9,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec import Meta
 
-from gateway.http.audit import VERIFY_S, AuditRoutes
+from gateway.http.audit import AuditRoutes, of_audit
 from gateway.http.backends import Backends
+from gateway.http.backups import BackupRoutes, of_backups
 from gateway.http.channels import (
     ChannelChange,
     ChannelList,
@@ -25,21 +26,19 @@ from gateway.http.channels import (
 from gateway.http.clinics import ClinicList, ClinicRoutes, NewClinic
 from gateway.http.commands import MOST_LISTED, MOST_WAIT_S, CommandRoutes
 from gateway.http.health import TreeNode
-from gateway.http.jobs import FETCH_S, JobRoutes
+from gateway.http.jobs import JobRoutes, of_jobs
 from gateway.http.keys import KeyList, KeyRoutes, KeyView, MadeKey, NewKey
 from gateway.http.node import Alive, NodeRoutes, Readiness
 from gateway.http.openapi import OpenApiRoutes
 from gateway.http.origins import HEALTH, Origins
-from gateway.http.rotate import NewRotation, RotateRoutes
+from gateway.http.rotate import RotateRoutes, of_rotations
 from gateway.http.routes import API, CHANNEL, CLINIC, Query, Route
 from gateway.http.surround import HttpLimits, surround
 from gateway.http.tree import DEEPEST, TreeRoutes
 from protocol.access import Permission
-from protocol.audit import Verification
 from protocol.channel import ChannelSnapshot, ChannelState, ClinicSnapshot, PairingCode, QrCode
 from protocol.commands import SendCommand
 from protocol.ids import ClinicId
-from protocol.jobs import JobView
 from protocol.subjects import Priority
 from protocol.views import ClinicStats, CommandPage, CommandState, CommandView, NumberChecks
 
@@ -72,10 +71,11 @@ def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: M
         *_of_clinics(ClinicRoutes(operations, keys)),
         *_of_channels(ChannelRoutes(operations, executor), limits),
         *_of_commands(CommandRoutes(operations), limits),
-        *_of_audit(AuditRoutes(backends.audit)),
+        *of_audit(AuditRoutes(backends.audit)),
+        *of_backups(BackupRoutes(backends.backups, limits.archive_bytes)),
         *_of_keys(KeyRoutes(keys, operations, limits.key_requests)),
-        *_of_jobs(JobRoutes(backends.jobs)),
-        *_of_rotations(RotateRoutes(backends.rotations)),
+        *of_jobs(JobRoutes(backends.jobs)),
+        *of_rotations(RotateRoutes(backends.rotations)),
     )
     return (*routes, OpenApiRoutes(routes, executor).route)
 
@@ -131,63 +131,6 @@ def _of_keys(keys: KeyRoutes) -> Sequence[Route]:
             filtered=True,
             action="key.revoke",
             status=204,
-        ),
-    )
-
-
-def _of_jobs(jobs: JobRoutes) -> Sequence[Route]:
-    view, admin, one = Permission.VIEW, Permission.ADMINISTER, f"{API}/jobs/{{id}}"
-    file = f"{one}/file"
-    return (
-        Route(method="GET", path=f"{API}/jobs", handler=jobs.list, permission=view, filtered=True),
-        Route(method="GET", path=one, handler=jobs.get, permission=view, filtered=True, answer=JobView),
-        Route(
-            method="GET",
-            path=file,
-            handler=jobs.fetch,
-            permission=admin,
-            filtered=True,
-            patience_s=FETCH_S,
-            content="application/octet-stream",
-        ),
-        Route(method="DELETE", path=file, handler=jobs.discard, permission=admin, filtered=True, action="job.discard"),
-    )
-
-
-def _of_rotations(rotations: RotateRoutes) -> Sequence[Route]:
-    return (
-        Route(
-            method="POST",
-            path=f"{API}/rotate",
-            handler=rotations.rotate,
-            permission=Permission.ADMINISTER,
-            filtered=True,
-            action="keys.rotate",
-            body=NewRotation,
-            answer=JobView,
-            status=202,
-        ),
-    )
-
-
-def _of_audit(audit: AuditRoutes) -> Sequence[Route]:
-    where, admin = f"{API}/audit", Permission.ADMINISTER
-    listed = (
-        Query(name="clinic", kind=str, what="only what concerns this clinic"),
-        Query(name="before", kind=int, what="only entries with a lower number"),
-        Query(name="limit", kind=int, what="at most so many"),
-    )
-    since = (Query(name="since", kind=str, what="SEQ:HASH of an entry that must be a part of it"),)
-    return (
-        Route(method="GET", path=where, handler=audit.list, permission=admin, filtered=True, query=listed),
-        Route(
-            method="GET",
-            path=f"{where}/verify",
-            handler=audit.verify,
-            permission=admin,
-            patience_s=VERIFY_S,
-            query=since,
-            answer=Verification,
         ),
     )
 

@@ -1,14 +1,17 @@
 """``/api/v1/rotate``: keys exchanged, as jobs."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from aiohttp import web
 from msgspec import Meta, Struct
 
 from gateway.http.requests import answer, read_as
-from gateway.http.routes import API, CALLER
+from gateway.http.routes import API, CALLER, Route
+from protocol.access import Permission
 from protocol.errors import ForbiddenError, InvalidInputError, NotFoundError
 from protocol.ids import ClinicId
+from protocol.jobs import JobView
 from protocol.rotation import Rotations
 
 CLINIC: Final = "clinic"
@@ -41,3 +44,20 @@ class RotateRoutes:
         else:
             view = await self._rotations.rotate_clinic(wanted.clinic, by=caller)
         return answer(view, status=202, location=f"{API}/jobs/{view.id}")
+
+
+def of_rotations(rotations: RotateRoutes) -> Sequence[Route]:
+    """Their routes."""
+    return (
+        Route(
+            method="POST",
+            path=f"{API}/rotate",
+            handler=rotations.rotate,
+            permission=Permission.ADMINISTER,
+            filtered=True,
+            action="keys.rotate",
+            body=NewRotation,
+            answer=JobView,
+            status=202,
+        ),
+    )

@@ -23,11 +23,13 @@ from protocol.commands import utc_now
 from tests.fakes.any_clinic import AnyClinic
 from tests.fakes.memory_audit import MemoryAudit
 from tests.fakes.memory_keys import MemoryKeys
-from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import FakeBackups, FakeHealth, FakeOperations
 
 Plantao = Callable[..., Awaitable[Result]]
 
-LIMITS = HttpLimits(body_bytes=4096, connections=8, idle_s=0.4, body_s=0.2, request_s=0.6, pair_s=0.6, view_s=0.2)
+LIMITS = HttpLimits(
+    body_bytes=4096, connections=8, idle_s=0.4, body_s=0.2, request_s=0.6, pair_s=0.6, view_s=0.2, archive_bytes=1 << 20
+)
 """Short enough that a test of each takes a moment."""
 
 
@@ -64,6 +66,11 @@ async def jobs(audit: MemoryAudit, tmp_path: Path) -> AsyncIterator[NodeJobs]:
 
 
 @pytest.fixture
+def backups(tmp_path: Path) -> FakeBackups:
+    return FakeBackups(folder=tmp_path / "incoming")
+
+
+@pytest.fixture
 def keys(tmp_path: Path, key_file: Path) -> ApiKeys:
     return open_keys(tmp_path, key_file, utc_now)
 
@@ -86,12 +93,21 @@ def rotations(jobs: NodeJobs, data_keys: MemoryKeys) -> Rotating:
 async def server(
     operations: FakeOperations,
     jobs: NodeJobs,
+    backups: FakeBackups,
     rotations: Rotating,
     audit: MemoryAudit,
     health: FakeHealth,
     keys: ApiKeys,
 ) -> AsyncIterator[AdminServer]:
-    backends = Backends(operations=operations, keys=keys, jobs=jobs, rotations=rotations, audit=audit, health=health)
+    backends = Backends(
+        operations=operations,
+        keys=keys,
+        jobs=jobs,
+        backups=backups,
+        rotations=rotations,
+        audit=audit,
+        health=health,
+    )
     served = AdminServer("127.0.0.1", 0, backends, limits=LIMITS)
     await served.start()
     yield served

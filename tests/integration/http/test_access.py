@@ -62,6 +62,7 @@ NODE: Final = {
     "GET /metrics": VIEW,
     f"GET {API}/audit/verify": ADMINISTER,
     f"POST {API}/clinics": ADMINISTER,
+    f"POST {API}/restore": ADMINISTER,
 }
 """Of all clinics, or of the node: only with a key for all."""
 FILTERED: Final = {
@@ -74,6 +75,7 @@ FILTERED: Final = {
     f"GET {API}/keys/{{key}}": ADMINISTER,
     f"DELETE {API}/keys/{{key}}": ADMINISTER,
     f"GET {API}/audit": ADMINISTER,
+    f"POST {API}/backup": ADMINISTER,
     f"POST {API}/rotate": ADMINISTER,
     f"GET {API}/jobs": VIEW,
     f"GET {API}/jobs/{{id}}": VIEW,
