@@ -55,7 +55,7 @@ def of_rotations(rotations: RotateRoutes) -> Sequence[Route]:
             handler=rotations.rotate,
             permission=Permission.ADMINISTER,
             filtered=True,
-            action="rotate",
+            action="keys.rotate",
             body=NewRotation,
             answer=JobView,
             status=202,

@@ -33,7 +33,7 @@ async def test_it_is_a_job_and_in_the_audit(
         view = (await ask(operator, "GET", f"{API}/jobs/{view['id']}"))[1]
     assert view["state"] == "done"
     assert data_keys.calls[-1] == done
-    assert {"rotate", "rotate.run"} <= {entry.action for entry in await audit.entries(None, before=None, limit=20)}
+    assert {"keys.rotate", "rotate.run"} <= {entry.action for entry in await audit.entries(None, before=None, limit=20)}
 
 
 @pytest.mark.parametrize(
