@@ -4,7 +4,7 @@ Each step may be done again (``protocol.rotation``). What a kill interrupts of a
 of the master key, by the node before it starts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from actors.switchboard import Switchboard
@@ -15,18 +15,32 @@ from protocol.rotation import DatabaseRotation, KeyRotation
 
 
 class Rotating:
-    """Implements ``protocol.rotation.Rotations``."""
+    """Implements ``protocol.rotation.Rotations``. ``restored`` finishes what was interrupted of putting clinics back, and
+    says whether all of it is: until then there are keys that are no clinic's yet, under the present master key."""
 
-    def __init__(self, switchboard: Switchboard, jobs: Jobs, keys: KeyRotation, databases: DatabaseRotation) -> None:
+    def __init__(
+        self,
+        switchboard: Switchboard,
+        jobs: Jobs,
+        keys: KeyRotation,
+        databases: DatabaseRotation,
+        restored: Callable[[], Awaitable[bool]],
+    ) -> None:
         self._switchboard = switchboard
         self._jobs = jobs
         self._keys = keys
         self._databases = databases
+        self._restored = restored
 
     async def rotate_master(self, *, by: Caller) -> JobView:
         """As ``protocol.rotation`` says."""
 
         async def work(progress: Progress, _file: Path) -> Mapping[str, int | str]:
+            progress("clinics that are being put back")
+            if not await self._restored():
+                raise ConflictError(
+                    "a clinic is being put back from an archive: rotate the master key when it is there"
+                )
             return {"keys": await self._keys.rotate_master(progress)}
 
         return await self._jobs.start(JobKind.ROTATE, None, work, by=by)
