@@ -15,8 +15,8 @@ from protocol.rotation import DatabaseRotation, KeyRotation
 
 
 class Rotating:
-    """Implements ``protocol.rotation.Rotations``. ``restored`` finishes what was interrupted of putting clinics back, and
-    says whether all of it is: until then there are keys that are no clinic's yet, under the present master key."""
+    """Implements ``protocol.rotation.Rotations``. ``restored`` finishes what was interrupted of putting clinics back,
+    and says whether all of it is: until then there are keys that are no clinic's yet, under the present master key."""
 
     def __init__(
         self,
