@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.access.api_keys import ApiKeys
+from gateway.audit import words
 from gateway.http.app import table
 from gateway.http.origins import Origins
 from gateway.http.routes import API, CHANNEL, CLINIC, Route
