@@ -49,7 +49,7 @@ class Http(Struct, frozen=True, kw_only=True):
     allowed_origins: Annotated[list[Origin], Meta(max_length=100)] = msgspec.field(default_factory=list)
     requests_per_address: Requests = 100
     requests_per_key: Requests = 1000
-    ready_per_minute: Requests = 600
+    ready_per_minute: Requests = 1200
 
 
 class Nats(Struct, frozen=True, kw_only=True):

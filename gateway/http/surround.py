@@ -57,7 +57,7 @@ class HttpLimits(Struct, frozen=True, kw_only=True):
     view_s: float = 3.0
     address_requests: int = 100
     address_period_s: float = 900.0
-    ready_per_minute: int = 600
+    ready_per_minute: int = 1200
     key_requests: int = 1000
     archive_bytes: int = 16 << 30
 

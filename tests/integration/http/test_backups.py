@@ -121,4 +121,4 @@ async def test_what_is_no_archive_is_not_verified(plantao: Plantao, tmp_path: Pa
     (tmp_path / "archive").write_bytes(b"rubbish")
     done = await plantao("verify", str(tmp_path / "archive"), "--data", str(tmp_path), "--json")
     assert done.exit_code == 2
-    assert "archive" in json.loads(done.stderr)["detail"]
+    assert "archive" in json.loads(done.stderr)["error"]["detail"]

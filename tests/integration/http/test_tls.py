@@ -44,7 +44,7 @@ async def server(
         "127.0.0.1",
         0,
         fake_backends(operations=operations, keys=keys, health=health),
-        limits=replace(LIMITS, connections=CONNECTIONS),
+        limits=replace(LIMITS, connections=CONNECTIONS, idle_s=1.5),
         tls=server_context(*files),
     )
     await served.start()
