@@ -16,7 +16,7 @@ from protocol.rotation import DatabaseRotation, KeyRotation
 
 class Rotating:
     """Implements ``protocol.rotation.Rotations``. ``restored`` finishes what was interrupted of putting clinics back,
-    and says whether all of it is: until then there are keys that are no clinic's yet, under the present master key."""
+    and says whether all of it is: until then there are keys that are no clinic's yet, and that nobody may exchange."""
 
     def __init__(
         self,
@@ -36,11 +36,7 @@ class Rotating:
         """As ``protocol.rotation`` says."""
 
         async def work(progress: Progress, _file: Path) -> Mapping[str, int | str]:
-            progress("clinics that are being put back")
-            if not await self._restored():
-                raise ConflictError(
-                    "a clinic is being put back from an archive: rotate the master key when it is there"
-                )
+            await self._wait_for_restores(progress)
             return {"keys": await self._keys.rotate_master(progress)}
 
         return await self._jobs.start(JobKind.ROTATE, None, work, by=by)
@@ -67,9 +63,16 @@ class Rotating:
 
     async def _rotate(self, clinic: str, by: Caller) -> JobView:
         async def work(progress: Progress, _file: Path) -> Mapping[str, int | str]:
+            await self._wait_for_restores(progress)
             return await self._exchange(clinic, progress)
 
         return await self._jobs.start(JobKind.ROTATE, clinic, work, by=by)
+
+    async def _wait_for_restores(self, progress: Progress) -> None:
+        """What a kill interrupted is finished beside the jobs."""
+        progress("clinics that are being put back")
+        if not await self._restored():
+            raise ConflictError("a clinic is being put back from an archive: rotate keys when it is there")
 
     async def _exchange(self, clinic: str, progress: Progress) -> Mapping[str, int | str]:
         keys = self._keys.clinic(clinic)

@@ -64,6 +64,7 @@ async def test_a_clinic_gets_a_new_key_under_which_all_is_before_the_old_one_goe
     await jobs.ended()
     assert keys.calls == [f"north: {step}" for step in STEPS]
     assert jobs.steps == [
+        ("clinics that are being put back", 0, None),
         ("new key", 0, None),
         ("snapshots", 0, 2),
         ("snapshots", 1, 2),
@@ -81,14 +82,15 @@ async def test_the_master_key_is_the_node_s(rotating: Rotating, keys: MemoryKeys
     assert (view.clinic, keys.calls, jobs.get(view.id).result) == (None, ["master"], {"keys": 2})
 
 
-async def test_while_a_clinic_is_put_back_the_master_key_stays(
-    rotating: Rotating, keys: MemoryKeys, jobs: MemoryJobs
+@pytest.mark.parametrize("master", [True, False])
+async def test_while_a_clinic_is_put_back_keys_stay(
+    rotating: Rotating, keys: MemoryKeys, jobs: MemoryJobs, master: bool
 ) -> None:
     keys.restoring = True
-    view = await rotating.rotate_master(by=ANA)
+    view = await (rotating.rotate_master(by=ANA) if master else rotating.rotate_clinic("north", by=ANA))
     await jobs.ended()
     assert keys.calls == []
-    assert "a clinic is being put back from an archive: rotate" in str(jobs.get(view.id).error)
+    assert "a clinic is being put back from an archive: rotate keys when" in str(jobs.get(view.id).error)
 
 
 async def test_a_clinic_that_is_not_there_is_not_rotated(rotating: Rotating, keys: MemoryKeys) -> None:
