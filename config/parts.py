@@ -105,10 +105,10 @@ def make(settings: Settings) -> Parts:
     bus.serve(desk, audit)
     health = NodeHealth(names, tally, bus, settings.data)
     jobs = NodeJobs(settings.data, audit)
-    rotating = Rotating(Switchboard(board, names), jobs, key_rotation, store)
     backups = custody.backups(
         settings, board=board, names=names, jobs=jobs, vaults=kept, bus=bus, registry=registry, store=store
     )
+    rotating = Rotating(Switchboard(board, names), jobs, key_rotation, store, backups.restoring.finish_all)
     backends = Backends(
         operations=desk,
         keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
