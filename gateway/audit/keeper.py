@@ -230,6 +230,8 @@ class NodeAudit:
             await asyncio.wrap_future(thread.begin(work, "audit head"))
         except OSError as error:
             raise _unusable(error) from error
+        except RuntimeError as error:
+            raise StoreUnavailableError(f"the audit: its end cannot be sealed: {error}") from error
         self._shown = head
 
 
