@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.audit import keeper
 from gateway.audit.chain import BROKEN
@@ -209,6 +210,14 @@ async def test_all_put_back_as_it_was_is_found_by_who_noted_the_end(tmp_path: Pa
     assert verify(tmp_path, KEY, (noted.last, noted.hash)).bad == 5
     await filled(tmp_path, 6)
     assert verify(tmp_path, KEY, (noted.last, noted.hash)).bad == noted.last
+
+
+async def test_where_it_ends_is_in_the_log_for_who_keeps_that_elsewhere(tmp_path: Path) -> None:
+    with capture_logs() as logged:
+        await filled(tmp_path)
+    found = verify(tmp_path, KEY)
+    said = [(each["event"], each["seq"], each["hash"]) for each in logged if "seq" in each]
+    assert said == [("audit_goes_on", 0, "0" * 64), ("audit_ended", found.last, found.hash)]
 
 
 async def test_bytes_that_flipped_are_found(tmp_path: Path) -> None:
