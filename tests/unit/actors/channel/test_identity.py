@@ -4,7 +4,7 @@ from datetime import datetime
 import pytest
 
 from actors.channel.identity import Identity
-from protocol.ledger import Paired
+from protocol.ledger import NO_NUMBER, Paired
 from tests.fakes.scripted_port import AT
 from tests.fakes.scripted_remains import DEVICE
 from tests.unit.actors.channel.bench import CHANNEL, Bench
@@ -73,3 +73,14 @@ async def test_another_device_of_the_same_number_is_noted_and_holds_nothing(regi
     await registrar.run()
     assert registrar.noted() == Paired(phone=ONE, jid=SECOND_DEVICE, changed_at=AT)
     assert registrar.changes == [AT], "only what it began with"
+
+
+async def test_the_first_number_of_a_clinic_that_was_put_back_holds_no_more_than_what_was_queued_before(
+    registrar: Registrar,
+) -> None:
+    put_back = AT
+    registrar.part.begin(Paired(phone=NO_NUMBER, changed_at=put_back))
+    registrar.part.connected(ONE, DEVICE)
+    await registrar.run()
+    assert registrar.changes == [put_back]
+    assert registrar.noted() == Paired(phone=ONE, jid=DEVICE, changed_at=put_back)
