@@ -4,6 +4,8 @@ from datetime import datetime
 import pytest
 
 from actors.channel.identity import Identity
+from actors.channel.parcel import Disowned
+from protocol.codes import ErrorCode
 from protocol.ledger import NO_NUMBER, Paired
 from tests.fakes.scripted_port import AT
 from tests.fakes.scripted_remains import DEVICE
@@ -14,13 +16,18 @@ SECOND_DEVICE = f"{ONE}:9@s.whatsapp.net"
 
 
 class Registrar(Bench):
-    """The part that knows the number; ``changes``: since when another one is connected, as it said."""
+    """The part that knows the number; ``changes``: since when another one is connected, as it said; ``restored``: when
+    the clinic was put back."""
 
     def __init__(self) -> None:
         super().__init__()
         self.changes: list[datetime] = []
-        self.part = Identity(self.context, self.changes.append)
+        self.restored: list[datetime] = []
+        self.part = Identity(self.context, self._disown)
         self.handlers = self.part.handlers
+
+    def _disown(self, what: Disowned) -> None:
+        (self.restored if what.code is ErrorCode.RESTORED else self.changes).append(what.before)
 
     def noted(self) -> Paired | None:
         return self.ledger.channel(CHANNEL).paired
@@ -75,12 +82,19 @@ async def test_another_device_of_the_same_number_is_noted_and_holds_nothing(regi
     assert registrar.changes == [AT], "only what it began with"
 
 
-async def test_the_first_number_of_a_clinic_that_was_put_back_holds_no_more_than_what_was_queued_before(
-    registrar: Registrar,
+@pytest.mark.parametrize("phone", [NO_NUMBER, ONE])
+async def test_what_was_queued_before_the_clinic_was_put_back_is_said_by_every_life_after(
+    registrar: Registrar, phone: str
 ) -> None:
     put_back = AT
-    registrar.part.begin(Paired(phone=NO_NUMBER, changed_at=put_back))
+    for _ in range(2):
+        registrar.part.begin(Paired(phone=phone, restored_at=put_back))
     registrar.part.connected(ONE, DEVICE)
     await registrar.run()
-    assert registrar.changes == [put_back]
-    assert registrar.noted() == Paired(phone=ONE, jid=DEVICE, changed_at=put_back)
+    assert (registrar.restored, registrar.changes) == ([put_back, put_back], [])
+    assert registrar.noted() == Paired(phone=ONE, jid=DEVICE, restored_at=put_back)
+    registrar.part.connected(OTHER, DEVICE)
+    await registrar.run()
+    noted = registrar.noted()
+    assert noted is not None
+    assert (noted.phone, noted.restored_at, noted.changed_at) == (OTHER, put_back, registrar.changes[0])
