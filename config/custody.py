@@ -6,7 +6,7 @@ from importlib.metadata import version
 from actors.board import Board
 from actors.custody.backing_up import BackingUp
 from actors.custody.backups import BackupDesk
-from actors.custody.keeping import Keeping, Schedule
+from actors.custody.keeping import LOOK_S, Keeping, Schedule
 from actors.custody.restoring import Restoring
 from actors.switchboard import Switchboard
 from config.sections import Settings
@@ -49,5 +49,9 @@ def backups(
     return BackupParts(
         restoring=restoring,
         desk=BackupDesk(backing_up=backing_up, restoring=restoring, folder=jobs_directory(data)),
-        keeping=Keeping(Schedule(every_s=settings.backup.every), shelf, jobs, backing_up, restoring),
+        keeping=Keeping(_schedule(settings.backup.every), shelf, jobs, backing_up, restoring),
     )
+
+
+def _schedule(every_s: float) -> Schedule:
+    return Schedule(every_s=every_s, look_s=min(LOOK_S, every_s or LOOK_S))

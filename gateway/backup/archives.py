@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.backup import clinic_copy
-from gateway.backup.archive_file import HOLDS, KeyOf, file_pieces, header_of, reading, writing
+from gateway.backup import clinic_copy, database_copy
+from gateway.backup.archive_file import HOLDS, ArchiveWriter, KeyOf, file_pieces, header_of, reading, writing
 from gateway.backup.container import ContainerReader
 from gateway.backup.records import (
     AFTER_DATABASE,
@@ -20,7 +20,6 @@ from gateway.backup.records import (
     ArchiveError,
     Manifest,
     NodeFile,
-    NodeFileName,
     Record,
     Registry,
     Stream,
@@ -40,8 +39,6 @@ from protocol.errors import StoreUnavailableError
 from protocol.jobs import Progress
 
 T = TypeVar("T")
-
-_NODE_FILES: Sequence[NodeFileName] = ("keys.json", "audit.db")
 
 
 class NodeArchives:
@@ -74,16 +71,17 @@ class NodeArchives:
     ) -> Mapping[str, int | str]:
         """See ``Archives``."""
         ids = [contents.record.id for contents in clinics]
+        beside = file.with_name(f".{file.name}.db")
         manifest = Manifest(format=FORMAT, version=self._version, made_at=self._clock(), clinics=ids, node=node)
         try:
             async with writing(file, self._vaults.master, passphrase) as archive:
                 await archive.write(manifest)
                 for contents in clinics:
                     copy = clinic_copy.ClinicCopy(contents, self._data, self._runtime, self._vaults, self._bus)
-                    await copy.write(archive, file.with_name(f".{file.name}.db"), progress)
-                for name in _NODE_FILES if node else ():
-                    if (path := self._data / name).exists():
-                        await archive.write_pieces(NodeFile(name=name), file_pieces(path))
+                    await copy.write(archive, beside, progress)
+                if node:
+                    progress("the node's own", archive.size)
+                    await self._write_node(archive, beside)
             size = (await asyncio.to_thread(file.stat)).st_size
         except (OSError, sqlite3.Error) as error:
             raise _unavailable(file, error) from error
@@ -186,6 +184,15 @@ class NodeArchives:
         await asyncio.to_thread(sweep)
 
     # -- within --
+
+    async def _write_node(self, archive: ArchiveWriter, beside: Path) -> None:
+        """For the record: not put back."""
+        if await asyncio.to_thread((self._data / "keys.json").exists):
+            await archive.write_pieces(NodeFile(name="keys.json"), file_pieces(self._data / "keys.json"))
+        if await asyncio.to_thread((self._data / "audit.db").exists):
+            async with database_copy.removed(beside):
+                await asyncio.to_thread(database_copy.copy, self._data / "audit.db", beside)
+                await archive.write_pieces(NodeFile(name="audit.db"), file_pieces(beside))
 
     def _size(self, archive: Path) -> int:
         with _disk(archive):

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -406,3 +407,25 @@ def test_other_files_in_the_directory_are_no_snapshots(tmp_path: Path) -> None:
     for name in ("1.vault", "0000000001.vault", "0000000002.vault", "0000000002.clean", "0000000003.vault.bak", "note"):
         (snapshots.directory / name).touch()
     assert [(it.version, it.clean) for it in snapshots.found()] == [(2, True), (1, False)]
+
+
+async def test_a_store_is_refreshed_unless_what_was_last_is_there(vaults: MakeVaults, store: Path, data: Path) -> None:
+    session_stores.make(store, counter=3)
+    vault = vaults().clinic("north")
+    await vault.snapshot(CHANNEL, str(store), clean=True)
+    await vault.refresh(CHANNEL, str(store))
+    assert files(data) == ["0000000001.clean", "0000000001.vault"]
+    await vault.restore(CHANNEL, str(store))
+    await vault.refresh(CHANNEL, str(store))
+    assert files(data) == ["0000000001.vault", "0000000002.vault"]
+
+
+async def test_what_was_let_go_is_read_anew(vaults: MakeVaults, data: Path, store: Path) -> None:
+    session_stores.make(store)
+    made = vaults()
+    await made.clinic("north").snapshot(CHANNEL, str(store), clean=False)
+    keys = made.data_keys("north")
+    await made.let_go("north")
+    await asyncio.to_thread(shutil.rmtree, data / "clinics" / "north")
+    assert made.data_keys("north")[0].id != keys[0].id
+    await made.let_go("south")
