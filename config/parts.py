@@ -87,15 +87,15 @@ def make(settings: Settings) -> Parts:
         commands_per_s=lambda _clinic: limits.commands_per_s,
     )
     registry = NatsRegistry(bus)
-    store = SqliteStore(settings.data, bounds=_bounds(settings))
+    kept = vaults(settings)
+    store = SqliteStore(settings.data, kept.data_keys, bounds=_bounds(settings))
     nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
     desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=limits.channels_per_clinic)
     bus.serve(desk)
     health = NodeHealth(names, tally, bus, settings.data)
     jobs = NodeJobs(settings.data, UnkeptAudit())
-    sealed = vaults(settings)
     backups = custody.backups(
-        settings, board=board, names=names, jobs=jobs, vaults=sealed, bus=bus, registry=registry, store=store
+        settings, board=board, names=names, jobs=jobs, vaults=kept, bus=bus, registry=registry, store=store
     )
     admin = AdminServer(
         settings.http.host,
@@ -133,7 +133,7 @@ def make(settings: Settings) -> Parts:
             names=names,
             policy=channel_policy(settings),
             runtime=settings.runtime,
-            vaults=sealed,
+            vaults=kept,
         ),
         desk=desk,
         health=health,

@@ -369,6 +369,10 @@ class Ledger(Protocol):
     async def sweep(self, now: datetime) -> int:
         """Delete what is older than it has to be kept, at most some thousand rows; how many there were."""
 
+    async def reseal(self) -> None:
+        """Seal all anew under the clinic's first data key; all of it or nothing. Other calls wait meanwhile. Harmless
+        if all is under it already."""
+
 
 class Store(Protocol):
     """The databases of all clinics."""
@@ -379,6 +383,9 @@ class Store(Protocol):
         Raises:
             StoreUnavailableError: it is locked, corrupt, or the disk is full; names the file.
         """
+
+    async def reseal(self, clinic: str) -> None:
+        """The same of a clinic whose database need not be open."""
 
     def clinic(self, clinic: str) -> Ledger:
         """The clinic's ledger if it is open. Raises StoreUnavailableError if it is not."""

@@ -88,6 +88,32 @@ class Queries:
     sweep_commands: str
     sweep_claims: str
     sweep_strays: str
+    # resealing.sql
+    select_commands_sealed: str
+    reseal_command: str
+    select_bodies_sealed: str
+    reseal_body: str
+    select_results_sealed: str
+    reseal_result: str
+    select_failures_sealed: str
+    reseal_failure: str
+    select_claims_sealed: str
+    reseal_claim: str
+    delete_claims_of_erased: str
+    select_spool_sealed: str
+    reseal_spooled: str
+    select_channels_sealed: str
+    reseal_channel: str
+    put_people_aside: str
+    delete_people: str
+    select_people_sealed: str
+    put_person_back: str
+    drop_people_aside: str
+    delete_consenting: str
+    select_consents_sealed: str
+    reseal_consent: str
+    insert_consenting: str
+    change_key: str
 
 
 def split_named(text: str) -> dict[str, str]:

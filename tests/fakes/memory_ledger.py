@@ -393,6 +393,9 @@ class MemoryLedger(MemorySpool):
         self.channels.pop(channel, None)
         self.strays = {key: times for key, times in self.strays.items() if key[0] != channel}
 
+    async def reseal(self) -> None:
+        self._call("reseal")
+
     async def sweep(self, now: datetime) -> int:
         self._call("sweep")
         old = [key for key, entry in self.entries.items() if self._forgettable(entry, now - self.keep)]

@@ -6,8 +6,11 @@ from dataclasses import asdict
 
 import pytest
 
+from gateway.store.migrating import functions_of
 from gateway.store.queries import load_queries, split_named
 from gateway.store.schema import load_migrations, migrate
+from gateway.store.sealing import Seal
+from gateway.vault.keys import new_key
 
 WHOLE = {"count_commands", "count_spooled", "select_size", "select_channels"}
 """Statements about all there is, which walk over an index, or ask no table."""
@@ -16,7 +19,7 @@ WHOLE = {"count_commands", "count_spooled", "select_size", "select_channels"}
 @pytest.fixture
 def connection() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:")) as connection:
-        migrate(connection, load_migrations())
+        migrate(connection, load_migrations(), functions_of(Seal("acme", new_key())))
         yield connection
 
 
