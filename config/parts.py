@@ -16,9 +16,11 @@ from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
 from actors.channel.telling import ReceivingPolicy
 from actors.custody.keeping import Keeping
+from actors.custody.personal import PersonalDesk
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
+from actors.switchboard import Switchboard
 from config import custody, overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
@@ -30,6 +32,7 @@ from gateway.http.app import HttpLimits
 from gateway.http.auth import ensure_admin_key
 from gateway.http.server import AdminServer
 from gateway.jobs import NodeJobs
+from gateway.lgpd.tombstones import DiskTombstones
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.external import ExternalBroker
@@ -86,7 +89,8 @@ def make(settings: Settings) -> Parts:
         retention=Retention(clinic_bytes=limits.stream_bytes),
         commands_per_s=lambda _clinic: limits.commands_per_s,
     )
-    registry = NatsRegistry(bus)
+    tombstones = DiskTombstones(settings.data)
+    registry = NatsRegistry(bus, is_erased=tombstones.stands)
     kept = vaults(settings)
     store = SqliteStore(settings.data, kept.data_keys, bounds=_bounds(settings))
     nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
@@ -94,8 +98,27 @@ def make(settings: Settings) -> Parts:
     bus.serve(desk)
     health = NodeHealth(names, tally, bus, settings.data)
     jobs = NodeJobs(settings.data, UnkeptAudit())
+    erasing = custody.erasing(
+        settings,
+        switchboard=Switchboard(board, names),
+        jobs=jobs,
+        vaults=kept,
+        bus=bus,
+        broker=broker,
+        registry=registry,
+        store=store,
+        tombstones=tombstones,
+    )
     backups = custody.backups(
-        settings, board=board, names=names, jobs=jobs, vaults=kept, bus=bus, registry=registry, store=store
+        settings,
+        board=board,
+        names=names,
+        jobs=jobs,
+        vaults=kept,
+        bus=bus,
+        registry=registry,
+        store=store,
+        erasing=erasing,
     )
     admin = AdminServer(
         settings.http.host,
@@ -103,6 +126,7 @@ def make(settings: Settings) -> Parts:
         operations=desk,
         jobs=jobs,
         backups=backups.desk,
+        personal=PersonalDesk(erasing),
         key=ensure_admin_key(admin_key_file(settings.data)),
         health=health,
         limits=HttpLimits(body_bytes=limits.body_bytes, archive_bytes=limits.archive_bytes),

@@ -7,7 +7,8 @@ module              what it holds
 ==================  ==================================================================
 ``backing_up``      archives of clinics that run
 ``restoring``       clinics put back from an archive, also after a kill
-``backups``         both, as they are asked for
+``erasing``         clinics erased, also after a kill
+``backups``         the first two, as they are asked for
 ``keeping``         what of this is done by the clock: backups, and what a kill interrupted
 ==================  ==================================================================
 """

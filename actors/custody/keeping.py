@@ -1,4 +1,5 @@
-"""What of custody is done by the clock: restores that a kill interrupted, and backups. On the loop's thread."""
+"""What of custody is done by the clock: restores and erasures that a kill interrupted, and backups. On the loop's
+thread."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Final, Protocol
 import structlog
 
 from actors.custody.backing_up import BackingUp
+from actors.custody.erasing import ErasingClinics
 from actors.custody.restoring import Restoring
 from protocol.access import NODE
 from protocol.commands import utc_now
@@ -48,13 +50,20 @@ class Keeping:
     """Implements ``protocol.interfaces.Service``: works from its start to its stop, one clinic after another."""
 
     def __init__(
-        self, schedule: Schedule, shelf: Shelf, jobs: Jobs, backing_up: BackingUp, restoring: Restoring
+        self,
+        schedule: Schedule,
+        shelf: Shelf,
+        jobs: Jobs,
+        backing_up: BackingUp,
+        restoring: Restoring,
+        erasing: ErasingClinics,
     ) -> None:
         self._schedule = schedule
         self._shelf = shelf
         self._jobs = jobs
         self._backing_up = backing_up
         self._restoring = restoring
+        self._erasing = erasing
         self._work: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -86,9 +95,10 @@ class Keeping:
     async def _finished(self) -> bool:
         """Whether no clinic is between two states: of those that failed half-way, too, while the node ran."""
         try:
-            return await self._restoring.finish_all()
+            restored = await self._restoring.finish_all()
+            return await self._erasing.finish_all() and restored
         except PlantaoError as error:
-            log.warning("interrupted restores are not known yet", error=str(error))
+            log.warning("what was interrupted is not known yet", error=str(error))
             return False
 
     async def _back_up_all(self) -> None:

@@ -25,6 +25,7 @@ from gateway.http.channels import (
 )
 from gateway.http.clinics import ClinicRoutes, NewClinic
 from gateway.http.commands import MOST_WAIT_S, CommandRoutes
+from gateway.http.custody import CustodyRoutes
 from gateway.http.health import Health
 from gateway.http.jobs import FETCH_S, JobRoutes
 from gateway.http.node import VIEW_DEADLINE_S, NodeRoutes
@@ -34,7 +35,7 @@ from gateway.http.routes import API, CALLER, CHANNEL, CLINIC, Route
 from gateway.http.tree import TreeRoutes
 from protocol.access import Caller, Permission, Role
 from protocol.commands import SendCommand
-from protocol.custody import Backups
+from protocol.custody import Backups, PersonalData
 from protocol.jobs import Jobs, JobView
 from protocol.operations import Operations
 
@@ -70,6 +71,7 @@ def build(
     operations: Operations,
     jobs: Jobs,
     backups: Backups,
+    personal: PersonalData,
     key: AdminKey,
     health: Health,
     limits: HttpLimits,
@@ -91,6 +93,7 @@ def build(
         *_of_commands(CommandRoutes(operations), limits),
         *_of_jobs(JobRoutes(jobs)),
         *_of_backups(BackupRoutes(backups, limits.archive_bytes)),
+        *CustodyRoutes(personal).routes(),
     ):
         bounded = _within(route.patience_s or limits.request_s, route.handler)
         app.router.add_route(route.method, route.path, bounded, expect_handler=_expect)

@@ -50,15 +50,15 @@ class BackupRoutes:
     async def backup(self, request: web.Request) -> web.Response:
         """Begin: 202 with the job, from which the archive is fetched."""
         wanted, caller = await read_as(request, NewBackup), request[CALLER]
-        _check_sees(caller, wanted.clinic)
-        return _begun(await self._backups.backup(wanted.clinic, by=caller, passphrase=wanted.passphrase))
+        check_sees(caller, wanted.clinic)
+        return begun(await self._backups.backup(wanted.clinic, by=caller, passphrase=wanted.passphrase))
 
     async def restore(self, request: web.Request) -> web.Response:
         """Take the archive in, then begin: 202 with the job."""
         clinic, caller = request.query.get("clinic"), request[CALLER]
         if clinic is not None:
             check_name("clinic", clinic)
-        _check_sees(caller, clinic)
+        check_sees(caller, clinic)
         replace, resume, passphrase = _yes(request, "replace"), _yes(request, "resume"), _passphrase(request)
         self._check_head(request)
         archive = self._backups.incoming()
@@ -70,7 +70,7 @@ class BackupRoutes:
         except BaseException:
             await asyncio.to_thread(archive.unlink, missing_ok=True)
             raise
-        return _begun(view)
+        return begun(view)
 
     def _check_head(self, request: web.Request) -> None:
         """Refuse before the first byte what cannot be taken."""
@@ -120,11 +120,13 @@ def _write(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _begun(view: JobView) -> web.Response:
+def begun(view: JobView) -> web.Response:
+    """202 with the job, and where to look after it."""
     return answer(view, status=202, location=f"/api/v1/jobs/{view.id}")
 
 
-def _check_sees(caller: Caller, clinic: str | None) -> None:
+def check_sees(caller: Caller, clinic: str | None) -> None:
+    """Raises ForbiddenError (all clinics), NotFoundError: the key is for others."""
     if caller.sees(clinic):
         return
     if clinic is None:

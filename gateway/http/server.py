@@ -20,7 +20,7 @@ from gateway.http.auth import AdminKey
 from gateway.http.health import Health
 from gateway.http.problems import of_status
 from gateway.http.requests import CLOSING
-from protocol.custody import Backups
+from protocol.custody import Backups, PersonalData
 from protocol.errors import UnavailableError
 from protocol.jobs import Jobs
 from protocol.operations import Operations
@@ -43,6 +43,7 @@ class AdminServer:
         operations: Operations,
         jobs: Jobs,
         backups: Backups,
+        personal: PersonalData,
         key: AdminKey,
         health: Health,
         limits: HttpLimits | None = None,
@@ -52,6 +53,7 @@ class AdminServer:
         self._operations = operations
         self._jobs = jobs
         self._backups = backups
+        self._personal = personal
         self._key = key
         self._health = health
         self._limits = limits or HttpLimits()
@@ -70,7 +72,14 @@ class AdminServer:
         await self.stop(timeout=0.0)
         running = _Running(self._limits)
         app = build(
-            self._operations, self._jobs, self._backups, self._key, self._health, self._limits, running.executor
+            self._operations,
+            self._jobs,
+            self._backups,
+            self._personal,
+            self._key,
+            self._health,
+            self._limits,
+            running.executor,
         )
         try:
             await running.listen(app, self._host, self._port)

@@ -16,7 +16,7 @@ from gateway.http.server import AdminServer
 from gateway.jobs import NodeJobs
 from protocol.channel import ChannelState
 from tests.fakes.memory_audit import MemoryAudit
-from tests.unit.gateway.http.fake_node import FakeBackups, FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import FakeBackups, FakeHealth, FakeOperations, FakePersonal
 
 Plantao = Callable[..., Awaitable[Result]]
 
@@ -64,12 +64,30 @@ def backups(tmp_path: Path) -> FakeBackups:
 
 
 @pytest.fixture
+def personal() -> FakePersonal:
+    return FakePersonal()
+
+
+@pytest.fixture
 async def server(
-    operations: FakeOperations, jobs: NodeJobs, backups: FakeBackups, health: FakeHealth, key_file: Path
+    operations: FakeOperations,
+    jobs: NodeJobs,
+    backups: FakeBackups,
+    personal: FakePersonal,
+    health: FakeHealth,
+    key_file: Path,
 ) -> AsyncIterator[AdminServer]:
     key = ensure_admin_key(key_file)
     served = AdminServer(
-        "127.0.0.1", 0, operations=operations, jobs=jobs, backups=backups, key=key, health=health, limits=LIMITS
+        "127.0.0.1",
+        0,
+        operations=operations,
+        jobs=jobs,
+        backups=backups,
+        personal=personal,
+        key=key,
+        health=health,
+        limits=LIMITS,
     )
     await served.start()
     yield served

@@ -7,7 +7,7 @@ import pytest
 from gateway.http.auth import AdminKey
 from gateway.http.server import AdminServer
 from protocol.errors import UnavailableError
-from tests.unit.gateway.http.fake_node import NO_BACKUPS, NO_JOBS, FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import NO_BACKUPS, NO_JOBS, NO_PERSONAL, FakeHealth, FakeOperations
 
 FRONT = "/api/v1/clinics/acme/channels/front"
 
@@ -19,6 +19,7 @@ def admin(port: int = 0, operations: FakeOperations | None = None) -> AdminServe
         operations=operations or FakeOperations(),
         jobs=NO_JOBS,
         backups=NO_BACKUPS,
+        personal=NO_PERSONAL,
         key=AdminKey("k"),
         health=FakeHealth(),
     )

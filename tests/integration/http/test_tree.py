@@ -28,6 +28,7 @@ from tests.integration.http.test_routes import ask
 from tests.unit.gateway.http.fake_node import (
     NO_BACKUPS,
     NO_JOBS,
+    NO_PERSONAL,
     TREE,
     FakeHealth,
     FakeOperations,
@@ -210,7 +211,14 @@ async def hanging(tmp_path: Path) -> AsyncIterator[Hanging]:
     health = NodeHealth(names, tally, cast(NatsBus, ConnectedBus()), tmp_path)
     key = ensure_admin_key(tmp_path / "admin.key")
     server = AdminServer(
-        "127.0.0.1", 0, operations=FakeOperations(), jobs=NO_JOBS, backups=NO_BACKUPS, key=key, health=health
+        "127.0.0.1",
+        0,
+        operations=FakeOperations(),
+        jobs=NO_JOBS,
+        backups=NO_BACKUPS,
+        personal=NO_PERSONAL,
+        key=key,
+        health=health,
     )
     await server.start()
     yield Hanging(health, server)

@@ -18,7 +18,9 @@ def write(file: Path) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         migrate(connection, load_migrations()[:2], {"packed": packed, "micros": micros_of})
         connection.execute("UPDATE commands SET secret = ?, wa_id = 'WA9' WHERE id = 'in_flight'", (SECRET,))
-        connection.execute("INSERT OR REPLACE INTO people VALUES (?, ?, ?, ?, ?, 0, 1)", (CHANNEL, JID, *[micros(NOW)] * 3))
+        connection.execute(
+            "INSERT OR REPLACE INTO people VALUES (?, ?, ?, ?, ?, 0, 1)", (CHANNEL, JID, *[micros(NOW)] * 3)
+        )
         connection.execute(
             "INSERT INTO channels VALUES (?, ?, 7, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
             " SET traced = 7, phone = excluded.phone, jid = excluded.jid, phone_at = excluded.phone_at",

@@ -320,3 +320,26 @@ class FakeBackups:
 
 
 NO_BACKUPS = FakeBackups()
+
+
+@dataclass
+class FakePersonal:
+    """Implements ``protocol.custody.PersonalData``: remembers what it was asked, by whom."""
+
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+
+    async def export(self, clinic: str, contact: str | None, *, by: Caller) -> JobView:
+        return self._begin(JobKind.EXPORT, clinic, str(contact), by.id)
+
+    async def erase_clinic(self, clinic: str, *, by: Caller) -> JobView:
+        return self._begin(JobKind.ERASE, clinic, by.id)
+
+    async def erase_contact(self, clinic: str, contact: str, *, by: Caller) -> JobView:
+        return self._begin(JobKind.ERASE, clinic, contact, by.id)
+
+    def _begin(self, kind: JobKind, clinic: str, *rest: str) -> JobView:
+        self.asked.append((kind.value, clinic, *rest))
+        return JobView(id="0123456789abcdef", kind=kind, clinic=clinic, state=JobState.RUNNING, by="x", started_at=NOW)
+
+
+NO_PERSONAL = FakePersonal()

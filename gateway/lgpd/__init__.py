@@ -1,0 +1,13 @@
+"""The rights of the people whose data these are (LGPD, Lei 13.709/2018): what is erased, and handed over.
+
+==================  ==================================================================
+module              what it holds
+==================  ==================================================================
+``tombstones``      which clinics are being erased, so that a kill only interrupts it
+``holdings``        the places where something of a clinic lies
+``sessions``        a clinic's session stores and journals, on memory-backed storage
+==================  ==================================================================
+
+What NATS holds is erased by ``gateway.nats.erasing``. The order in which all of it goes is decided in
+``actors.custody.erasing``.
+"""
