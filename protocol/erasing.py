@@ -40,3 +40,30 @@ class Tombstones(Protocol):
 
     async def remove(self, clinic: str) -> None:
         """All of it has gone. Raises StoreUnavailableError."""
+
+
+class Sessions(Protocol):
+    """What the session stores of a clinic, and their snapshots, hold of people."""
+
+    async def forms_of(self, clinic: str, jids: frozenset[str]) -> frozenset[str]:
+        """These, and all under which the same people are known to any of the clinic's channels. Raises
+        StoreUnavailableError."""
+
+    async def erase(self, clinic: str, channel: str, jids: frozenset[str]) -> int:
+        """Delete what there is of them, also in snapshots; how much there was. Waits for the end of the channel's port,
+        which was asked for before; no other can use the store meanwhile.
+
+        Raises:
+            StoreUnavailableError: the port did not end, or the disk cannot be used; to be repeated.
+        """
+
+
+class Streams(Protocol):
+    """What NATS holds of people: events, dead letters, queued commands, media that they sent."""
+
+    async def erase_person(self, clinic: str, jids: frozenset[str], progress: Progress) -> Mapping[str, int | str]:
+        """Delete what there is of them in the clinic's account and in the platform's; how much there was.
+
+        Raises:
+            BusUnavailableError: to be repeated.
+        """

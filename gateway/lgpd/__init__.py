@@ -5,7 +5,8 @@ module              what it holds
 ==================  ==================================================================
 ``tombstones``      which clinics are being erased, so that a kill only interrupts it
 ``holdings``        the places where something of a clinic lies
-``sessions``        a clinic's session stores and journals, on memory-backed storage
+``sessions``        a clinic's session stores and journals; a person in them, and in their snapshots
+``session_store``   what one of them holds of a person
 ==================  ==================================================================
 
 What NATS holds is erased by ``gateway.nats.erasing``. The order in which all of it goes is decided in

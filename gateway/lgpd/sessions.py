@@ -1,4 +1,5 @@
-"""A clinic's session stores and the journals of its ports, in ``<runtime>/clinics/<c>``, on memory-backed storage."""
+"""A clinic's session stores and the journals of its ports, in ``<runtime>/clinics/<c>``, on memory-backed storage: all of
+them, and what they hold of a person."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gateway.lgpd import session_store
 from gateway.lgpd.holdings import do, remove
+from gateway.vault import Vaults
 from gateway.whatsapp import lock
 from protocol.errors import StoreUnavailableError
 from protocol.ids import check_name
@@ -14,6 +17,9 @@ from protocol.jobs import Progress
 
 GRACE_S: Final = 5.0
 """How long a port that outlived its main process may take to end."""
+PORT_END_S: Final = 20.0
+"""How long a port that was told to end may go on using its store."""
+_PAUSE_S: Final = 0.1
 _LOCK: Final = ".lock"
 
 
@@ -39,6 +45,48 @@ class Sessions:
 
     def _of(self, clinic: str) -> Path:
         return self.runtime / "clinics" / check_name("clinic", clinic)
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleInSessions:
+    """Implements ``protocol.erasing.Sessions``."""
+
+    runtime: Path
+    vaults: Vaults
+
+    async def forms_of(self, clinic: str, jids: frozenset[str]) -> frozenset[str]:
+        """See ``Sessions``."""
+        folder = self.runtime / "clinics" / check_name("clinic", clinic)
+
+        def look() -> frozenset[str]:
+            found, before = jids, frozenset[str]()
+            while found != before:  # one channel's store may name what another's does not
+                before = found
+                for store in sorted(folder.glob("*.db")):
+                    found |= session_store.forms_of(str(store), found)
+            return found
+
+        return await asyncio.to_thread(look)
+
+    async def erase(self, clinic: str, channel: str, jids: frozenset[str]) -> int:
+        """See ``Sessions``."""
+        store = self.runtime / "clinics" / check_name("clinic", clinic) / f"{check_name('channel', channel)}.db"
+        vault = self.vaults.clinic(clinic)
+        if not await asyncio.to_thread(store.exists):
+            await vault.restore(channel, str(store))
+        until = asyncio.get_running_loop().time() + PORT_END_S
+        while True:
+            try:
+                count = await asyncio.to_thread(session_store.erase, str(store), jids)
+                break
+            except StoreUnavailableError:
+                if asyncio.get_running_loop().time() > until:
+                    raise
+                await asyncio.sleep(_PAUSE_S)
+        # Not as a clean one: only the channel knows that no port has used the store since.
+        await vault.snapshot(channel, str(store), clean=False)
+        await vault.forget_older(channel)
+        return count
 
 
 async def _evict(clinic: str, store: str) -> None:

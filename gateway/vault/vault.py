@@ -238,6 +238,17 @@ class ClinicVault:
         snapshots = self._snapshots(channel)
         await self._do(channel, str(snapshots.directory), snapshots.forget)
 
+    async def forget_older(self, channel: str) -> None:
+        """Delete all snapshots of a channel but the newest, which has less in it. Raises StoreUnavailableError."""
+        snapshots = self._snapshots(channel)
+
+        def forget_older() -> None:
+            if snapshots.directory.exists():
+                snapshots.prune(1)
+                disk.sync_directory(snapshots.directory)
+
+        await self._do(channel, str(snapshots.directory), forget_older)
+
     async def close(self) -> None:
         """Do nothing any more, and delete all. Once, by ``Vaults``.
 
