@@ -268,6 +268,7 @@ def _bounds(settings: Settings) -> Bounds:
     return Bounds(
         keep=timedelta(days=settings.ledger.keep_days),
         remember=timedelta(days=settings.ledger.remember_days),
+        people=timedelta(days=settings.ledger.people_days),
         max_bytes=settings.limits.database_bytes,
         spool_bytes=settings.limits.spool_bytes,
     )
