@@ -15,6 +15,7 @@ from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
 from actors.channel.telling import ReceivingPolicy
+from actors.custody.erasing_people import ErasingPeople
 from actors.custody.keeping import Keeping
 from actors.custody.personal import PersonalDesk
 from actors.desk import Desk
@@ -32,10 +33,12 @@ from gateway.http.app import HttpLimits
 from gateway.http.auth import ensure_admin_key
 from gateway.http.server import AdminServer
 from gateway.jobs import NodeJobs
+from gateway.lgpd.sessions import PeopleInSessions
 from gateway.lgpd.tombstones import DiskTombstones
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.external import ExternalBroker
+from gateway.nats.people import PeopleInStreams
 from gateway.nats.registry import NatsRegistry
 from gateway.nats.streams import Retention
 from gateway.store.part import Bounds
@@ -94,13 +97,24 @@ def make(settings: Settings) -> Parts:
     kept = vaults(settings)
     store = SqliteStore(settings.data, kept.data_keys, bounds=_bounds(settings))
     nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
-    desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=limits.channels_per_clinic)
+    sessions = PeopleInSessions(settings.runtime, kept)
+    desk = Desk(
+        board,
+        names,
+        registry,
+        bus,
+        store,
+        overrides.check,
+        most_channels=limits.channels_per_clinic,
+        forms_of=sessions.forms_of,
+    )
     bus.serve(desk)
     health = NodeHealth(names, tally, bus, settings.data)
     jobs = NodeJobs(settings.data, UnkeptAudit())
+    switchboard = Switchboard(board, names)
     erasing = custody.erasing(
         settings,
-        switchboard=Switchboard(board, names),
+        switchboard=switchboard,
         jobs=jobs,
         vaults=kept,
         bus=bus,
@@ -126,7 +140,9 @@ def make(settings: Settings) -> Parts:
         operations=desk,
         jobs=jobs,
         backups=backups.desk,
-        personal=PersonalDesk(erasing),
+        personal=PersonalDesk(
+            erasing, ErasingPeople(switchboard, desk, jobs, bus, store, sessions, PeopleInStreams(bus))
+        ),
         key=ensure_admin_key(admin_key_file(settings.data)),
         health=health,
         limits=HttpLimits(body_bytes=limits.body_bytes, archive_bytes=limits.archive_bytes),

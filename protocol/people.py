@@ -1,7 +1,7 @@
 """Under which names a person appears: JIDs by number and by LID, and whether something is about them. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from protocol.errors import InvalidAddressError, InvalidInputError
@@ -12,6 +12,10 @@ _MOBILE: Final = re.compile(r"(55[1-9][0-9])(9?)([6-9][0-9]{7})")
 """A Brazilian mobile number: since 2016 all have a 9 before the eight digits, and WhatsApp knows many without it."""
 _WORDS: Final = frozenset({"text", "caption", "filename", "push_name", "message", "name"})
 """Fields that hold what people write: a number in there is no address."""
+
+FormsOf = Callable[[str, frozenset[str]], Awaitable[frozenset[str]]]
+"""Of a clinic and some JIDs: these, and all under which the clinic's channels know the same people. Raises
+StoreUnavailableError."""
 
 
 def parse_person(text: str, field: str = "contact") -> frozenset[str]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from actors.custody.erasing import ErasingClinics
+from actors.custody.erasing_people import ErasingPeople
 from protocol.access import Caller
 from protocol.jobs import JobView
 
@@ -12,7 +13,12 @@ class PersonalDesk:
     """Implements ``protocol.custody.PersonalData``."""
 
     clinics: ErasingClinics
+    people: ErasingPeople
 
     async def erase_clinic(self, clinic: str, *, by: Caller) -> JobView:
         """See ``PersonalData``."""
         return await self.clinics.erase(clinic, by=by)
+
+    async def erase_contact(self, clinic: str, contact: str, *, by: Caller) -> JobView:
+        """See ``PersonalData``."""
+        return await self.people.erase(clinic, contact, by=by)

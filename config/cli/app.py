@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from config.cli import backup, channels, clinics, dead, erase, jobs, messages, sending, top
+from config.cli import backup, channels, clinics, consent, dead, erase, jobs, messages, sending, top
 from config.cli.asking import command
 from config.cli.output import Output
 from protocol.errors import PlantaoError
@@ -24,6 +24,7 @@ app.add_typer(clinics.group, name="clinic")
 app.add_typer(channels.group, name="channel")
 app.add_typer(messages.group, name="message")
 app.add_typer(dead.group, name="dead")
+app.add_typer(consent.group, name="consent")
 app.add_typer(jobs.group, name="job")
 backup.register(app)
 erase.register(app)

@@ -25,6 +25,7 @@ from gateway.http.channels import (
 )
 from gateway.http.clinics import ClinicRoutes, NewClinic
 from gateway.http.commands import MOST_WAIT_S, CommandRoutes
+from gateway.http.consents import ConsentRoutes
 from gateway.http.custody import CustodyRoutes
 from gateway.http.health import Health
 from gateway.http.jobs import FETCH_S, JobRoutes
@@ -94,6 +95,7 @@ def build(
         *_of_jobs(JobRoutes(jobs)),
         *_of_backups(BackupRoutes(backups, limits.archive_bytes)),
         *CustodyRoutes(personal).routes(),
+        *ConsentRoutes(operations).routes(),
     ):
         bounded = _within(route.patience_s or limits.request_s, route.handler)
         app.router.add_route(route.method, route.path, bounded, expect_handler=_expect)

@@ -1,5 +1,4 @@
-"""A clinic's session stores and the journals of its ports, in ``<runtime>/clinics/<c>``, on memory-backed storage: all of
-them, and what they hold of a person."""
+"""A clinic's session stores and the journals of its ports, in ``<runtime>/clinics/<c>``: all of them, and people in them."""
 
 import asyncio
 from collections.abc import Mapping

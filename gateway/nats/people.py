@@ -4,6 +4,7 @@ Bodies are read one at a time, and decoded without a type: what somebody else pu
 be read is taken to be about the person if it holds their digits.
 """
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,9 +40,7 @@ class PeopleInStreams:
         mine = f"clinic.{check_name('clinic', clinic)}.>"
         objects: set[str] = set()
         async with self.bus.account(clinic) as connection:
-            found = {
-                stream: await _erase(connection, stream, mine, jids, objects, progress) for stream in _STREAMS
-            }
+            found = {stream: await _erase(connection, stream, mine, jids, objects, progress) for stream in _STREAMS}
             for number, name in enumerate(sorted(objects)):
                 progress("media", number, len(objects))
                 await _erase_object(connection, name)
@@ -112,9 +111,10 @@ async def _erase_object(connection: Connection, name: str) -> None:
     info = await connection.during(look(), "looking for media")
     if info is None:
         return
-    if info.nuid:
+    if info.nuid and info.nuid.isalnum():
         await _erase_all(connection, f"$O.{subjects.MEDIA_BUCKET}.C.{info.nuid}")
-    await _erase_all(connection, f"$O.{subjects.MEDIA_BUCKET}.M.{_encoded(name)}")
+    encoded = base64.urlsafe_b64encode(name.encode()).decode()
+    await _erase_all(connection, f"$O.{subjects.MEDIA_BUCKET}.M.{encoded}")
 
 
 async def _erase_all(connection: Connection, subject: str) -> None:

@@ -26,6 +26,8 @@ from protocol.channel import (
 from protocol.commands import parse
 from protocol.errors import AlreadyExistsError, ConflictError, NotFoundError, UnavailableError
 from protocol.jobs import JobKind, JobState, JobView
+from protocol.people import parse_person
+from protocol.records import ConsentKind, ConsentList, ConsentSource, ConsentView
 from protocol.subjects import Priority
 from protocol.views import ClinicStats
 from tests.fakes.memory_audit import MemoryAudit
@@ -102,6 +104,7 @@ class FakeOperations(FakeCommands):
     scanned_by: str | None = None
     quarantined: dict[str, str] = field(default_factory=dict)
     hanging: set[str] = field(default_factory=set)
+    register: dict[tuple[str, str], list[ConsentView]] = field(default_factory=dict)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -209,6 +212,23 @@ class FakeOperations(FakeCommands):
     def _scan(self, clinic: str, channel: str) -> None:
         if self.scanned_by is not None:
             self.set(clinic, channel, state=ChannelState.CONNECTED, phone=self.scanned_by)
+
+    async def consents(
+        self, clinic: str, channel: str, *, contact: str | None, cursor: str | None, limit: int
+    ) -> ConsentList:
+        await self._enter("consents", clinic, channel, str(contact), str(cursor), str(limit))
+        self._channel(clinic, channel)
+        return ConsentList(items=self.register.get((clinic, channel), []))
+
+    async def record_consent(
+        self, clinic: str, channel: str, contact: str, status: ConsentKind, source: ConsentSource, note: str
+    ) -> ConsentView:
+        await self._enter("record_consent", clinic, channel, contact, status.value, source.value, note)
+        self._channel(clinic, channel)
+        people = sorted(parse_person(contact))
+        entry = ConsentView(channel=channel, people=people, status=status, source=source, at=NOW, note=note)
+        self.register.setdefault((clinic, channel), []).insert(0, entry)
+        return entry
 
     async def stats(self, clinic: str) -> ClinicStats:
         self._clinic(clinic)
