@@ -16,6 +16,7 @@ from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
 from actors.channel.telling import ReceivingPolicy
 from actors.custody.erasing_people import ErasingPeople
+from actors.custody.exporting import Exporting
 from actors.custody.keeping import Keeping
 from actors.custody.personal import PersonalDesk
 from actors.desk import Desk
@@ -33,10 +34,12 @@ from gateway.http.app import HttpLimits
 from gateway.http.auth import ensure_admin_key
 from gateway.http.server import AdminServer
 from gateway.jobs import NodeJobs
+from gateway.lgpd.exports import SealedExports
 from gateway.lgpd.sessions import PeopleInSessions
 from gateway.lgpd.tombstones import DiskTombstones
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
+from gateway.nats.exporting import NatsAccounts
 from gateway.nats.external import ExternalBroker
 from gateway.nats.people import PeopleInStreams
 from gateway.nats.registry import NatsRegistry
@@ -134,15 +137,18 @@ def make(settings: Settings) -> Parts:
         store=store,
         erasing=erasing,
     )
+    personal = PersonalDesk(
+        erasing,
+        ErasingPeople(switchboard, desk, jobs, bus, store, sessions, PeopleInStreams(bus)),
+        Exporting(switchboard, jobs, store, NatsAccounts(bus), sessions, sessions.forms_of, SealedExports),
+    )
     admin = AdminServer(
         settings.http.host,
         settings.http.port,
         operations=desk,
         jobs=jobs,
         backups=backups.desk,
-        personal=PersonalDesk(
-            erasing, ErasingPeople(switchboard, desk, jobs, bus, store, sessions, PeopleInStreams(bus))
-        ),
+        personal=personal,
         key=ensure_admin_key(admin_key_file(settings.data)),
         health=health,
         limits=HttpLimits(body_bytes=limits.body_bytes, archive_bytes=limits.archive_bytes),

@@ -26,8 +26,8 @@ from protocol.jobs import JobKind, Jobs, JobView, Progress
 from supervisor.backoff import Backoff
 
 OUT_OF_REACH: Final = (
-    "archives and exports that were fetched or copied; what services that read the events have kept; "
-    "what WhatsApp and the phones keep"
+    "archives and exports that were fetched or copied, and archives of the whole node; what services that read the "
+    "events have kept; what WhatsApp and the phones keep"
 )
 
 _AGAIN: Final = Backoff(base_s=30.0, cap_s=3600.0)
@@ -88,6 +88,7 @@ class ErasingClinics:
         await self._tombstones.put(clinic)
         progress("ending the clinic")
         await self._end(clinic)
+        await discard_made(self._jobs, clinic)
         result: dict[str, int | str] = {}
         for holding in self._holdings:
             progress(holding.name)
@@ -103,3 +104,11 @@ class ErasingClinics:
         with suppress(NotFoundError):  # it was removed before
             await self._registry.delete_clinic(clinic)
         await self._switchboard.until_ended(clinic)
+
+
+async def discard_made(jobs: Jobs, clinic: str) -> None:
+    """Delete what other jobs made of a clinic and nobody has fetched. Raises StoreUnavailableError."""
+    for view in jobs.all():
+        if view.clinic == clinic and view.file:
+            with suppress(NotFoundError):  # fetched just now
+                await jobs.discard(view.id)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from actors.custody.erasing import ErasingClinics
 from actors.custody.erasing_people import ErasingPeople
+from actors.custody.exporting import Exporting
 from protocol.access import Caller
 from protocol.jobs import JobView
 
@@ -14,6 +15,11 @@ class PersonalDesk:
 
     clinics: ErasingClinics
     people: ErasingPeople
+    exporting: Exporting
+
+    async def export(self, clinic: str, contact: str | None, *, by: Caller) -> JobView:
+        """See ``PersonalData``."""
+        return await self.exporting.export(clinic, contact, by=by)
 
     async def erase_clinic(self, clinic: str, *, by: Caller) -> JobView:
         """See ``PersonalData``."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from config.cli import backup, channels, clinics, consent, dead, erase, jobs, messages, sending, top
+from config.cli import backup, channels, clinics, consent, dead, erase, export, jobs, messages, sending, top
 from config.cli.asking import command
 from config.cli.output import Output
 from protocol.errors import PlantaoError
@@ -28,6 +28,7 @@ app.add_typer(consent.group, name="consent")
 app.add_typer(jobs.group, name="job")
 backup.register(app)
 erase.register(app)
+export.register(app)
 
 DEFAULT_CONFIG = Path("plantao.toml")
 

@@ -1,8 +1,9 @@
-"""``/api/v1/erase``: what is erased of a clinic, or of one person in it."""
+"""``/api/v1/export`` and ``/api/v1/erase``: what there is of a clinic, or of one person in it."""
 
 from collections.abc import Sequence
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from gateway.http.backups import begun, check_sees
@@ -14,7 +15,7 @@ from protocol.ids import ClinicId
 from protocol.jobs import JobView
 
 
-class Erasure(Struct, frozen=True, kw_only=True):
+class Whose(Struct, frozen=True, kw_only=True):
     """``contact``: a number or JID; null: the whole clinic."""
 
     clinic: ClinicId
@@ -30,21 +31,31 @@ class CustodyRoutes:
     def routes(self) -> Sequence[Route]:
         """All of them."""
         return (
-            Route(
-                method="POST",
-                path=f"{API}/erase",
-                handler=self.erase,
-                permission=Permission.ADMINISTER,
-                filtered=True,
-                action="erase",
-                body=Erasure,
-                answer=JobView,
-            ),
+            self._route("export", self.export),
+            self._route("erase", self.erase),
         )
+
+    def _route(self, name: str, handler: Handler) -> Route:
+        return Route(
+            method="POST",
+            path=f"{API}/{name}",
+            handler=handler,
+            permission=Permission.ADMINISTER,
+            filtered=True,
+            action=name,
+            body=Whose,
+            answer=JobView,
+        )
+
+    async def export(self, request: web.Request) -> web.Response:
+        """Begin: 202 with the job, from which the ZIP is fetched."""
+        wanted, caller = await read_as(request, Whose), request[CALLER]
+        check_sees(caller, wanted.clinic)
+        return begun(await self._personal.export(wanted.clinic, wanted.contact, by=caller))
 
     async def erase(self, request: web.Request) -> web.Response:
         """Begin: 202 with the job."""
-        wanted, caller = await read_as(request, Erasure), request[CALLER]
+        wanted, caller = await read_as(request, Whose), request[CALLER]
         check_sees(caller, wanted.clinic)
         if wanted.contact is None:
             return begun(await self._personal.erase_clinic(wanted.clinic, by=caller))

@@ -7,8 +7,9 @@ module              what it holds
 ``holdings``        the places where something of a clinic lies
 ``sessions``        a clinic's session stores and journals; a person in them, and in their snapshots
 ``session_store``   what one of them holds of a person
+``exports``         what is handed over, as it lies on the disk until it is fetched
 ==================  ==================================================================
 
-What NATS holds is erased by ``gateway.nats.erasing``. The order in which all of it goes is decided in
-``actors.custody.erasing``.
+What NATS holds is erased by ``gateway.nats.erasing`` and ``people``, and handed over by ``exporting``. The order in
+which all of it goes is decided in ``actors.custody.erasing``.
 """

@@ -34,7 +34,8 @@ PERSONAL: Final = {
     "whatsmeow_retry_buffer": ("chat_jid",),
 }
 """Tables with rows of a person, and the columns that say whose (whatsmeow's schema 15)."""
-
+_NAMES: Final = ("jid", "first_name", "full_name", "push_name", "business_name")
+_CONTACTS: Final = "SELECT their_jid, first_name, full_name, push_name, business_name FROM whatsmeow_contacts"
 _FORGET_MAPPING: Final = """
 DELETE FROM whatsmeow_lid_map WHERE is_theirs(lid || '@lid') OR is_theirs(pn || '@s.whatsapp.net')
 """
@@ -56,6 +57,22 @@ def forms_of(store: str, jids: frozenset[str]) -> frozenset[str]:
                 if both & jids:
                     found |= both
     return frozenset(found)
+
+
+def contacts(store: str, jids: frozenset[str] | None) -> list[dict[str, str]]:
+    """The names of people as WhatsApp gave them: of all, or of these; a port may be using it.
+
+    Raises:
+        StoreUnavailableError
+    """
+    if not Path(store).exists():
+        return []
+    with _open(store, "ro") as database:
+        if not _has(database, "whatsmeow_contacts"):
+            return []
+        found = database.execute(_CONTACTS).fetchall()
+    named = [dict(zip(_NAMES, row, strict=True)) for row in found if jids is None or is_of(row[0], jids)]
+    return [{name: value for name, value in contact.items() if value} for contact in named]
 
 
 def erase(store: str, jids: frozenset[str]) -> int:

@@ -1,4 +1,4 @@
-"""A clinic's session stores and the journals of its ports, in ``<runtime>/clinics/<c>``: all of them, and people in them."""
+"""A clinic's session stores and the journals of its ports, in ``<runtime>/clinics/<c>``: all, and people in them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ class Sessions:
 
 @dataclass(frozen=True, slots=True)
 class PeopleInSessions:
-    """Implements ``protocol.erasing.Sessions``."""
+    """Implements ``protocol.erasing.Sessions`` and ``protocol.exporting.Contacts``."""
 
     runtime: Path
     vaults: Vaults
@@ -64,6 +64,19 @@ class PeopleInSessions:
                 for store in sorted(folder.glob("*.db")):
                     found |= session_store.forms_of(str(store), found)
             return found
+
+        return await asyncio.to_thread(look)
+
+    async def contacts(self, clinic: str, jids: frozenset[str] | None) -> list[dict[str, str]]:
+        """See ``Contacts``."""
+        folder = self.runtime / "clinics" / check_name("clinic", clinic)
+
+        def look() -> list[dict[str, str]]:
+            return [
+                {"channel": store.stem, **contact}
+                for store in sorted(folder.glob("*.db"))
+                for contact in session_store.contacts(str(store), jids)
+            ]
 
         return await asyncio.to_thread(look)
 
