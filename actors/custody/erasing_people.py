@@ -15,7 +15,6 @@ from typing import Final
 
 from actors.channel.machine import WANTS_PORT
 from actors.channel.requests import Connect, Disconnect
-from actors.custody.erasing import discard_made
 from actors.switchboard import Switchboard
 from protocol.access import Caller
 from protocol.bus import Bus
@@ -34,8 +33,9 @@ _LOOK_S: Final = 0.5
 _UNDER_WAY: Final = frozenset({CommandState.WAITING, CommandState.IN_FLIGHT})
 NOTE: Final = "erased"
 OUT_OF_REACH: Final = (
-    "backups made before (scheduled ones go when newer ones take their place); exports that were fetched; what services "
-    "that read the events have kept; media that services put into the Object Store to be sent (it expires); "
+    "backups and exports made before (scheduled backups go when newer ones take their place); "
+    "what services that read the events have kept; "
+    "media that services put into the Object Store to be sent (it expires); "
     "what WhatsApp and the phones keep"
 )
 
@@ -88,7 +88,6 @@ class ErasingPeople:
             async with self._at_rest(clinic, channel):
                 rows += await self._sessions.erase(clinic, channel, jids)
         late = await ledger.erase_person(jids)
-        await discard_made(self._jobs, clinic)
         return {
             "commands": erased.commands + late.commands,
             "inbound": erased.inbound + late.inbound,
