@@ -1,5 +1,5 @@
-"""What the command lines of ``make chaos``, ``make storm`` and ``make drill`` have in common: lines for a person who waits, an orderly
-end when somebody interrupts, and a report."""
+"""What the command lines of ``make chaos``, ``storm`` and ``drill`` have in common: lines for a person who waits, an
+orderly end when somebody interrupts, and a report."""
 
 import argparse
 import asyncio

@@ -4,7 +4,7 @@ Bodies are read one at a time, and decoded without a type: what somebody else pu
 be read is taken to be about the person if it holds their digits.
 """
 
-import base64
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +24,8 @@ from protocol.ids import check_name
 from protocol.jobs import Progress
 from protocol.people import is_about, objects_of
 
+_DEAD: Final = "body"
+"""The field of a dead letter that holds the command."""
 _TOLD_EVERY: Final = 100
 """Messages between two words on how far it is."""
 _STREAMS: Final = (subjects.STREAM_EVENTS, subjects.STREAM_DEAD, subjects.STREAM_SEND)
@@ -79,23 +81,41 @@ async def _erase(
 
 
 def read(message: RawStreamMsg) -> Any:
-    """The body as builtins, a dead letter's with the command in it; None if it cannot be read."""
+    """The body as builtins, a dead letter's with the command in it, which is text if it cannot be read; None if the
+    whole cannot."""
     try:
         body = decode_raw(message.data or b"", limit=MAX_PAYLOAD)
-        inner = body.get("body") if isinstance(body, dict) else None
-        if isinstance(inner, bytes):
-            body["body"] = decode_raw(inner)
     except InvalidBodyError:
         return None
+    if isinstance(body, dict) and _DEAD in body:
+        body[_DEAD] = _command(body[_DEAD])
     return body
 
 
 def concerns(message: RawStreamMsg, body: Any, jids: frozenset[str]) -> bool:
     """Whether a message, whose body was read as ``body``, is about one of ``jids``."""
-    if body is not None:
-        return is_about(body, jids)
-    data = message.data or b""
-    return any(jid.partition("@")[0].encode() in data for jid in jids)
+    if body is None:
+        return _mentions((message.data or b"").decode("utf-8", "replace"), jids)
+    unread = body.get(_DEAD) if isinstance(body, dict) else None
+    return is_about(body, jids) or (isinstance(unread, str) and _mentions(unread, jids))
+
+
+def _command(received: Any) -> Any:
+    """What a dead letter holds: bytes in msgpack, base64 in JSON."""
+    try:
+        content = b64decode(received, validate=True) if isinstance(received, str) else received
+    except ValueError:
+        return received
+    if not isinstance(content, bytes):
+        return content
+    try:
+        return decode_raw(content)
+    except InvalidBodyError:
+        return content.decode("utf-8", "replace")
+
+
+def _mentions(text: str, jids: frozenset[str]) -> bool:
+    return any(jid.partition("@")[0] in text for jid in jids)
 
 
 async def _erase_object(connection: Connection, name: str) -> None:
@@ -113,7 +133,7 @@ async def _erase_object(connection: Connection, name: str) -> None:
         return
     if info.nuid and info.nuid.isalnum():
         await _erase_all(connection, f"$O.{subjects.MEDIA_BUCKET}.C.{info.nuid}")
-    encoded = base64.urlsafe_b64encode(name.encode()).decode()
+    encoded = urlsafe_b64encode(name.encode()).decode()
     await _erase_all(connection, f"$O.{subjects.MEDIA_BUCKET}.M.{encoded}")
 
 

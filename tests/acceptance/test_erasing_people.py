@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.emulator.client import EmulatorProcess
 PHONE = "5511999990001"
 ANA, BIA = "5511988880001", "5511988880002"
 FRONT = ("acme", "reception")
+MESSAGES = "/api/v1/clinics/acme/channels/reception/messages"
 WORDS = "MRI at nine"
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 600
 
@@ -85,6 +87,12 @@ def in_snapshots(data: Path, person: str) -> list[list[str]]:
     return found
 
 
+def holding(root: Path, person: str) -> list[str]:
+    """The files below ``root`` in which they stand, by number or LID, but for the database, in which that is sealed."""
+    files = [path for path in root.rglob("*") if path.is_file() and path.suffix != ".log"]
+    return [str(path) for path in files if any(name in path.read_bytes() for name in names(person))]
+
+
 async def stream_bodies(node: Node, account: str, stream: str) -> list[bytes]:
     """All messages of a stream, as its account sees them."""
     import nats
@@ -125,12 +133,14 @@ async def test_nothing_of_an_erased_person_is_left_and_others_go_on(
     for account, stream in (
         ("clinic-acme", "events"),
         ("clinic-acme", "dead"),
-        ("clinic-acme", "OBJ_media"),
         ("platform", "events"),
     ):
         bodies = await stream_bodies(node, account, stream)
         assert not [decode_raw(body) for body in bodies if any(name in body for name in names(ANA))]
-    listed = (await node.request("GET", "/api/v1/clinics/acme/channels/reception/messages"))["items"]
+    assert await stream_bodies(node, "clinic-acme", "OBJ_media") == []
+    assert await asyncio.to_thread(holding, node.data, ANA) == []
+    assert await asyncio.to_thread(holding, node.runtime, ANA) == []
+    listed = (await node.request("GET", MESSAGES))["items"]
     assert {command["to"] for command in listed} == {BIA}
 
     await service.until("state", clinic="acme", state="connected")
@@ -149,3 +159,26 @@ async def test_an_erased_person_is_not_written_to_until_they_ask_for_it(
     await emulator.send_text(ANA, PHONE, "voltar")
     await service.until("message", text="voltar")
     await talk(service, emulator, ANA, "after")
+
+
+@pytest.mark.usefixtures("talked")
+async def test_what_waits_for_an_erased_person_is_not_sent(
+    node: Node, service: Listener, emulator: EmulatorProcess
+) -> None:
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    reminder = {"v": 1, "to": ANA, "type": "text", "text": WORDS, "not_before": later}
+    await service.send(*FRONT, {**reminder, "id": "scheduled"})
+    await node.once(f"{MESSAGES}?state=scheduled", lambda found: bool(found["items"]))
+    await node.act(*FRONT, "disconnect")
+    await service.send(*FRONT, {"v": 1, "id": "queued", "to": ANA, "type": "text", "text": WORDS})
+    before = len(await emulator.inbox(ANA))
+
+    await plantao(node, "erase", "--clinic", "acme", "--contact", ANA, "--yes")
+
+    assert (await node.channel(*FRONT))["state"] == "disconnected"
+    assert await stream_bodies(node, "clinic-acme", "later") == []
+    assert await stream_bodies(node, "clinic-acme", "send") == []
+    await node.act(*FRONT, "connect")
+    await talk(service, emulator, BIA, "after")
+    assert len(await emulator.inbox(ANA)) == before
+    assert ANA not in json.dumps(await node.request("GET", MESSAGES))
