@@ -8,24 +8,32 @@ from actors.board import Board
 from actors.custody.backing_up import BackingUp
 from actors.custody.backups import BackupDesk
 from actors.custody.erasing import ErasingClinics
+from actors.custody.erasing_people import ErasingPeople
+from actors.custody.exporting import Exporting
 from actors.custody.keeping import Keeping, Schedule
+from actors.custody.personal import PersonalDesk
 from actors.custody.restoring import Restoring
 from actors.switchboard import Switchboard
 from config.sections import Settings
+from gateway.access.api_keys import ApiKeys
 from gateway.backup.archives import NodeArchives
 from gateway.backup.shelf import BackupShelf
 from gateway.jobs import NodeJobs, jobs_directory
+from gateway.lgpd.exports import SealedExports
 from gateway.lgpd.holdings import Directory, Forgetting, Keys, clinic_directory
-from gateway.lgpd.sessions import Sessions
+from gateway.lgpd.sessions import PeopleInSessions, Sessions
 from gateway.lgpd.tombstones import DiskTombstones
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.erasing import Account, PlatformEvents
+from gateway.nats.exporting import NatsAccounts
 from gateway.nats.external import ExternalBroker
+from gateway.nats.people import PeopleInStreams
 from gateway.nats.registry import NatsRegistry
 from gateway.store.store import SqliteStore
 from gateway.vault import Vaults
 from protocol.erasing import Holding
+from protocol.operations import Operations
 from supervisor.names import Names
 
 
@@ -71,6 +79,7 @@ def erasing(
     broker: EmbeddedBroker | ExternalBroker,
     registry: NatsRegistry,
     store: SqliteStore,
+    keys: ApiKeys,
     tombstones: DiskTombstones,
 ) -> ErasingClinics:
     """Opens nothing."""
@@ -82,10 +91,29 @@ def erasing(
         Account(bus, broker),
         PlatformEvents(bus),
         Sessions(settings.runtime),
+        Forgetting(name="API keys", forget=keys.forget_clinic),
         Forgetting(name="database", forget=store.forget_clinic),
         clinic_directory(settings.data),
     )
     return ErasingClinics(switchboard, jobs, registry, tombstones, holdings)
+
+
+def personal(
+    erasing: ErasingClinics,
+    *,
+    switchboard: Switchboard,
+    operations: Operations,
+    jobs: NodeJobs,
+    bus: NatsBus,
+    store: SqliteStore,
+    sessions: PeopleInSessions,
+) -> PersonalDesk:
+    """Opens nothing."""
+    return PersonalDesk(
+        erasing,
+        ErasingPeople(switchboard, operations, jobs, bus, store, sessions, PeopleInStreams(bus)),
+        Exporting(switchboard, jobs, store, NatsAccounts(bus), sessions, sessions.forms_of, SealedExports),
+    )
 
 
 def _shelf(settings: Settings) -> Path:

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
-
-import structlog
 
 from actors.board import Board
 from actors.channel.life import Policy
@@ -15,47 +14,46 @@ from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
 from actors.channel.telling import ReceivingPolicy
-from actors.custody.erasing_people import ErasingPeople
-from actors.custody.exporting import Exporting
 from actors.custody.keeping import Keeping
-from actors.custody.personal import PersonalDesk
+from actors.custody.resuming import Resuming
+from actors.custody.rotating import Rotating
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
 from actors.switchboard import Switchboard
-from config import custody, overrides
+from config import custody, master_keys, overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
+from config.noting import PassedOverNotes
 from config.own import own_policy, pacing_policy
 from config.sections import Settings
-from gateway.audit import UnkeptAudit
-from gateway.http.app import HttpLimits
-from gateway.http.auth import ensure_admin_key
+from gateway.access.api_keys import open_keys
+from gateway.audit.keeper import NodeAudit, audit_key
+from gateway.http.backends import Backends
+from gateway.http.origins import Origins
 from gateway.http.server import AdminServer
+from gateway.http.surround import HttpLimits
+from gateway.http.tls import server_context
 from gateway.jobs import NodeJobs
-from gateway.lgpd.exports import SealedExports
 from gateway.lgpd.sessions import PeopleInSessions
 from gateway.lgpd.tombstones import DiskTombstones
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
-from gateway.nats.exporting import NatsAccounts
 from gateway.nats.external import ExternalBroker
-from gateway.nats.people import PeopleInStreams
 from gateway.nats.registry import NatsRegistry
 from gateway.nats.streams import Retention
 from gateway.store.part import Bounds
 from gateway.store.store import SqliteStore
-from gateway.vault import MasterKey, Vaults, master
+from gateway.vault import KeyRotation, Vaults
 from gateway.whatsapp.opener import Nursery
+from protocol.commands import utc_now
 from protocol.errors import InvalidInputError
 from supervisor.backoff import Backoff
 from supervisor.breaker import Breaker, Consecutive, FailureRate
 from supervisor.names import Names
 from supervisor.tally import Tally
 from supervisor.window import Window
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +72,9 @@ class Parts:
     clinics: ClinicParts
     desk: Desk
     health: NodeHealth
+    audit: NodeAudit
     jobs: NodeJobs
+    resuming: Resuming
     keeping: Keeping
     admin: AdminServer
 
@@ -88,6 +88,11 @@ def make(settings: Settings) -> Parts:
     """
     loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
     broker = _broker(settings)
+    master_key = master_keys.present(settings)
+    audit = NodeAudit(settings.data, audit_key(settings.data, master_key), utc_now)
+    kept = Vaults(settings.data, master_key, keep=settings.vault.keep, passed_over=PassedOverNotes(audit))
+    key_rotation = KeyRotation(settings.data, kept, partial(master_keys.next_one, settings))
+    key_rotation.finish()
     limits = settings.limits
     bus = NatsBus(
         broker,
@@ -97,7 +102,6 @@ def make(settings: Settings) -> Parts:
     )
     tombstones = DiskTombstones(settings.data)
     registry = NatsRegistry(bus, is_erased=tombstones.stands)
-    kept = vaults(settings)
     store = SqliteStore(settings.data, kept.data_keys, bounds=_bounds(settings))
     nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
     sessions = PeopleInSessions(settings.runtime, kept)
@@ -111,10 +115,12 @@ def make(settings: Settings) -> Parts:
         most_channels=limits.channels_per_clinic,
         forms_of=sessions.forms_of,
     )
-    bus.serve(desk)
+    bus.serve(desk, audit)
     health = NodeHealth(names, tally, bus, settings.data)
-    jobs = NodeJobs(settings.data, UnkeptAudit())
+    jobs = NodeJobs(settings.data, audit)
+    keys = open_keys(settings.data, admin_key_file(settings.data), utc_now)
     switchboard = Switchboard(board, names)
+    rotating = Rotating(switchboard, jobs, key_rotation, store)
     erasing = custody.erasing(
         settings,
         switchboard=switchboard,
@@ -124,6 +130,7 @@ def make(settings: Settings) -> Parts:
         broker=broker,
         registry=registry,
         store=store,
+        keys=keys,
         tombstones=tombstones,
     )
     backups = custody.backups(
@@ -137,21 +144,17 @@ def make(settings: Settings) -> Parts:
         store=store,
         erasing=erasing,
     )
-    personal = PersonalDesk(
-        erasing,
-        ErasingPeople(switchboard, desk, jobs, bus, store, sessions, PeopleInStreams(bus)),
-        Exporting(switchboard, jobs, store, NatsAccounts(bus), sessions, sessions.forms_of, SealedExports),
-    )
-    admin = AdminServer(
-        settings.http.host,
-        settings.http.port,
+    backends = Backends(
         operations=desk,
+        keys=keys,
         jobs=jobs,
         backups=backups.desk,
-        personal=personal,
-        key=ensure_admin_key(admin_key_file(settings.data)),
+        personal=custody.personal(
+            erasing, switchboard=switchboard, operations=desk, jobs=jobs, bus=bus, store=store, sessions=sessions
+        ),
+        rotations=rotating,
+        audit=audit,
         health=health,
-        limits=HttpLimits(body_bytes=limits.body_bytes, archive_bytes=limits.archive_bytes),
     )
     opener = StaggeredOpener(
         CountedOpener(nursery, tally),
@@ -183,28 +186,31 @@ def make(settings: Settings) -> Parts:
         ),
         desk=desk,
         health=health,
+        audit=audit,
         jobs=jobs,
+        resuming=Resuming(rotating),
         keeping=backups.keeping,
-        admin=admin,
+        admin=_admin(settings, backends),
     )
 
 
-def vaults(settings: Settings) -> Vaults:
-    """Where session stores are kept while the machine is off. Raises InvalidInputError, StoreUnavailableError."""
-    return Vaults(settings.data, _master_key(settings), keep=settings.vault.keep)
-
-
-def _master_key(settings: Settings) -> MasterKey:
-    keys = settings.keys
-    if keys.master_file is not None:
-        return master.from_file(keys.master_file)
-    if keys.master:
-        return master.from_text(keys.master.encode(), "setting keys.master")
-    if keys.master_command:
-        return master.from_command(keys.master_command)
-    key, _ = master.from_data(settings.data)
-    log.warning("the master key lies beside what it protects: set one of keys.*", source=key.source)
-    return key
+def _admin(settings: Settings, backends: Backends) -> AdminServer:
+    http = settings.http
+    tls = None if http.certificate is None or http.key is None else server_context(http.certificate, http.key)
+    return AdminServer(
+        http.host,
+        http.port,
+        backends,
+        limits=HttpLimits(
+            body_bytes=settings.limits.body_bytes,
+            address_requests=http.requests_per_address,
+            key_requests=http.requests_per_key,
+            ready_per_minute=http.ready_per_minute,
+            archive_bytes=settings.limits.archive_bytes,
+        ),
+        origins=Origins(hosts=frozenset([http.host, *http.hosts]), allowed=frozenset(http.allowed_origins)),
+        tls=tls,
+    )
 
 
 def channel_policy(settings: Settings) -> ChannelPolicy:

@@ -23,14 +23,33 @@ WarmUp = Annotated[list[PerDay], Meta(max_length=60)]
 Clock = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)")]
 TypingSpeed = Annotated[float, Meta(ge=0, le=1000)]
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 30)]
+HostName = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$(?!\n)")]
+Origin = Annotated[str, Meta(pattern=r"^https?://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[1-9][0-9]{0,4})?$(?!\n)")]
+Requests = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Word = Annotated[str, Meta(min_length=1, max_length=50)]
 
 
 class Http(Struct, frozen=True, kw_only=True):
-    """The admin endpoint. ``port`` 0 takes a free one. There is no TLS, so ``host`` must be loopback."""
+    """The admin endpoint. ``port`` 0 takes a free one.
+
+    ``certificate`` (with its chain) and its private ``key``, PEM files, switch TLS on; without it ``host`` must be
+    loopback. It answers under the loopback's names, the address that was connected to, ``host``, and ``hosts``. Web
+    pages from ``allowed_origins`` (``https://painel.example``) may use it; those of any other may not.
+
+    Limits of requests (0: none): ``requests_per_address`` in 15 minutes without a key that is good (``/health`` has
+    none, ``/ready`` ``ready_per_minute``), ``requests_per_key`` an hour with one that was made without a limit of its
+    own. The key in ``admin.key`` has none.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
+    certificate: Path | None = None
+    key: Path | None = None
+    hosts: Annotated[list[HostName], Meta(max_length=100)] = msgspec.field(default_factory=list)
+    allowed_origins: Annotated[list[Origin], Meta(max_length=100)] = msgspec.field(default_factory=list)
+    requests_per_address: Requests = 100
+    requests_per_key: Requests = 1000
+    ready_per_minute: Requests = 1200
 
 
 class Nats(Struct, frozen=True, kw_only=True):
@@ -220,10 +239,12 @@ class Ledger(Struct, frozen=True, kw_only=True):
 
 class Vault(Struct, frozen=True, kw_only=True):
     """How sessions outlive the machine. What is in memory is sealed after pairing, when a channel comes to rest, and,
-    if something went in or out, every ``interval``; of each channel ``keep`` snapshots stay."""
+    if something went in or out, every ``interval``; of each channel ``keep`` snapshots stay. ``require_memory``: do not
+    start where the runtime directory, in which they are in use, is not in memory; else that is only warned of."""
 
     interval: Pause = 300.0
     keep: Annotated[int, Meta(ge=1, le=100)] = 5
+    require_memory: bool = False
 
 
 class Keys(Struct, frozen=True, kw_only=True):
@@ -233,11 +254,17 @@ class Keys(Struct, frozen=True, kw_only=True):
 
     A key is 32 bytes, in base64 or as 64 hex digits: ``openssl rand -base64 32``. ``PLANTAO_KEYS__MASTER_FILE`` is the
     first of the three.
+
+    ``next_*``, in the same ways: the one that is to take its place, by ``plantao rotate master``, which reads it then.
+    When that is done, it is to be made ``master*`` before the node starts again; until then both are needed.
     """
 
     master_file: Path | None = None
     master: str = ""
     master_command: list[str] = msgspec.field(default_factory=list)
+    next_master_file: Path | None = None
+    next_master: str = ""
+    next_master_command: list[str] = msgspec.field(default_factory=list)
 
 
 class Backup(Struct, frozen=True, kw_only=True):
@@ -325,5 +352,5 @@ class Settings(Struct, frozen=True, kw_only=True):
     shutdown: Shutdown = msgspec.field(default_factory=Shutdown)
 
 
-SECRETS: Final = frozenset({"nats.url", "whatsapp.proxy", "keys.master"})
+SECRETS: Final = frozenset({"nats.url", "whatsapp.proxy", "keys.master", "keys.next_master"})
 """Settings that hold a key or may hold a password: they may come from a file of their own; no error repeats them."""

@@ -4,10 +4,13 @@ A key is for some clinics or for all. What is asked of a clinic that a key is no
 such clinic.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 from typing import Final
 
 from msgspec import Struct
+
+from protocol.subjects import ClinicVerb, Verb
 
 
 class Role(StrEnum):
@@ -37,6 +40,29 @@ GRANTED: Final = {
     Role.ADMIN: Permission.ADMINISTER,
 }
 """The most that each role may do."""
+
+RPC_PERMISSION: Final[Mapping[Verb | ClinicVerb, Permission]] = {
+    Verb.STATUS: Permission.VIEW,
+    Verb.COMMAND: Permission.VIEW,
+    Verb.CONNECT: Permission.OPERATE,
+    Verb.DISCONNECT: Permission.OPERATE,
+    Verb.SUSPEND: Permission.OPERATE,
+    Verb.RESUME: Permission.OPERATE,
+    Verb.LOGOUT: Permission.OPERATE,
+    Verb.PAIR: Permission.OPERATE,
+    Verb.QR: Permission.OPERATE,
+    Verb.CHECK: Permission.OPERATE,
+    Verb.MARK_READ: Permission.OPERATE,
+    Verb.PRESENCE: Permission.OPERATE,
+    Verb.CANCEL: Permission.OPERATE,
+    Verb.RELEASE: Permission.OPERATE,
+    Verb.REPLAY: Permission.OPERATE,
+    Verb.DISCARD: Permission.OPERATE,
+    ClinicVerb.CHANNELS: Permission.VIEW,
+    ClinicVerb.STATS: Permission.VIEW,
+}
+"""What a request over NATS needs; the same over HTTP. ``qr`` is no look: whoever scans the code has the channel. So is
+``check`` none: WhatsApp counts who asks for many numbers."""
 
 
 class Caller(Struct, frozen=True, kw_only=True):

@@ -14,5 +14,11 @@ module              what it holds
 ``personal``        what people have a right to, as it is asked for
 ``backups``         the first two, as they are asked for
 ``keeping``         what of this is done by the clock: backups, and what a kill interrupted
+``backing_up``      archives of clinics that run
+``restoring``       clinics put back from an archive, also after a kill
+``backups``         both, as they are asked for
+``keeping``         what of this is done by the clock: backups, and what a kill interrupted
+``rotating``        keys exchanged
+``resuming``        what of that a kill interrupted
 ==================  ==================================================================
 """

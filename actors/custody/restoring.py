@@ -23,7 +23,7 @@ from protocol.access import Caller
 from protocol.backup import Archives, ClinicContents, Committed
 from protocol.bus import Registry
 from protocol.commands import utc_now
-from protocol.errors import AlreadyExistsError, ConflictError, InvalidInputError, PlantaoError
+from protocol.errors import AlreadyExistsError, ConflictError, InvalidInputError, PlantaoError, UnavailableError
 from protocol.jobs import JobKind, Jobs, JobView, Progress
 from protocol.ledger import NO_NUMBER, Paired, Store
 
@@ -80,7 +80,11 @@ class Restoring:
                     self._check_free([each], over=over)
                     held_at = None if resume else utc_now()
                     await self._archives.commit(each, held_at=held_at)
-                    await self._finish(Committed(clinic=each, held_at=held_at, settled=False), progress)
+                    try:
+                        await self._finish(Committed(clinic=each, held_at=held_at, settled=False), progress)
+                    except PlantaoError as error:
+                        going_on = f"clinic {each} is not back yet, and the node goes on by itself until it is"
+                        raise UnavailableError(f"{going_on}: {error}") from error
             finally:
                 await self._archives.sweep()
         return {"clinics": len(clinics), "made_at": view.made_at.isoformat(), "version": view.version}

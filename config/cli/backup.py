@@ -1,15 +1,19 @@
-"""``plantao backup`` and ``plantao restore``"""
+"""``plantao backup``, ``plantao restore`` and ``plantao verify``"""
 
 import base64
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 
+import msgspec
 import typer
 
-from config.cli.asking import Asking, YesOption, command, confirm
+from config.cli.asking import Asking, JsonOption, YesOption, command, confirm
 from config.cli.following import fetch, follow
-from protocol.errors import InvalidInputError
+from config.cli.output import Output, local_time
+from protocol.backup import ArchiveView
+from protocol.errors import InvalidInputError, PlantaoError
 
 _PIECE: Final = 256 << 10
 
@@ -24,6 +28,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     command(app, "backup")(backup)
     command(app, "restore")(restore)
+    app.command("verify")(verify)
 
 
 def backup(
@@ -68,6 +73,41 @@ def restore(
     count = job["result"]["clinics"]
     held = "" if resume else " What waited is held: plantao message list CLINIC CHANNEL --state held"
     asking.out.say(f"{count} clinic{'s' * (count != 1)} put back, as of {job['result']['made_at']}.{held}", job)
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The archive.")],
+    passphrase_file: PassphraseOption = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="Settings, which say where the master key is.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Data directory; else as settings.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read all of an archive, with the passphrase or the master key that the settings name; asks no node."""
+    out = Output(as_json)
+    try:
+        view = _verified(file, passphrase(passphrase_file), config, data)
+    except PlantaoError as error:
+        raise typer.Exit(out.failure(error)) from error
+    fields = {"version": view.version, "made": local_time(view.made_at.isoformat())}
+    fields |= {"clinics": ", ".join(view.clinics), "records": str(view.records), "bytes": str(view.bytes)}
+    out.record({"archive": f"{file} is whole", **fields}, msgspec.to_builtins(view))
+
+
+def _verified(file: Path, secret: str | None, config: Path | None, data: Path | None) -> ArchiveView:
+    # Imported here: whoever asks a node needs none of it.
+    from config.master_keys import known
+    from config.settings import load
+    from gateway.backup.verifying import verify as verified
+    from gateway.vault.stream_key import key_from
+
+    masters = []
+    if secret is None:
+        masters = list(known(load(config, {**os.environ, **({} if data is None else {"PLANTAO_DATA": str(data)})})))
+    return verified(file, lambda header: key_from(header, masters=masters, passphrase=secret), lambda _: None)
 
 
 def passphrase(path: Path | None) -> str | None:

@@ -12,6 +12,7 @@ module                  what it holds
 ``archives``            ``NodeArchives``, which implements ``protocol.backup.Archives``
 ``clinic_copy``         what is taken of a clinic that runs, and in which order
 ``database_copy``       its database, copied while it is used; whether one can be put back
+``verifying``           an archive read to its end, to see that it is one
 ``unpacking``           what is put where of it, when it comes back
 ``staging``             a clinic on its way back, until it is one of the clinics
 ``archive_file``        the file: sealed as it is written, opened as it is read

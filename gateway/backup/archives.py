@@ -27,6 +27,7 @@ from gateway.backup.records import (
 )
 from gateway.backup.staging import Order, Staging, staging_found
 from gateway.backup.unpacking import read_contents, unpack
+from gateway.backup.verifying import read, verify
 from gateway.nats import copies
 from gateway.nats.bus import NatsBus
 from gateway.store.faults import fault_of
@@ -35,7 +36,7 @@ from gateway.vault.stream_key import header_for, key_from
 from gateway.vault.vault import Vaults
 from protocol.backup import ArchiveView, ClinicContents, Committed
 from protocol.commands import utc_now
-from protocol.errors import InvalidInputError, StoreUnavailableError, WrongKeyError
+from protocol.errors import StoreUnavailableError
 from protocol.jobs import Progress
 
 T = TypeVar("T")
@@ -91,26 +92,12 @@ class NodeArchives:
     async def verify(self, archive: Path, *, passphrase: str | None, progress: Progress) -> ArchiveView:
         """See ``Archives``."""
         loop = asyncio.get_running_loop()
+        total = await asyncio.to_thread(self._size, archive)
 
-        def look(reader: ContainerReader) -> ArchiveView:
-            manifest = None
-            for record in reader.records():
-                if isinstance(record, Manifest):
-                    manifest = record
-                elif isinstance(record, Registry):
-                    read_contents(record.clinic, reader)
-                loop.call_soon_threadsafe(progress, "verifying", reader.bytes)
-            assert manifest is not None
-            return ArchiveView(
-                version=manifest.version,
-                made_at=manifest.made_at,
-                clinics=manifest.clinics,
-                node=manifest.node,
-                records=reader.records_read,
-                bytes=reader.bytes,
-            )
+        def told(done: int) -> None:
+            loop.call_soon_threadsafe(progress, "verifying", done, total)
 
-        return await asyncio.to_thread(_read, archive, self._key_of(passphrase), look)
+        return await asyncio.to_thread(verify, archive, self._key_of(passphrase), told)
 
     # -- put back --
 
@@ -127,7 +114,7 @@ class NodeArchives:
             unpack(reader, stagings, master)
 
         try:
-            await asyncio.to_thread(_read, archive, key_of, begin)
+            await asyncio.to_thread(read, archive, key_of, begin)
         except BaseException:
             for clinic in clinics:
                 await self.finish(clinic)
@@ -200,6 +187,10 @@ class NodeArchives:
 
     # -- within --
 
+    def _size(self, archive: Path) -> int:
+        with _disk(archive):
+            return archive.stat().st_size
+
     def _staging(self, clinic: str) -> Staging:
         return Staging(self._data, clinic, self._runtime)
 
@@ -219,7 +210,7 @@ class NodeArchives:
         staging = self._staging(clinic)
         with _disk(staging.directory):
             opens = staging.opens()
-        return _read(staging.archive, lambda _: key_from(opens, masters=[self._vaults.master]), work)
+        return read(staging.archive, lambda _: key_from(opens, masters=[self._vaults.master]), work)
 
     async def _pieces(self, clinic: str, record: Record) -> AsyncIterator[bytes]:
         """What belongs to ``record`` in the archive of a committed clinic; it was verified before, and is again."""
@@ -245,17 +236,6 @@ def _find(reader: ContainerReader, wanted: Record) -> None:
     """Read on to ``wanted``. Raises ArchiveError if there is none."""
     if wanted not in reader.records():
         raise ArchiveError("it lacks a record")
-
-
-def _read(archive: Path, key_of: KeyOf, work: Callable[[ContainerReader], T]) -> T:
-    """What ``work`` makes of the archive. Blocks. Raises as ``Archives.verify``."""
-    try:
-        with _disk(archive), reading(archive, key_of) as reader:
-            return work(reader)
-    except (ArchiveError, SealError) as error:
-        raise InvalidInputError("archive", f"one that is whole, and was made by Plantão: {error}") from error
-    except WrongKeyError as error:
-        raise WrongKeyError(f"the archive cannot be opened: {error}") from error
 
 
 @contextmanager

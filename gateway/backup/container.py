@@ -116,7 +116,7 @@ class ContainerReader:
     def _header(self) -> Record:
         try:
             return _DECODER.decode(self._take(self._length(MOST_HEADER)))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise ArchiveError(f"a record cannot be read: {error}") from error
 
     def _length(self, most: int) -> int:

@@ -64,7 +64,7 @@ class Staging:
         """Raises StoreUnavailableError if that cannot be read."""
         try:
             return msgspec.json.decode(self._opens.read_bytes(), type=Header)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise StoreUnavailableError(f"clinic {self.clinic}: {self._opens} is damaged") from error
 
     def give(self, order: Order) -> None:
@@ -84,7 +84,7 @@ class Staging:
             return msgspec.json.decode(self._order.read_bytes(), type=Order)
         except FileNotFoundError:
             return None
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise StoreUnavailableError(f"clinic {self.clinic}: {self._order} is damaged: remove it") from error
 
     def place(self) -> None:

@@ -79,7 +79,7 @@ def read_contents(clinic: str, reader: ContainerReader) -> ClinicContents:
     """What the registry is to know of ``clinic``. Raises ArchiveError."""
     try:
         contents = msgspec.json.decode(limited(reader.pieces(), _MOST_REGISTRY), type=ClinicContents)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ArchiveError("what it says of a clinic cannot be read") from error
     ids = [channel.id for channel in contents.channels]
     theirs = all(channel.clinic == clinic for channel in contents.channels)

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,11 +14,11 @@ from msgspec import Meta, Struct
 from gateway import disk
 from gateway.http.problems import BODY_TIMEOUT, TOO_LARGE, UNSUPPORTED, Refused
 from gateway.http.requests import answer, read_as
-from gateway.http.routes import CALLER
+from gateway.http.routes import API, CALLER, Query, Route
 from gateway.store.faults import fault_of
-from protocol.access import Caller
+from protocol.access import Permission
 from protocol.custody import Backups
-from protocol.errors import ForbiddenError, InvalidInputError, NotFoundError, StoreUnavailableError
+from protocol.errors import ForbiddenError, InvalidInputError, NotFoundError, PlantaoError, StoreUnavailableError
 from protocol.ids import ClinicId, check_name
 from protocol.jobs import JobView
 
@@ -50,7 +51,8 @@ class BackupRoutes:
     async def backup(self, request: web.Request) -> web.Response:
         """Begin: 202 with the job, from which the archive is fetched."""
         wanted, caller = await read_as(request, NewBackup), request[CALLER]
-        check_sees(caller, wanted.clinic)
+        if not caller.sees(wanted.clinic):
+            raise unseen(wanted.clinic)
         return begun(await self._backups.backup(wanted.clinic, by=caller, passphrase=wanted.passphrase))
 
     async def restore(self, request: web.Request) -> web.Response:
@@ -58,7 +60,6 @@ class BackupRoutes:
         clinic, caller = request.query.get("clinic"), request[CALLER]
         if clinic is not None:
             check_name("clinic", clinic)
-        check_sees(caller, clinic)
         replace, resume, passphrase = _yes(request, "replace"), _yes(request, "resume"), _passphrase(request)
         self._check_head(request)
         archive = self._backups.incoming()
@@ -125,13 +126,11 @@ def begun(view: JobView) -> web.Response:
     return answer(view, status=202, location=f"/api/v1/jobs/{view.id}")
 
 
-def check_sees(caller: Caller, clinic: str | None) -> None:
-    """Raises ForbiddenError (all clinics), NotFoundError: the key is for others."""
-    if caller.sees(clinic):
-        return
+def unseen(clinic: str | None) -> PlantaoError:
+    """For a caller whose key is not for it."""
     if clinic is None:
-        raise ForbiddenError("only a key for all clinics may do that: name a clinic")
-    raise NotFoundError(f"clinic {clinic}")
+        return ForbiddenError("only a key for all clinics may do that: name a clinic")
+    return NotFoundError(f"clinic {clinic}")
 
 
 def _yes(request: web.Request, name: str) -> bool:
@@ -149,3 +148,38 @@ def _passphrase(request: web.Request) -> str | None:
         return base64.b64decode(text, validate=True).decode()
     except (binascii.Error, ValueError) as error:
         raise InvalidInputError(PHRASE_HEADER, "a passphrase, as UTF-8 in base64") from error
+
+
+def of_backups(backups: BackupRoutes) -> Sequence[Route]:
+    """Their routes."""
+    admin = Permission.ADMINISTER
+    how = (
+        Query(name="clinic", kind=str, what="only this clinic of those that the archive holds"),
+        Query(name="replace", kind=bool, what="also what is there, which is lost"),
+        Query(name="resume", kind=bool, what="send what waited when the archive was made, which else is held"),
+    )
+    return (
+        Route(
+            method="POST",
+            path=f"{API}/backup",
+            handler=backups.backup,
+            permission=admin,
+            filtered=True,
+            action="backup",
+            body=NewBackup,
+            answer=JobView,
+            status=202,
+        ),
+        Route(
+            method="POST",
+            path=f"{API}/restore",
+            handler=backups.restore,
+            permission=admin,
+            action="restore",
+            patience_s=UPLOAD_S,
+            stream=True,
+            query=how,
+            answer=JobView,
+            status=202,
+        ),
+    )

@@ -3,29 +3,40 @@
 from aiohttp import web
 from msgspec import Struct
 
+from gateway.access.api_keys import ApiKeys
 from gateway.http.requests import answer, clinic_of, listing, read_as
-from protocol.channel import DisplayName
-from protocol.ids import check_name
+from gateway.http.routes import CALLER
+from protocol.channel import ClinicSnapshot, DisplayName
+from protocol.ids import DescribedName, check_name
 from protocol.operations import Operations
 
 
 class NewClinic(Struct, frozen=True, kw_only=True):
     """The body that adds a clinic; ``timezone`` is an IANA name."""
 
-    id: str
+    id: DescribedName
     name: DisplayName
     timezone: str | None = None
+
+
+class ClinicList(Struct, frozen=True, kw_only=True):
+    """The answer to a look at all clinics."""
+
+    items: list[ClinicSnapshot]
+    next: None = None
 
 
 class ClinicRoutes:
     """Handlers; each raises what ``Operations`` raises."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, keys: ApiKeys) -> None:
         self._operations = operations
+        self._keys = keys
 
-    async def list(self, _request: web.Request) -> web.Response:
-        """All clinics."""
-        return listing(await self._operations.clinics())
+    async def list(self, request: web.Request) -> web.Response:
+        """All clinics that the caller may see."""
+        caller = request[CALLER]
+        return listing([clinic for clinic in await self._operations.clinics() if caller.sees(clinic.id)])
 
     async def get(self, request: web.Request) -> web.Response:
         """One clinic."""
@@ -47,6 +58,8 @@ class ClinicRoutes:
         return answer(await self._operations.release_clinic(clinic_of(request)))
 
     async def remove(self, request: web.Request) -> web.Response:
-        """Stop a clinic and its channels for good."""
-        await self._operations.remove_clinic(clinic_of(request))
+        """Stop a clinic and its channels for good; keys for it are revoked."""
+        clinic = clinic_of(request)
+        await self._operations.remove_clinic(clinic)
+        await self._keys.forget_clinic(clinic)
         return web.Response(status=204)

@@ -1,19 +1,25 @@
 """A channel's consent register over HTTP."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 from aiohttp import web
 from msgspec import Meta, Struct
 
 from gateway.http.commands import LISTED, MOST_LISTED
 from gateway.http.requests import answer, channel_of, number, read_as
-from gateway.http.routes import CHANNEL, Route
+from gateway.http.routes import CHANNEL, Query, Route
 from protocol.access import Permission
 from protocol.operations import Operations
 from protocol.records import MOST_NOTE, ConsentKind, ConsentList, ConsentSource, ConsentView
 
-PATH = f"{CHANNEL}/consents"
+PATH: Final = f"{CHANNEL}/consents"
+Listed = Annotated[int, Meta(ge=1, le=MOST_LISTED)]
+_PAGE: Final = (
+    Query(name="contact", kind=str, what="only of this person: a number or JID"),
+    Query(name="cursor", kind=str, what="go on where an earlier list ended"),
+    Query(name="limit", kind=Listed, what="at most so many"),
+)
 
 
 class NewConsent(Struct, frozen=True, kw_only=True):
@@ -34,7 +40,9 @@ class ConsentRoutes:
     def routes(self) -> Sequence[Route]:
         """All of them."""
         return (
-            Route(method="GET", path=PATH, handler=self.list, permission=Permission.VIEW, answer=ConsentList),
+            Route(
+                method="GET", path=PATH, handler=self.list, permission=Permission.VIEW, query=_PAGE, answer=ConsentList
+            ),
             Route(
                 method="POST",
                 path=PATH,
@@ -43,6 +51,7 @@ class ConsentRoutes:
                 action="consent.record",
                 body=NewConsent,
                 answer=ConsentView,
+                status=201,
             ),
         )
 

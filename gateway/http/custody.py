@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec import Struct
 
-from gateway.http.backups import begun, check_sees
+from gateway.http.backups import begun, unseen
 from gateway.http.requests import read_as
 from gateway.http.routes import API, CALLER, Route
 from protocol.access import Permission
@@ -42,21 +42,24 @@ class CustodyRoutes:
             handler=handler,
             permission=Permission.ADMINISTER,
             filtered=True,
-            action=name,
+            action=f"{name}.ask",
             body=Whose,
             answer=JobView,
+            status=202,
         )
 
     async def export(self, request: web.Request) -> web.Response:
         """Begin: 202 with the job, from which the ZIP is fetched."""
         wanted, caller = await read_as(request, Whose), request[CALLER]
-        check_sees(caller, wanted.clinic)
+        if not caller.sees(wanted.clinic):
+            raise unseen(wanted.clinic)
         return begun(await self._personal.export(wanted.clinic, wanted.contact, by=caller))
 
     async def erase(self, request: web.Request) -> web.Response:
         """Begin: 202 with the job."""
         wanted, caller = await read_as(request, Whose), request[CALLER]
-        check_sees(caller, wanted.clinic)
+        if not caller.sees(wanted.clinic):
+            raise unseen(wanted.clinic)
         if wanted.contact is None:
             return begun(await self._personal.erase_clinic(wanted.clinic, by=caller))
         return begun(await self._personal.erase_contact(wanted.clinic, wanted.contact, by=caller))

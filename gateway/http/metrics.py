@@ -1,16 +1,17 @@
 """Prometheus text, computed for each scrape from one view of the node: nothing is counted here.
 
-Labels are bounded by what is registered: clinic, channel, the nine states, and the two breakers with their three.
+Labels are bounded by what is registered: clinic, channel, the nine states, and the two breakers with their three; and
+by the reasons for which a request is not let in (``gateway.http.guard`` and ``origins``).
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gateway.http import supervision
@@ -29,6 +30,7 @@ class View:
     channels: Sequence[ChannelSnapshot] | None
     tree: TreeNode | None = None
     counts: Sequence[RoleCount] | None = None
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 def render(view: View) -> bytes:
@@ -48,6 +50,7 @@ class _NodeCollector(Collector):
         view = self._view
         complete = None not in (view.report, view.clinics, view.channels, view.tree, view.counts)
         yield GaugeMetricFamily("plantao_scrape_success", "1 if every part answered this scrape", value=float(complete))
+        yield _refusals(view.refused)
         if view.report is not None:
             yield from _of_node(view.report)
         if view.clinics is not None:
@@ -71,6 +74,13 @@ def _of_node(report: HealthReport) -> Iterator[Metric]:
     for name, part in report.parts.items():
         parts.add_metric([name], float(part.ok))
     yield parts
+
+
+def _refusals(refused: Mapping[str, int]) -> Metric:
+    total = CounterMetricFamily("plantao_http_refused", "Requests that were not let in, by reason", labels=["reason"])
+    for reason, count in sorted(refused.items()):
+        total.add_metric([reason], count)
+    return total
 
 
 def _of_channels(channels: Sequence[ChannelSnapshot]) -> Iterator[Metric]:

@@ -70,6 +70,8 @@ BODY_TIMEOUT: Final = Kind(408, "body-timeout", "The body did not arrive in time
 CONFLICT: Final = Kind(409, "conflict", "Not possible in the present state")
 TOO_LARGE: Final = Kind(413, "body-too-large", "The body is too large")
 UNSUPPORTED: Final = Kind(415, "unsupported-media-type", "The body is of a type that is not read here")
+MISDIRECTED: Final = Kind(421, "misdirected", "Nothing is served here under that name")
+TOO_MANY: Final = Kind(429, "too-many-requests", "Too many requests")
 INTERNAL: Final = Kind(500, "internal", "An error that Plantão does not know")
 UNAVAILABLE: Final = Kind(503, "unavailable", "A part is away for now")
 NO_ANSWER: Final = Kind(504, "no-answer", "No answer in time")
@@ -157,6 +159,21 @@ def respond_to(error: Exception) -> web.Response:
             incident = uuid.uuid4().hex
             log.error("a request failed in an unknown way", exc_info=error, extra={"incident": incident})
             return respond(INTERNAL, "see the node's log under this incident", incident=incident)
+
+
+def status_of(error: Exception) -> int:
+    """The status of ``respond_to``'s answer."""
+    match error:
+        case PlantaoError():
+            return kind_of(error).status
+        case Refused():
+            return error.kind.status
+        case web.HTTPException():
+            return error.status
+        case web.RequestPayloadError():
+            return INVALID.status
+        case _:
+            return INTERNAL.status
 
 
 def of_status(status: int, detail: str) -> web.Response:

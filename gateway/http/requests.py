@@ -10,8 +10,9 @@ import msgspec
 from aiohttp import hdrs, web
 
 from gateway.http.problems import BODY_TIMEOUT, TOO_LARGE, UNSUPPORTED, Refused
+from gateway.http.routes import CALLER
 from protocol.codec import decode
-from protocol.errors import InvalidBodyError, InvalidInputError
+from protocol.errors import InvalidBodyError, InvalidInputError, NotFoundError
 from protocol.ids import check_name
 
 T = TypeVar("T")
@@ -71,6 +72,15 @@ async def read_as(request: web.Request, kind: type[T]) -> T:
 def clinic_of(request: web.Request) -> str:
     """The clinic in the path. Raises InvalidIdError."""
     return check_name("clinic", request.match_info["clinic"])
+
+
+def asked_clinic(request: web.Request) -> str | None:
+    """The clinic in ``?clinic=``, None if it is not given. Raises InvalidIdError, and NotFoundError if the caller has
+    no business with it, before anybody is asked whether there is such a clinic."""
+    clinic = request.query.get("clinic")
+    if clinic is not None and not request[CALLER].sees(check_name("clinic", clinic)):
+        raise NotFoundError(f"clinic {clinic}")
+    return clinic
 
 
 def channel_of(request: web.Request) -> tuple[str, str]:

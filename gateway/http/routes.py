@@ -12,7 +12,16 @@ API: Final = "/api/v1"
 CLINIC: Final = f"{API}/clinics/{{clinic}}"
 CHANNEL: Final = f"{CLINIC}/channels/{{channel}}"
 CALLER: Final = web.RequestKey("caller", Caller)
-"""Who asks: there once the key has been looked at."""
+"""Who asks; not there if no key was presented, which only routes that are open see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A parameter after the ``?``, for the description of the API; ``kind`` is its type, ``what`` a phrase."""
+
+    name: str
+    kind: Any
+    what: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +32,11 @@ class Route:
     it must be for the whole node, unless the answer is ``filtered``: the handler shows each caller what it may see.
     ``action``: what stands in the audit if it changes anything; None: it only looks.
     ``patience_s``: how long it may take at most (None: as long as requests usually may).
-    ``body``, ``answer``: types of the request's and the answer's body, for the description of the API.
+    For the description of the API (``openapi``): ``body`` and ``answer`` are types of what is sent and answered (a body
+    that may be left out is ``… | None``; a tuple of answers is one of them), ``status`` is what it answers with when
+    all is well, ``also`` others with the same answer, ``content`` what that is if not JSON.
     ``stream``: the body is read piece by piece, and has a limit of its own.
+    ``per_minute``: how often an address may ask without a key (None: as the limits say; 0: as often as it likes).
     """
 
     method: str
@@ -37,3 +49,12 @@ class Route:
     body: Any = None
     answer: Any = None
     stream: bool = False
+    status: int = 200
+    also: tuple[int, ...] = ()
+    content: str = "application/json"
+    query: tuple[Query, ...] = ()
+    per_minute: int | None = None
+
+
+ROUTE: Final = web.RequestKey("route", Route)
+"""Where a request goes; not there if nothing is there."""

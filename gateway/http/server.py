@@ -9,27 +9,34 @@ import contextlib
 import errno
 import logging
 import os
+import ssl
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 
-from gateway.http.app import HEADERS, HttpLimits, build
-from gateway.http.auth import AdminKey
-from gateway.http.health import Health
+from gateway.http.app import build
+from gateway.http.backends import Backends
+from gateway.http.origins import Origins
 from gateway.http.problems import of_status
 from gateway.http.requests import CLOSING
-from protocol.custody import Backups, PersonalData
+from gateway.http.surround import HEADERS, HttpLimits
 from protocol.errors import UnavailableError
-from protocol.jobs import Jobs
-from protocol.operations import Operations
 
 log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 128
+_HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound by this
+"""Where what listens everywhere is found from here."""
+_CONTINUE: Final = "100-continue"
 _LINGER_S: Final = 1.0
 """How long what a refused client still sends is read, so that it sees the refusal instead of a reset."""
+
+
+_Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class AdminServer:
@@ -39,48 +46,36 @@ class AdminServer:
         self,
         host: str,
         port: int,
+        backends: Backends,
         *,
-        operations: Operations,
-        jobs: Jobs,
-        backups: Backups,
-        personal: PersonalData,
-        key: AdminKey,
-        health: Health,
         limits: HttpLimits | None = None,
+        origins: Origins | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._host = host
         self._port = port
-        self._operations = operations
-        self._jobs = jobs
-        self._backups = backups
-        self._personal = personal
-        self._key = key
-        self._health = health
+        self._backends = backends
         self._limits = limits or HttpLimits()
+        self._origins = origins or Origins()
+        self._tls = tls
         self._running: _Running | None = None
 
     @property
     def url(self) -> str:
-        """Where it answers, with the port it really has. Only while it runs."""
+        """Where it answers to who is on this machine, with the port it really has. Only while it runs."""
         assert self._running is not None, "the admin endpoint is not running"
         host, port = self._running.address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        host = _HERE.get(host, host)
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def start(self) -> None:
         """Listen, after the end of an earlier run, and where that did: a port that the system chose is kept, so that
         clients find it again. Raises UnavailableError if the address cannot be had."""
         await self.stop(timeout=0.0)
-        running = _Running(self._limits)
-        app = build(
-            self._operations,
-            self._jobs,
-            self._backups,
-            self._personal,
-            self._key,
-            self._health,
-            self._limits,
-            running.executor,
-        )
+        running = _Running(self._limits, self._tls)
+        secure = self._tls is not None
+        app = build(self._backends, self._limits, running.executor, self._origins, secure=secure)
         try:
             await running.listen(app, self._host, self._port)
         except OSError as error:
@@ -107,9 +102,11 @@ class AdminServer:
 class _Running:
     """What one run holds: listening socket, connections, the application, and the thread that draws and renders."""
 
-    def __init__(self, limits: HttpLimits) -> None:
+    def __init__(self, limits: HttpLimits, tls: ssl.SSLContext | None) -> None:
         self.executor = ThreadPoolExecutor(1, thread_name_prefix="admin")
         self._limits = limits
+        self._tls = tls
+        self._greeting: dict[object, float] = {}
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._connections: web.Server | None = None
@@ -127,16 +124,41 @@ class _Running:
         await self._runner.setup()
         assert self._runner.server is not None
         self._connections = web.Server(
-            self._runner.server.request_handler, request_factory=self._runner.server.request_factory
+            _refusing_expectations(self._runner.server.request_handler),
+            request_factory=self._runner.server.request_factory,
         )
-        self._listener = await asyncio.get_running_loop().create_server(self._accept, host, port, backlog=_BACKLOG)
+        self._listener = await asyncio.get_running_loop().create_server(
+            self._accept,
+            host,
+            port,
+            backlog=_BACKLOG,
+            ssl=self._tls,
+            ssl_handshake_timeout=None if self._tls is None else self._limits.idle_s,
+            ssl_shutdown_timeout=None if self._tls is None else _LINGER_S,
+        )
 
     def _accept(self) -> asyncio.BaseProtocol:
         assert self._connections is not None
-        if len(self._connections.connections) >= self._limits.connections:
+        if len(self._connections.connections) + self._count_greeting() >= self._limits.connections:
             return _Refusal()
+        if self._tls is None:
+            return self._connect(self._connections, _nothing)
+        greeting = object()
+        self._greeting[greeting] = asyncio.get_running_loop().time() + self._limits.idle_s
+        return self._connect(self._connections, partial(self._greeting.pop, greeting, None))
+
+    def _count_greeting(self) -> int:
+        """How many have not finished their TLS handshake, and so are no connections yet. asyncio gives them up after
+        their time, and does not say so."""
+        now = asyncio.get_running_loop().time()
+        for greeting in [each for each, until in self._greeting.items() if until <= now]:
+            del self._greeting[greeting]
+        return len(self._greeting)
+
+    def _connect(self, server: web.Server, made: Callable[[], object]) -> "_Connection":
         return _Connection(
-            self._connections,
+            server,
+            made,
             loop=asyncio.get_running_loop(),
             # Also ends a connection that never sends a request, or sends its head too slowly.
             keepalive_timeout=self._limits.idle_s,
@@ -163,9 +185,18 @@ class _Running:
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's connection, whose own errors (what is not HTTP at all) are problems too."""
+    """aiohttp's connection, whose own errors (what is not HTTP at all) are problems too. ``made`` is called once it is
+    one: with TLS, after the handshake."""
 
-    __slots__ = ()
+    __slots__ = ("_made",)
+
+    def __init__(self, server: web.Server, made: Callable[[], object], **options: Any) -> None:
+        super().__init__(server, **options)
+        self._made = made
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._made()
+        super().connection_made(transport)
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -177,6 +208,24 @@ class _Connection(web.RequestHandler):
         response.headers.update(HEADERS)
         response.force_close()
         return response
+
+
+def _refusing_expectations(handle: _Handle) -> _Handle:
+    """``handle``, but for requests that expect what nobody here does. aiohttp itself repeats what was expected where
+    there is no route, and fails if that is no text."""
+
+    async def handled(request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get(hdrs.EXPECT, _CONTINUE).lower() == _CONTINUE:
+            return await handle(request)
+        response = of_status(417, "only 100-continue can be expected")
+        response.headers.update(HEADERS)
+        return response
+
+    return handled
+
+
+def _nothing() -> None:
+    """There is no handshake to wait for."""
 
 
 class _NoAccessLog(AbstractAccessLogger):

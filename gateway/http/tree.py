@@ -1,19 +1,25 @@
 """``/api/v1/tree``: every actor of the node, as it is now."""
 
 import asyncio
+from collections.abc import Set
 from concurrent.futures import Executor
+from functools import partial
 from typing import Final
 
 import msgspec
 from aiohttp import web
 
 from gateway.http.health import Health, TreeNode
+from gateway.http.requests import asked_clinic
+from gateway.http.routes import CALLER
 from protocol.errors import InvalidInputError, NotFoundError
-from protocol.ids import check_name
 
 CLINIC: Final = "clinic"
 """The ``kind`` of the nodes whose ``id`` is that of a clinic."""
-_DEEPEST: Final = 99
+DEEPEST: Final = 99
+"""Levels that may be asked for."""
+_PUBLIC: Final = ("version", "uptime_s")
+"""What of the node's own facts a clinic's key is shown."""
 
 
 class TreeRoutes:
@@ -24,30 +30,39 @@ class TreeRoutes:
         self._executor = executor
 
     async def get(self, request: web.Request) -> web.Response:
-        """The tree, to ``?depth=`` levels below the root; of ``?clinic=`` only what is above and below it."""
-        depth, clinic = _depth(request.query.get("depth")), request.query.get("clinic")
-        if clinic is not None:
-            check_name("clinic", clinic)
-        body = await asyncio.get_running_loop().run_in_executor(self._executor, self._render, depth, clinic)
+        """The tree, to ``?depth=`` levels below the root; of ``?clinic=`` only what is above and below it, and so of
+        all that a key is for, if it is not for all."""
+        depth, clinic, caller = _depth(request.query.get("depth")), asked_clinic(request), request[CALLER]
+        clinics = caller.clinics if clinic is None else frozenset({clinic})
+        render = partial(self._render, depth, clinics, whole=caller.sees(None))
+        body = await asyncio.get_running_loop().run_in_executor(self._executor, render)
         return web.Response(body=body, content_type="application/json")
 
-    def _render(self, depth: int | None, clinic: str | None) -> bytes:
+    def _render(self, depth: int | None, clinics: Set[str] | None, *, whole: bool) -> bytes:
         tree = self._health.tree()
-        if clinic is not None:
-            way = way_to(tree, clinic)
+        if clinics is not None:
+            way = ways_to(tree, clinics)
             if way is None:
-                raise NotFoundError(f"clinic {clinic}")
-            tree = way
+                raise NotFoundError(" and ".join(f"clinic {clinic}" for clinic in sorted(clinics)))
+            tree = way if whole else blank(way)
         return msgspec.json.encode(tree if depth is None else cut(tree, depth), enc_hook=str)
 
 
-def way_to(node: TreeNode, clinic: str) -> TreeNode | None:
-    """``node`` with nothing below it but the way to ``clinic`` and that clinic whole; None if it is not there."""
+def ways_to(node: TreeNode, clinics: Set[str]) -> TreeNode | None:
+    """``node`` with nothing below it but the ways to ``clinics`` and those whole; None if none of them is there."""
     if node.kind == CLINIC:
-        return node if node.id == clinic else None
-    found = (way for child in node.children if (way := way_to(child, clinic)) is not None)
-    way = next(found, None)
-    return None if way is None else msgspec.structs.replace(node, children=(way,))
+        return node if node.id in clinics else None
+    ways = tuple(way for child in node.children if (way := ways_to(child, clinics)) is not None)
+    return msgspec.structs.replace(node, children=ways) if ways else None
+
+
+def blank(node: TreeNode) -> TreeNode:
+    """``node`` without what it says of all clinics together, down to the clinics: counts, and how it last ended."""
+    if node.kind == CLINIC:
+        return node
+    facts = {name: node.facts[name] for name in _PUBLIC if name in node.facts}
+    children = tuple(blank(child) for child in node.children)
+    return TreeNode(id=node.id, kind=node.kind, type=node.type, phase=node.phase, facts=facts, children=children)
 
 
 def cut(node: TreeNode, depth: int) -> TreeNode:
@@ -59,6 +74,6 @@ def cut(node: TreeNode, depth: int) -> TreeNode:
 def _depth(given: str | None) -> int | None:
     if given is None:
         return None
-    if not (given.isascii() and given.isdigit() and len(given) <= len(str(_DEEPEST))):
-        raise InvalidInputError("depth", f"a whole number from 0 to {_DEEPEST}")
+    if not (given.isascii() and given.isdigit() and len(given) <= len(str(DEEPEST))):
+        raise InvalidInputError("depth", f"a whole number from 0 to {DEEPEST}")
     return int(given)

@@ -14,6 +14,7 @@ from gateway.nats.link import Broker, Connection, Link
 from gateway.nats.streams import Retention, clinic_streams, ensure_stream, node_streams, platform_streams
 from gateway.nats.translate import translating
 from protocol import subjects
+from protocol.audit import Audit
 from protocol.bus import ClinicBus
 from protocol.codec import Encoding
 from protocol.errors import BusUnavailableError
@@ -67,16 +68,17 @@ class NatsBus:
         self._retention = retention or Retention()
         self._ack_wait = ack_wait
         self._rate = commands_per_s
-        self._operations: Operations | None = None
+        self._served: tuple[Operations, Audit] | None = None
         self._node: Link | None = None
         self._clinics: dict[str, NatsClinicBus] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._unfinished: set[NatsClinicBus] = set()
         self._failed: asyncio.Future[str] | None = None
 
-    def serve(self, operations: Operations) -> None:
-        """Answer rpc of the clinics that are opened from now on by ``operations``."""
-        self._operations = operations
+    def serve(self, operations: Operations, audit: Audit) -> None:
+        """Answer rpc of the clinics that are opened from now on by ``operations``; what changes something is in
+        ``audit``."""
+        self._served = operations, audit
 
     @property
     def connected(self) -> bool:
@@ -226,7 +228,7 @@ class NatsBus:
             encoding=self._encoding,
             retention=self._retention,
             ack_wait=self._ack_wait,
-            operations=self._operations,
+            served=self._served,
             rate=self._rate,
         )
 

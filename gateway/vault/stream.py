@@ -113,7 +113,7 @@ class StreamReader:
         self._prelude = prelude + _exactly(source, length + _SALT_SIZE)
         try:
             self.header: Final = msgspec.json.decode(self._prelude[len(prelude) : -_SALT_SIZE], type=Header)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise SealError("its header is damaged") from error
         if self.header.holds != holds:
             raise SealError(f"it holds {self.header.holds!r:.40}, not {holds!r}")

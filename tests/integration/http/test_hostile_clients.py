@@ -12,7 +12,7 @@ from tests.unit.gateway.http.fake_node import FakeOperations
 
 
 def post(key: str, path: str, *headers: str) -> bytes:
-    lines = [f"POST {path} HTTP/1.1", "Host: x", f"X-API-Key: {key}", *headers, "", ""]
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"X-API-Key: {key}", *headers, "", ""]
     return "\r\n".join(lines).encode()
 
 
@@ -79,9 +79,9 @@ async def test_who_expects_to_continue_is_told_before_the_body(server: AdminServ
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 TLS\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
         b"NONSENSE\r\n\r\n",
-        b"GET /health HTTP/1.1\r\nHost: x\r\nA" + b"a" * 20_000 + b"\r\n\r\n",
-        b"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
-        b"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\nA" + b"a" * 20_000 + b"\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
     ],
 )
 async def test_what_is_not_http_is_answered_with_a_problem(server: AdminServer, garbage: bytes) -> None:
@@ -108,10 +108,10 @@ async def test_connections_beyond_the_bound_are_closed_and_the_others_go_on(serv
     host, port = server.url.removeprefix("http://").split(":")
     pairs = [await asyncio.open_connection(host, int(port)) for _ in range(LIMITS.connections)]
     reader, writer = pairs[0]
-    writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert (await reader.readline()).startswith(b"HTTP/1.1 200")
 
-    assert await exchange(server, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n") == b""
+    assert await exchange(server, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
 
     for _, opened in pairs:
         opened.close()

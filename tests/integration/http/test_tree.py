@@ -13,10 +13,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from pykka import ActorRef
 
 from config.health import ROOT, NodeHealth
-from gateway.http.auth import ensure_admin_key
+from gateway.access.api_keys import open_keys
 from gateway.http.health import RoleCount
 from gateway.http.server import AdminServer
 from gateway.nats.bus import NatsBus
+from protocol.commands import utc_now
 from protocol.errors import UnavailableError
 from supervisor.actor import Actor, Link, ShutDown, tell
 from supervisor.names import Names
@@ -26,12 +27,10 @@ from supervisor.tally import Role, Tally
 from tests.fakes.parent import Parent
 from tests.integration.http.test_routes import ask
 from tests.unit.gateway.http.fake_node import (
-    NO_BACKUPS,
-    NO_JOBS,
-    NO_PERSONAL,
     TREE,
     FakeHealth,
     FakeOperations,
+    fake_backends,
 )
 
 PATH = "/api/v1/tree"
@@ -209,17 +208,8 @@ async def hanging(tmp_path: Path) -> AsyncIterator[Hanging]:
     tell(stores[0], (stuck, release))
     assert await asyncio.to_thread(stuck.wait, 5)
     health = NodeHealth(names, tally, cast(NatsBus, ConnectedBus()), tmp_path)
-    key = ensure_admin_key(tmp_path / "admin.key")
-    server = AdminServer(
-        "127.0.0.1",
-        0,
-        operations=FakeOperations(),
-        jobs=NO_JOBS,
-        backups=NO_BACKUPS,
-        personal=NO_PERSONAL,
-        key=key,
-        health=health,
-    )
+    keys = open_keys(tmp_path, tmp_path / "admin.key", utc_now)
+    server = AdminServer("127.0.0.1", 0, fake_backends(keys=keys, health=health))
     await server.start()
     yield Hanging(health, server)
     await server.stop(timeout=1.0)
