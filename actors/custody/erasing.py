@@ -62,9 +62,15 @@ class ErasingClinics:
             raise NotFoundError(f"clinic {clinic}")
         return await self._jobs.start(JobKind.ERASE, clinic, partial(self._work, clinic), by=by)
 
-    async def finish_all(self) -> bool:
-        """Begin again, after longer and longer pauses, what was interrupted or failed; whether there is nothing."""
+    async def finish_all(self) -> None:
+        """Begin again, after longer and longer pauses, what was interrupted or failed.
+
+        Raises:
+            UnavailableError: the registry has not been read yet, or no job can be begun now.
+        """
         standing = self._tombstones.all()
+        if standing:
+            self._switchboard.wanted()
         now = asyncio.get_running_loop().time()
         for clinic in standing:
             if now < self._due.get(clinic, now):
@@ -74,7 +80,6 @@ class ErasingClinics:
             with suppress(ConflictError):  # it is being done
                 await self._jobs.start(JobKind.ERASE, clinic, partial(self._work, clinic), by=NODE)
                 log.info("an interrupted erasure goes on", clinic=clinic)
-        return not standing
 
     async def _is_there(self, clinic: str) -> bool:
         if self._tombstones.stands(clinic) or clinic in self._switchboard.wanted().clinics:

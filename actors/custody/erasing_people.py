@@ -8,7 +8,7 @@ between leaves some of it, and a channel that comes back as it is wanted: to be 
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from actors.switchboard import Switchboard
 from protocol.access import Caller
 from protocol.bus import Bus
 from protocol.erasing import Sessions, Streams
-from protocol.errors import ConflictError
+from protocol.errors import ConflictError, NotFoundError, UnavailableError
 from protocol.jobs import JobKind, Jobs, JobView, Progress
 from protocol.ledger import Ledger, Store
 from protocol.operations import Operations
@@ -113,12 +113,15 @@ class ErasingPeople:
             await asyncio.sleep(_LOOK_S)
 
     async def _under_way(self, clinic: str, ledger: Ledger, channels: list[str], jids: frozenset[str]) -> int:
+        """How much; what can be ended is, also what may have been sent when a port died."""
         count = 0
         async for record in ledger.export(jids):
             match record:
                 case CommandRecord(channel=channel, view=view) if view.state is CommandState.SCHEDULED:
                     await self._bus.clinic(clinic).unschedule(channel, [view.id])
-                case CommandRecord(view=view) if view.state in _UNDER_WAY:
+                case CommandRecord(channel=channel, view=view) if view.state in _UNDER_WAY:
+                    with suppress(ConflictError, NotFoundError, UnavailableError):  # WhatsApp has it; or it has ended
+                        await self._operations.cancel(clinic, channel, view.id)
                     count += 1
                 case InboundRecord():
                     count += 1

@@ -95,8 +95,8 @@ class Keeping:
     async def _finished(self) -> bool:
         """Whether no clinic is between two states: of those that failed half-way, too, while the node ran."""
         try:
-            restored = await self._restoring.finish_all()
-            return await self._erasing.finish_all() and restored
+            await self._erasing.finish_all()
+            return await self._restoring.finish_all()
         except PlantaoError as error:
             log.warning("what was interrupted is not known yet", error=str(error))
             return False

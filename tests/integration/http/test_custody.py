@@ -5,6 +5,9 @@ import json
 import aiohttp
 import pytest
 
+from gateway.access.api_keys import ApiKeys
+from gateway.http.server import AdminServer
+from protocol.access import Role
 from tests.integration.http.conftest import Plantao
 from tests.unit.gateway.http.fake_node import FakeOperations, FakePersonal
 
@@ -40,6 +43,34 @@ async def test_erasing_asks_for_the_clinics_name_or_yes(plantao: Plantao, person
     assert refused.exit_code == 2
     assert "--yes" in refused.stderr
     assert personal.asked == []
+
+
+@pytest.mark.parametrize("path", ["/api/v1/erase", "/api/v1/export"])
+@pytest.mark.parametrize(
+    ("role", "clinics", "status"),
+    [
+        (Role.ADMIN, ["acme"], 202),
+        (Role.ADMIN, ["bela"], 404),
+        (Role.OPERATOR, ["acme"], 403),
+        (Role.OPERATOR, None, 403),
+    ],
+)
+async def test_a_clinics_own_administrator_may_and_nobody_elses(
+    server: AdminServer,
+    keys: ApiKeys,
+    personal: FakePersonal,
+    path: str,
+    role: Role,
+    clinics: list[str] | None,
+    status: int,
+) -> None:
+    _, secret = await keys.make("test", role, clinics, made_by="test")
+    async with (
+        aiohttp.ClientSession(server.url, headers={"X-API-Key": secret}) as session,
+        session.post(path, json={"clinic": "acme"}) as response,
+    ):
+        assert response.status == status
+    assert len(personal.asked) == (status == 202)
 
 
 async def test_consents_are_recorded_and_listed(operator: aiohttp.ClientSession, operations: FakeOperations) -> None:
