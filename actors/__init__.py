@@ -8,7 +8,7 @@ module          what it holds
 ``account``     of each clinic: its connection to NATS and its database
 ``channel/``    one WhatsApp number: state machine, outbox, inbox (see its docstring)
 ``desk``        what operators and services may ask (``Operations``), in parts: ``clinic_desk``, ``channel_desk``,
-                ``command_desk``; ``switchboard`` is how all of them reach the actors
+                ``command_desk``, ``consent_desk``; ``switchboard`` is how all of them reach the actors
 ``board``       the last snapshot of everything, so that a look never waits for an actor; who waits for a command's end
 ``places``      under which name each actor is found
 ``service``     the actor of a part that runs on the loop or as an OS process

@@ -87,6 +87,16 @@ class Switchboard:
             case Refused():
                 raise UnavailableError(f"{what} is starting; try again")
 
+    async def until_ended(self, clinic: str) -> None:
+        """Wait until nothing of a clinic that was taken out of the registry runs or is open. Raises as ``until``."""
+
+        def ended() -> bool | None:
+            wanted = self.board.wanted()
+            gone = wanted is not None and clinic not in wanted.clinics and self.board.clinic(clinic) is None
+            return True if gone else None
+
+        await self.until(ended, f"clinic {clinic} is being ended")
+
     async def until(self, look: Callable[[], T | None], waiting: str) -> T:
         """Wait until ``look`` finds something on the board.
 

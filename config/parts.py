@@ -36,6 +36,8 @@ from gateway.http.server import AdminServer
 from gateway.http.surround import HttpLimits
 from gateway.http.tls import server_context
 from gateway.jobs import NodeJobs
+from gateway.lgpd.sessions import PeopleInSessions
+from gateway.lgpd.tombstones import DiskTombstones
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.external import ExternalBroker
@@ -98,22 +100,58 @@ def make(settings: Settings) -> Parts:
         retention=Retention(clinic_bytes=limits.stream_bytes),
         commands_per_s=lambda _clinic: limits.commands_per_s,
     )
-    registry = NatsRegistry(bus)
+    tombstones = DiskTombstones(settings.data)
+    registry = NatsRegistry(bus, is_erased=tombstones.stands)
     store = SqliteStore(settings.data, kept.data_keys, bounds=_bounds(settings))
     nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
-    desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=limits.channels_per_clinic)
+    sessions = PeopleInSessions(settings.runtime, kept)
+    desk = Desk(
+        board,
+        names,
+        registry,
+        bus,
+        store,
+        overrides.check,
+        most_channels=limits.channels_per_clinic,
+        forms_of=sessions.forms_of,
+    )
     bus.serve(desk, audit)
     health = NodeHealth(names, tally, bus, settings.data)
     jobs = NodeJobs(settings.data, audit)
-    backups = custody.backups(
-        settings, board=board, names=names, jobs=jobs, vaults=kept, bus=bus, registry=registry, store=store
+    keys = open_keys(settings.data, admin_key_file(settings.data), utc_now)
+    switchboard = Switchboard(board, names)
+    erasing = custody.erasing(
+        settings,
+        switchboard=switchboard,
+        jobs=jobs,
+        vaults=kept,
+        bus=bus,
+        broker=broker,
+        registry=registry,
+        store=store,
+        keys=keys,
+        tombstones=tombstones,
     )
-    rotating = Rotating(Switchboard(board, names), jobs, key_rotation, store, backups.restoring.finish_all)
+    backups = custody.backups(
+        settings,
+        board=board,
+        names=names,
+        jobs=jobs,
+        vaults=kept,
+        bus=bus,
+        registry=registry,
+        store=store,
+        erasing=erasing,
+    )
+    rotating = Rotating(switchboard, jobs, key_rotation, store, backups.restoring.finish_all)
     backends = Backends(
         operations=desk,
-        keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
+        keys=keys,
         jobs=jobs,
         backups=backups.desk,
+        personal=custody.personal(
+            erasing, switchboard=switchboard, operations=desk, jobs=jobs, bus=bus, store=store, sessions=sessions
+        ),
         rotations=rotating,
         audit=audit,
         health=health,

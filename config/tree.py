@@ -20,7 +20,7 @@
     ├── registrar               follows the registry: starts and stops clinics
     ├── jobs                    what takes longer than a request: backups, rotations and the like
     ├── resuming                goes on with exchanges of keys that were interrupted
-    ├── custody                 finishes interrupted restores; backups by the clock
+    ├── custody                 finishes interrupted restores and erasures; backups by the clock
     └── admin                   the HTTP endpoint
 
 ``rest_for_one`` at the root: what began after the bus holds connections of the bus that ended.

@@ -180,7 +180,7 @@ class Registry(Protocol):
         """
 
     async def create_clinic(self, record: ClinicRecord) -> None:
-        """Raises AlreadyExistsError, BusUnavailableError."""
+        """Raises AlreadyExistsError, BusUnavailableError, and ConflictError: one of this name is being erased."""
 
     async def create_channel(self, record: ChannelRecord) -> None:
         """Raises AlreadyExistsError, NotFoundError (its clinic), BusUnavailableError."""
@@ -212,4 +212,5 @@ class Registry(Protocol):
 
         Raises:
             AlreadyExistsError, BusUnavailableError: it may be repeated.
+            ConflictError: one of this name is being erased.
         """

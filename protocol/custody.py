@@ -32,7 +32,20 @@ class Backups(Protocol):
         when the archive was made, which else is held for a person: it may have been sent since."""
 
 
-class Custody(Backups, Protocol):
+class PersonalData(Protocol):
+    """On the loop's thread. Each starts a job, and may raise what ``Jobs.start`` does, and NotFoundError (clinic)."""
+
+    async def export(self, clinic: str, contact: str | None, *, by: Caller) -> JobView:
+        """All that there is of a clinic, or of one person in it, in a portable form; to be fetched from the job."""
+
+    async def erase_clinic(self, clinic: str, *, by: Caller) -> JobView:
+        """Destroy a clinic's key, and delete all that there is of it; also of one that was removed."""
+
+    async def erase_contact(self, clinic: str, contact: str, *, by: Caller) -> JobView:
+        """Delete all that there is of one person, save that they do not want to be written to."""
+
+
+class Custody(Backups, PersonalData, Protocol):
     """On the loop's thread. Each starts a job, and may raise what ``Jobs.start`` does, and NotFoundError (clinic)."""
 
     async def rotate_master(self, *, by: Caller) -> JobView:
@@ -40,12 +53,3 @@ class Custody(Backups, Protocol):
 
     async def rotate_clinic(self, clinic: str, *, by: Caller) -> JobView:
         """Give the clinic a new data key, and seal all it has anew with it."""
-
-    async def export(self, clinic: str, contact: str | None, *, by: Caller) -> JobView:
-        """All that there is of a clinic, or of one person in it, in a portable form; to be fetched from the job."""
-
-    async def erase_clinic(self, clinic: str, *, by: Caller) -> JobView:
-        """Destroy a clinic's key, and delete all that there is of it."""
-
-    async def erase_contact(self, clinic: str, contact: str, *, by: Caller) -> JobView:
-        """Delete all that there is of one person, save that they do not want to be written to."""

@@ -5,8 +5,15 @@ from typing import Any, Final, Protocol
 
 from protocol.channel import ChannelSnapshot, ClinicSnapshot, PairingCode, QrCode
 from protocol.port import Presence
+from protocol.records import ConsentKind, ConsentList, ConsentSource, ConsentView
 from protocol.subjects import Priority
-from protocol.views import ClinicStats, CommandPage, CommandState, CommandView, NumberChecks
+from protocol.views import (
+    ClinicStats,
+    CommandPage,
+    CommandState,
+    CommandView,
+    NumberChecks,
+)
 
 MOST_PHONES: Final = 50
 """Numbers that may be checked together."""
@@ -106,6 +113,22 @@ class Operations(Protocol):
 
     async def discard(self, clinic: str, channel: str, id: str) -> CommandView:
         """Put a failed or held command away. Raises ConflictError if it is neither."""
+
+    # -- consent --
+
+    async def consents(
+        self, clinic: str, channel: str, *, contact: str | None, cursor: str | None, limit: int
+    ) -> ConsentList:
+        """The channel's register, newest first, of all or of one person (a number or JID). Raises InvalidInputError."""
+
+    async def record_consent(
+        self, clinic: str, channel: str, contact: str, status: ConsentKind, source: ConsentSource, note: str
+    ) -> ConsentView:
+        """Enter it in the register. Who opted out, or withdrew, is sent nothing from that moment on, until they opt in.
+
+        Raises:
+            InvalidInputError: it is no person's number or JID, or the note is too long.
+        """
 
     # -- WhatsApp --
 

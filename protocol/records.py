@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
 
+from msgspec import Struct
+
 from protocol.events import ResultEvent
 from protocol.port import MessageReceived, ReceiptReceived, Undecryptable
 from protocol.views import CommandView
@@ -25,6 +27,14 @@ class ConsentKind(StrEnum):
     OPTED_IN = "opted_in"
     GRANTED = "granted"
     WITHDRAWN = "withdrawn"
+
+
+NOT_TO_BE_WRITTEN_TO: Final = {
+    ConsentKind.OPTED_OUT: True,
+    ConsentKind.WITHDRAWN: True,
+    ConsentKind.OPTED_IN: False,
+}
+"""What an entry of the register changes for whoever sends. To have granted something is not to ask for messages."""
 
 
 class ConsentSource(StrEnum):
@@ -53,6 +63,37 @@ class ConsentPage:
 
     items: Sequence[Consent]
     next: int | None
+
+
+class ConsentView(Struct, frozen=True, kw_only=True):
+    """An entry of a channel's consent register. ``people``: the JIDs of the one person; ``source``: they wrote the
+    word, somebody of the clinic noted it, or a service did."""
+
+    channel: str
+    people: list[str]
+    status: ConsentKind
+    source: ConsentSource
+    at: datetime
+    note: str = ""
+
+    @classmethod
+    def of(cls, consent: Consent) -> "ConsentView":
+        """How it is shown."""
+        return cls(
+            channel=consent.channel,
+            people=sorted(consent.people),
+            status=consent.what,
+            source=consent.source,
+            at=consent.at,
+            note=consent.note,
+        )
+
+
+class ConsentList(Struct, frozen=True, kw_only=True):
+    """Entries, newest first; ``next`` is the cursor for more."""
+
+    items: list[ConsentView]
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

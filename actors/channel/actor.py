@@ -42,6 +42,7 @@ from actors.channel.requests import (
     Connect,
     Discard,
     Disconnect,
+    HearConsent,
     Logout,
     MarkRead,
     Pair,
@@ -181,6 +182,9 @@ class Channel(Actor):
                 self._orders[type(request)](id, reply)
             case CheckNumbers() | MarkRead() | ShowPresence():
                 asking.ask_port(self._context, self._session.connected, request, reply)
+            case HearConsent(people, opted_out):
+                self._sending.consented(people, opted_out)
+                reply(None)
             case Configure(record):
                 self._configure(record)
                 reply(self.snapshot())

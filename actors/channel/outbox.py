@@ -126,14 +126,22 @@ class Outbox:
             lasts_s = (contact.last_in + FAVOUR - now.wall).total_seconds()
             chat.favoured_until = max(chat.favoured_until, now.mono + lasts_s)
 
+    def consented(self, people: Iterable[str], opted_out: bool) -> None:
+        """Whoever is known under these JIDs wishes to hear no more, or again; they said so elsewhere."""
+        for chat in filter(None, map(self._lines.chats.get, people)):
+            self._silence(chat, opted_out)
+
+    def _silence(self, chat: Chat, opted_out: bool) -> None:
+        chat.opted_out = opted_out
+        self._silenced.add(chat.jid)
+
     def wrote(self, people: Sequence[str], opted_out: bool | None, now: Now) -> None:
         """These JIDs, all of one person, wrote to us, and said whether they wish to be written to."""
         for chat in filter(None, map(self._lines.chats.get, people)):
             chat.known = True
             chat.favoured_until = now.mono + FAVOUR.total_seconds()
             if opted_out is not None:
-                chat.opted_out = opted_out
-                self._silenced.add(chat.jid)
+                self._silence(chat, opted_out)
             for line in chat.lines.values():
                 if line.held:
                     line.until, line.held = 0.0, False

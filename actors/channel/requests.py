@@ -43,6 +43,14 @@ class ShowQr:
     """Answered with the ``QrCode`` to show now."""
 
 
+@dataclass(frozen=True, slots=True)
+class HearConsent:
+    """Whoever is known under these JIDs wishes to hear no more, or again; the ledger has it. Answered with None."""
+
+    people: frozenset[str]
+    opted_out: bool
+
+
 # -- commands --
 
 

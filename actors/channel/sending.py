@@ -6,7 +6,7 @@ follows from.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -318,6 +318,11 @@ class Sending:
     def wrote(self, people: Sequence[str], opted_out: bool | None) -> None:
         """Somebody, known under these JIDs, wrote to us; and wishes to hear no more, or again, if they said so."""
         self._outbox.wrote(people, opted_out, self._context.now())
+        self.pump()
+
+    def consented(self, people: Iterable[str], opted_out: bool) -> None:
+        """Somebody, known under these JIDs, wishes to hear no more, or again, and did not write that to us."""
+        self._outbox.consented(people, opted_out)
         self.pump()
 
     # -- what people ask for --

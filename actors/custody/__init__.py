@@ -7,7 +7,12 @@ module              what it holds
 ==================  ==================================================================
 ``backing_up``      archives of clinics that run
 ``restoring``       clinics put back from an archive, also after a kill
-``backups``         both, as they are asked for
+``erasing``         clinics erased, also after a kill
+``erasing_people``  one person erased from one clinic
+``exporting``       what there is of a clinic or a person, put together
+``readme``          what stands beside it
+``personal``        what people have a right to, as it is asked for
+``backups``         the first two, as they are asked for
 ``keeping``         what of this is done by the clock: backups, and what a kill interrupted
 ``backing_up``      archives of clinics that run
 ``restoring``       clinics put back from an archive, also after a kill

@@ -1,4 +1,5 @@
-"""What of custody is done by the clock: restores that a kill interrupted, and backups. On the loop's thread."""
+"""What of custody is done by the clock: restores and erasures that a kill interrupted, and backups. On the loop's
+thread."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from typing import Final, Protocol
 import structlog
 
 from actors.custody.backing_up import BackingUp
+from actors.custody.erasing import ErasingClinics
 from actors.custody.restoring import Restoring
 from protocol.access import NODE
 from protocol.commands import utc_now
@@ -59,6 +61,7 @@ class Keeping:
         jobs: Jobs,
         backing_up: BackingUp,
         restoring: Restoring,
+        erasing: ErasingClinics,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._schedule = schedule
@@ -68,6 +71,7 @@ class Keeping:
         self._restoring = restoring
         self._clock = clock
         self._failed: dict[str, datetime] = {}
+        self._erasing = erasing
         self._work: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -98,9 +102,10 @@ class Keeping:
     async def _finished(self) -> bool:
         """Whether no clinic is between two states: of those that failed half-way, too, while the node ran."""
         try:
+            await self._erasing.finish_all()
             return await self._restoring.finish_all()
         except PlantaoError as error:
-            log.warning("interrupted restores are not known yet", error=str(error))
+            log.warning("what was interrupted is not known yet", error=str(error))
             return False
 
     async def _back_up_all(self) -> None:

@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from config.cli import audit, backup, channels, clinics, dead, jobs, keys, messages, rotate, sending, top
+from config.cli import (
+    audit,
+    backup,
+    channels,
+    clinics,
+    consent,
+    dead,
+    erase,
+    export,
+    jobs,
+    keys,
+    messages,
+    rotate,
+    sending,
+    top,
+)
 from config.cli.asking import DEFAULT_CONFIG, command
 from config.cli.output import Output
 from protocol.errors import PlantaoError
@@ -24,11 +39,14 @@ app.add_typer(clinics.group, name="clinic")
 app.add_typer(channels.group, name="channel")
 app.add_typer(messages.group, name="message")
 app.add_typer(dead.group, name="dead")
+app.add_typer(consent.group, name="consent")
 app.add_typer(jobs.group, name="job")
 app.add_typer(audit.group, name="audit")
 app.add_typer(keys.group, name="key")
 app.add_typer(rotate.group, name="rotate")
 backup.register(app)
+erase.register(app)
+export.register(app)
 
 
 def _version(wanted: bool) -> None:

@@ -91,3 +91,17 @@ def confirm(question: str, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise InvalidInputError("--yes", "to be given, since there is no terminal at which to ask")
     typer.confirm(question, abort=True)
+
+
+def confirm_by_typing(question: str, word: str, yes: bool) -> None:
+    """Go on only if a person types ``word``, or ``yes`` was given: for what cannot be undone.
+
+    Raises:
+        InvalidInputError: there is nobody to ask, or something else was typed.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InvalidInputError("--yes", "to be given, since there is no terminal at which to ask")
+    if typer.prompt(f"{question} Type {word} to go on", default="", show_default=False).strip() != word:
+        raise InvalidInputError("confirmation", f"{word}; nothing was done")

@@ -18,6 +18,8 @@ module          what it holds
 ``clinics``     ``/api/v1/clinics``
 ``channels``    channels, their verbs and settings, QR codes, sending, what they ask WhatsApp
 ``commands``    what became of commands, dead letters, and what a person decides of them
+``consents``    a channel's register of who agreed to what
+``custody``     what is erased, or handed over, of a clinic or a person, as jobs
 ``rotate``      keys exchanged, as jobs
 ``jobs``        ``/api/v1/jobs``
 ``audit``       ``/api/v1/audit``
@@ -58,6 +60,10 @@ add a clinic) takes a key for all, and lists show each key its own part::
     GET     …/channels/{ch}/dead
     POST    …/dead/{id}/replay
     DELETE  …/dead/{id}
+    GET     …/channels/{ch}/consents?contact=&cursor=&limit=
+    POST    …/channels/{ch}/consents        ``{"contact", "status": granted|withdrawn|opted_out|opted_in, "source"?,
+                                            "note"?}``; after ``withdrawn`` and ``opted_out`` nothing is sent to them
+    POST    /api/v1/{erase|export}          ``{"clinic", "contact"?}``: 202, the job; of all, or of one person
     POST    /api/v1/rotate                  ``{"what": "master"}`` or ``{"what": "clinic", "clinic": …}``: 202, the job
 
 Until the registry has been read ``/ready`` says 503, and so does, with ``Retry-After``, all that asks for clinics or

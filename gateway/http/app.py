@@ -25,6 +25,8 @@ from gateway.http.channels import (
 )
 from gateway.http.clinics import ClinicList, ClinicRoutes, NewClinic
 from gateway.http.commands import MOST_LISTED, MOST_WAIT_S, CommandRoutes
+from gateway.http.consents import ConsentRoutes
+from gateway.http.custody import CustodyRoutes
 from gateway.http.health import TreeNode
 from gateway.http.jobs import JobRoutes, of_jobs
 from gateway.http.keys import KeyList, KeyRoutes, KeyView, MadeKey, NewKey
@@ -73,6 +75,8 @@ def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: M
         *_of_commands(CommandRoutes(operations), limits),
         *of_audit(AuditRoutes(backends.audit)),
         *of_backups(BackupRoutes(backends.backups, limits.archive_bytes)),
+        *CustodyRoutes(backends.personal).routes(),
+        *ConsentRoutes(operations).routes(),
         *_of_keys(KeyRoutes(keys, operations, limits.key_requests)),
         *of_jobs(JobRoutes(backends.jobs)),
         *of_rotations(RotateRoutes(backends.rotations)),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gateway.access.api_keys import ApiKeys
 from gateway.http.health import Health
 from protocol.audit import VerifiedAudit
-from protocol.custody import Backups
+from protocol.custody import Backups, PersonalData
 from protocol.jobs import Jobs
 from protocol.operations import Operations
 from protocol.rotation import Rotations
@@ -19,6 +19,7 @@ class Backends:
     keys: ApiKeys
     jobs: Jobs
     backups: Backups
+    personal: PersonalData
     rotations: Rotations
     audit: VerifiedAudit
     health: Health

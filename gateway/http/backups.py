@@ -52,8 +52,8 @@ class BackupRoutes:
         """Begin: 202 with the job, from which the archive is fetched."""
         wanted, caller = await read_as(request, NewBackup), request[CALLER]
         if not caller.sees(wanted.clinic):
-            raise _unseen(wanted.clinic)
-        return _begun(await self._backups.backup(wanted.clinic, by=caller, passphrase=wanted.passphrase))
+            raise unseen(wanted.clinic)
+        return begun(await self._backups.backup(wanted.clinic, by=caller, passphrase=wanted.passphrase))
 
     async def restore(self, request: web.Request) -> web.Response:
         """Take the archive in, then begin: 202 with the job."""
@@ -71,7 +71,7 @@ class BackupRoutes:
         except BaseException:
             await asyncio.to_thread(archive.unlink, missing_ok=True)
             raise
-        return _begun(view)
+        return begun(view)
 
     def _check_head(self, request: web.Request) -> None:
         """Refuse before the first byte what cannot be taken."""
@@ -121,11 +121,13 @@ def _write(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _begun(view: JobView) -> web.Response:
+def begun(view: JobView) -> web.Response:
+    """202 with the job, and where to look after it."""
     return answer(view, status=202, location=f"/api/v1/jobs/{view.id}")
 
 
-def _unseen(clinic: str | None) -> PlantaoError:
+def unseen(clinic: str | None) -> PlantaoError:
+    """For a caller whose key is not for it."""
     if clinic is None:
         return ForbiddenError("only a key for all clinics may do that: name a clinic")
     return NotFoundError(f"clinic {clinic}")

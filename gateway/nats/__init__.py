@@ -15,6 +15,10 @@ module                  what it holds
 ``media``               media in a clinic's Object Store
 ``headers``             those that go from a command to everything it causes
 ``lookup``              which of them a stream has already
+``scanning``            streams looked through message by message, and single messages erased
+``erasing``             what there is of a clinic, erased
+``people``              what there is of a person, erased
+``exporting``           what there is of a clinic or a person, handed over
 ``queue``, ``pull``     fetching from durable consumers by importance, without polling
 ``sending``             a channel's send commands, as such consumers, by priority
 ``later``               schedules, and what is due

@@ -42,8 +42,8 @@ async def _as_it_is(connection: Connection) -> None:
     """How an account is prepared in which nothing is to be changed."""
 
 
-def _link_broke(clinic: str, error: BaseException) -> None:
-    log.error("nats_account_link_broke", clinic=clinic, exc_info=error)
+def _link_broke(account: str, error: BaseException) -> None:
+    log.error("nats_account_link_broke", account=account, exc_info=error)
 
 
 class NatsBus:
@@ -179,7 +179,7 @@ class NatsBus:
             if forget:
                 await self._broker.remove_account(clinic)
 
-    # -- for backups --
+    # -- for backups and erasures --
 
     @asynccontextmanager
     async def account(self, clinic: str) -> AsyncIterator[Connection]:
@@ -191,8 +191,19 @@ class NatsBus:
             InvalidIdError
         """
         await self._broker.ensure_account(clinic)
-        link = Link(self._broker, subjects.account(clinic), _as_it_is)
-        link.open_mending(partial(_link_broke, clinic))
+        async with self._connected(subjects.account(clinic)) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def platform(self) -> AsyncIterator[Connection]:
+        """A connection of its own to the account ``platform``. Raises BusUnavailableError."""
+        async with self._connected(subjects.ACCOUNT_PLATFORM) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _connected(self, account: str) -> AsyncIterator[Connection]:
+        link = Link(self._broker, account, _as_it_is)
+        link.open_mending(partial(_link_broke, account))
         try:
             yield await link.connection(timeout=_OPEN_TIMEOUT)
         finally:

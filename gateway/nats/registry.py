@@ -26,7 +26,7 @@ from gateway.nats.translate import translating
 from protocol import subjects
 from protocol.bus import Wanted
 from protocol.channel import ChannelRecord, ClinicRecord, WantedState
-from protocol.errors import AlreadyExistsError, InvalidInputError, NotFoundError, UnavailableError
+from protocol.errors import AlreadyExistsError, ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from protocol.ids import check_name
 
 T = TypeVar("T")
@@ -44,10 +44,12 @@ _ORPHAN_AFTER: Final = 300.0
 
 
 class NatsRegistry:
-    """The bucket, reached through ``bus`` (implements ``Registry``). On the loop's thread."""
+    """The bucket, reached through ``bus`` (implements ``Registry``). On the loop's thread. ``is_erased``: a clinic is
+    being erased, so that none of its name may be made."""
 
-    def __init__(self, bus: NatsBus) -> None:
+    def __init__(self, bus: NatsBus, *, is_erased: Callable[[str], bool] = lambda _: False) -> None:
         self._bus = bus
+        self._is_erased = is_erased
 
     async def watch(self, deliver: Callable[[Wanted], None]) -> None:
         """See ``Registry``. With every new connection the whole is read again.
@@ -65,8 +67,9 @@ class NatsRegistry:
                 await asyncio.sleep(_PAUSE)
 
     async def create_clinic(self, record: ClinicRecord) -> None:
-        """Raises AlreadyExistsError, BusUnavailableError, InvalidIdError."""
+        """Raises AlreadyExistsError, ConflictError (it is being erased), BusUnavailableError, InvalidIdError."""
         key = subjects.registry_clinic(check_name("clinic", record.id))
+        self._check_free(record.id)
         await self._create(key, record, f"clinic {record.id}")
 
     async def create_channel(self, record: ChannelRecord) -> None:
@@ -123,6 +126,7 @@ class NatsRegistry:
         """See ``Registry``. The clinic's record comes last: a watch never sees it with channels missing, which would be
         cleaned up."""
         clinic = check_name("clinic", record.id)
+        self._check_free(clinic)
         records = {subjects.registry_channel(clinic, check_name("channel", one.id)): one for one in channels}
 
         async def put_channels(bucket: KeyValue) -> None:
@@ -139,6 +143,10 @@ class NatsRegistry:
         await self._create(subjects.registry_clinic(clinic), record, f"clinic {clinic}")
 
     # -- keys --
+
+    def _check_free(self, clinic: str) -> None:
+        if self._is_erased(clinic):
+            raise ConflictError(f"clinic {clinic} is being erased: wait for the end of that (plantao job list)")
 
     async def _with_bucket(self, work: Callable[[KeyValue], Coroutine[Any, Any, T]], doing: str) -> T:
         connection = await self._bus.node_connection()

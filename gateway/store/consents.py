@@ -9,12 +9,10 @@ from gateway.store.queries import Queries
 from gateway.store.rows import Agreed, agreeing, array, micros, moment, pack, read_agreed
 from gateway.store.sealing import CONSENT, JID, PERSON, Seal, SealedFile
 from protocol.errors import InvalidInputError
-from protocol.records import MOST_NOTE, Consent, ConsentKind, ConsentPage, ConsentSource
+from protocol.records import MOST_NOTE, NOT_TO_BE_WRITTEN_TO, Consent, ConsentKind, ConsentPage, ConsentSource
 
 BEYOND: Final = (1 << 63) - 1
 """After every place."""
-NOT_TO_BE_WRITTEN_TO: Final = {ConsentKind.OPTED_OUT: True, ConsentKind.OPTED_IN: False}
-"""What an entry of the register changes for whoever sends; the other kinds change nothing."""
 
 
 class Consents(Part):

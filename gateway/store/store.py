@@ -138,3 +138,9 @@ class SqliteStore:
         """
         if ledger := self._ledgers.get(clinic):
             await ledger.close()
+
+    async def forget_clinic(self, clinic: str) -> None:
+        """Close it, and know nothing of it any more, its keys least of all: the next of this name has others. Nobody
+        may be opening it."""
+        await self.close_clinic(clinic)
+        self._ledgers.pop(clinic, None)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from gateway import disk
 from gateway.store.faults import fault_of
 from gateway.store.files import clinics_directory
 from gateway.vault import restoring
@@ -181,6 +182,17 @@ class ClinicVault:
         """As ``protocol.vault`` says."""
         snapshots = self._snapshots(channel)
         await self._do(channel, str(snapshots.directory), snapshots.forget)
+
+    async def forget_older(self, channel: str) -> None:
+        """Delete all snapshots of a channel but the newest, which has less in it. Raises StoreUnavailableError."""
+        snapshots = self._snapshots(channel)
+
+        def forget_older() -> None:
+            if snapshots.directory.exists():
+                snapshots.prune(1)
+                disk.sync_directory(snapshots.directory)
+
+        await self._do(channel, str(snapshots.directory), forget_older)
 
     async def add_key(self) -> None:
         """Have a new key, which seals from now on; the one before opens until ``drop_keys``. If there are two already,

@@ -23,7 +23,7 @@ from protocol.commands import utc_now
 from tests.fakes.any_clinic import AnyClinic
 from tests.fakes.memory_audit import MemoryAudit
 from tests.fakes.memory_keys import MemoryKeys
-from tests.unit.gateway.http.fake_node import FakeBackups, FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import FakeBackups, FakeHealth, FakeOperations, FakePersonal
 
 Plantao = Callable[..., Awaitable[Result]]
 
@@ -71,6 +71,11 @@ def backups(tmp_path: Path) -> FakeBackups:
 
 
 @pytest.fixture
+def personal() -> FakePersonal:
+    return FakePersonal()
+
+
+@pytest.fixture
 def keys(tmp_path: Path, key_file: Path) -> ApiKeys:
     return open_keys(tmp_path, key_file, utc_now)
 
@@ -94,6 +99,7 @@ async def server(
     operations: FakeOperations,
     jobs: NodeJobs,
     backups: FakeBackups,
+    personal: FakePersonal,
     rotations: Rotating,
     audit: MemoryAudit,
     health: FakeHealth,
@@ -104,6 +110,7 @@ async def server(
         keys=keys,
         jobs=jobs,
         backups=backups,
+        personal=personal,
         rotations=rotations,
         audit=audit,
         health=health,

@@ -57,6 +57,8 @@ CLINICS: Final = {
     f"GET {DEAD}": VIEW,
     f"POST {DEAD}/{{id}}/replay": OPERATE,
     f"DELETE {DEAD}/{{id}}": OPERATE,
+    f"GET {CHANNEL}/consents": VIEW,
+    f"POST {CHANNEL}/consents": OPERATE,
 }
 """Of one clinic: a key that is not for it is told that there is none."""
 NODE: Final = {
@@ -78,6 +80,8 @@ FILTERED: Final = {
     f"GET {API}/audit": ADMINISTER,
     f"POST {API}/backup": ADMINISTER,
     f"POST {API}/rotate": ADMINISTER,
+    f"POST {API}/erase": ADMINISTER,
+    f"POST {API}/export": ADMINISTER,
     f"GET {API}/jobs": VIEW,
     f"GET {API}/jobs/{{id}}": VIEW,
     f"GET {API}/jobs/{{id}}/file": ADMINISTER,

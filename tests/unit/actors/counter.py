@@ -26,6 +26,12 @@ from tests.unit.gateway.http.fake_node import channel_snapshot
 CLINIC, CHANNEL = "acme", "reception"
 
 
+async def as_given(clinic: str, jids: frozenset[str]) -> frozenset[str]:
+    """Nobody is known under more names than they were given with."""
+    del clinic
+    return jids
+
+
 def only_notes(config: Mapping[str, Any]) -> None:
     """A channel of these tests has one setting of its own, a note."""
     for name in config:
@@ -44,7 +50,9 @@ class Counter:
         self.bus = MemoryBus(self.bell)
         self.store = MemoryStore(self.bell)
         self.registry = MemoryRegistry(self.bell)
-        self.desk = Desk(self.board, self.names, self.registry, self.bus, self.store, only_notes, most_channels=3)
+        self.desk = Desk(
+            self.board, self.names, self.registry, self.bus, self.store, only_notes, most_channels=3, forms_of=as_given
+        )
         record = ClinicRecord(id=CLINIC, name=CLINIC, created_at=AT)
         self.registry.clinics[CLINIC] = record
         self.board.put_clinic(ClinicSnapshot.of(record, ClinicState.RUNNING, ""))

@@ -35,7 +35,7 @@ from tests.fakes.memory_vault import MemoryVaults
 from tests.fakes.parent import PATIENCE_S, Parent, until
 from tests.fakes.scripted_port import AT, ScriptedOpener
 from tests.unit.actors.channel.home import AT_ONCE, POLICY, has_port
-from tests.unit.actors.counter import only_notes
+from tests.unit.actors.counter import as_given, only_notes
 
 SUPERVISION = Supervision(
     hang_s=5.0,
@@ -68,7 +68,9 @@ class Node:
         self.board.listen(self.bell.ring)
         self.names = Names()
         self.runtime = runtime
-        self.desk = Desk(self.board, self.names, self.registry, self.bus, self.store, only_notes, most_channels=3)
+        self.desk = Desk(
+            self.board, self.names, self.registry, self.bus, self.store, only_notes, most_channels=3, forms_of=as_given
+        )
         self.supervision = SUPERVISION
         self.parent = Parent()
         self.root: ActorRef[Any] | None = None

@@ -34,7 +34,7 @@ from tests.fakes.memory_node import MemoryBus, MemoryStore
 from tests.fakes.memory_registry import MemoryRegistry
 from tests.fakes.scripted_port import UP, silent
 from tests.unit.actors.channel.heard import message
-from tests.unit.actors.counter import only_notes
+from tests.unit.actors.counter import as_given, only_notes
 from tests.unit.actors.node import Node, channel_record, clinic_record
 from tests.unit.actors.node import node as make_node
 
@@ -63,7 +63,7 @@ def bare_desk() -> tuple[Desk, Board]:
     """A desk without actors, and the board that it looks at, on which nothing stands."""
     board, bell = Board(), Bell()
     parts = (board, Names(), MemoryRegistry(bell), MemoryBus(bell), MemoryStore(bell))
-    return Desk(*parts, only_notes, most_channels=3), board
+    return Desk(*parts, only_notes, most_channels=3, forms_of=as_given), board
 
 
 # -- clinics --

@@ -85,6 +85,15 @@ def test_a_person_who_wants_no_more_gets_none() -> None:
     assert (end.parcel.id, end.code) == ("2", ErrorCode.OPTED_OUT)
 
 
+def test_an_operators_word_counts_as_much_as_the_persons_own() -> None:
+    box = Box(accepted("1", A), accepted("2", B))
+    box.box.consented([f"{A}@s.whatsapp.net", "77@lid"], True)
+    assert box.sweep(0.0) == [("1", "failed")]
+    box.box.consented([f"{A}@s.whatsapp.net"], False)
+    box.box.add([accepted("3", A)], at(0.0))
+    assert box.take() == ["2", "3"]
+
+
 def test_a_command_that_waits_can_be_cancelled() -> None:
     box = Box(accepted("1", A), accepted("2", A), accepted("3", A))
     box.take()

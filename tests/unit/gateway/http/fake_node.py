@@ -28,6 +28,8 @@ from protocol.channel import (
 from protocol.commands import parse
 from protocol.errors import AlreadyExistsError, ConflictError, NotFoundError, UnavailableError
 from protocol.jobs import JobKind, JobState, JobView
+from protocol.people import parse_person
+from protocol.records import ConsentKind, ConsentList, ConsentSource, ConsentView
 from protocol.subjects import Priority
 from protocol.views import ClinicStats
 from tests.fakes.any_clinic import AnyClinic
@@ -107,6 +109,7 @@ class FakeOperations(FakeCommands):
     scanned_by: str | None = None
     quarantined: dict[str, str] = field(default_factory=dict)
     hanging: set[str] = field(default_factory=set)
+    register: dict[tuple[str, str], list[ConsentView]] = field(default_factory=dict)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -215,6 +218,23 @@ class FakeOperations(FakeCommands):
         if self.scanned_by is not None:
             self.set(clinic, channel, state=ChannelState.CONNECTED, phone=self.scanned_by)
 
+    async def consents(
+        self, clinic: str, channel: str, *, contact: str | None, cursor: str | None, limit: int
+    ) -> ConsentList:
+        await self._enter("consents", clinic, channel, str(contact), str(cursor), str(limit))
+        self._channel(clinic, channel)
+        return ConsentList(items=self.register.get((clinic, channel), []))
+
+    async def record_consent(
+        self, clinic: str, channel: str, contact: str, status: ConsentKind, source: ConsentSource, note: str
+    ) -> ConsentView:
+        await self._enter("record_consent", clinic, channel, contact, status.value, source.value, note)
+        self._channel(clinic, channel)
+        people = sorted(parse_person(contact))
+        entry = ConsentView(channel=channel, people=people, status=status, source=source, at=NOW, note=note)
+        self.register.setdefault((clinic, channel), []).insert(0, entry)
+        return entry
+
     async def stats(self, clinic: str) -> ClinicStats:
         self._clinic(clinic)
         return await super().stats(clinic)
@@ -321,6 +341,27 @@ class FakeBackups:
         return JobView(id="0123456789abcdef", kind=kind, clinic=clinic, state=JobState.RUNNING, by="x", started_at=NOW)
 
 
+@dataclass
+class FakePersonal:
+    """Implements ``protocol.custody.PersonalData``: remembers what it was asked, by whom."""
+
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+
+    async def export(self, clinic: str, contact: str | None, *, by: Caller) -> JobView:
+        return self._begin(JobKind.EXPORT, clinic, str(contact), by.id)
+
+    async def erase_clinic(self, clinic: str, *, by: Caller) -> JobView:
+        return self._begin(JobKind.ERASE, clinic, by.id)
+
+    async def erase_contact(self, clinic: str, contact: str, *, by: Caller) -> JobView:
+        return self._begin(JobKind.ERASE, clinic, contact, by.id)
+
+    def _begin(self, kind: JobKind, clinic: str, *rest: str) -> JobView:
+        self.asked.append((kind.value, clinic, *rest))
+        return JobView(id="0123456789abcdef", kind=kind, clinic=clinic, state=JobState.RUNNING, by="x", started_at=NOW)
+
+
+NO_PERSONAL = FakePersonal()
 NO_AUDIT = MemoryAudit()
 NO_BACKUPS = FakeBackups()
 NO_JOBS = NodeJobs(Path("no jobs are begun here"), NO_AUDIT)
@@ -334,7 +375,7 @@ def fake_backends(**changes: Any) -> Backends:
     """A node without a node, that anybody's key "k" opens, with ``changes``."""
     parts: dict[str, Any] = {
         "operations": FakeOperations(), "keys": admin_keys("k"), "jobs": NO_JOBS,
-        "backups": NO_BACKUPS, "rotations": NO_ROTATIONS,
+        "backups": NO_BACKUPS, "personal": NO_PERSONAL, "rotations": NO_ROTATIONS,
         "audit": NO_AUDIT, "health": FakeHealth(),
     }  # fmt: skip
     return Backends(**{**parts, **changes})

@@ -1,0 +1,32 @@
+"""``plantao erase``"""
+
+from typing import Annotated
+
+import typer
+
+from config.cli.asking import Asking, YesOption, command, confirm_by_typing
+from config.cli.following import follow
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    command(app, "erase")(erase)
+
+
+def erase(
+    asking: Asking,
+    clinic: Annotated[str, typer.Option("--clinic", metavar="CLINIC", help="Of this clinic.")],
+    contact: Annotated[
+        str | None,
+        typer.Option("--contact", metavar="NUMBER", help="This person alone; all of the clinic if not given."),
+    ] = None,
+    yes: YesOption = False,
+) -> None:
+    """Erase all that there is of a clinic, its key first, or all of one person in it. There is no way back."""
+    what = (
+        f"clinic {clinic} with all its channels and messages" if contact is None else f"this person in clinic {clinic}"
+    )
+    confirm_by_typing(f"Erase {what} for good?", clinic, yes)
+    job = follow(asking, asking.node.post("erase", body={"clinic": clinic, "contact": contact}))
+    result = job["result"]
+    asking.out.say(f"Erased: {what}. Out of reach: {result['out_of_reach']}.", job)
