@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from actors.custody.backing_up import BackingUp
+from actors.custody.erasing import ErasingClinics
 from actors.custody.keeping import RETRY, Keeping, Schedule
 from actors.custody.restoring import Restoring
 from protocol.access import NODE
@@ -16,6 +17,7 @@ from tests.fakes.bell import Bell
 from tests.fakes.memory_jobs import MemoryJobs
 from tests.fakes.memory_node import MemoryStore
 from tests.fakes.memory_registry import MemoryRegistry
+from tests.fakes.memory_tombstones import MemoryTombstones
 from tests.unit.actors.custody.archives_in_memory import AT, MemoryArchives, showing
 
 DAY_S = 86_400.0
@@ -52,9 +54,11 @@ class Bench:
         self.shelf = MemoryShelf(self.archives)
         switchboard = showing(*clinics)
         self.backing_up = BackingUp(switchboard, self.jobs, self.archives)
-        self.restoring = Restoring(switchboard, self.jobs, self.archives, MemoryRegistry(bell), MemoryStore(bell))
+        registry = MemoryRegistry(bell)
+        self.restoring = Restoring(switchboard, self.jobs, self.archives, registry, MemoryStore(bell))
+        erasing = ErasingClinics(switchboard, self.jobs, registry, MemoryTombstones([]), ())
         schedule = Schedule(every_s=every_s, look_s=0.001, follow_s=0.001)
-        self.part = Keeping(schedule, self.shelf, self.jobs, self.backing_up, self.restoring, lambda: self.now)
+        self.part = Keeping(schedule, self.shelf, self.jobs, self.backing_up, self.restoring, erasing, lambda: self.now)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
