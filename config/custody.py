@@ -10,7 +10,7 @@ from actors.custody.backups import BackupDesk
 from actors.custody.erasing import ErasingClinics
 from actors.custody.erasing_people import ErasingPeople
 from actors.custody.exporting import Exporting
-from actors.custody.keeping import Keeping, Schedule
+from actors.custody.keeping import LOOK_S, Keeping, Schedule
 from actors.custody.personal import PersonalDesk
 from actors.custody.restoring import Restoring
 from actors.switchboard import Switchboard
@@ -39,9 +39,10 @@ from supervisor.names import Names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupParts:
-    """``desk`` does what is asked for, ``keeping`` what is done by the clock."""
+    """``desk`` does what is asked for, ``keeping`` what is done by the clock; ``restoring`` is at work for both."""
 
     desk: BackupDesk
+    restoring: Restoring
     keeping: Keeping
 
 
@@ -64,8 +65,9 @@ def backups(
     restoring = Restoring(switchboard, jobs, archives, registry, store)
     shelf = BackupShelf(_shelf(settings), settings.backup.keep)
     return BackupParts(
+        restoring=restoring,
         desk=BackupDesk(backing_up=backing_up, restoring=restoring, folder=jobs_directory(data)),
-        keeping=Keeping(Schedule(every_s=settings.backup.every), shelf, jobs, backing_up, restoring, erasing),
+        keeping=Keeping(_schedule(settings.backup.every), shelf, jobs, backing_up, restoring, erasing),
     )
 
 
@@ -119,3 +121,7 @@ def personal(
 def _shelf(settings: Settings) -> Path:
     """Where scheduled backups lie."""
     return settings.backup.directory or settings.data / "backups"
+
+
+def _schedule(every_s: float) -> Schedule:
+    return Schedule(every_s=every_s, look_s=min(LOOK_S, every_s or LOOK_S))

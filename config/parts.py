@@ -120,7 +120,6 @@ def make(settings: Settings) -> Parts:
     jobs = NodeJobs(settings.data, audit)
     keys = open_keys(settings.data, admin_key_file(settings.data), utc_now)
     switchboard = Switchboard(board, names)
-    rotating = Rotating(switchboard, jobs, key_rotation, store)
     erasing = custody.erasing(
         settings,
         switchboard=switchboard,
@@ -144,6 +143,7 @@ def make(settings: Settings) -> Parts:
         store=store,
         erasing=erasing,
     )
+    rotating = Rotating(switchboard, jobs, key_rotation, store, backups.restoring.finish_all)
     backends = Backends(
         operations=desk,
         keys=keys,

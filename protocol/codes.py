@@ -44,10 +44,11 @@ class ErrorCode(Enum):
     RESTRICTED = "restricted", Permanence.RESTRICTED, "WhatsApp restricts this number from new contacts"
     OPTED_OUT = "opted_out", Permanence.PERMANENT, "the recipient asked not to be written to"
     CANCELLED = "cancelled", Permanence.PERMANENT, "it was cancelled before it was sent"
-    OTHER_NUMBER = (
-        "other_number",
+    OTHER_NUMBER = "other_number", Permanence.PERMANENT, "another number was paired while it waited"
+    RESTORED = (
+        "restored",
         Permanence.PERMANENT,
-        "another number was paired while it waited, or the clinic was put back from an archive",
+        "it waited when the archive was made from which the clinic was put back: it may have been sent since",
     )
     MEDIA_INVALID = (
         "media_invalid",

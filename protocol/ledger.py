@@ -219,12 +219,13 @@ NO_NUMBER: Final = ""
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paired:
     """The number (digits) that a channel was last connected with; ``jid``: as which device, if that is known;
-    ``changed_at``: when the number took the place of another, or the clinic was put back from an archive: what was
-    queued before is not sent."""
+    ``changed_at``: when the number took the place of another; ``restored_at``: when the clinic was put back from an
+    archive. What was queued before either is not sent, unless it was not to be sent before the second anyway."""
 
     phone: str
     jid: str | None = None
     changed_at: datetime | None = None
+    restored_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ WAY: Final[dict[ErrorCode, Way]] = {
     ErrorCode.OPTED_OUT: Way.UNTOLD,
     ErrorCode.CANCELLED: Way.UNTOLD,
     ErrorCode.OTHER_NUMBER: Way.UNTOLD,
+    ErrorCode.RESTORED: Way.UNTOLD,
     ErrorCode.MEDIA_INVALID: Way.UNTOLD,
     ErrorCode.EXPIRED: Way.UNTOLD,
     ErrorCode.MEDIA_UNAVAILABLE: Way.UNTOLD,

@@ -2,17 +2,18 @@
 
 The ledger keeps the number that was connected last, and as which device, over restarts and logouts. When another one
 connects, all that was queued before that moment, wherever it waits, is held for a person to decide; a release is a new
-run, queued anew. A clinic that was put back from an archive is held likewise: what was queued before may have been sent
-since the archive was made.
+run, queued anew. So is what was queued before the clinic was put back from an archive: it may have been sent since that
+was made.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from actors.channel.context import Context
+from actors.channel.parcel import Disowned
 from actors.channel.retry import Retry
+from protocol.codes import ErrorCode
 from protocol.ids import mask
 from protocol.interfaces import Failure
 from protocol.ledger import NO_NUMBER, Paired
@@ -36,11 +37,11 @@ class NoteDue:
 
 
 class Identity:
-    """Belongs to one channel's actor. ``changed`` is called with the moment since which another number is connected."""
+    """Belongs to one channel's actor. ``disown`` is told what is not to be sent."""
 
-    def __init__(self, context: Context, changed: Callable[[datetime], None]) -> None:
+    def __init__(self, context: Context, disown: Callable[[Disowned], None]) -> None:
         self._context = context
-        self._changed = changed
+        self._disown = disown
         self._paired: Paired | None = None
         self._noting = False
         self._noted: Paired | None = None
@@ -54,8 +55,10 @@ class Identity:
     def begin(self, paired: Paired | None) -> None:
         """This is the number that the ledger knows."""
         self._paired = self._noted = paired
+        if paired is not None and paired.restored_at is not None:
+            self._disown(Disowned(paired.restored_at, ErrorCode.RESTORED))
         if paired is not None and paired.changed_at is not None:
-            self._changed(paired.changed_at)
+            self._disown(Disowned(paired.changed_at, ErrorCode.OTHER_NUMBER))
 
     def connected(self, phone: str, jid: str) -> None:
         """This number is connected, as this device; to be said before anything is sent from it."""
@@ -63,14 +66,14 @@ class Identity:
         if before is not None and (before.phone, before.jid) == (phone, jid):
             return
         if before is None or before.phone in (phone, NO_NUMBER):
-            self._paired = Paired(phone=phone, jid=jid, changed_at=before.changed_at if before is not None else None)
+            self._paired = replace(before or Paired(phone=phone), phone=phone, jid=jid)
         else:
             self._context.log.warning(
                 "another number is connected: what waited is held", phone=mask(phone), before=mask(before.phone)
             )
             changed_at = self._context.now().wall
-            self._paired = Paired(phone=phone, jid=jid, changed_at=changed_at)
-            self._changed(changed_at)
+            self._paired = replace(before, phone=phone, jid=jid, changed_at=changed_at)
+            self._disown(Disowned(changed_at, ErrorCode.OTHER_NUMBER))
         if not self._noting:
             self._note()
 

@@ -8,7 +8,7 @@ resolved.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import Random
 from typing import Final, assert_never
 
@@ -16,7 +16,7 @@ from actors.channel.expiry import Expiry
 from actors.channel.life import Now
 from actors.channel.lines import Chat, Line, Lines
 from actors.channel.pacing import Hold, Stop
-from actors.channel.parcel import Again, Doubted, Ended, Parcel, Place, Settled, expired, final, other_number
+from actors.channel.parcel import Again, Disowned, Doubted, Ended, Parcel, Place, Settled, expired, final
 from protocol.codes import ErrorCode, Permanence
 from protocol.events import ErrorBody
 from protocol.ledger import Accepted, Contact
@@ -63,8 +63,8 @@ class Outbox:
         self._flying = self._bytes = self._seq = 0
         self._expiry = Expiry(lambda parcel: self._parcels.get(parcel.id) is parcel)
         self._silenced: set[str] = set()
-        self._disowned_before: datetime | None = None
-        self._disowned: list[Parcel] = []
+        self._disowning: dict[ErrorCode, Disowned] = {}
+        self._disowned: list[tuple[Parcel, Disowned]] = []
         self._stopped_until = 0.0
 
     def __len__(self) -> int:
@@ -301,22 +301,21 @@ class Outbox:
                     self._take_out(parcel, now)
                     ended.append(final(parcel, "failed", ErrorCode.OPTED_OUT, ErrorCode.OPTED_OUT.meaning))
         self._silenced.clear()
-        for parcel in self._disowned:
+        for parcel, disowned in self._disowned:
             if parcel.place is Place.LINE and self._parcels.get(parcel.id) is parcel:
                 self._take_out(parcel, now)
-                ended.append(other_number(parcel))
+                ended.append(disowned.end(parcel))
         self._disowned.clear()
         return ended
 
-    def disown(self, before: datetime, now: Now) -> list[Ended]:
-        """Take out, now and from now on, what was queued before: another number was paired then. What is with the port
-        says itself what became of it."""
-        self._disowned_before = before
+    def disown(self, what: Disowned, now: Now) -> list[Ended]:
+        """Take that out, now and from now on. What is with the port says itself what became of it."""
+        self._disowning[what.code] = what
         ended = []
         for parcel in list(self._parcels.values()):
-            if parcel.accepted.queued_at < before and parcel.place is Place.DOUBT:
+            if what.covers(parcel.accepted) and parcel.place is Place.DOUBT:
                 self._drop(parcel, now)
-                ended.append(other_number(parcel))
+                ended.append(what.end(parcel))
             elif parcel.place is Place.LINE:
                 self._look_whose(parcel)
         return ended + self.sweep(now)
@@ -399,8 +398,9 @@ class Outbox:
         self._bytes -= parcel.size
 
     def _look_whose(self, parcel: Parcel) -> None:
-        if self._disowned_before is not None and parcel.accepted.queued_at < self._disowned_before:
-            self._disowned.append(parcel)
+        disowned = next((one for one in self._disowning.values() if one.covers(parcel.accepted)), None)
+        if disowned is not None:
+            self._disowned.append((parcel, disowned))
 
     def _watch(self, parcel: Parcel) -> None:
         """Have it end when it should."""

@@ -160,11 +160,25 @@ def expired(parcel: Parcel) -> Ended:
     return final(parcel, "expired", ErrorCode.EXPIRED, ErrorCode.EXPIRED.meaning)
 
 
-def other_number(parcel: Parcel) -> Ended:
-    """It was for another number to send."""
-    known = "; the one before may have sent it" if parcel.doubted else ""
-    code = ErrorCode.OTHER_NUMBER
-    return final(parcel, "held", code, code.meaning + known)
+@dataclass(frozen=True, slots=True)
+class Disowned:
+    """What was queued ``before`` is not ours to send, since ``code``."""
+
+    before: datetime
+    code: ErrorCode
+
+    def covers(self, accepted: Accepted) -> bool:
+        """Whether that is one of them. One that was not to be sent before the clinic was put back cannot have been sent
+        by then."""
+        if accepted.queued_at >= self.before:
+            return False
+        not_before = accepted.command.not_before
+        return self.code is not ErrorCode.RESTORED or not_before is None or not_before <= self.before
+
+    def end(self, parcel: Parcel) -> Ended:
+        """It waits for a person."""
+        known = "; an attempt before that may have sent it" if parcel.doubted else ""
+        return final(parcel, "held", self.code, self.code.meaning + known)
 
 
 def _size(command: SendCommand) -> int:

@@ -8,7 +8,6 @@ follows from.
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -23,7 +22,7 @@ from actors.channel.lines import Chat
 from actors.channel.orders import Orders, Reply
 from actors.channel.outbox import Outbox, OutboxPolicy
 from actors.channel.pacing import OFF, Candidate, Counts, Hold, Pacing, PacingPolicy, Stop
-from actors.channel.parcel import Ended, Parcel
+from actors.channel.parcel import Disowned, Ended, Parcel
 from actors.channel.publishing import Publishing
 from actors.channel.recovering import Left, Recovering
 from actors.channel.schedules import Schedules
@@ -310,9 +309,9 @@ class Sending:
         else:
             self._early[sender.id, sender.run] = wa_id
 
-    def disown(self, before: datetime) -> None:
-        """Another number was paired at that time: what was queued ``before`` is not to be sent from this one."""
-        for end in self._outbox.disown(before, self._context.now()):
+    def disown(self, what: Disowned) -> None:
+        """That is not to be sent by this channel any more."""
+        for end in self._outbox.disown(what, self._context.now()):
             self._settling.end(end)
         self.pump()
 

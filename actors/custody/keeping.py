@@ -2,9 +2,9 @@
 thread."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -18,9 +18,12 @@ from protocol.commands import utc_now
 from protocol.errors import PlantaoError
 from protocol.jobs import Jobs, JobState
 
-AGAIN_S: Final = 30.0
+LOOK_S: Final = 30.0
 """After which it is looked again what there is to do."""
-LOOK_S: Final = 1.0
+FOLLOW_S: Final = 1.0
+"""Between two looks at a backup that is being made."""
+RETRY: Final = timedelta(minutes=10)
+"""After which one that failed is tried again."""
 
 log = structlog.get_logger(__name__)
 
@@ -41,9 +44,11 @@ class Shelf(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """A backup of each clinic every ``every_s`` seconds; 0: none."""
+    """A backup of each clinic every ``every_s`` seconds; 0: none. ``look_s``, ``follow_s``: see above."""
 
     every_s: float = 0.0
+    look_s: float = LOOK_S
+    follow_s: float = FOLLOW_S
 
 
 class Keeping:
@@ -57,6 +62,7 @@ class Keeping:
         backing_up: BackingUp,
         restoring: Restoring,
         erasing: ErasingClinics,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._schedule = schedule
         self._shelf = shelf
@@ -64,6 +70,8 @@ class Keeping:
         self._backing_up = backing_up
         self._restoring = restoring
         self._erasing = erasing
+        self._clock = clock
+        self._failed: dict[str, datetime] = {}
         self._work: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -73,11 +81,10 @@ class Keeping:
 
     async def wait(self) -> str:
         """Returns only if it broke by a mistake of ours."""
-        if self._work is None:
+        if (work := self._work) is None:
             return "it is not running"
-        await asyncio.wait((self._work,))
-        error = None if self._work.cancelled() else self._work.exception()
-        return f"it broke: {error!r}"
+        await asyncio.wait((work,))
+        return "it was stopped" if work.cancelled() else f"it broke: {work.exception()!r}"
 
     async def stop(self, *, timeout: float) -> None:
         """What it was at is finished at the next start."""
@@ -88,18 +95,25 @@ class Keeping:
 
     async def _keep(self) -> None:
         while True:
+            await self._erase_on()
             if await self._finished() and self._schedule.every_s:
                 await self._back_up_all()
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(self._schedule.look_s)
 
     async def _finished(self) -> bool:
         """Whether no clinic is between two states: of those that failed half-way, too, while the node ran."""
         try:
-            await self._erasing.finish_all()
             return await self._restoring.finish_all()
         except PlantaoError as error:
-            log.warning("what was interrupted is not known yet", error=str(error))
+            log.warning("interrupted restores are not known yet", error=str(error))
             return False
+
+    async def _erase_on(self) -> None:
+        """Nobody's backups wait for that."""
+        try:
+            await self._erasing.finish_all()
+        except PlantaoError as error:
+            log.warning("interrupted erasures do not go on yet", error=str(error))
 
     async def _back_up_all(self) -> None:
         try:
@@ -114,18 +128,23 @@ class Keeping:
                 log.warning("scheduled backup not made", clinic=clinic, error=str(error))
 
     async def _is_due(self, clinic: str) -> bool:
+        now, failed = self._clock(), self._failed.get(clinic)
+        if failed is not None and now - failed < RETRY:
+            return False
         last = await self._shelf.last(clinic)
-        return last is None or (utc_now() - last).total_seconds() >= self._schedule.every_s
+        return last is None or (now - last).total_seconds() >= self._schedule.every_s
 
     async def _back_up(self, clinic: str) -> None:
-        """One that fails takes none of the older ones with it; it is tried again at the next look."""
-        file = self._shelf.place(clinic, utc_now())
+        """One that fails takes none of the older ones with it."""
+        file = self._shelf.place(clinic, self._clock())
         view = await self._backing_up.backup_to(file, clinic, by=NODE)
         while view.state is JobState.RUNNING:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self._schedule.follow_s)
             view = self._jobs.get(view.id)
         if view.state is JobState.FAILED:
             log.error("scheduled backup failed", clinic=clinic, error=view.error)
+            self._failed[clinic] = self._clock()
             return
+        self._failed.pop(clinic, None)
         gone = await self._shelf.prune(clinic)
         log.info("scheduled backup made", clinic=clinic, file=str(file), removed=list(gone))

@@ -4,9 +4,10 @@ What is killed before ``commit`` has touched nothing; what is killed after it is
 (``finish_all``). Each step can be repeated, so nobody has to know how far it was.
 
 What was queued and not known to be sent when the archive was made may have been sent since. Nobody can tell, and a
-reminder must not come twice: so it is held for a person to release, by the rule that holds what was queued for another
-number (``actors.channel.identity``): all that was queued before the clinic was put back, wherever it waits. ``resume``
-leaves that away: for a clinic that was stopped when the archive was made, and moves.
+reminder must not come twice: so it is held for a person to release (``restored``), wherever it waits, by the rule that
+holds what was queued for another number (``actors.channel.identity``). What was not to be sent before the clinic was
+put back anyway goes on, even if it was cancelled since. ``resume`` leaves that away: for a clinic that was stopped when
+the archive was made, and moves.
 """
 
 import asyncio
@@ -145,7 +146,7 @@ class Restoring:
         try:
             for channel in contents.channels:
                 paired = await ledger.paired(channel.id) or Paired(phone=NO_NUMBER)
-                await ledger.pair(channel.id, replace(paired, changed_at=at))
+                await ledger.pair(channel.id, replace(paired, restored_at=at))
         finally:
             await self._store.close_clinic(contents.record.id)
 

@@ -13,8 +13,8 @@ def master(asking: Asking) -> None:
     """Wrap all keys with the next master key (keys.next_master*); then the present one opens nothing."""
     job = follow(asking, asking.node.post("rotate", body={"what": "master"}))
     asking.out.say(
-        f"{job['result']['keys']} keys are wrapped by the next master key. Before the node starts again, make it the "
-        "present one in the settings; keep the old one as long as backups that were made under it.",
+        f"{job['result']['keys']} keys are wrapped by the next master key. If it is one of keys.next_master*, make it "
+        "keys.master* before the node starts again; keep the old one as long as backups that were made under it.",
         job,
     )
 

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.backup import clinic_copy
-from gateway.backup.archive_file import HOLDS, KeyOf, file_pieces, header_of, reading, writing
+from gateway.backup import clinic_copy, database_copy
+from gateway.backup.archive_file import HOLDS, ArchiveWriter, KeyOf, file_pieces, header_of, reading, writing
 from gateway.backup.container import ContainerReader
 from gateway.backup.records import (
     AFTER_DATABASE,
@@ -20,7 +20,6 @@ from gateway.backup.records import (
     ArchiveError,
     Manifest,
     NodeFile,
-    NodeFileName,
     Record,
     Registry,
     Stream,
@@ -40,8 +39,6 @@ from protocol.errors import StoreUnavailableError
 from protocol.jobs import Progress
 
 T = TypeVar("T")
-
-_NODE_FILES: Sequence[NodeFileName] = ("keys.json", "audit.db")
 
 
 class NodeArchives:
@@ -74,16 +71,17 @@ class NodeArchives:
     ) -> Mapping[str, int | str]:
         """See ``Archives``."""
         ids = [contents.record.id for contents in clinics]
+        beside = file.with_name(f".{file.name}.db")
         manifest = Manifest(format=FORMAT, version=self._version, made_at=self._clock(), clinics=ids, node=node)
         try:
             async with writing(file, self._vaults.master, passphrase) as archive:
                 await archive.write(manifest)
                 for contents in clinics:
                     copy = clinic_copy.ClinicCopy(contents, self._data, self._runtime, self._vaults, self._bus)
-                    await copy.write(archive, file.with_name(f".{file.name}.db"), progress)
-                for name in _NODE_FILES if node else ():
-                    if (path := self._data / name).exists():
-                        await archive.write_pieces(NodeFile(name=name), file_pieces(path))
+                    await copy.write(archive, beside, progress)
+                if node:
+                    progress("the node's own", archive.size)
+                    await self._write_node(archive, beside)
             size = (await asyncio.to_thread(file.stat)).st_size
         except (OSError, sqlite3.Error) as error:
             raise _unavailable(file, error) from error
@@ -187,6 +185,15 @@ class NodeArchives:
 
     # -- within --
 
+    async def _write_node(self, archive: ArchiveWriter, beside: Path) -> None:
+        """For the record: not put back."""
+        if await asyncio.to_thread((self._data / "keys.json").exists):
+            await archive.write_pieces(NodeFile(name="keys.json"), file_pieces(self._data / "keys.json"))
+        if await asyncio.to_thread((self._data / "audit.db").exists):
+            async with database_copy.removed(beside):
+                await asyncio.to_thread(database_copy.copy, self._data / "audit.db", beside)
+                await archive.write_pieces(NodeFile(name="audit.db"), file_pieces(beside))
+
     def _size(self, archive: Path) -> int:
         with _disk(archive):
             return archive.stat().st_size
@@ -204,13 +211,13 @@ class NodeArchives:
         await asyncio.to_thread(done)
 
     def _key_of(self, passphrase: str | None) -> KeyOf:
-        return lambda header: key_from(header, masters=[self._vaults.master], passphrase=passphrase)
+        return lambda header: key_from(header, masters=self._vaults.master.opening, passphrase=passphrase)
 
     def _read_staged(self, clinic: str, work: Callable[[ContainerReader], T]) -> T:
         staging = self._staging(clinic)
         with _disk(staging.directory):
             opens = staging.opens()
-        return read(staging.archive, lambda _: key_from(opens, masters=[self._vaults.master]), work)
+        return read(staging.archive, lambda _: key_from(opens, masters=self._vaults.master.opening), work)
 
     async def _pieces(self, clinic: str, record: Record) -> AsyncIterator[bytes]:
         """What belongs to ``record`` in the archive of a committed clinic; it was verified before, and is again."""
@@ -218,7 +225,7 @@ class NodeArchives:
 
         def begin() -> Generator[bytes, None, None]:
             opens = staging.opens()
-            with reading(staging.archive, lambda _: key_from(opens, masters=[self._vaults.master])) as reader:
+            with reading(staging.archive, lambda _: key_from(opens, masters=self._vaults.master.opening)) as reader:
                 _find(reader, record)
                 yield from reader.pieces()
 

@@ -1,8 +1,7 @@
 """What an archive holds of a clinic, taken while it runs. On the loop's thread; the work is done in others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -78,7 +77,7 @@ class ClinicCopy:
 
     async def _write_database(self, archive: ArchiveWriter, beside: Path, progress: Progress) -> None:
         progress(f"clinic {self._clinic}: database", archive.size)
-        async with _removed(beside):
+        async with database_copy.removed(beside):
             await asyncio.to_thread(database_copy.copy, database_file(self._data, self._clinic), beside)
             await archive.write_pieces(Database(clinic=self._clinic), file_pieces(beside))
 
@@ -115,11 +114,3 @@ class ClinicCopy:
                     error=str(error),
                 )
         return found
-
-
-@asynccontextmanager
-async def _removed(path: Path) -> AsyncIterator[None]:
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(database_copy.remove, path)

@@ -1,8 +1,10 @@
-"""A clinic's database copied while it is used, and looked at before it is put back. Everything here blocks."""
+"""A database copied while it is used, and looked at before it is put back. Everything here blocks, but ``removed``."""
 
+import asyncio
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -60,6 +62,15 @@ def remove(path: Path) -> None:
     """Delete it, with what SQLite puts beside it. Raises OSError."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def removed(path: Path) -> AsyncIterator[None]:
+    """Have it gone in the end. On the loop."""
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(remove, path)
 
 
 def sync(path: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.acceptance.node import PLANTAO, Listener, Node
 from tests.acceptance.phones import Phones
 from tests.emulator.client import EmulatorProcess
 
-PHONE = "5511999990001"
+PHONE, OTHER_PHONE = "5511999990001", "5511999990002"
 ANA, BIA = "5511988880001", "5511988880002"
 FRONT = ("acme", "reception")
 SECRET = "correct horse battery staple"
@@ -97,3 +98,66 @@ async def test_a_clinic_comes_back_on_a_fresh_node_without_a_code(
         assert codes == 1
     assert sorted(await got(emulator, ANA)) == ["after", "before", "restored"]
     assert (await emulator.stats()).key_reuse == []
+
+
+async def test_a_clinic_is_put_back_while_it_runs_and_what_waited_is_held(
+    node: Node, service: Listener, emulator: EmulatorProcess, phones: Phones, tmp_path: Path
+) -> None:
+    await phones.pair("acme", ("reception", PHONE))
+    await phones.pair("bela", ("reception", OTHER_PHONE))
+    await sent(service, "before")
+    await node.act(*FRONT, "disconnect")
+    await service.send(*FRONT, text("waits"))
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    await service.send(*FRONT, text("tomorrow", not_before=tomorrow))
+    await counted(node, waiting=1, scheduled=1)
+    archive = tmp_path / "acme.backup"
+    await plantao(node, "backup", "--clinic", "acme", str(archive))
+    view = await plantao(node, "verify", str(archive), "--data", str(node.data))
+    assert view["clinics"] == ["acme"]
+    await node.act(*FRONT, "connect")
+    await service.until("result", id="waits", status="sent")
+
+    await plantao(node, "restore", str(archive), "--replace", "--yes")
+    await node.act(*FRONT, "connect")
+    held = await service.until("result", id="waits", status="held")
+    assert held["error"]["code"] == "restored"
+    await counted(node, held=1, scheduled=1)
+    await node.cli("message", "release", *FRONT, "waits")
+    await service.until("result", id="waits", run=2, status="sent")
+    assert (await got(emulator, ANA)).count("waits") == 2
+    await service.send("bela", "reception", text("elsewhere", BIA))
+    await service.until("result", id="elsewhere", status="sent")
+    states = [state["state"] for state in service.seen("state", clinic="bela")]
+    assert states[-1] == "connected"
+    assert states.count("connected") == 1
+    assert (await emulator.stats()).key_reuse == []
+
+
+async def counted(node: Node, **expected: int) -> None:
+    """The channel has so many commands in these states."""
+
+    def holds(stats: Any) -> bool:
+        [channel] = stats["channels"]
+        return {state: channel["commands"].get(state, 0) for state in expected} == expected
+
+    await node.once("/api/v1/clinics/acme/stats", holds)
+
+
+class TestByTheClock:
+    """``backup.every``"""
+
+    @pytest.fixture
+    def tables(self, tmp_path: Path) -> dict[str, Any]:
+        return {"backup": {"every": 1.0, "keep": 2, "directory": str(tmp_path / "kept")}}
+
+    async def test_each_clinic_is_backed_up_into_a_directory_of_its_own(self, node: Node, tmp_path: Path) -> None:
+        await node.add("acme", "reception")
+        await node.add("bela")
+        async with asyncio.timeout(90):
+            while not all(list((tmp_path / "kept" / one).glob("*.backup")) for one in ("acme", "bela")):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+        for clinic in ("acme", "bela"):
+            [archive, *_] = sorted((tmp_path / "kept" / clinic).glob("*.backup"))
+            view = await plantao(node, "verify", str(archive), "--data", str(node.data))
+            assert view["clinics"] == [clinic]

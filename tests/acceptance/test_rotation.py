@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from gateway.vault import Vaults
+from gateway.vault.keys import count_of, key_file
+from gateway.vault.master import from_file
 from tests.acceptance.node import Listener, Node, NodeError, settings
 from tests.acceptance.phones import Phones
 from tests.acceptance.test_reboot import ANA, FRONT, PHONE, both_ways, text, until_got, went_down
@@ -71,4 +74,26 @@ async def test_keys_are_exchanged_while_messages_flow_and_no_pairing_is_lost(
         expected = [f"before-to-{ANA}", *(f"during-{number}" for number in range(sent)), f"after-to-{ANA}"]
         assert "no next master key is given: set keys.next_master" in await alone.cli("rotate", "master", code=1)
         await until_got(emulator, ANA, expected)
+    assert (await emulator.stats()).key_reuse == []
+
+
+async def test_a_clinic_that_has_two_keys_at_a_start_has_one_soon_and_that_is_in_the_audit(
+    node: Node, phones: Phones, service: Listener, emulator: EmulatorProcess
+) -> None:
+    await phones.pair("acme", ("reception", PHONE))
+    await both_ways(service, emulator, "before")
+    await went_down(node, service, killed=False)
+    master = await asyncio.to_thread(from_file, node.directory.parent / OLD)
+    await Vaults(node.data, master).clinic("acme").add_key()  # and there it was killed
+    key = key_file(node.data, "acme")
+    assert await asyncio.to_thread(count_of, key) == 2
+    async with node, await node.listen() as again:
+        jobs = await node.once("/api/v1/jobs", lambda found: [job["state"] for job in found["items"]] == ["done"])
+        (job,) = jobs["items"]
+        assert (job["kind"], job["clinic"], job["by"]) == ("rotate", "acme", "node")
+        assert await asyncio.to_thread(count_of, key) == 1
+        entries = (await node.request("GET", "/api/v1/audit?clinic=acme"))["items"]
+        assert ("node", "rotate.run", "done") in {(it["who"], it["action"], it["outcome"]) for it in entries}
+        await both_ways(again, emulator, "after")
+        assert (await node.channel(*FRONT))["restored"] == "clean"
     assert (await emulator.stats()).key_reuse == []

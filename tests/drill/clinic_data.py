@@ -84,6 +84,11 @@ async def _check_session(directory: Path, vaults: Vaults, clinic: str) -> None:
     await vault.snapshot(CHANNEL, str(store), clean=True)
 
 
+async def restored() -> bool:
+    """No clinic is being put back."""
+    return True
+
+
 def nothing_left(directory: Path) -> bool:
     """Whether no draft is left."""
     return not list(data_of(directory).rglob("*.draft"))

@@ -43,7 +43,8 @@ def _key_ids(directory: Path) -> list[bytes]:
 async def _rotate(directory: Path) -> None:
     async with clinic_data.node(directory, _MASTER) as (vaults, store):
         jobs = MemoryJobs()
-        rotating = Rotating(AnyClinic(), jobs, clinic_data.rotation(directory, vaults, _no_next), store)
+        keys = clinic_data.rotation(directory, vaults, _no_next)
+        rotating = Rotating(AnyClinic(), jobs, keys, store, clinic_data.restored)
         sealing = asyncio.create_task(_seal_another(directory, vaults))
         try:
             if await rotating.resume():

@@ -44,7 +44,7 @@ async def _rotate(directory: Path) -> None:
         if vaults.master == _NEW:
             return  # a start went on with it
         jobs = MemoryJobs()
-        view = await Rotating(AnyClinic(), jobs, keys, store).rotate_master(by=NODE)
+        view = await Rotating(AnyClinic(), jobs, keys, store, clinic_data.restored).rotate_master(by=NODE)
         await jobs.ended()
         assert jobs.get(view.id).state is JobState.DONE, jobs.get(view.id).error
 

@@ -123,10 +123,10 @@ async def test_what_waited_is_held_unless_it_is_said_that_nothing_was_sent_since
     await bed.running("north", "desk", "lab")
     paired = await bed.ledger("north").paired("desk")
     assert paired is not None
-    assert (paired.phone, before <= (paired.changed_at or CREATED) <= utc_now()) == (PHONE, True)
+    assert (paired.phone, before <= (paired.restored_at or CREATED) <= utc_now()) == (PHONE, True)
     never = await bed.ledger("north").paired("lab")
     assert never is not None
-    assert (never.phone, never.changed_at) == ("", paired.changed_at)
+    assert (never.phone, never.restored_at) == ("", paired.restored_at)
     await bed.restore(tmp_path / "archive", replace=True, resume=True)
     await bed.running("north", "desk", "lab")
     assert await bed.ledger("north").paired("desk") == Paired(phone=PHONE, jid=None)

@@ -91,7 +91,7 @@ def data_keys() -> MemoryKeys:
 
 @pytest.fixture
 def rotations(jobs: NodeJobs, data_keys: MemoryKeys) -> Rotating:
-    return Rotating(AnyClinic(), jobs, data_keys, data_keys)
+    return Rotating(AnyClinic(), jobs, data_keys, data_keys, data_keys.restored)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.access.api_keys import ApiKeys
+from gateway.audit import words
 from gateway.http.app import table
 from gateway.http.origins import Origins
 from gateway.http.routes import API, CHANNEL, CLINIC, Route
@@ -159,6 +160,8 @@ def test_whatever_changes_something_is_named_for_the_audit() -> None:
     }
     actions = [route.action for route in ROUTES.values() if route.action]
     assert len(set(actions)) == len(actions)
+    for action in actions:
+        words.check("key", action, "asked", None, None)
 
 
 @pytest.mark.parametrize("verb", Verb)

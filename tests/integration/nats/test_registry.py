@@ -204,3 +204,36 @@ async def test_a_record_that_cannot_be_read_is_left_out_and_named(bus: NatsBus, 
     task.cancel()
     unreadable = {line["key"] for line in logs if line["event"] == "registry_record_unreadable"}
     assert unreadable == {"clinic.broken", "clinic.liar", "something"}
+
+
+async def test_a_clinic_that_is_withdrawn_and_put_back_is_never_seen_with_channels_missing(
+    registry: NatsRegistry, watcher: Watcher
+) -> None:
+    await registry.create_clinic(clinic("acme"))
+    for name in ("front", "back"):
+        await registry.create_channel(channel("acme", name))
+    await watcher.until({"acme"}, {("acme", "front"), ("acme", "back")})
+    await registry.withdraw_clinic("acme")
+    await registry.withdraw_clinic("acme")
+    await watcher.until(set(), set())
+    seen: list[set[tuple[str, str]]] = []
+    deliver = watcher.deliver
+
+    def looking(wanted: Wanted) -> None:
+        if wanted.clinics:
+            seen.append(set(wanted.channels))
+        deliver(wanted)
+
+    task = asyncio.create_task(registry.watch(looking))
+    await registry.put_clinic(clinic("acme"), [channel("acme", "front"), channel("acme", "lab")])
+    await watcher.until({"acme"}, {("acme", "front"), ("acme", "lab")})
+    task.cancel()
+    assert all(channels == {("acme", "front"), ("acme", "lab")} for channels in seen)
+
+
+async def test_a_clinic_that_is_there_is_not_put_in_its_own_place(registry: NatsRegistry, watcher: Watcher) -> None:
+    await registry.create_clinic(clinic("acme"))
+    await registry.create_channel(channel("acme", "front"))
+    with pytest.raises(AlreadyExistsError):
+        await registry.put_clinic(clinic("acme"), [channel("acme", "other")])
+    await watcher.until({"acme"}, {("acme", "front")})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway import disk
-from gateway.vault import MasterKey, PassedOver, clean_mark
+from gateway.vault import MasterKey, PassedOver
 from gateway.vault.snapshots import Snapshots
 from protocol.errors import InvalidIdError, StoreUnavailableError, WrongKeyError
 from protocol.vault import Restoration, Vault
@@ -68,31 +68,6 @@ async def test_a_clean_snapshot_comes_back_as_it_was_and_only_once(vaults: MakeV
     session_stores.lose(store)
     assert await vaults().clinic("north").restore(CHANNEL, str(store)) is Restoration.STALE
     assert session_stores.counter_of(store) is None
-
-
-async def test_the_mark_of_another_snapshot_is_not_believed(vaults: MakeVaults, store: Path, data: Path) -> None:
-    session_stores.make(store)
-    vault = vaults().clinic("north")
-    await vault.snapshot("other", str(store), clean=True)
-    await vault.snapshot(CHANNEL, str(store), clean=False)
-    ours = channel_directory(data)
-    (ours.parent / "other" / "0000000001.clean").rename(ours / "0000000001.clean")
-    session_stores.lose(store)
-    assert await vault.restore(CHANNEL, str(store)) is Restoration.STALE
-
-
-async def test_a_data_directory_that_was_put_back_from_a_copy_has_no_clean_snapshot(
-    vaults: MakeVaults, store: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    session_stores.make(store)
-    await vaults().clinic("north").snapshot(CHANNEL, str(store), clean=True)
-    session_stores.lose(store)
-    shutil.copytree(data, tmp_path / "copy")
-    shutil.rmtree(data)
-    monkeypatch.setattr(clean_mark, "SLACK_S", 0.05)  # as if it were longer ago
-    await asyncio.sleep(0.1)
-    shutil.copytree(tmp_path / "copy", data)
-    assert await vaults().clinic("north").restore(CHANNEL, str(store)) is Restoration.STALE
 
 
 async def test_a_stale_snapshot_loses_its_ratchets_and_nothing_else(vaults: MakeVaults, store: Path) -> None:
@@ -432,3 +407,25 @@ def test_other_files_in_the_directory_are_no_snapshots(tmp_path: Path) -> None:
     for name in ("1.vault", "0000000001.vault", "0000000002.vault", "0000000002.clean", "0000000003.vault.bak", "note"):
         (snapshots.directory / name).touch()
     assert [(it.version, it.clean) for it in snapshots.found()] == [(2, True), (1, False)]
+
+
+async def test_a_store_is_refreshed_unless_what_was_last_is_there(vaults: MakeVaults, store: Path, data: Path) -> None:
+    session_stores.make(store, counter=3)
+    vault = vaults().clinic("north")
+    await vault.snapshot(CHANNEL, str(store), clean=True)
+    await vault.refresh(CHANNEL, str(store))
+    assert files(data) == ["0000000001.clean", "0000000001.vault"]
+    await vault.restore(CHANNEL, str(store))
+    await vault.refresh(CHANNEL, str(store))
+    assert files(data) == ["0000000001.vault", "0000000002.vault"]
+
+
+async def test_what_was_let_go_is_read_anew(vaults: MakeVaults, data: Path, store: Path) -> None:
+    session_stores.make(store)
+    made = vaults()
+    await made.clinic("north").snapshot(CHANNEL, str(store), clean=False)
+    keys = made.data_keys("north")
+    await made.let_go("north")
+    await asyncio.to_thread(shutil.rmtree, data / "clinics" / "north")
+    assert made.data_keys("north")[0].id != keys[0].id
+    await made.let_go("south")

@@ -17,6 +17,7 @@ CONTRACT = {
         "opted_out",
         "cancelled",
         "other_number",
+        "restored",
         "media_invalid",
         "expired",
     },

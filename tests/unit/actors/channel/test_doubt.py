@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 
 from actors.channel.doubt import MOST_LOOKS
 from actors.channel.expiry import GRACE
-from actors.channel.parcel import attempt_key
+from actors.channel.parcel import Disowned, attempt_key
+from protocol.codes import ErrorCode
 from protocol.errors import StoreUnavailableError
 from protocol.ledger import Accepted, Receipt
 from protocol.port import Failed, SendAnswered, Sent
@@ -248,7 +249,7 @@ class Gate:
 async def test_one_that_ends_while_it_is_looked_up_is_no_doubt_any_more(mouth: Mouth, failing: bool) -> None:
     gate = Gate(mouth)
     await mouth.start()
-    mouth.part.disown(AT + timedelta(seconds=1))
+    mouth.part.disown(Disowned(AT + timedelta(seconds=1), ErrorCode.OTHER_NUMBER))
     await mouth.run()
     assert mouth.results == [("1", "held"), ("2", "held")]
     assert not mouth.context.flights._under_way, "no receipt has to wait for it"

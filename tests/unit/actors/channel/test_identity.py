@@ -4,7 +4,9 @@ from datetime import datetime
 import pytest
 
 from actors.channel.identity import Identity
-from protocol.ledger import Paired
+from actors.channel.parcel import Disowned
+from protocol.codes import ErrorCode
+from protocol.ledger import NO_NUMBER, Paired
 from tests.fakes.scripted_port import AT
 from tests.fakes.scripted_remains import DEVICE
 from tests.unit.actors.channel.bench import CHANNEL, Bench
@@ -14,13 +16,18 @@ SECOND_DEVICE = f"{ONE}:9@s.whatsapp.net"
 
 
 class Registrar(Bench):
-    """The part that knows the number; ``changes``: since when another one is connected, as it said."""
+    """The part that knows the number; ``changes``: since when another one is connected, as it said; ``restored``: when
+    the clinic was put back."""
 
     def __init__(self) -> None:
         super().__init__()
         self.changes: list[datetime] = []
-        self.part = Identity(self.context, self.changes.append)
+        self.restored: list[datetime] = []
+        self.part = Identity(self.context, self._disown)
         self.handlers = self.part.handlers
+
+    def _disown(self, what: Disowned) -> None:
+        (self.restored if what.code is ErrorCode.RESTORED else self.changes).append(what.before)
 
     def noted(self) -> Paired | None:
         return self.ledger.channel(CHANNEL).paired
@@ -73,3 +80,21 @@ async def test_another_device_of_the_same_number_is_noted_and_holds_nothing(regi
     await registrar.run()
     assert registrar.noted() == Paired(phone=ONE, jid=SECOND_DEVICE, changed_at=AT)
     assert registrar.changes == [AT], "only what it began with"
+
+
+@pytest.mark.parametrize("phone", [NO_NUMBER, ONE])
+async def test_what_was_queued_before_the_clinic_was_put_back_is_said_by_every_life_after(
+    registrar: Registrar, phone: str
+) -> None:
+    put_back = AT
+    for _ in range(2):
+        registrar.part.begin(Paired(phone=phone, restored_at=put_back))
+    registrar.part.connected(ONE, DEVICE)
+    await registrar.run()
+    assert (registrar.restored, registrar.changes) == ([put_back, put_back], [])
+    assert registrar.noted() == Paired(phone=ONE, jid=DEVICE, restored_at=put_back)
+    registrar.part.connected(OTHER, DEVICE)
+    await registrar.run()
+    noted = registrar.noted()
+    assert noted is not None
+    assert (noted.phone, noted.restored_at, noted.changed_at) == (OTHER, put_back, registrar.changes[0])

@@ -4,8 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
+import msgspec
+
 from actors.channel.expiry import GRACE
-from actors.channel.parcel import Ended
+from actors.channel.parcel import Disowned, Ended
 from protocol.codes import ErrorCode
 from protocol.ledger import Contact
 from supervisor.backoff import Backoff
@@ -117,7 +119,7 @@ def test_what_was_queued_before_another_number_was_paired_is_not_sent_from_that_
     box.take(most=1)
     box.take(most=1)
     box.settle("2", failed("outcome_unknown"))
-    ended = box.box.disown(AT + timedelta(seconds=1), at(1.0))
+    ended = box.box.disown(Disowned(AT + timedelta(seconds=1), ErrorCode.OTHER_NUMBER), at(1.0))
     assert [(end.parcel.id, end.code) for end in ended] == [
         ("2", ErrorCode.OTHER_NUMBER),
         ("3", ErrorCode.OTHER_NUMBER),
@@ -129,3 +131,20 @@ def test_what_was_queued_before_another_number_was_paired_is_not_sent_from_that_
     box.box.add([accepted("5", B), later], at(3.0))
     assert box.sweep(3.0) == [("5", "held")]
     assert box.take(3.0) == ["4"]
+
+
+def test_what_was_queued_before_the_clinic_was_put_back_is_held_unless_it_was_not_to_be_sent_before() -> None:
+    put_back = AT + timedelta(seconds=10)
+    due = {"1": None, "2": put_back, "3": put_back + timedelta(seconds=1)}
+    made = [accepted(name, f"551190000000{name}") for name in due]
+    made = [replace(one, command=msgspec.structs.replace(one.command, not_before=due[one.command.id])) for one in made]
+    box = Box()
+    assert box.box.disown(Disowned(put_back, ErrorCode.RESTORED), at(10.0)) == []
+    box.box.add(made, at(12.0))
+    ended = box.box.sweep(at(12.0))
+    assert [(end.parcel.id, end.status, end.code) for end in ended] == [
+        ("1", "held", ErrorCode.RESTORED),
+        ("2", "held", ErrorCode.RESTORED),
+    ]
+    assert box.take(12.0) == ["3"]
+    assert [end.code for end in box.box.disown(Disowned(put_back, ErrorCode.OTHER_NUMBER), at(13.0))] == []

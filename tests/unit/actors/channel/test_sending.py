@@ -4,8 +4,10 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
+from actors.channel.parcel import Disowned
 from actors.channel.taking import FetchEnded
 from protocol.codec import decode
+from protocol.codes import ErrorCode
 from protocol.commands import SendCommand
 from protocol.errors import StoreFullError, StoreUnavailableError
 from protocol.events import ResultEvent
@@ -358,7 +360,8 @@ async def test_a_person_who_wants_no_more_gets_none(mouth: Mouth) -> None:
 async def test_what_was_queued_before_another_number_was_paired_is_held(mouth: Mouth) -> None:
     await mouth.start(connected=False)
     await mouth.send(body_of(id="1"))
-    mouth.part.disown(mouth.ledger.entry(CHANNEL, "1").accepted.queued_at + timedelta(seconds=0.5))
+    queued_at = mouth.ledger.entry(CHANNEL, "1").accepted.queued_at
+    mouth.part.disown(Disowned(queued_at + timedelta(seconds=0.5), ErrorCode.OTHER_NUMBER))
     await mouth.send(body_of(id="2", text="two"))
     mouth.part.use(mouth.port)
     await mouth.run()

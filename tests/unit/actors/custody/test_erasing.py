@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,33 +21,12 @@ from supervisor.names import Names
 from tests.fakes.bell import Bell
 from tests.fakes.memory_audit import MemoryAudit
 from tests.fakes.memory_registry import MemoryRegistry
+from tests.fakes.memory_tombstones import MemoryTombstones
 
 ADMIN = Caller(id="admin", role=Role.ADMIN)
 RECORD = ClinicRecord(
     id="acme", name="Acme", timezone="America/Sao_Paulo", created_at=datetime(2026, 11, 28, tzinfo=UTC)
 )
-
-
-@dataclass
-class MemoryTombstones:
-    """Implements ``protocol.erasing.Tombstones``; what it is told stands in ``steps``."""
-
-    steps: list[str]
-    standing: set[str] = field(default_factory=set)
-
-    def stands(self, clinic: str) -> bool:
-        return clinic in self.standing
-
-    def all(self) -> list[str]:
-        return sorted(self.standing)
-
-    async def put(self, clinic: str) -> None:
-        self.standing.add(clinic)
-        self.steps.append("put")
-
-    async def remove(self, clinic: str) -> None:
-        self.standing.discard(clinic)
-        self.steps.append("removed")
 
 
 @dataclass

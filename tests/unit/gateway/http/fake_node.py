@@ -368,7 +368,7 @@ NO_JOBS = NodeJobs(Path("no jobs are begun here"), NO_AUDIT)
 
 
 NO_KEYS = MemoryKeys()
-NO_ROTATIONS = Rotating(AnyClinic(), NO_JOBS, NO_KEYS, NO_KEYS)
+NO_ROTATIONS = Rotating(AnyClinic(), NO_JOBS, NO_KEYS, NO_KEYS, NO_KEYS.restored)
 
 
 def fake_backends(**changes: Any) -> Backends:
