@@ -60,7 +60,9 @@ class MemorySpool:
         before = all(jid in known and known[jid].contact.opted_out for jid in claim.people)
         if claim.people and claim.opted_out is not None and claim.opted_out != before:
             what = ConsentKind.OPTED_OUT if claim.opted_out else ConsentKind.OPTED_IN
-            said = Consent(channel=channel, people=claim.people, at=claim.what.at, what=what, source=ConsentSource.WORD)
+            said = Consent(
+                channel=channel, people=list(claim.people), at=claim.what.at, what=what, source=ConsentSource.WORD
+            )
             self.register_of_consents.append(said)
 
     async def spooled(self, channel: str, after: int, limit: int) -> Sequence[Spooled]:

@@ -1,14 +1,18 @@
+import asyncio
 import random
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 from gateway.store import SqliteStore
-from tests.integration.store.samples import CHANNEL, keys_of
+from protocol.ledger import Repeated
+from tests.integration.store import resealer_to_kill
+from tests.integration.store.samples import CHANNEL, NOW, claim, keys_of, offer
 from tests.integration.store.writer_to_kill import BATCH, batch_ids
 
 KILLS = 15
@@ -70,3 +74,37 @@ async def test_what_was_acknowledged_is_there_after_sigkill_and_nothing_is_half_
             connection.execute("SELECT coalesce(sum(size), 0) FROM spool").fetchone()
         ]
     connection.close()
+
+
+def reseal_and_be_killed(data: Path, after: int, wait_s: float) -> None:
+    """Kill a resealer ``wait_s`` after it has said ``after`` lines."""
+    command = [sys.executable, "-m", "tests.integration.store.resealer_to_kill", str(data)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as resealer:
+        assert resealer.stdout is not None
+        for _ in range(after):
+            resealer.stdout.readline()
+        time.sleep(wait_s)
+        resealer.kill()
+
+
+@pytest.mark.timeout(60)
+async def test_a_kill_while_all_is_sealed_anew_leaves_all_of_it_old_or_new(tmp_path: Path) -> None:
+    dice = random.Random(20261128)
+    keys = [resealer_to_kill.key(number) for number in range(200)]
+    store = SqliteStore(tmp_path, lambda _: keys)
+    await store.start()
+    ledger = await store.open_clinic("acme")
+    offers = [offer(f"a{n}") for n in range(1000)]
+    await ledger.accept(CHANNEL, offers, NOW)
+    await ledger.claim(CHANNEL, [claim(f"k{n}", people=[f"55119{n}@lid"]) for n in range(300)], NOW)
+    await store.close_clinic("acme")
+    for _ in range(6):
+        await asyncio.to_thread(reseal_and_be_killed, tmp_path, dice.randrange(1, 6), dice.uniform(0, 0.03))
+        ledger = await store.open_clinic("acme")
+        waiting = await ledger.unfinished(CHANNEL)
+        assert [each.command for each in waiting] == [each.command for each in offers]
+        assert await ledger.accept(CHANNEL, offers[:3], NOW) == [Repeated(id=f"a{n}", result=None) for n in range(3)]
+        assert len(await ledger.spooled(CHANNEL, 0, 1000)) == 300
+        assert len([record async for record in ledger.export(["5511900@lid", "551197@lid"])]) == 1
+        await store.close_clinic("acme")
+    await store.stop(timeout=5)
