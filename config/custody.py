@@ -22,9 +22,10 @@ from supervisor.names import Names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupParts:
-    """``desk`` does what is asked for, ``keeping`` what is done by the clock."""
+    """``desk`` does what is asked for, ``keeping`` what is done by the clock; ``restoring`` is at work for both."""
 
     desk: BackupDesk
+    restoring: Restoring
     keeping: Keeping
 
 
@@ -46,6 +47,7 @@ def backups(
     restoring = Restoring(switchboard, jobs, archives, registry, store)
     shelf = BackupShelf(settings.backup.directory or data / "backups", settings.backup.keep)
     return BackupParts(
+        restoring=restoring,
         desk=BackupDesk(backing_up=backing_up, restoring=restoring, folder=jobs_directory(data)),
         keeping=Keeping(_schedule(settings.backup.every), shelf, jobs, backing_up, restoring),
     )

@@ -203,7 +203,14 @@ def _ready(settings: Settings, parts: Parts, json_ready: bool) -> None:
     login = parts.broker.login(ACCOUNT_PLATFORM, Role.SERVICE)
     key = admin_key_file(settings.data)
     where = {"ready": True, "http": parts.admin.url, "nats": login.url, "admin_key": str(key)}
-    _write_node_file(settings.data / NODE_FILE, {"http": parts.admin.url, "nats": login.url, "pid": os.getpid()})
+    certificate = None if settings.http.certificate is None else str(settings.http.certificate.absolute())
+    node: dict[str, object] = {
+        "http": parts.admin.url,
+        "certificate": certificate,
+        "nats": login.url,
+        "pid": os.getpid(),
+    }
+    _write_node_file(settings.data / NODE_FILE, node)
     if json_ready:
         print(json.dumps(where), flush=True)  # noqa: T201 - the contract of --json
         return

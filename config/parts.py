@@ -14,7 +14,6 @@ from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
 from actors.channel.telling import ReceivingPolicy
-from actors.custody.backups import BackupDesk
 from actors.custody.keeping import Keeping
 from actors.custody.resuming import Resuming
 from actors.custody.rotating import Rotating
@@ -26,10 +25,12 @@ from config import custody, master_keys, overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
+from config.noting import PassedOverNotes
 from config.own import own_policy, pacing_policy
 from config.sections import Settings
 from gateway.access.api_keys import open_keys
 from gateway.audit.keeper import NodeAudit, audit_key
+from gateway.http.backends import Backends
 from gateway.http.origins import Origins
 from gateway.http.server import AdminServer
 from gateway.http.surround import HttpLimits
@@ -85,10 +86,11 @@ def make(settings: Settings) -> Parts:
     """
     loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
     broker = _broker(settings)
-    kept = vaults(settings)
+    master_key = master_keys.present(settings)
+    audit = NodeAudit(settings.data, audit_key(settings.data, master_key), utc_now)
+    kept = Vaults(settings.data, master_key, keep=settings.vault.keep, passed_over=PassedOverNotes(audit))
     key_rotation = KeyRotation(settings.data, kept, partial(master_keys.next_one, settings))
     key_rotation.finish()
-    audit = NodeAudit(settings.data, audit_key(settings.data, kept.master), utc_now)
     limits = settings.limits
     bus = NatsBus(
         broker,
@@ -103,11 +105,19 @@ def make(settings: Settings) -> Parts:
     bus.serve(desk, audit)
     health = NodeHealth(names, tally, bus, settings.data)
     jobs = NodeJobs(settings.data, audit)
-    rotating = Rotating(Switchboard(board, names), jobs, key_rotation, store)
     backups = custody.backups(
         settings, board=board, names=names, jobs=jobs, vaults=kept, bus=bus, registry=registry, store=store
     )
-    admin = _admin(settings, desk, jobs, backups.desk, audit, health)
+    rotating = Rotating(Switchboard(board, names), jobs, key_rotation, store, backups.restoring.finish_all)
+    backends = Backends(
+        operations=desk,
+        keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
+        jobs=jobs,
+        backups=backups.desk,
+        rotations=rotating,
+        audit=audit,
+        health=health,
+    )
     opener = StaggeredOpener(
         CountedOpener(nursery, tally),
         parallel=settings.boot.parallel,
@@ -142,24 +152,17 @@ def make(settings: Settings) -> Parts:
         jobs=jobs,
         resuming=Resuming(rotating),
         keeping=backups.keeping,
-        admin=admin,
+        admin=_admin(settings, backends),
     )
 
 
-def _admin(
-    settings: Settings, desk: Desk, jobs: NodeJobs, backups: BackupDesk, audit: NodeAudit, health: NodeHealth
-) -> AdminServer:
+def _admin(settings: Settings, backends: Backends) -> AdminServer:
     http = settings.http
     tls = None if http.certificate is None or http.key is None else server_context(http.certificate, http.key)
     return AdminServer(
         http.host,
         http.port,
-        operations=desk,
-        jobs=jobs,
-        backups=backups,
-        audit=audit,
-        keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
-        health=health,
+        backends,
         limits=HttpLimits(
             body_bytes=settings.limits.body_bytes,
             address_requests=http.requests_per_address,
@@ -170,11 +173,6 @@ def _admin(
         origins=Origins(hosts=frozenset([http.host, *http.hosts]), allowed=frozenset(http.allowed_origins)),
         tls=tls,
     )
-
-
-def vaults(settings: Settings) -> Vaults:
-    """Where session stores are kept while the machine is off. Raises InvalidInputError, StoreUnavailableError."""
-    return Vaults(settings.data, master_keys.present(settings), keep=settings.vault.keep)
 
 
 def channel_policy(settings: Settings) -> ChannelPolicy:
@@ -260,6 +258,7 @@ def _bounds(settings: Settings) -> Bounds:
     return Bounds(
         keep=timedelta(days=settings.ledger.keep_days),
         remember=timedelta(days=settings.ledger.remember_days),
+        people=timedelta(days=settings.ledger.people_days),
         max_bytes=settings.limits.database_bytes,
         spool_bytes=settings.limits.spool_bytes,
     )

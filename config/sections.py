@@ -49,7 +49,7 @@ class Http(Struct, frozen=True, kw_only=True):
     allowed_origins: Annotated[list[Origin], Meta(max_length=100)] = msgspec.field(default_factory=list)
     requests_per_address: Requests = 100
     requests_per_key: Requests = 1000
-    ready_per_minute: Requests = 600
+    ready_per_minute: Requests = 1200
 
 
 class Nats(Struct, frozen=True, kw_only=True):
@@ -229,10 +229,12 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 class Ledger(Struct, frozen=True, kw_only=True):
     """How long a clinic's database remembers: commands for ``keep_days`` after their end (an id sent again within that
-    time is not sent twice), what came in for ``remember_days`` (the same for a message that WhatsApp gives twice)."""
+    time is not sent twice), what came in for ``remember_days`` (the same for a message that WhatsApp gives twice),
+    people for ``people_days`` after they were last heard of or written to, and for good if they do not want to be."""
 
     keep_days: Annotated[float, Meta(ge=1, le=3650)] = 30.0
     remember_days: Annotated[float, Meta(ge=1, le=3650)] = 14.0
+    people_days: Annotated[float, Meta(ge=1, le=3650)] = 365.0
 
 
 class Vault(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from protocol.bus import Later
 from protocol.commands import SendCommand
 from protocol.events import DeadLetter, ErrorBody, ResultEvent
 from protocol.port import MessageReceived, ReceiptReceived, Undecryptable
+from protocol.records import Records
 from protocol.subjects import Priority
 from protocol.views import CommandState, CommandView
 
@@ -246,7 +247,7 @@ class ClinicCounts:
     limit: int = 0
 
 
-class Ledger(Protocol):
+class Ledger(Records, Protocol):
     """One clinic's SQLite file."""
 
     # -- commands --

@@ -4,7 +4,7 @@ Each step may be done again (``protocol.rotation``). What a kill interrupts of a
 of the master key, by the node before it starts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from actors.switchboard import Switchboard
@@ -15,18 +15,28 @@ from protocol.rotation import DatabaseRotation, KeyRotation
 
 
 class Rotating:
-    """Implements ``protocol.rotation.Rotations``."""
+    """Implements ``protocol.rotation.Rotations``. ``restored`` finishes what was interrupted of putting clinics back,
+    and says whether all of it is: until then there are keys that are no clinic's yet, and that nobody may exchange."""
 
-    def __init__(self, switchboard: Switchboard, jobs: Jobs, keys: KeyRotation, databases: DatabaseRotation) -> None:
+    def __init__(
+        self,
+        switchboard: Switchboard,
+        jobs: Jobs,
+        keys: KeyRotation,
+        databases: DatabaseRotation,
+        restored: Callable[[], Awaitable[bool]],
+    ) -> None:
         self._switchboard = switchboard
         self._jobs = jobs
         self._keys = keys
         self._databases = databases
+        self._restored = restored
 
     async def rotate_master(self, *, by: Caller) -> JobView:
         """As ``protocol.rotation`` says."""
 
         async def work(progress: Progress, _file: Path) -> Mapping[str, int | str]:
+            await self._wait_for_restores(progress)
             return {"keys": await self._keys.rotate_master(progress)}
 
         return await self._jobs.start(JobKind.ROTATE, None, work, by=by)
@@ -53,9 +63,16 @@ class Rotating:
 
     async def _rotate(self, clinic: str, by: Caller) -> JobView:
         async def work(progress: Progress, _file: Path) -> Mapping[str, int | str]:
+            await self._wait_for_restores(progress)
             return await self._exchange(clinic, progress)
 
         return await self._jobs.start(JobKind.ROTATE, clinic, work, by=by)
+
+    async def _wait_for_restores(self, progress: Progress) -> None:
+        """What a kill interrupted is finished beside the jobs."""
+        progress("clinics that are being put back")
+        if not await self._restored():
+            raise ConflictError("a clinic is being put back from an archive: rotate keys when it is there")
 
     async def _exchange(self, clinic: str, progress: Progress) -> Mapping[str, int | str]:
         keys = self._keys.clinic(clinic)

@@ -14,6 +14,7 @@ module          what it holds
 ``top_view``    how it is drawn, pure
 ``clinics``     ``plantao clinic …``
 ``channels``    ``plantao channel …``
+``keys``        ``plantao key …``
 ``pairing``     ``plantao channel pair``: follows a pairing to its end
 ``qr``          a QR code in half blocks
 ``own_settings`` ``plantao channel set``: settings as they are typed

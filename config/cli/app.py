@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from config.cli import audit, backup, channels, clinics, dead, jobs, messages, sending, top
-from config.cli.asking import command
+from config.cli import audit, backup, channels, clinics, dead, jobs, keys, messages, rotate, sending, top
+from config.cli.asking import DEFAULT_CONFIG, command
 from config.cli.output import Output
 from protocol.errors import PlantaoError
 
@@ -26,9 +26,9 @@ app.add_typer(messages.group, name="message")
 app.add_typer(dead.group, name="dead")
 app.add_typer(jobs.group, name="job")
 app.add_typer(audit.group, name="audit")
+app.add_typer(keys.group, name="key")
+app.add_typer(rotate.group, name="rotate")
 backup.register(app)
-
-DEFAULT_CONFIG = Path("plantao.toml")
 
 
 def _version(wanted: bool) -> None:

@@ -25,16 +25,23 @@ KeyOption = Annotated[
     Path | None,
     typer.Option("--key-file", metavar="FILE", envvar="PLANTAO_KEY_FILE", help="Key file, if not DIR/admin.key."),
 ]
+CaOption = Annotated[
+    Path | None,
+    typer.Option("--ca", metavar="FILE", envvar="PLANTAO_CA", help="Trust these authorities (PEM) at an https URL."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 ClinicArgument = Annotated[str, typer.Argument(metavar="CLINIC", help="Identifier of the clinic.")]
 ChannelArgument = Annotated[str, typer.Argument(metavar="CHANNEL", help="Identifier of the channel.")]
+
+DEFAULT_CONFIG: Final = Path("plantao.toml")
 
 _KEYWORD: Final = inspect.Parameter.KEYWORD_ONLY
 _SHARED: Final = (
     inspect.Parameter("data", _KEYWORD, annotation=DataOption, default=Path("data")),
     inspect.Parameter("url", _KEYWORD, annotation=UrlOption, default=None),
     inspect.Parameter("key_file", _KEYWORD, annotation=KeyOption, default=None),
+    inspect.Parameter("ca", _KEYWORD, annotation=CaOption, default=None),
     inspect.Parameter("as_json", _KEYWORD, annotation=JsonOption, default=False),
 )
 
@@ -55,10 +62,12 @@ def command(group: typer.Typer, name: str) -> Callable[[Callable[..., None]], Ca
         own = [parameter.replace(kind=_KEYWORD) for parameter in inspect.signature(function).parameters.values()][1:]
 
         @functools.wraps(function)
-        def run(*, data: Path, url: str | None, key_file: Path | None, as_json: bool, **options: Any) -> None:
+        def run(
+            *, data: Path, url: str | None, key_file: Path | None, ca: Path | None, as_json: bool, **options: Any
+        ) -> None:
             out = Output(as_json)
             try:
-                function(Asking(NodeClient.find(data, url, key_file), out), **options)
+                function(Asking(NodeClient.find(data, url, key_file, ca), out), **options)
             except PlantaoError as error:
                 raise typer.Exit(out.failure(error)) from error
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from config.cli.asking import Asking, JsonOption, KeyOption, UrlOption, command
+from config.cli.asking import DEFAULT_CONFIG, Asking, CaOption, JsonOption, KeyOption, UrlOption, command
 from config.cli.client import NodeClient
 from config.cli.output import FAILED, Output, local_time
 from protocol.errors import PlantaoError
@@ -66,7 +66,7 @@ def verify(
     ] = False,
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE", help="With --offline: settings that say where the master key is."),
+        typer.Option("--config", metavar="FILE", help="With --offline: settings; ./plantao.toml if there is one."),
     ] = None,
     data: Annotated[
         Path | None,
@@ -74,6 +74,7 @@ def verify(
     ] = None,
     url: UrlOption = None,
     key_file: KeyOption = None,
+    ca: CaOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find out whether the audit is whole and as it was written; exit code 1 if it is not."""
@@ -82,10 +83,11 @@ def verify(
         if offline:
             from config.offline_audit import verified
 
-            found = verified(config, data, since)
+            given = DEFAULT_CONFIG if config is None and DEFAULT_CONFIG.exists() else config
+            found = verified(given, data, since)
         else:
-            node = NodeClient.find(data or DEFAULT_DATA, url, key_file)
-            found = node.get("audit", "verify", timeout=VERIFY_S, since=since)
+            node = NodeClient.find(data or DEFAULT_DATA, url, key_file, ca)
+            found = node.get_within(VERIFY_S, "audit", "verify", since=since)
         _tell(out, found)
     except PlantaoError as error:
         raise typer.Exit(out.failure(error)) from error

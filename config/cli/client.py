@@ -7,6 +7,7 @@ imported fast.
 import http.client
 import json
 import os
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,9 +43,10 @@ class NodeRefusedError(PlantaoError):
 class NodeClient:
     """Asks one node; each request has a connection of its own."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, tls: ssl.SSLContext | None = None) -> None:
+        """``tls`` says whom to trust at an ``https`` URL; None: whom this machine does."""
         parts = _split(url)
-        self._secure = parts.scheme == "https"
+        self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
         self._host = str(parts.hostname)
         self._port = parts.port
         self._prefix = parts.path.rstrip("/")
@@ -52,18 +54,27 @@ class NodeClient:
         self.url = url.rstrip("/")
 
     @classmethod
-    def find(cls, data: Path, url: str | None, key_file: Path | None) -> Self:
-        """The node at ``url``, or else the one that runs on the data directory ``data``.
+    def find(cls, data: Path, url: str | None, key_file: Path | None, ca: Path | None = None) -> Self:
+        """The node at ``url``, whose certificate the authorities in ``ca`` vouch for (None: those of this machine), or
+        else the one that runs on the data directory ``data``.
 
         Raises:
             NodeAwayError: none runs there.
-            InvalidInputError: the URL is none, or there is no key.
+            InvalidInputError: the URL is none, or there is no key, or no certificate in ``ca``.
         """
-        where = url if url is not None else _running(data)
-        return cls(where, _read_key(key_file if key_file is not None else data / KEY_FILE))
+        tls = None if ca is None else _trusting(ca)
+        where = url
+        if where is None:
+            where, certificate = _running(data)
+            tls = tls or (None if certificate is None else _knowing(certificate))
+        return cls(where, _read_key(key_file if key_file is not None else data / KEY_FILE), tls)
 
-    def get(self, *path: str, timeout: float = TIMEOUT_S, **query: str | None) -> Any:
+    def get(self, *path: str, **query: str | None) -> Any:
         """What is at ``path`` below the API, as builtins."""
+        return self._ask("GET", path, query)
+
+    def get_within(self, timeout: float, /, *path: str, **query: str | None) -> Any:
+        """The same of what the node may take ``timeout`` seconds to say."""
         return self._ask("GET", path, query, timeout=timeout)
 
     def post(self, *path: str, body: Any = None, timeout: float = TIMEOUT_S, **query: str | None) -> Any:
@@ -147,12 +158,14 @@ class NodeClient:
     @contextmanager
     def _connected(self, timeout: float) -> Iterator[http.client.HTTPConnection]:
         """A connection for one request, whose errors are ours."""
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=timeout)
+        connection = self._connection(timeout)
         try:
             yield connection
         except TimeoutError as error:
             raise NodeAwayError(f"the node at {self.url} did not answer within {timeout:g} seconds") from error
+        except ssl.SSLCertVerificationError as error:
+            why = f"the certificate at {self.url} is not trusted: {error.verify_message}"
+            raise NodeAwayError(f"{why}; whom to trust is said with --ca") from error
         except OSError as error:
             raise NodeAwayError(f"no node answers at {self.url}: {error.strerror or error}") from error
         except http.client.IncompleteRead as error:
@@ -162,20 +175,42 @@ class NodeClient:
         finally:
             connection.close()
 
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        if self._tls is None:
+            return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+        return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=self._tls)
 
-def _running(data: Path) -> str:
+
+def _trusting(ca: Path) -> ssl.SSLContext:
+    """Trusts the authorities in the file ``ca`` and no other. Raises InvalidInputError."""
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:  # ssl.SSLError is one
+        raise InvalidInputError("--ca", f"a readable PEM file with certificates; {ca} is not") from error
+
+
+def _knowing(certificate: Path) -> ssl.SSLContext:
+    """Trusts the one certificate that the node on this machine says to show, whatever name is in it."""
+    tls = _trusting(certificate)
+    tls.check_hostname = False
+    tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return tls
+
+
+def _running(data: Path) -> tuple[str, Path | None]:
+    """The URL of the node that runs on ``data``, and the certificate that it shows there."""
     path = data / NODE_FILE
     none = f"no node is running for data directory {data.absolute()}; start one with: plantao run --data {data}"
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        url, pid = str(said["http"]), int(said["pid"])
+        url, pid, certificate = str(said["http"]), int(said["pid"]), said.get("certificate")
     except FileNotFoundError as error:
         raise NodeAwayError(none) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NodeAwayError(f"{path} cannot be read, so the node is not found; give --url") from error
     if not _alive(pid):
         raise NodeAwayError(none)
-    return url
+    return url, None if certificate is None else Path(certificate)
 
 
 def _alive(pid: int) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FAILED: Final = 1
 WRONG_USE: Final = 2
 
-_WRONG_USE_STATUSES: Final = frozenset({400, 401, 413, 415})
+_WRONG_USE_STATUSES: Final = frozenset({400, 401, 403, 413, 415, 421})
 _WIDE: Final = 1000
 """Columns of what is no terminal: nothing is folded or cut there."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from gateway.audit.chain import FIELDS, START, Fields, Head, seal
-from gateway.store.database import Connection
+from gateway.store.database import BEGIN, LOOK, Connection
 from gateway.store.faults import NO_WAL, STORE_ERRORS, FaultError, fault_of
 from gateway.store.files import make_private_directory, make_private_file
 from gateway.store.schema import NewerSchemaError, read_version, split_statements
@@ -63,7 +63,7 @@ class AuditFile:
         Raises:
             StoreUnavailableError: whether they are is not known; ``last`` will say.
         """
-        return await self._use(partial(_append, self._key, drafts, after))
+        return await self._use(partial(_append, self._key, drafts, after), BEGIN)
 
     async def page(self, clinics: Collection[str] | None, before: int, limit: int) -> list[Fields]:
         """Entries below ``before``, of these clinics or of all, newest first. Raises StoreUnavailableError."""
@@ -74,10 +74,10 @@ class AuditFile:
         async with self._lock:
             await self._disconnect()
 
-    async def _use(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _use(self, work: Callable[[sqlite3.Connection], T], begin: str = LOOK) -> T:
         try:
             connection = await self._connected()
-            return await connection.run(partial(_transact, work))
+            return await connection.run(partial(_transact, begin, work))
         except STORE_ERRORS as error:
             fault = fault_of(error)
             if fault.lasting:
@@ -143,15 +143,15 @@ def _create(connection: sqlite3.Connection) -> None:
         raise NewerSchemaError(version, VERSION)
     if version == 0:
         script = (files("gateway.audit") / "schema.sql").read_text(encoding="utf-8")
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(BEGIN)
         for statement in split_statements(script):
             connection.execute(statement)
         connection.execute("COMMIT")
 
 
-def _transact(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
+def _transact(begin: str, work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
     try:
-        connection.execute("BEGIN")
+        connection.execute(begin)
         result = work(connection)
         connection.execute("COMMIT")
     except BaseException:

@@ -22,7 +22,8 @@ _ALL: Final = f"SELECT {', '.join(FIELDS)}, seal FROM entries ORDER BY seq"  # n
 _AT_ONCE: Final = 128
 """Entries, at some 5 µs each, before other threads get their turn."""
 _PAUSE_S: Final = 0.001
-_SINCE: Final = re.compile(r"([1-9][0-9]{0,17}):([0-9a-f]{64})\Z")
+SINCE_PATTERN: Final = r"^([1-9][0-9]{0,17}):([0-9a-f]{64})$(?!\n)"
+_SINCE: Final = re.compile(SINCE_PATTERN)
 
 
 def read_since(text: str | None, field: str) -> tuple[int, str] | None:

@@ -211,13 +211,13 @@ class NodeArchives:
         await asyncio.to_thread(done)
 
     def _key_of(self, passphrase: str | None) -> KeyOf:
-        return lambda header: key_from(header, masters=[self._vaults.master], passphrase=passphrase)
+        return lambda header: key_from(header, masters=self._vaults.master.opening, passphrase=passphrase)
 
     def _read_staged(self, clinic: str, work: Callable[[ContainerReader], T]) -> T:
         staging = self._staging(clinic)
         with _disk(staging.directory):
             opens = staging.opens()
-        return read(staging.archive, lambda _: key_from(opens, masters=[self._vaults.master]), work)
+        return read(staging.archive, lambda _: key_from(opens, masters=self._vaults.master.opening), work)
 
     async def _pieces(self, clinic: str, record: Record) -> AsyncIterator[bytes]:
         """What belongs to ``record`` in the archive of a committed clinic; it was verified before, and is again."""
@@ -225,7 +225,7 @@ class NodeArchives:
 
         def begin() -> Generator[bytes, None, None]:
             opens = staging.opens()
-            with reading(staging.archive, lambda _: key_from(opens, masters=[self._vaults.master])) as reader:
+            with reading(staging.archive, lambda _: key_from(opens, masters=self._vaults.master.opening)) as reader:
                 _find(reader, record)
                 yield from reader.pieces()
 

@@ -3,50 +3,54 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from msgspec import Meta
 
-from gateway.access.api_keys import ApiKeys
-from gateway.http.audit import VERIFY_S, AuditRoutes
-from gateway.http.backups import UPLOAD_S, BackupRoutes, NewBackup
+from gateway.http.audit import AuditRoutes, of_audit
+from gateway.http.backends import Backends
+from gateway.http.backups import BackupRoutes, of_backups
 from gateway.http.channels import (
     ChannelChange,
+    ChannelList,
     ChannelRoutes,
     NewChannel,
     NumberCheckRequest,
     PairRequest,
     PresenceChange,
+    Queued,
     ReadMark,
 )
-from gateway.http.clinics import ClinicRoutes, NewClinic
-from gateway.http.commands import MOST_WAIT_S, CommandRoutes
-from gateway.http.health import Health
-from gateway.http.jobs import FETCH_S, JobRoutes
-from gateway.http.keys import KeyRoutes, NewKey
-from gateway.http.node import NodeRoutes
+from gateway.http.clinics import ClinicList, ClinicRoutes, NewClinic
+from gateway.http.commands import MOST_LISTED, MOST_WAIT_S, CommandRoutes
+from gateway.http.health import TreeNode
+from gateway.http.jobs import JobRoutes, of_jobs
+from gateway.http.keys import KeyList, KeyRoutes, KeyView, MadeKey, NewKey
+from gateway.http.node import Alive, NodeRoutes, Readiness
+from gateway.http.openapi import OpenApiRoutes
 from gateway.http.origins import HEALTH, Origins
+from gateway.http.rotate import RotateRoutes, of_rotations
 from gateway.http.routes import API, CHANNEL, CLINIC, Query, Route
 from gateway.http.surround import HttpLimits, surround
-from gateway.http.tree import TreeRoutes
+from gateway.http.tree import DEEPEST, TreeRoutes
 from protocol.access import Permission
-from protocol.audit import Verification, VerifiedAudit
+from protocol.channel import ChannelSnapshot, ChannelState, ClinicSnapshot, PairingCode, QrCode
 from protocol.commands import SendCommand
-from protocol.custody import Backups
-from protocol.jobs import Jobs, JobView
-from protocol.operations import Operations
+from protocol.ids import ClinicId
+from protocol.subjects import Priority
+from protocol.views import ClinicStats, CommandPage, CommandState, CommandView, NumberChecks
 
 _NO_OTHERS: Final = Origins()
+OF_CLINIC: Final = Query(name="clinic", kind=ClinicId, what="only of this clinic")
+Depth = Annotated[int, Meta(ge=0, le=DEEPEST)]
+Listed = Annotated[int, Meta(ge=1, le=MOST_LISTED)]
+Wait = Annotated[float, Meta(ge=0, le=MOST_WAIT_S)]
 
 
 def build(
-    operations: Operations,
-    jobs: Jobs,
-    backups: Backups,
-    audit: VerifiedAudit,
-    keys: ApiKeys,
-    health: Health,
+    backends: Backends,
     limits: HttpLimits,
     executor: Executor,
     origins: Origins = _NO_OTHERS,
@@ -55,165 +59,137 @@ def build(
 ) -> web.Application:
     """The whole application; ``executor`` does what would hold up the loop. ``secure``: it is served with TLS."""
     refused = Counter[str]()
-    routes = table(operations, jobs, backups, audit, keys, health, limits, executor, refused)
-    return surround(routes, keys, limits, origins, refused, audit, secure=secure)
+    routes = table(backends, limits, executor, refused)
+    return surround(routes, backends.keys, limits, origins, refused, backends.audit, secure=secure)
 
 
-def table(
-    operations: Operations,
-    jobs: Jobs,
-    backups: Backups,
-    audit: VerifiedAudit,
-    keys: ApiKeys,
-    health: Health,
-    limits: HttpLimits,
-    executor: Executor,
-    refused: Mapping[str, int],
-) -> Sequence[Route]:
+def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: Mapping[str, int]) -> Sequence[Route]:
     """All routes. ``refused`` counts, by reason, the requests that were not let in."""
-    return (
+    operations, keys, health = backends.operations, backends.keys, backends.health
+    routes = (
         *_of_node(NodeRoutes(operations, health, executor, refused), TreeRoutes(health, executor), limits),
         *_of_clinics(ClinicRoutes(operations, keys)),
         *_of_channels(ChannelRoutes(operations, executor), limits),
         *_of_commands(CommandRoutes(operations), limits),
-        *_of_jobs(JobRoutes(jobs)),
-        *_of_backups(BackupRoutes(backups, limits.archive_bytes)),
-        *_of_audit(AuditRoutes(audit)),
+        *of_audit(AuditRoutes(backends.audit)),
+        *of_backups(BackupRoutes(backends.backups, limits.archive_bytes)),
         *_of_keys(KeyRoutes(keys, operations, limits.key_requests)),
+        *of_jobs(JobRoutes(backends.jobs)),
+        *of_rotations(RotateRoutes(backends.rotations)),
     )
+    return (*routes, OpenApiRoutes(routes, executor).route)
 
 
 def _of_node(node: NodeRoutes, tree: TreeRoutes, limits: HttpLimits) -> Sequence[Route]:
     view, often = Permission.VIEW, limits.ready_per_minute
+    depth = Query(name="depth", kind=Depth, what="levels below the root")
     return (
-        Route(method="GET", path=HEALTH, handler=node.alive, permission=Permission.OPEN, per_minute=0),
-        Route(method="GET", path="/ready", handler=node.ready, permission=Permission.OPEN, per_minute=often),
-        Route(method="GET", path="/metrics", handler=node.scrape, permission=view),
-        Route(method="GET", path=f"{API}/tree", handler=tree.get, permission=view, filtered=True),
+        Route(method="GET", path=HEALTH, handler=node.alive, permission=Permission.OPEN, per_minute=0, answer=Alive),
+        Route(
+            method="GET",
+            path="/ready",
+            handler=node.ready,
+            permission=Permission.OPEN,
+            per_minute=often,
+            answer=Readiness,
+            also=(503,),
+        ),
+        Route(method="GET", path="/metrics", handler=node.scrape, permission=view, answer=str, content="text/plain"),
+        Route(
+            method="GET",
+            path=f"{API}/tree",
+            handler=tree.get,
+            permission=view,
+            filtered=True,
+            query=(depth, OF_CLINIC),
+            answer=TreeNode,
+        ),
     )
 
 
 def _of_keys(keys: KeyRoutes) -> Sequence[Route]:
     many, one, admin = f"{API}/keys", f"{API}/keys/{{key}}", Permission.ADMINISTER
     return (
-        Route(method="GET", path=many, handler=keys.list, permission=admin, filtered=True),
-        Route(
-            method="POST", path=many, handler=keys.add, permission=admin, filtered=True, action="key.add", body=NewKey
-        ),
-        Route(method="GET", path=one, handler=keys.get, permission=admin, filtered=True),
-        Route(method="DELETE", path=one, handler=keys.revoke, permission=admin, filtered=True, action="key.revoke"),
-    )
-
-
-def _of_jobs(jobs: JobRoutes) -> Sequence[Route]:
-    view, admin, one = Permission.VIEW, Permission.ADMINISTER, f"{API}/jobs/{{id}}"
-    file = f"{one}/file"
-    return (
-        Route(method="GET", path=f"{API}/jobs", handler=jobs.list, permission=view, filtered=True),
-        Route(method="GET", path=one, handler=jobs.get, permission=view, filtered=True, answer=JobView),
-        Route(
-            method="GET",
-            path=file,
-            handler=jobs.fetch,
-            permission=admin,
-            filtered=True,
-            patience_s=FETCH_S,
-            content="application/octet-stream",
-        ),
-        Route(method="DELETE", path=file, handler=jobs.discard, permission=admin, filtered=True, action="job.discard"),
-    )
-
-
-def _of_backups(backups: BackupRoutes) -> Sequence[Route]:
-    admin = Permission.ADMINISTER
-    how = (
-        Query(name="clinic", kind=str, what="only this clinic of those that the archive holds"),
-        Query(name="replace", kind=bool, what="also what is there, which is lost"),
-        Query(name="resume", kind=bool, what="send what waited when the archive was made, which else is held"),
-    )
-    return (
+        Route(method="GET", path=many, handler=keys.list, permission=admin, filtered=True, answer=KeyList),
         Route(
             method="POST",
-            path=f"{API}/backup",
-            handler=backups.backup,
+            path=many,
+            handler=keys.add,
             permission=admin,
             filtered=True,
-            action="backup.ask",
-            body=NewBackup,
-            answer=JobView,
-            status=202,
+            action="key.add",
+            body=NewKey,
+            answer=MadeKey,
+            status=201,
         ),
+        Route(method="GET", path=one, handler=keys.get, permission=admin, filtered=True, answer=KeyView),
         Route(
-            method="POST",
-            path=f"{API}/restore",
-            handler=backups.restore,
+            method="DELETE",
+            path=one,
+            handler=keys.revoke,
             permission=admin,
-            action="restore.ask",
-            patience_s=UPLOAD_S,
-            stream=True,
-            query=how,
-            answer=JobView,
-            status=202,
-        ),
-    )
-
-
-def _of_audit(audit: AuditRoutes) -> Sequence[Route]:
-    where, admin = f"{API}/audit", Permission.ADMINISTER
-    listed = (
-        Query(name="clinic", kind=str, what="only what concerns this clinic"),
-        Query(name="before", kind=int, what="only entries with a lower number"),
-        Query(name="limit", kind=int, what="at most so many"),
-    )
-    since = (Query(name="since", kind=str, what="SEQ:HASH of an entry that must be a part of it"),)
-    return (
-        Route(method="GET", path=where, handler=audit.list, permission=admin, filtered=True, query=listed),
-        Route(
-            method="GET",
-            path=f"{where}/verify",
-            handler=audit.verify,
-            permission=admin,
-            patience_s=VERIFY_S,
-            query=since,
-            answer=Verification,
+            filtered=True,
+            action="key.revoke",
+            status=204,
         ),
     )
 
 
 def _of_clinics(clinics: ClinicRoutes) -> Sequence[Route]:
-    many, admin, act = f"{API}/clinics", Permission.ADMINISTER, Permission.OPERATE
+    many, view, admin = f"{API}/clinics", Permission.VIEW, Permission.ADMINISTER
     return (
-        Route(method="GET", path=many, handler=clinics.list, permission=Permission.VIEW, filtered=True),
-        Route(method="POST", path=many, handler=clinics.add, permission=admin, action="clinic.add", body=NewClinic),
-        Route(method="GET", path=CLINIC, handler=clinics.get, permission=Permission.VIEW),
-        Route(method="DELETE", path=CLINIC, handler=clinics.remove, permission=admin, action="clinic.remove"),
-        Route(method="GET", path=f"{CLINIC}/stats", handler=clinics.stats, permission=Permission.VIEW),
+        Route(method="GET", path=many, handler=clinics.list, permission=view, filtered=True, answer=ClinicList),
         Route(
-            method="POST", path=f"{CLINIC}/release", handler=clinics.release, permission=act, action="clinic.release"
+            method="POST",
+            path=many,
+            handler=clinics.add,
+            permission=admin,
+            action="clinic.add",
+            body=NewClinic,
+            answer=ClinicSnapshot,
+            status=201,
+        ),
+        Route(method="GET", path=CLINIC, handler=clinics.get, permission=view, answer=ClinicSnapshot),
+        Route(
+            method="DELETE", path=CLINIC, handler=clinics.remove, permission=admin, action="clinic.remove", status=204
+        ),
+        Route(method="GET", path=f"{CLINIC}/stats", handler=clinics.stats, permission=view, answer=ClinicStats),
+        Route(
+            method="POST",
+            path=f"{CLINIC}/release",
+            handler=clinics.release,
+            permission=Permission.OPERATE,
+            action="clinic.release",
+            answer=ClinicSnapshot,
         ),
     )
 
 
 def _of_channels(channels: ChannelRoutes, limits: HttpLimits) -> Sequence[Route]:
-    many, one = f"{CLINIC}/channels", CHANNEL
-    view, act, admin = Permission.VIEW, Permission.OPERATE, Permission.ADMINISTER
-
-    def verb(name: str, handler: Handler, body: Any = None, patience_s: float | None = None) -> Route:
-        return Route(
-            method="POST",
-            path=f"{one}/{name}",
-            handler=handler,
-            permission=act,
-            action=f"channel.{name}",
-            body=body,
-            patience_s=patience_s,
-        )
-
+    many, one, view, admin = f"{CLINIC}/channels", CHANNEL, Permission.VIEW, Permission.ADMINISTER
+    state = Query(name="state", kind=ChannelState, what="only channels in this state")
     return (
-        Route(method="GET", path=f"{API}/channels", handler=channels.search, permission=view, filtered=True),
-        Route(method="GET", path=many, handler=channels.list, permission=view),
-        Route(method="POST", path=many, handler=channels.add, permission=admin, action="channel.add", body=NewChannel),
-        Route(method="GET", path=one, handler=channels.get, permission=view),
+        Route(
+            method="GET",
+            path=f"{API}/channels",
+            handler=channels.search,
+            permission=view,
+            filtered=True,
+            query=(OF_CLINIC, state),
+            answer=ChannelList,
+        ),
+        Route(method="GET", path=many, handler=channels.list, permission=view, answer=ChannelList),
+        Route(
+            method="POST",
+            path=many,
+            handler=channels.add,
+            permission=admin,
+            action="channel.add",
+            body=NewChannel,
+            answer=ChannelSnapshot,
+            status=201,
+        ),
+        Route(method="GET", path=one, handler=channels.get, permission=view, answer=ChannelSnapshot),
         Route(
             method="PATCH",
             path=one,
@@ -221,41 +197,98 @@ def _of_channels(channels: ChannelRoutes, limits: HttpLimits) -> Sequence[Route]
             permission=admin,
             action="channel.change",
             body=ChannelChange,
+            answer=ChannelSnapshot,
         ),
-        Route(method="DELETE", path=one, handler=channels.remove, permission=admin, action="channel.remove"),
-        verb("connect", channels.connect),
-        verb("disconnect", channels.disconnect),
-        verb("suspend", channels.suspend),
-        verb("resume", channels.resume),
-        verb("logout", channels.logout),
-        verb("pair", channels.pair, PairRequest, limits.pair_s),
-        verb("send", channels.send, SendCommand),
-        verb("check", channels.check, NumberCheckRequest),
-        verb("mark_read", channels.mark_read, ReadMark),
-        verb("presence", channels.presence, PresenceChange),
-        Route(method="GET", path=f"{one}/qr", handler=channels.qr, permission=act),
-        Route(method="GET", path=f"{one}/qr.png", handler=channels.qr_png, permission=act),
+        Route(
+            method="DELETE", path=one, handler=channels.remove, permission=admin, action="channel.remove", status=204
+        ),
+        *_of_verbs(channels, limits),
+    )
+
+
+def _of_verbs(channels: ChannelRoutes, limits: HttpLimits) -> Sequence[Route]:
+    act = Permission.OPERATE
+    codes = (QrCode, PairingCode)
+    priority = Query(name="priority", kind=Priority, what="of the queue; normal if not given")
+
+    def verb(name: str, handler: Handler, **more: Any) -> Route:
+        return Route(
+            method="POST", path=f"{CHANNEL}/{name}", handler=handler, permission=act, action=f"channel.{name}", **more
+        )
+
+    return (
+        verb("connect", channels.connect, answer=ChannelSnapshot),
+        verb("disconnect", channels.disconnect, answer=ChannelSnapshot),
+        verb("suspend", channels.suspend, answer=ChannelSnapshot),
+        verb("resume", channels.resume, answer=ChannelSnapshot),
+        verb("logout", channels.logout, answer=ChannelSnapshot),
+        verb("pair", channels.pair, body=PairRequest | None, answer=codes, patience_s=limits.pair_s),
+        verb("send", channels.send, body=SendCommand, answer=Queued, status=202, query=(priority,)),
+        verb("check", channels.check, body=NumberCheckRequest, answer=NumberChecks),
+        verb("mark_read", channels.mark_read, body=ReadMark, status=204),
+        verb("presence", channels.presence, body=PresenceChange, status=204),
+        Route(method="GET", path=f"{CHANNEL}/qr", handler=channels.qr, permission=act, answer=QrCode),
+        Route(
+            method="GET",
+            path=f"{CHANNEL}/qr.png",
+            handler=channels.qr_png,
+            permission=act,
+            answer=bytes,
+            content="image/png",
+        ),
     )
 
 
 def _of_commands(commands: CommandRoutes, limits: HttpLimits) -> Sequence[Route]:
     view, act = Permission.VIEW, Permission.OPERATE
     message, letter = f"{CHANNEL}/messages/{{id}}", f"{CHANNEL}/dead/{{id}}"
-    wait_s = limits.request_s + MOST_WAIT_S
-    return (
-        Route(method="GET", path=f"{CHANNEL}/messages", handler=commands.list, permission=view),
-        Route(method="GET", path=message, handler=commands.get, permission=view, patience_s=wait_s),
-        Route(
+    page = (
+        Query(name="cursor", kind=str, what="the next of the page before"),
+        Query(name="limit", kind=Listed, what="how many at most"),
+    )
+    state = Query(name="state", kind=CommandState, what="only commands in this state")
+    wait = Query(name="wait", kind=Wait, what="seconds, until the run has ended")
+
+    def decision(path: str, name: str, handler: Handler, action: str) -> Route:
+        return Route(
             method="POST",
-            path=f"{message}/cancel",
-            handler=commands.cancel,
+            path=f"{path}/{name}",
+            handler=handler,
             permission=act,
-            action="message.cancel",
+            action=action,
+            answer=CommandView,
+        )
+
+    return (
+        Route(
+            method="GET",
+            path=f"{CHANNEL}/messages",
+            handler=commands.list,
+            permission=view,
+            query=(state, *page),
+            answer=CommandPage,
         ),
         Route(
-            method="POST", path=f"{message}/release", handler=commands.release, permission=act, action="message.release"
+            method="GET",
+            path=message,
+            handler=commands.get,
+            permission=view,
+            patience_s=limits.request_s + MOST_WAIT_S,
+            query=(wait,),
+            answer=CommandView,
         ),
-        Route(method="GET", path=f"{CHANNEL}/dead", handler=commands.dead, permission=view),
-        Route(method="POST", path=f"{letter}/replay", handler=commands.replay, permission=act, action="dead.replay"),
-        Route(method="DELETE", path=letter, handler=commands.discard, permission=act, action="dead.discard"),
+        decision(message, "cancel", commands.cancel, "message.cancel"),
+        decision(message, "release", commands.release, "message.release"),
+        Route(
+            method="GET",
+            path=f"{CHANNEL}/dead",
+            handler=commands.dead,
+            permission=view,
+            query=page,
+            answer=CommandPage,
+        ),
+        decision(letter, "replay", commands.replay, "dead.replay"),
+        Route(
+            method="DELETE", path=letter, handler=commands.discard, permission=act, action="dead.discard", status=204
+        ),
     )

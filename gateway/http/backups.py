@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,8 +14,9 @@ from msgspec import Meta, Struct
 from gateway import disk
 from gateway.http.problems import BODY_TIMEOUT, TOO_LARGE, UNSUPPORTED, Refused
 from gateway.http.requests import answer, read_as
-from gateway.http.routes import CALLER
+from gateway.http.routes import API, CALLER, Query, Route
 from gateway.store.faults import fault_of
+from protocol.access import Permission
 from protocol.custody import Backups
 from protocol.errors import ForbiddenError, InvalidInputError, NotFoundError, PlantaoError, StoreUnavailableError
 from protocol.ids import ClinicId, check_name
@@ -144,3 +146,38 @@ def _passphrase(request: web.Request) -> str | None:
         return base64.b64decode(text, validate=True).decode()
     except (binascii.Error, ValueError) as error:
         raise InvalidInputError(PHRASE_HEADER, "a passphrase, as UTF-8 in base64") from error
+
+
+def of_backups(backups: BackupRoutes) -> Sequence[Route]:
+    """Their routes."""
+    admin = Permission.ADMINISTER
+    how = (
+        Query(name="clinic", kind=str, what="only this clinic of those that the archive holds"),
+        Query(name="replace", kind=bool, what="also what is there, which is lost"),
+        Query(name="resume", kind=bool, what="send what waited when the archive was made, which else is held"),
+    )
+    return (
+        Route(
+            method="POST",
+            path=f"{API}/backup",
+            handler=backups.backup,
+            permission=admin,
+            filtered=True,
+            action="clinic.backup",
+            body=NewBackup,
+            answer=JobView,
+            status=202,
+        ),
+        Route(
+            method="POST",
+            path=f"{API}/restore",
+            handler=backups.restore,
+            permission=admin,
+            action="clinic.restore",
+            patience_s=UPLOAD_S,
+            stream=True,
+            query=how,
+            answer=JobView,
+            status=202,
+        ),
+    )

@@ -1,7 +1,7 @@
 """What the node must be able to say of itself."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -55,7 +55,7 @@ class TreeNode(Struct, frozen=True, kw_only=True, gc=False):
     busy_s: float = 0.0
     handled: int = 0
     hung: int = 0
-    facts: Mapping[str, object] = msgspec.field(default_factory=dict)
+    facts: Mapping[str, Any] = msgspec.field(default_factory=dict)
     children: "tuple[TreeNode, ...]" = ()
 
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import hdrs, web
+from msgspec import Struct
 
 from gateway.http.requests import answer, listing
-from gateway.http.routes import CALLER
+from gateway.http.routes import API, CALLER, Route
+from protocol.access import Permission
 from protocol.errors import NotFoundError
 from protocol.jobs import Jobs, JobView
 
@@ -17,6 +20,13 @@ FETCH_S: Final = 6 * 3600.0
 """How long fetching a file may take in all."""
 STALLED_S: Final = 60.0
 """How long a client may take none of it."""
+
+
+class JobList(Struct, frozen=True, kw_only=True):
+    """All jobs that the caller may see; there is no next page."""
+
+    items: list[JobView]
+    next: None = None
 
 
 class JobRoutes:
@@ -73,3 +83,32 @@ class JobRoutes:
         if not request[CALLER].sees(view.clinic):
             raise NotFoundError("the job")
         return view
+
+
+def of_jobs(jobs: JobRoutes) -> Sequence[Route]:
+    """The routes that ``jobs`` answers."""
+    many, view, admin = f"{API}/jobs", Permission.VIEW, Permission.ADMINISTER
+    one, file = f"{many}/{{id}}", f"{many}/{{id}}/file"
+    return (
+        Route(method="GET", path=many, handler=jobs.list, permission=view, filtered=True, answer=JobList),
+        Route(method="GET", path=one, handler=jobs.get, permission=view, filtered=True, answer=JobView),
+        Route(
+            method="GET",
+            path=file,
+            handler=jobs.fetch,
+            permission=admin,
+            filtered=True,
+            patience_s=FETCH_S,
+            answer=bytes,
+            content="application/octet-stream",
+        ),
+        Route(
+            method="DELETE",
+            path=file,
+            handler=jobs.discard,
+            permission=admin,
+            filtered=True,
+            action="job.discard",
+            status=204,
+        ),
+    )

@@ -1,20 +1,22 @@
 """The node itself: ``/health`` and ``/ready`` for probes, ``/metrics`` for Prometheus."""
 
 import asyncio
+import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Mapping
 from concurrent.futures import Executor
-from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from aiohttp import web
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.http import metrics
 from gateway.http.health import Health, HealthReport, Part
 from gateway.http.requests import answer
 from gateway.http.routes import CALLER
-from protocol.channel import ChannelState
+from protocol.channel import ChannelState, ClinicState
 from protocol.errors import PlantaoError
 from protocol.operations import Operations
 
@@ -24,6 +26,37 @@ T = TypeVar("T")
 
 VIEW_DEADLINE_S: Final = web.AppKey("view_deadline_s", float)
 """How long each part may take to answer a probe or scrape, in seconds."""
+
+
+class Alive(Struct, frozen=True, kw_only=True):
+    """The answer to a probe for liveness."""
+
+    status: str = "ok"
+
+
+class ClinicHealth(Struct, frozen=True, kw_only=True):
+    """How a clinic is; ``reason`` is empty while it runs."""
+
+    clinic: str
+    state: ClinicState
+    reason: str
+
+
+class Readiness(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to a probe for readiness; what is not there could not be found out, or is not for the caller."""
+
+    ready: bool
+    version: str | None = None
+    uptime_s: float | None = None
+    store: Part | None = None
+    bus: Part | None = None
+    broker: Part | None = None
+    nursery: Part | None = None
+    memory: dict[str, int] | None = None
+    disk: dict[str, int] | None = None
+    channels: dict[ChannelState, int] | None = None
+    queued: int | None = None
+    clinics: list[ClinicHealth] | None = None
 
 
 class NodeRoutes:
@@ -37,7 +70,7 @@ class NodeRoutes:
 
     async def alive(self, _request: web.Request) -> web.Response:
         """Liveness: the loop runs. Depends on nothing else, so that no outage elsewhere gets the node killed."""
-        return answer({"status": "ok"})
+        return answer(Alive())
 
     async def ready(self, request: web.Request) -> web.Response:
         """Readiness: 200 if every part works and the registry has been read, else 503. Clinics are named to who may
@@ -46,18 +79,14 @@ class NodeRoutes:
         caller = request.get(CALLER)
         parts = {} if view.report is None else view.report.parts
         ready = bool(parts) and all(part.ok for part in parts.values()) and None not in (view.clinics, view.channels)
-        body: dict[str, Any] = {
-            "ready": ready,
-            **_of_report(view.report, named=caller is not None and caller.sees(None)),
-        }
+        body = _of_report(view.report, ready=ready, named=caller is not None and caller.sees(None))
         if view.channels is not None:
             count = Counter(snapshot.state for snapshot in view.channels)
-            body["channels"] = {state: count[state] for state in ChannelState}
-            body["queued"] = sum(snapshot.queued for snapshot in view.channels)
+            queued = sum(snapshot.queued for snapshot in view.channels)
+            body = replace(body, channels={state: count[state] for state in ChannelState}, queued=queued)
         if view.clinics is not None and caller is not None:
-            body["clinics"] = [
-                {"clinic": c.id, "state": c.state, "reason": c.reason} for c in view.clinics if caller.sees(c.id)
-            ]
+            seen = [clinic for clinic in view.clinics if caller.sees(clinic.id)]
+            body = replace(body, clinics=[ClinicHealth(clinic=c.id, state=c.state, reason=c.reason) for c in seen])
         return answer(body, status=200 if ready else 503)
 
     async def scrape(self, request: web.Request) -> web.Response:
@@ -72,7 +101,7 @@ class NodeRoutes:
         except PlantaoError as error:
             log.warning("the tree could not be seen by a scrape: %s", error)
             tree = None
-        return metrics.render(replace(view, tree=tree, counts=self._health.counts()))
+        return metrics.render(dataclasses.replace(view, tree=tree, counts=self._health.counts()))
 
     async def _view(self, request: web.Request) -> metrics.View:
         deadline = request.app[VIEW_DEADLINE_S]
@@ -93,13 +122,22 @@ async def _in_time(work: Awaitable[T], deadline: float) -> T | None:
         return None
 
 
-def _of_report(report: HealthReport | None, *, named: bool) -> dict[str, Any]:
+def _of_report(report: HealthReport | None, *, ready: bool, named: bool) -> Readiness:
     if report is None:
-        return {}
-    return {
-        "version": report.version,
-        "uptime_s": report.uptime_s,
-        **{name: part if named else Part(ok=part.ok) for name, part in report.parts.items()},
-        "memory": {"resident_bytes": report.memory_bytes},
-        "disk": {"free_bytes": report.disk_free_bytes},
-    }
+        return Readiness(ready=ready)
+    return Readiness(
+        ready=ready,
+        version=report.version,
+        uptime_s=report.uptime_s,
+        store=_told(report.store, named),
+        bus=_told(report.bus, named),
+        broker=_told(report.broker, named),
+        nursery=_told(report.nursery, named),
+        memory={"resident_bytes": report.memory_bytes},
+        disk={"free_bytes": report.disk_free_bytes},
+    )
+
+
+def _told(part: Part, named: bool) -> Part:
+    """``part``, without the reason unless that may be told."""
+    return part if named else Part(ok=part.ok)

@@ -32,8 +32,9 @@ class Route:
     it must be for the whole node, unless the answer is ``filtered``: the handler shows each caller what it may see.
     ``action``: what stands in the audit if it changes anything; None: it only looks.
     ``patience_s``: how long it may take at most (None: as long as requests usually may).
-    ``body``, ``answer``: types of the request's and the answer's body, for the description of the API; ``status`` is
-    what it answers with when all is well, ``content`` what else than JSON that is.
+    For the description of the API (``openapi``): ``body`` and ``answer`` are types of what is sent and answered (a body
+    that may be left out is ``… | None``; a tuple of answers is one of them), ``status`` is what it answers with when
+    all is well, ``also`` others with the same answer, ``content`` what that is if not JSON.
     ``stream``: the body is read piece by piece, and has a limit of its own.
     ``per_minute``: how often an address may ask without a key (None: as the limits say; 0: as often as it likes).
     """
@@ -49,6 +50,7 @@ class Route:
     answer: Any = None
     stream: bool = False
     status: int = 200
+    also: tuple[int, ...] = ()
     content: str = "application/json"
     query: tuple[Query, ...] = ()
     per_minute: int | None = None

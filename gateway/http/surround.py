@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec import Struct
 
@@ -19,7 +19,7 @@ from gateway.http.auditing import auditing
 from gateway.http.guard import Guard
 from gateway.http.node import VIEW_DEADLINE_S
 from gateway.http.origins import Doorman, Origins
-from gateway.http.problems import NO_ANSWER, TOO_LARGE, Refused, of_status, respond, respond_to
+from gateway.http.problems import NO_ANSWER, TOO_LARGE, Refused, respond, respond_to
 from gateway.http.requests import BODY_LIMIT, BODY_TIMEOUT_S
 from gateway.http.routes import Route
 from protocol.audit import Audit
@@ -57,7 +57,7 @@ class HttpLimits(Struct, frozen=True, kw_only=True):
     view_s: float = 3.0
     address_requests: int = 100
     address_period_s: float = 900.0
-    ready_per_minute: int = 600
+    ready_per_minute: int = 1200
     key_requests: int = 1000
     archive_bytes: int = 16 << 30
 
@@ -125,8 +125,6 @@ async def _expect(request: web.Request) -> web.StreamResponse | None:
         response = respond(TOO_LARGE, f"at most {request.app[BODY_LIMIT]} bytes")
         response.force_close()
         return response
-    if request.headers[hdrs.EXPECT].lower() != "100-continue":
-        return of_status(417, "only 100-continue can be expected")
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     # Not a part of the response: that begins anew.
     request.writer.output_size = 0

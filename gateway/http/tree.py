@@ -16,7 +16,8 @@ from protocol.errors import InvalidInputError, NotFoundError
 
 CLINIC: Final = "clinic"
 """The ``kind`` of the nodes whose ``id`` is that of a clinic."""
-_DEEPEST: Final = 99
+DEEPEST: Final = 99
+"""Levels that may be asked for."""
 _PUBLIC: Final = ("version", "uptime_s")
 """What of the node's own facts a clinic's key is shown."""
 
@@ -73,6 +74,6 @@ def cut(node: TreeNode, depth: int) -> TreeNode:
 def _depth(given: str | None) -> int | None:
     if given is None:
         return None
-    if not (given.isascii() and given.isdigit() and len(given) <= len(str(_DEEPEST))):
-        raise InvalidInputError("depth", f"a whole number from 0 to {_DEEPEST}")
+    if not (given.isascii() and given.isdigit() and len(given) <= len(str(DEEPEST))):
+        raise InvalidInputError("depth", f"a whole number from 0 to {DEEPEST}")
     return int(given)

@@ -119,6 +119,21 @@ class Database:
         """
         return await self._use(partial(_transact, LOOK, work))
 
+    async def erase(self, work: Callable[[SealedFile], T]) -> T:
+        """As ``transact``, and nothing of what ``work`` deletes stays in the write-ahead log, if nobody reads it.
+
+        Raises:
+            StoreUnavailableError: nothing was changed.
+        """
+
+        def do(connection: SealedFile) -> T:
+            result = _transact(BEGIN, work, connection)
+            with suppress(sqlite3.Error):  # it is done, and the log is emptied sooner or later
+                empty_log(connection)
+            return result
+
+        return await self._use(do)
+
     async def reseal(self, work: Callable[[SealedFile, Seal], None]) -> None:
         """Put the file under the clinic's first key, in one transaction in which ``work`` seals all rows anew; nothing
         is done if it is under that already.
@@ -132,7 +147,8 @@ class Database:
             if new.key_id != connection.seal.key_id:
                 _transact(BEGIN, lambda _: work(connection, new), connection)
                 connection.seal = new
-                empty_log(connection)
+                with suppress(sqlite3.Error):  # it is done, and the log is emptied sooner or later
+                    empty_log(connection)
 
         await self._use(do)
 

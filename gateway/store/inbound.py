@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from gateway.store.consents import note_consents
 from gateway.store.database import Row, execute, execute_many, fetch
 from gateway.store.faults import FaultError, spool_full
 from gateway.store.part import FOR_INBOUND, Part
 from gateway.store.rows import array, micros, moment, pack, read_inbound, read_paired
 from gateway.store.sealing import CLAIM, JID, PAIRED, PERSON, SPOOLED, Seal, SealedFile
 from protocol.ledger import Claim, Paired, Spooled
+from protocol.records import Consent, ConsentKind, ConsentSource
 
 
 class InboundPart(Part):
@@ -68,7 +70,23 @@ class InboundPart(Part):
         execute_many(connection, queries.insert_claim, taken)
         execute_many(connection, queries.insert_spooled, spooled)
         execute(connection, queries.add_size, {"bytes": more})
+        self._note_words(connection, channel, fresh)
         execute_many(connection, queries.note_in, people)
+
+    def _note_words(self, connection: SealedFile, channel: str, fresh: Sequence[tuple[int, Claim]]) -> None:
+        """What people say of being written to, if they have not said that last time."""
+        said = [claim for _, claim in fresh if claim.opted_out is not None and claim.people]
+        if not said:
+            return
+        jids = connection.seal.tokens(JID, (jid for claim in said for jid in claim.people))
+        rows = fetch(connection, self._queries.select_opted_out, {"channel": channel, "jids": array(jids)})
+        opted_out = {jids[token] for (token,) in rows}
+        new: list[Consent] = []
+        for claim in said:
+            if claim.opted_out != opted_out.issuperset(claim.people):
+                new.append(_by_word(channel, claim))
+                opted_out = opted_out.union(claim.people) if claim.opted_out else opted_out.difference(claim.people)
+        note_consents(connection, self._queries, new)
 
     def _claimed(self, connection: SealedFile, channel: str, keys: Sequence[str]) -> set[str]:
         tokens = connection.seal.tokens(CLAIM, keys)
@@ -126,6 +144,11 @@ class InboundPart(Part):
             execute(connection, self._queries.mark_paired, {"channel": channel, "paired": sealed})
 
         await self._database.transact(work)
+
+
+def _by_word(channel: str, claim: Claim) -> Consent:
+    what = ConsentKind.OPTED_OUT if claim.opted_out else ConsentKind.OPTED_IN
+    return Consent(channel=channel, people=claim.people, at=claim.what.at, what=what, source=ConsentSource.WORD)
 
 
 def _wrote(seal: Seal, channel: str, jid: str, claim: Claim) -> Row:

@@ -8,6 +8,7 @@ from gateway.store.commands import Commands
 from gateway.store.database import execute, execute_many, fetch
 from gateway.store.inbound import InboundPart
 from gateway.store.outcomes import Outcomes
+from gateway.store.records import ClinicRecords
 from gateway.store.resealing import reseal
 from gateway.store.rows import micros
 from gateway.store.sealing import SealedFile
@@ -20,7 +21,7 @@ STRAYS_KEPT: Final = timedelta(days=1)
 """Who may have sent a message is looked up within minutes of the receipt, if at all."""
 
 
-class SqliteLedger(Commands, Outcomes, InboundPart):
+class SqliteLedger(Commands, Outcomes, InboundPart, ClinicRecords):
     """``protocol.ledger.Ledger`` on a ``Database``: each method is one transaction.
 
     All raise StoreUnavailableError, having changed nothing.
@@ -84,6 +85,7 @@ class SqliteLedger(Commands, Outcomes, InboundPart):
                 queries.forget_claims,
                 queries.forget_commands,
                 queries.forget_people,
+                queries.forget_consents,
                 queries.forget_strays,
                 queries.forget_channel,
             ):
@@ -99,6 +101,9 @@ class SqliteLedger(Commands, Outcomes, InboundPart):
         def work(connection: SealedFile) -> int:
             swept = execute(connection, queries.sweep_claims, {"before": came, "limit": SWEEP})
             swept += execute(connection, queries.sweep_strays, {"before": micros(now - STRAYS_KEPT), "limit": SWEEP})
+            forgotten = {"before": micros(now - bounds.people), "limit": SWEEP}
+            swept += execute(connection, queries.sweep_people, forgotten)
+            swept += execute(connection, queries.sweep_consents, forgotten)
             left = SWEEP
             for (channel,) in fetch(connection, queries.select_channels, {}):
                 named = {"channel": channel, "before": ended, "limit": left}

@@ -24,12 +24,14 @@ FOR_INBOUND: Final = 15
 class Bounds:
     """How long and how much a clinic's database keeps.
 
-    ``keep``: how long an id is remembered after the command's end. ``remember``: the same of what came in.
+    ``keep``: how long a command is remembered after its end. ``remember``: the same of what came in. ``people``: how
+    long people are after they were last heard of or written to.
     ``max_bytes``: of the database file. ``spool_bytes``: of what came in and waits for NATS; one batch may exceed it.
     """
 
     keep: timedelta = timedelta(days=30)
     remember: timedelta = timedelta(days=14)
+    people: timedelta = timedelta(days=365)
     max_bytes: int = 256 * MEBIBYTE
     spool_bytes: int = 64 * MEBIBYTE
 

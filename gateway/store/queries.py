@@ -88,6 +88,28 @@ class Queries:
     sweep_commands: str
     sweep_claims: str
     sweep_strays: str
+    # people.sql
+    export_numbers: str
+    export_commands: str
+    export_results: str
+    export_spool: str
+    export_people: str
+    select_consents: str
+    select_last_consent: str
+    insert_consent: str
+    insert_consenting: str
+    note_consent: str
+    select_opted_out: str
+    count_under_way: str
+    erase_commands: str
+    erase_spooled: str
+    select_consents_to_keep: str
+    erase_consents: str
+    erase_people: str
+    strip_people: str
+    sweep_people: str
+    sweep_consents: str
+    forget_consents: str
     # resealing.sql
     select_commands_sealed: str
     reseal_command: str
@@ -99,7 +121,6 @@ class Queries:
     reseal_failure: str
     select_claims_sealed: str
     reseal_claim: str
-    delete_claims_of_erased: str
     select_spool_sealed: str
     reseal_spooled: str
     select_channels_sealed: str
@@ -112,7 +133,6 @@ class Queries:
     delete_consenting: str
     select_consents_sealed: str
     reseal_consent: str
-    insert_consenting: str
     change_key: str
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from gateway.store.queries import Queries
-from gateway.store.rows import Consent, of_attempt, of_run, pack, read_consent, read_private
+from gateway.store.rows import agreeing, of_attempt, of_run, pack, read_agreed, read_private
 from gateway.store.sealing import (
     ATTEMPT,
     BODY,
@@ -42,7 +42,6 @@ def reseal(connection: SealedFile, new: Seal, queries: Queries) -> None:
         sqlite3.Error
     """
     anew = _Anew(connection.seal, new)
-    connection.execute(queries.delete_claims_of_erased)
     for select, update, resealed in (
         (queries.select_commands_sealed, queries.reseal_command, anew.command),
         (queries.select_bodies_sealed, queries.reseal_body, anew.body),
@@ -69,14 +68,9 @@ def _reseal_consents(connection: SealedFile, queries: Queries, anew: "_Anew") ->
     connection.execute(queries.delete_consenting)
     for rows in _slices(connection, queries.select_consents_sealed, 1):
         for seq, sealed in rows:
-            consent = read_consent(anew.old, seq, sealed)
-            connection.execute(queries.reseal_consent, (seq, anew.new.seal(CONSENT, seq, pack(consent))))
-            connection.executemany(queries.insert_consenting, consenting(anew.new, seq, consent))
-
-
-def consenting(seal: Seal, seq: int, consent: Consent) -> list[Row]:
-    """The parameters of ``insert_consenting``."""
-    return [(seal.token(JID, jid), seq) for jid in consent.people]
+            agreed = read_agreed(anew.old, seq, sealed)
+            connection.execute(queries.reseal_consent, (seq, anew.new.seal(CONSENT, seq, pack(agreed))))
+            connection.executemany(queries.insert_consenting, agreeing(anew.new, seq, agreed))
 
 
 def _each(connection: SealedFile, select: str, update: str, resealed: Callable[[Row], Row], *, places: int = 1) -> None:

@@ -45,8 +45,8 @@ class Private(msgspec.Struct, array_like=True, frozen=True):
     meta: dict[str, Any] | None
 
 
-class Consent(msgspec.Struct, array_like=True, frozen=True):
-    """Whose consent it is, and what was noted: the column ``sealed`` of ``consents``."""
+class Agreed(msgspec.Struct, array_like=True, frozen=True):
+    """The JIDs of who agreed to something or did not, and a note: the column ``sealed`` of ``consents``."""
 
     people: list[str]
     note: str
@@ -57,7 +57,7 @@ pack: Final = msgspec.msgpack.Encoder().encode
 _unpack_private: Final = msgspec.msgpack.Decoder(Private).decode
 _unpack_result: Final = msgspec.msgpack.Decoder(ResultEvent).decode
 _unpack_paired: Final = msgspec.msgpack.Decoder(Paired).decode
-_unpack_consent: Final = msgspec.msgpack.Decoder(Consent).decode
+_unpack_agreed: Final = msgspec.msgpack.Decoder(Agreed).decode
 _unpack_inbound: Final[Callable[[bytes], Inbound]] = msgspec.msgpack.Decoder(Inbound).decode
 _unpack_failures: Final = msgspec.json.Decoder(list[tuple[int, int, int, str, str, bool]], strict=False).decode
 _plain_json: Final = msgspec.json.Encoder(order="deterministic").encode
@@ -173,9 +173,14 @@ def read_paired(seal: Seal, channel: str, paired: bytes) -> Paired:
     return _checked(_unpack_paired, seal.open(PAIRED, channel, paired))
 
 
-def read_consent(seal: Seal, seq: int, sealed: bytes) -> Consent:
-    """Whose consent it is."""
-    return _checked(_unpack_consent, seal.open(CONSENT, seq, sealed))
+def agreeing(seal: Seal, seq: int, agreed: Agreed) -> list[Row]:
+    """The parameters of ``insert_consenting``."""
+    return [(seal.token(JID, jid), seq) for jid in agreed.people]
+
+
+def read_agreed(seal: Seal, seq: int, sealed: bytes) -> Agreed:
+    """Who agreed to something or did not."""
+    return _checked(_unpack_agreed, seal.open(CONSENT, seq, sealed))
 
 
 def read_failures(seal: Seal, seq: int, failures: str | None) -> list[FailedAttempt]:

@@ -48,11 +48,15 @@ async def test_the_tree_is_the_documented_one_and_its_processes_exist(node: Node
         "root",
         [
             "loop",
+            "audit",
             ("processes", ["broker", "nursery"]),
             "store",
             "bus",
             ("clinics", [("acme", ["account", ("channels", [("reception", ["port"])]), "reconciler"])]),
             "registrar",
+            "jobs",
+            "resuming",
+            "custody",
             "admin",
         ],
     )

@@ -9,19 +9,23 @@ from protocol.jobs import Progress
 class MemoryKeys:
     """Implements ``protocol.rotation``: ``KeyRotation``, and ``DatabaseRotation``. ``calls``: what was asked, in order;
     ``failing``: which of it raises. ``keys``, by clinic: the newest first; ``sealed``, by clinic and channel (or
-    ``database``): the key under which it is."""
+    ``database``): the key under which it is. ``restoring``: a clinic is being put back."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.failing: set[str] = set()
         self.keys: dict[str, list[int]] = {}
         self.sealed: dict[tuple[str, str], int] = {}
+        self.restoring = False
 
     def add(self, clinic: str, *channels: str) -> None:
         """A clinic with its first key, under which all is sealed."""
         self.keys[clinic] = [1]
         for what in (*channels, "database"):
             self.sealed[clinic, what] = 1
+
+    async def restored(self) -> bool:
+        return not self.restoring
 
     def call(self, call: str) -> None:
         self.calls.append(call)

@@ -87,7 +87,7 @@ SELECT channel, created, traced, first_sent,
   FROM channels;
 
 -- Rows keep their places, and sqlite_sequence its count: none comes again.
-ALTER TABLE claims ADD COLUMN sealed BLOB;      -- the key; NULL: its author was erased
+ALTER TABLE claims ADD COLUMN sealed BLOB;      -- the key
 UPDATE claims SET sealed = sealed('claim', seq, key);
 UPDATE claims SET key = token('claim', key);
 

@@ -42,10 +42,6 @@ SELECT seq, sealed FROM claims WHERE seq > ?1 ORDER BY seq LIMIT ?2;
 -- Place, key, the key sealed.
 UPDATE claims SET key = ?2, sealed = ?3 WHERE seq = ?1;
 
--- name: delete_claims_of_erased
--- Keys of which nothing but the token is there.
-DELETE FROM claims WHERE sealed IS NULL;
-
 -- name: select_spool_sealed
 -- What came in.
 SELECT seq, what FROM spool WHERE seq > ?1 ORDER BY seq LIMIT ?2;
@@ -94,10 +90,6 @@ SELECT seq, sealed FROM consents WHERE seq > ?1 ORDER BY seq LIMIT ?2;
 -- name: reseal_consent
 -- Place, JIDs and note.
 UPDATE consents SET sealed = ?2 WHERE seq = ?1;
-
--- name: insert_consenting
--- Whose consent it is: token of a JID, consent.
-INSERT INTO consenting (person, consent) VALUES (?1, ?2) ON CONFLICT DO NOTHING;
 
 -- name: change_key
 -- All is sealed with this one.

@@ -4,19 +4,25 @@ import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 from typer.testing import CliRunner, Result
 
+from actors.custody.rotating import Rotating
 from config.cli.app import app
 from gateway.access.api_keys import ApiKeys, open_keys
+from gateway.http.backends import Backends
 from gateway.http.server import AdminServer
 from gateway.http.surround import HttpLimits
 from gateway.jobs import NodeJobs
+from protocol.access import Role
 from protocol.channel import ChannelState
 from protocol.commands import utc_now
+from tests.fakes.any_clinic import AnyClinic
 from tests.fakes.memory_audit import MemoryAudit
+from tests.fakes.memory_keys import MemoryKeys
 from tests.unit.gateway.http.fake_node import FakeBackups, FakeHealth, FakeOperations
 
 Plantao = Callable[..., Awaitable[Result]]
@@ -47,11 +53,6 @@ def key_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def keys(tmp_path: Path, key_file: Path) -> ApiKeys:
-    return open_keys(tmp_path, key_file, utc_now)
-
-
-@pytest.fixture
 def audit() -> MemoryAudit:
     return MemoryAudit()
 
@@ -70,25 +71,44 @@ def backups(tmp_path: Path) -> FakeBackups:
 
 
 @pytest.fixture
+def keys(tmp_path: Path, key_file: Path) -> ApiKeys:
+    return open_keys(tmp_path, key_file, utc_now)
+
+
+@pytest.fixture
+def data_keys() -> MemoryKeys:
+    """Of the clinics."""
+    made = MemoryKeys()
+    for clinic in ("acme", "bela"):
+        made.add(clinic, "front")
+    return made
+
+
+@pytest.fixture
+def rotations(jobs: NodeJobs, data_keys: MemoryKeys) -> Rotating:
+    return Rotating(AnyClinic(), jobs, data_keys, data_keys, data_keys.restored)
+
+
+@pytest.fixture
 async def server(
     operations: FakeOperations,
     jobs: NodeJobs,
     backups: FakeBackups,
+    rotations: Rotating,
     audit: MemoryAudit,
     health: FakeHealth,
     keys: ApiKeys,
 ) -> AsyncIterator[AdminServer]:
-    served = AdminServer(
-        "127.0.0.1",
-        0,
+    backends = Backends(
         operations=operations,
+        keys=keys,
         jobs=jobs,
         backups=backups,
+        rotations=rotations,
         audit=audit,
-        keys=keys,
         health=health,
-        limits=LIMITS,
     )
+    served = AdminServer("127.0.0.1", 0, backends, limits=LIMITS)
     await served.start()
     yield served
     await served.stop(timeout=1.0)
@@ -130,6 +150,22 @@ async def stranger(server: AdminServer) -> AsyncIterator[aiohttp.ClientSession]:
     """A client without a key."""
     async with aiohttp.ClientSession(server.url) as session:
         yield session
+
+
+Entering = Callable[..., Awaitable[aiohttp.ClientSession]]
+
+
+@pytest.fixture
+async def entering(server: AdminServer, keys: ApiKeys) -> AsyncIterator[Entering]:
+    """Makes a key with a role, for clinics (none: for all), and a client that has it: ``id`` is the key's."""
+    async with contextlib.AsyncExitStack() as opened:
+
+        async def enter(role: Role, *clinics: str, **limits: Any) -> aiohttp.ClientSession:
+            key, secret = await keys.make(f"{role} of {clinics}", role, clinics or None, made_by="test", **limits)
+            session = aiohttp.ClientSession(server.url, headers={"X-API-Key": secret, "X-Key-Id": key.id})
+            return await opened.enter_async_context(session)
+
+        yield enter
 
 
 async def exchange(server: AdminServer, *parts: bytes, timeout: float = 5.0) -> bytes:

@@ -1,6 +1,7 @@
 """Archives over HTTP and by the command line: asked for, brought, refused."""
 
 import base64
+import json
 from pathlib import Path
 
 import aiohttp
@@ -119,5 +120,5 @@ async def test_a_passphrase_file_must_hold_one(plantao: Plantao, backups: FakeBa
 async def test_what_is_no_archive_is_not_verified(plantao: Plantao, tmp_path: Path) -> None:
     (tmp_path / "archive").write_bytes(b"rubbish")
     done = await plantao("verify", str(tmp_path / "archive"), "--data", str(tmp_path), "--json")
-    assert done.exit_code == 2, done.stderr
-    assert "one that is whole" in done.stderr
+    assert done.exit_code == 2
+    assert "archive" in json.loads(done.stderr)["error"]["detail"]

@@ -53,7 +53,7 @@ def jobs() -> MemoryJobs:
 
 @pytest.fixture
 def rotating(keys: MemoryKeys, jobs: MemoryJobs) -> Rotating:
-    return Rotating(Shown(), jobs, keys, keys)
+    return Rotating(Shown(), jobs, keys, keys, keys.restored)
 
 
 async def test_a_clinic_gets_a_new_key_under_which_all_is_before_the_old_one_goes(
@@ -64,6 +64,7 @@ async def test_a_clinic_gets_a_new_key_under_which_all_is_before_the_old_one_goe
     await jobs.ended()
     assert keys.calls == [f"north: {step}" for step in STEPS]
     assert jobs.steps == [
+        ("clinics that are being put back", 0, None),
         ("new key", 0, None),
         ("snapshots", 0, 2),
         ("snapshots", 1, 2),
@@ -81,6 +82,17 @@ async def test_the_master_key_is_the_node_s(rotating: Rotating, keys: MemoryKeys
     assert (view.clinic, keys.calls, jobs.get(view.id).result) == (None, ["master"], {"keys": 2})
 
 
+@pytest.mark.parametrize("master", [True, False])
+async def test_while_a_clinic_is_put_back_keys_stay(
+    rotating: Rotating, keys: MemoryKeys, jobs: MemoryJobs, master: bool
+) -> None:
+    keys.restoring = True
+    view = await (rotating.rotate_master(by=ANA) if master else rotating.rotate_clinic("north", by=ANA))
+    await jobs.ended()
+    assert keys.calls == []
+    assert "a clinic is being put back from an archive: rotate keys when" in str(jobs.get(view.id).error)
+
+
 async def test_a_clinic_that_is_not_there_is_not_rotated(rotating: Rotating, keys: MemoryKeys) -> None:
     with pytest.raises(NotFoundError, match="clinic nowhere"):
         await rotating.rotate_clinic("nowhere", by=ANA)
@@ -90,7 +102,7 @@ async def test_a_clinic_that_is_not_there_is_not_rotated(rotating: Rotating, key
 async def test_before_the_registry_was_read_it_is_not_known_whether_there_is_one(
     keys: MemoryKeys, jobs: MemoryJobs
 ) -> None:
-    rotating = Rotating(Switchboard(Board(), Names()), jobs, keys, keys)
+    rotating = Rotating(Switchboard(Board(), Names()), jobs, keys, keys, keys.restored)
     with pytest.raises(UnavailableError):
         await rotating.rotate_clinic("north", by=ANA)
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from actors.custody.rotating import Rotating
+from gateway.http.backends import Backends
 from gateway.http.health import HealthReport, Part, RoleCount, TreeNode
 from gateway.jobs import NodeJobs
 from protocol.access import Caller
@@ -28,7 +30,10 @@ from protocol.errors import AlreadyExistsError, ConflictError, NotFoundError, Un
 from protocol.jobs import JobKind, JobState, JobView
 from protocol.subjects import Priority
 from protocol.views import ClinicStats
+from tests.fakes.any_clinic import AnyClinic
 from tests.fakes.memory_audit import MemoryAudit
+from tests.fakes.memory_keys import MemoryKeys
+from tests.unit.gateway.access.made import admin_keys
 from tests.unit.gateway.http.fake_commands import NOW, FakeCommands, command_view
 
 QR = QrCode(code="2@AbCdEf,GhIjKl,MnOpQr", expires_at=NOW)
@@ -279,10 +284,6 @@ class FakeHealth:
         return self.counted
 
 
-NO_AUDIT = MemoryAudit()
-NO_JOBS = NodeJobs(Path("no jobs are begun here"), NO_AUDIT)
-
-
 @dataclass
 class FakeBackups:
     """Implements ``protocol.custody.Backups``: remembers what it was asked, and what the archives held. ``folder``:
@@ -320,4 +321,20 @@ class FakeBackups:
         return JobView(id="0123456789abcdef", kind=kind, clinic=clinic, state=JobState.RUNNING, by="x", started_at=NOW)
 
 
+NO_AUDIT = MemoryAudit()
 NO_BACKUPS = FakeBackups()
+NO_JOBS = NodeJobs(Path("no jobs are begun here"), NO_AUDIT)
+
+
+NO_KEYS = MemoryKeys()
+NO_ROTATIONS = Rotating(AnyClinic(), NO_JOBS, NO_KEYS, NO_KEYS, NO_KEYS.restored)
+
+
+def fake_backends(**changes: Any) -> Backends:
+    """A node without a node, that anybody's key "k" opens, with ``changes``."""
+    parts: dict[str, Any] = {
+        "operations": FakeOperations(), "keys": admin_keys("k"), "jobs": NO_JOBS,
+        "backups": NO_BACKUPS, "rotations": NO_ROTATIONS,
+        "audit": NO_AUDIT, "health": FakeHealth(),
+    }  # fmt: skip
+    return Backends(**{**parts, **changes})
