@@ -3,6 +3,6 @@
 ``tree`` the supervision tree as data · ``parts`` what it is made of · ``node`` a running node (lock, signals, ready
 line) · ``settings`` and ``sections`` what can be set · ``own`` and ``overrides`` a channel's own settings · ``runtime``
 directories · ``boot`` bounded start · ``health`` how the node is, ``live_tree`` its tree, ``counted`` its ports in the
-tally · ``terminal`` codes of new channels where the node was started · ``log`` JSON logs without personal data ·
-``cli`` the ``plantao`` command.
+tally · ``offline_audit`` the audit looked at without a node · ``terminal`` codes of new channels where the node was
+started · ``log`` JSON logs without personal data · ``cli`` the ``plantao`` command.
 """

@@ -98,8 +98,7 @@ class NodeJobs:
         self, kind: JobKind, clinic: str | None, work: JobWork, *, by: Caller, reading: Reading | None = None
     ) -> JobView:
         """See ``Jobs``; besides, UnavailableError: the node is stopping."""
-        if not self._open:
-            raise UnavailableError("the node is starting or stopping: no job is begun now")
+        self._check_open()
         self._check_free(clinic)
         name = secrets.token_hex(8)
         now = datetime.now(UTC)
@@ -108,6 +107,7 @@ class NodeJobs:
         self._jobs[name] = job  # from now on nobody else begins one beside it
         try:
             about = await self._audit.asked(by.id, f"{kind}.run", clinic, detail={"job": name})
+            self._check_open()
         except BaseException:
             del self._jobs[name]
             raise
@@ -131,6 +131,10 @@ class NodeJobs:
     async def discard(self, id: str) -> None:
         """See ``Jobs``."""
         await self._remove(self._with_file(id))
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise UnavailableError("the node is starting or stopping: no job is begun now")
 
     def _check_free(self, clinic: str | None) -> None:
         for job in self._jobs.values():

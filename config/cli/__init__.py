@@ -15,6 +15,9 @@ module          what it holds
 ``clinics``     ``plantao clinic …``
 ``channels``    ``plantao channel …``
 ``keys``        ``plantao key …``
+``jobs``        ``plantao job …``
+``following``   follows a job to its end, and fetches what it made
+``audit``       ``plantao audit …``
 ``pairing``     ``plantao channel pair``: follows a pairing to its end
 ``qr``          a QR code in half blocks
 ``own_settings`` ``plantao channel set``: settings as they are typed

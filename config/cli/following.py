@@ -11,13 +11,19 @@ from tempfile import mkstemp
 from typing import Any, BinaryIO, Final
 
 from config.cli.asking import Asking
-from config.cli.client import NodeAwayError, NodeClient
+from config.cli.client import NodeAwayError, NodeClient, NodeRefusedError
 from config.cli.output import clean
 from protocol.errors import AlreadyExistsError, InvalidInputError, PlantaoError
 from protocol.jobs import JobState
 
 LOOK_S: Final = 0.5
-"""Between two looks."""
+"""Before the first look; each later one waits ``SLOWER`` times as long, ``LONGEST_LOOK_S`` at most, since a key may
+only ask so often in an hour."""
+SLOWER: Final = 1.2
+LONGEST_LOOK_S: Final = 10.0
+
+_AGAIN: Final = frozenset({429, 503, 504})
+"""It asked too often, or a part of the node is away for now."""
 
 Show = Callable[[Mapping[str, Any]], None]
 
@@ -27,7 +33,7 @@ class JobFailedError(PlantaoError):
 
 
 class JobLostError(PlantaoError):
-    """The node went away while it was at the job."""
+    """The node went away while it was at the job, or does not say any more what became of it."""
 
     def __init__(self, id: str, why: str) -> None:
         super().__init__(f"what became of job {id} is not known: {why}; to look again: plantao job show {id}")
@@ -38,7 +44,7 @@ def follow(asking: Asking, view: Mapping[str, Any], *, sleep: Callable[[float], 
 
     Raises:
         JobFailedError: it failed.
-        JobLostError: the node has gone.
+        JobLostError: the node has gone, or was started again and knows nothing of it.
     """
     with _bar(view, asking.out.as_json) as show:
         found = _followed(asking.node, view, show, sleep)
@@ -103,13 +109,17 @@ def _unwritable(path: Path, error: OSError) -> InvalidInputError:
 
 
 def _followed(node: NodeClient, view: Mapping[str, Any], show: Show, sleep: Callable[[float], None]) -> dict[str, Any]:
-    found = dict(view)
+    found, pause = dict(view), LOOK_S
     while found["state"] == JobState.RUNNING:
-        sleep(LOOK_S)
+        sleep(pause)
+        pause = min(LONGEST_LOOK_S, pause * SLOWER)
         try:
             found = node.get("jobs", found["id"])
         except NodeAwayError as error:
             raise JobLostError(found["id"], str(error)) from error
+        except NodeRefusedError as error:
+            if error.status not in _AGAIN:
+                raise JobLostError(found["id"], str(error)) from error
         show(found)
     return found
 

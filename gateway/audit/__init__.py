@@ -30,9 +30,12 @@ that the end must be known elsewhere: it stands in the log at each start and sto
 ``plantao audit verify --since SEQ:HASH`` finds out whether it is still a part of the chain. Nor is it found out if who
 has the key, or the running node's memory, writes what is not true.
 
-The audit is never deleted by itself. An entry takes some 150 bytes on the disk; a request that changes something makes
-two, so a million of them, messages sent over HTTP included (those that are put on NATS are not in it), are 300 MB.
-Refused authentications make at most ``refusals.MOST_ADDRESSES`` entries a minute, which is 20 MB a day under an attack
-from a hundred addresses. Nothing else bounds it than how often those with a key may ask, and the disk. If it cannot
-grow, what changes something is refused (503), and looking goes on.
+What is in it: requests over HTTP that change something, requests over NATS that do (but for read marks and presence,
+which come with each message; messages put on a stream are traffic, too), jobs, refused keys, the node's start and stop.
+
+The audit is never deleted by itself. An entry takes some 150 bytes on the disk and a change two of them, so a million
+changes are 300 MB. A clinic may make so many changes a minute over NATS (``gateway.nats.auditing``: 125 MB a day at the
+very most) and a key so many requests an hour over HTTP (but the one in ``admin.key``), lest one clinic fill the disk of
+all. Refused authentications make at most ``refusals.MOST_ADDRESSES`` entries a minute, 20 MB a day. If it cannot grow,
+what changes something is refused (503), and looking goes on.
 """

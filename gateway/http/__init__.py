@@ -9,6 +9,7 @@ module          what it holds
 ``surround``    what surrounds every route: headers, problems, deadlines, and these two:
 ``origins``     the door: under which names it is served, and which web pages may use it
 ``guard``       the guard: which key asks, how often, and whether the route is for it
+``auditing``    what changes something is in the audit, before it is done and after
 ``tls``         certificate and key
 ``openapi``     ``/api/v1/openapi.json``, written from the table
 ``node``        ``/health``, ``/ready``, ``/metrics``
@@ -18,6 +19,8 @@ module          what it holds
 ``channels``    channels, their verbs and settings, QR codes, sending, what they ask WhatsApp
 ``commands``    what became of commands, dead letters, and what a person decides of them
 ``rotate``      keys exchanged, as jobs
+``jobs``        ``/api/v1/jobs``
+``audit``       ``/api/v1/audit``
 ``requests``    bodies, path names and answers: the edge between bytes and types
 ``problems``    every error as RFC 9457 problem details, in one table
 ``health``      what the node must be able to say of itself
@@ -36,6 +39,9 @@ add a clinic) takes a key for all, and lists show each key its own part::
                                             asks none of them
     GET     /api/v1/keys                    POST ``{"name", "role", "clinics"?, "expires_at"?, "per_hour"?}`` makes one
     GET     /api/v1/keys/{id}               DELETE revokes it
+    GET     /api/v1/jobs                    /{id}; /{id}/file is what it made, DELETE says that it is fetched
+    GET     /api/v1/audit?clinic=&before=&limit=   newest first
+    GET     /api/v1/audit/verify?since=     whether all of it is as it was written, and a continuation of what was
     GET     /api/v1/channels                of all clinics
     GET     /api/v1/clinics                 POST adds one
     GET     …/clinics/{c}                   DELETE; its keys are revoked

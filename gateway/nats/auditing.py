@@ -13,14 +13,19 @@ ACTIONS: Final[Mapping[str, str]] = {
     Verb.LOGOUT: "channel.logout",
     Verb.PAIR: "channel.pair",
     Verb.CHECK: "channel.check",
-    Verb.MARK_READ: "channel.mark_read",
-    Verb.PRESENCE: "channel.presence",
     Verb.CANCEL: "message.cancel",
     Verb.RELEASE: "message.release",
     Verb.REPLAY: "dead.replay",
     Verb.DISCARD: "dead.discard",
 }
-"""Of each verb of a channel that changes something; the same as over HTTP. A clinic has none."""
+"""Of each verb of a channel that changes something; the same as over HTTP. A clinic has none.
+
+``mark_read`` and ``presence`` are not among them: they come with each message of a conversation, and like sending over
+NATS they are traffic.
+"""
+CHANGES_PER_MINUTE: Final = 300
+"""Requests of one clinic that stand in the audit; more are refused. Else one clinic could fill the disk on which all
+others have theirs: so many are 125 MB a day."""
 
 _OF_ANOTHER_ACCOUNT: Final = "_R_."
 

@@ -35,13 +35,17 @@ verbs of a clinic               body                                reply
 ``stats``                       (none)                              ``ClinicStats``
 ==============================  ==================================  ================================================
 
+What changes something is in the audit, and is refused as ``busy`` if there is too much of it.
+
 A service serves one clinic: the clinic's id comes from here, never from a request.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from typing import Any, Final
 
 import structlog
@@ -52,8 +56,9 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.micro.request import ERROR_CODE_HEADER, ERROR_HEADER, Request
 
+from gateway.access.windows import Windows
 from gateway.audit.around import audited
-from gateway.nats.auditing import ACTIONS, who_asks
+from gateway.nats.auditing import ACTIONS, CHANGES_PER_MINUTE, who_asks
 from gateway.nats.requests import OF_CHANNEL, OF_CLINIC, Ask, Target, answer_of
 from protocol import subjects
 from protocol.audit import Audit
@@ -80,6 +85,13 @@ MAX_CONCURRENT: Final = 64
 """Requests of one clinic under way at once; those above are refused as ``busy``."""
 
 
+class TooManyError(PlantaoError):
+    """A clinic changes more than stands in the audit; ``seconds`` until it may again."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"at most {CHANGES_PER_MINUTE} changes a minute: again in {ceil(seconds)} seconds")
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why a request was not done. ``status`` is as in HTTP."""
@@ -99,6 +111,8 @@ class Refusal:
                 return cls("not_found", 404, str(error))
             case ConflictError() | AlreadyExistsError():
                 return cls("conflict", 409, str(error))
+            case TooManyError():
+                return cls("busy", 503, str(error))
             case UnavailableError():
                 return cls("unavailable", 503, str(error))
             case TimeoutError():
@@ -122,6 +136,7 @@ class ClinicRpc:
         self._operations = operations
         self._audit = audit
         self._running: set[asyncio.Task[None]] = set()
+        self._changes = Windows(60.0, time.monotonic)
 
     async def start(self, nc: Client) -> None:
         """Listen on ``nc``, for as long as it lives. Raises the client library's errors."""
@@ -183,6 +198,9 @@ class ClinicRpc:
         work = partial(self._outcome, channel, verb, request.data)
         if channel is None or verb not in ACTIONS:
             return await work()
+        wait = self._changes.take(self._clinic, CHANGES_PER_MINUTE)
+        if wait is not None:
+            raise TooManyError(wait)
         reply: str = request._msg.reply  # the library shows it to nobody
         subject = (who_asks(reply), ACTIONS[verb], self._clinic, check_name("channel", channel))
         return await audited(self._audit, subject, work, _status)

@@ -115,8 +115,9 @@ class Commands(Part):
             judged = judge(offers, self._known(connection, channel, offers))
             fresh = [offer for offer in judged if isinstance(offer, Offer)]
             chats = [str(offer.command.address) for offer in fresh]
-            self._take(connection, channel, fresh, chats, now)
-            contacts = self._contacts(connection, channel, chats)
+            tokens = [connection.seal.token(JID, chat) for chat in chats]
+            self._take(connection, channel, fresh, chats, tokens, now)
+            contacts = self._contacts(connection, channel, dict(zip(tokens, chats, strict=True)))
             chat = iter(chats)
             return [
                 self._owned(channel, each, contacts.get(next(chat), STRANGER), now) if isinstance(each, Offer) else each
@@ -132,7 +133,13 @@ class Commands(Part):
         return {ids[token]: read_known(seal, *columns) for token, *columns in rows}
 
     def _take(
-        self, connection: SealedFile, channel: str, fresh: Sequence[Offer], chats: Sequence[str], now: datetime
+        self,
+        connection: SealedFile,
+        channel: str,
+        fresh: Sequence[Offer],
+        chats: Sequence[str],
+        tokens: Sequence[str],
+        now: datetime,
     ) -> None:
         if fresh:
             self._check_room(connection, FOR_COMMANDS)
@@ -140,18 +147,18 @@ class Commands(Part):
         seal = connection.seal
         rows: list[Row] = []
         bodies: list[Row] = []
-        for seq, (offer, chat) in enumerate(zip(fresh, chats, strict=True), start=last + 1):
+        for seq, (offer, *chat) in enumerate(zip(fresh, chats, tokens, strict=True), start=last + 1):
             bodies.append((seq, seal.seal(BODY, seq, offer.body)))
             if due_later(offer.command, now):
-                rows.append(command_row(seal, channel, offer, "scheduled", seq, None, chat))
+                rows.append(command_row(seal, channel, offer, "scheduled", seq, None, *chat))
             else:
                 turn += 1
-                rows.append(command_row(seal, channel, offer, "waiting", seq, turn, chat))
+                rows.append(command_row(seal, channel, offer, "waiting", seq, turn, *chat))
         execute_many(connection, self._queries.insert_command, rows)
         execute_many(connection, self._queries.insert_body, bodies)
 
-    def _contacts(self, connection: SealedFile, channel: str, chats: Sequence[str]) -> Mapping[str, Contact]:
-        jids = connection.seal.tokens(JID, chats)
+    def _contacts(self, connection: SealedFile, channel: str, jids: Mapping[str, str]) -> Mapping[str, Contact]:
+        """Of these ``jids``, by their tokens."""
         rows = fetch(connection, self._queries.select_people, {"channel": channel, "jids": array(jids)})
         return {jids[token]: read_contact(*columns) for token, *columns in rows}
 

@@ -109,8 +109,10 @@ def _stated(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None and value is not False and value != []}
 
 
-def command_row(seal: Seal, channel: str, offer: Offer, state: str, seq: int, turn: int | None, chat: str) -> Row:
-    """The parameters of ``insert_command``; ``chat`` is the recipient's JID."""
+def command_row(
+    seal: Seal, channel: str, offer: Offer, state: str, seq: int, turn: int | None, chat: str, token: str
+) -> Row:
+    """The parameters of ``insert_command``; ``chat`` is the recipient's JID, ``token`` that of it."""
     command = offer.command
     headers = offer.headers if type(offer.headers) is dict else dict(offer.headers)
     private = Private(command.id, command.to, chat, content_of(command), headers, command.meta)
@@ -125,7 +127,7 @@ def command_row(seal: Seal, channel: str, offer: Offer, state: str, seq: int, tu
         maybe_micros(command.expires_at),
         maybe_micros(command.deliver_by),
         offer.priority.value,
-        seal.token(JID, chat),
+        token,
         command.type,
         seal.seal(COMMAND, seq, pack(private)),
     )

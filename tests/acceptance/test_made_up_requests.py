@@ -38,7 +38,7 @@ SENDABLE: dict[str, Any] = {
     "meta": None,
 }
 FEW = hypothesis.settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     database=None,
     derandomize=True,

@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from tests.acceptance.node import END_TIMEOUT, PLANTAO, settings
@@ -20,6 +21,13 @@ def read_until(terminal: int, text: str) -> str:
         except OSError as error:
             raise AssertionError(f"the node ended; the terminal showed:\n{shown}") from error
     return shown
+
+
+def read_on(terminal: int) -> None:
+    """Read whatever is still shown until the node has ended: it could not write to a terminal that nobody reads."""
+    with suppress(OSError):
+        while os.read(terminal, 65536):
+            pass
 
 
 def plantao(directory: Path, *arguments: str) -> None:
@@ -46,6 +54,7 @@ def walk(directory: Path, config: str) -> int:
         shown = read_until(ours, "to pair acme/reception")
         assert "reception" in shown + read_until(ours, "█")
         process.send_signal(signal.SIGINT)
+        read_on(ours)
         return process.wait(END_TIMEOUT)
     finally:
         process.kill()

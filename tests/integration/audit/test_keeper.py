@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.audit import keeper
 from gateway.audit.chain import BROKEN
@@ -211,6 +212,14 @@ async def test_all_put_back_as_it_was_is_found_by_who_noted_the_end(tmp_path: Pa
     assert verify(tmp_path, KEY, (noted.last, noted.hash)).bad == noted.last
 
 
+async def test_where_it_ends_is_in_the_log_for_who_keeps_that_elsewhere(tmp_path: Path) -> None:
+    with capture_logs() as logged:
+        await filled(tmp_path)
+    found = verify(tmp_path, KEY)
+    said = [(each["event"], each["seq"], each["hash"]) for each in logged if "seq" in each]
+    assert said == [("audit_goes_on", 0, "0" * 64), ("audit_ended", found.last, found.hash)]
+
+
 async def test_bytes_that_flipped_are_found(tmp_path: Path) -> None:
     await filled(tmp_path, 200)
     content = audit_file(tmp_path).read_bytes()
@@ -308,22 +317,27 @@ async def main():
         while True:
             about = await audit.asked("k-1", "channel.send", "acme", "front")
             await audit.ended(about, "done")
-            print(about, flush=True)
+            print("promised", about, flush=True)
     await asyncio.gather(*(one() for _ in range(8)))
 
 asyncio.run(main())
 """
 
 
+def promised(line: bytes) -> int:
+    """0 for a line of the log."""
+    word, _, number = line.partition(b" ")
+    return int(number) if word == b"promised" else 0
+
+
 def test_killed_while_appending_it_is_whole_and_has_what_was_promised(tmp_path: Path) -> None:
     for lines in (1, 40, 7, 300, 120):
         with subprocess.Popen([sys.executable, "-c", APPENDING, str(tmp_path)], stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            promised = 0
-            for _ in range(lines):
-                promised = max(promised, int(process.stdout.readline()))
-            process.kill()
-            process.wait()
+            try:
+                assert process.stdout is not None
+                last = max(promised(process.stdout.readline()) for _ in range(lines))
+            finally:
+                process.kill()
         found = verify(tmp_path, KEY)
         assert found.intact, found.why
-        assert found.last >= promised
+        assert found.last >= last

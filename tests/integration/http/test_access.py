@@ -157,7 +157,7 @@ def test_whatever_changes_something_is_named_for_the_audit() -> None:
     actions = [route.action for route in ROUTES.values() if route.action]
     assert len(set(actions)) == len(actions)
     for action in actions:
-        words.check("node", action, "asked", None, None)
+        words.check("key", action, "asked", None, None)
 
 
 @pytest.mark.parametrize("verb", Verb)

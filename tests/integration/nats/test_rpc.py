@@ -378,7 +378,8 @@ async def test_what_changes_something_is_in_the_audit_and_a_look_is_not(
     }
     await ask(client, verb, json.dumps(bodies.get(verb, {})).encode())
 
-    changes = RPC_PERMISSION[verb] >= Permission.OPERATE and verb is not Verb.QR
+    traffic = verb in (Verb.QR, Verb.MARK_READ, Verb.PRESENCE)
+    changes = RPC_PERMISSION[verb] >= Permission.OPERATE and not traffic
     assert [(each.who, each.outcome, each.clinic, each.channel) for each in audit.kept] == [
         ("nats:clinic", outcome, "acme", "front")
         for outcome in ("asked", "refused" if verb is Verb.LOGOUT else "done")
@@ -411,6 +412,19 @@ async def test_a_clinic_cannot_pass_for_the_platform(serving: NatsBus, connect: 
         await client.flush()
     await ask(client, Verb.DISCONNECT)
     assert {each.who for each in audit.kept} == {"nats:clinic"}
+
+
+async def test_a_clinic_cannot_fill_the_audit_of_all(
+    serving: NatsBus, connect: Connect, audit: MemoryAudit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rpc, "CHANGES_PER_MINUTE", 3)
+    client, platform = await connect(subjects.account("acme")), await connect(subjects.ACCOUNT_PLATFORM)
+    for _ in range(3):
+        assert "error" not in json.loads((await ask(client, Verb.CONNECT)).data)
+    assert refusal(await ask(client, Verb.CONNECT))["code"] == "busy"
+    assert "error" not in json.loads((await ask(client, Verb.STATUS)).data)
+    assert "error" not in json.loads((await ask(platform, Verb.CONNECT, clinic="other")).data)
+    assert [each.clinic for each in audit.kept] == ["acme"] * 6 + ["other"] * 2
 
 
 async def test_what_the_audit_cannot_keep_is_refused_and_looking_goes_on(

@@ -216,6 +216,19 @@ async def test_the_end_of_the_node_ends_those_that_run_in_order(
         await jobs.start(JobKind.BACKUP, None, work, by=NODE)
 
 
+async def test_none_is_begun_whose_beginning_the_end_of_the_node_overtook(
+    jobs: NodeJobs, audit: MemoryAudit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(*_: object, **__: object) -> int:
+        await jobs.close(timeout=0.0)
+        return 1
+
+    monkeypatch.setattr(audit, "asked", slow)
+    with pytest.raises(UnavailableError):
+        await jobs.start(JobKind.BACKUP, None, nothing, by=NODE)
+    assert jobs.all() == []
+
+
 async def test_one_that_does_not_end_is_left_after_a_while(jobs: NodeJobs, caplog: pytest.LogCaptureFixture) -> None:
     released = asyncio.Event()
 
