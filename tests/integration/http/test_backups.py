@@ -1,6 +1,7 @@
 """Archives over HTTP and by the command line: asked for, brought, refused."""
 
 import base64
+import json
 from pathlib import Path
 
 import aiohttp
