@@ -69,9 +69,9 @@ class Keeping:
         self._jobs = jobs
         self._backing_up = backing_up
         self._restoring = restoring
+        self._erasing = erasing
         self._clock = clock
         self._failed: dict[str, datetime] = {}
-        self._erasing = erasing
         self._work: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -95,6 +95,7 @@ class Keeping:
 
     async def _keep(self) -> None:
         while True:
+            await self._erase_on()
             if await self._finished() and self._schedule.every_s:
                 await self._back_up_all()
             await asyncio.sleep(self._schedule.look_s)
@@ -102,11 +103,17 @@ class Keeping:
     async def _finished(self) -> bool:
         """Whether no clinic is between two states: of those that failed half-way, too, while the node ran."""
         try:
-            await self._erasing.finish_all()
             return await self._restoring.finish_all()
         except PlantaoError as error:
-            log.warning("what was interrupted is not known yet", error=str(error))
+            log.warning("interrupted restores are not known yet", error=str(error))
             return False
+
+    async def _erase_on(self) -> None:
+        """Nobody's backups wait for that."""
+        try:
+            await self._erasing.finish_all()
+        except PlantaoError as error:
+            log.warning("interrupted erasures do not go on yet", error=str(error))
 
     async def _back_up_all(self) -> None:
         try:

@@ -144,6 +144,21 @@ async def counted(node: Node, **expected: int) -> None:
     await node.once("/api/v1/clinics/acme/stats", holds)
 
 
+async def test_a_whole_node_is_backed_up_and_a_clinic_of_it_put_back(node: Node, tmp_path: Path) -> None:
+    await node.add("acme", "reception")
+    await node.add("bela")
+    archive = tmp_path / "node.backup"
+    await plantao(node, "backup", str(archive))
+    view = await plantao(node, "verify", str(archive), "--data", str(node.data))
+    assert (view["clinics"], view["node"]) == (["acme", "bela"], True)
+    await node.cli("clinic", "remove", "acme", "--yes")
+    job = await plantao(node, "restore", str(archive), "--clinic", "acme")
+    assert job["result"]["clinics"] == 1
+    await node.channel(*FRONT)
+    refused = json.loads(await node.cli("restore", str(archive), "--json", code=1))
+    assert "acme, bela: there already" in str(refused)
+
+
 class TestByTheClock:
     """``backup.every``"""
 

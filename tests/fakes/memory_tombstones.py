@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 class MemoryTombstones:
     """Implements ``protocol.erasing.Tombstones``; what it is told stands in ``steps``."""
 
-    steps: list[str]
+    steps: list[str] = field(default_factory=list)
     standing: set[str] = field(default_factory=set)
 
     def stands(self, clinic: str) -> bool:

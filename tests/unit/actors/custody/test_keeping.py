@@ -54,10 +54,10 @@ class Bench:
         self.shelf = MemoryShelf(self.archives)
         switchboard = showing(*clinics)
         self.backing_up = BackingUp(switchboard, self.jobs, self.archives)
-        registry = MemoryRegistry(bell)
-        self.restoring = Restoring(switchboard, self.jobs, self.archives, registry, MemoryStore(bell))
-        erasing = ErasingClinics(switchboard, self.jobs, registry, MemoryTombstones([]), ())
+        self.restoring = Restoring(switchboard, self.jobs, self.archives, MemoryRegistry(bell), MemoryStore(bell))
         schedule = Schedule(every_s=every_s, look_s=0.001, follow_s=0.001)
+        self.tombstones = MemoryTombstones()
+        erasing = ErasingClinics(switchboard, self.jobs, MemoryRegistry(bell), self.tombstones, ())
         self.part = Keeping(schedule, self.shelf, self.jobs, self.backing_up, self.restoring, erasing, lambda: self.now)
 
     async def until(self, holds: Callable[[], bool]) -> None:
@@ -163,3 +163,12 @@ async def test_a_backup_of_all_is_one_of_the_node_and_of_a_clinic_is_not() -> No
     assert [one.id for one in only[0].channels] == ["desk"]
     with pytest.raises(NotFoundError):
         await bench.backing_up.backup("east", by=NODE)
+
+
+async def test_an_interrupted_erasure_goes_on_and_backups_of_others_do_not_wait_for_it(started: list[Bench]) -> None:
+    bench = Bench("north")
+    started.append(bench)
+    bench.tombstones.standing.add("gone")
+    await bench.part.start()
+    await bench.until(lambda: not bench.tombstones.standing)
+    await bench.until(lambda: bench.shelf.pruned == ["north"])
