@@ -28,6 +28,19 @@ def present(settings: Settings) -> MasterKey:
     return master_rotation.settled(settings.data, given, lambda: _candidates(settings))
 
 
+def known(settings: Settings) -> Sequence[MasterKey]:
+    """All that can be had, the present one first; makes none.
+
+    Raises:
+        InvalidInputError: there is no key where one comes from.
+    """
+    keys = settings.keys
+    given = _read(keys.master_file, keys.master, keys.master_command, "keys.master")
+    if given is None and master.key_file(settings.data).exists():
+        given = master.from_file(master.key_file(settings.data))
+    return [*([] if given is None else [given]), *_candidates(settings)]
+
+
 def next_one(settings: Settings) -> MasterKey:
     """The one that is to take its place: where the present one is made in the data directory, so may this be.
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -13,17 +14,23 @@ from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
 from actors.channel.telling import ReceivingPolicy
+from actors.custody.keeping import Keeping
+from actors.custody.resuming import Resuming
+from actors.custody.rotating import Rotating
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
-from config import master_keys, overrides
+from actors.switchboard import Switchboard
+from config import custody, master_keys, overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
+from config.noting import PassedOverNotes
 from config.own import own_policy, pacing_policy
 from config.sections import Settings
 from gateway.access.api_keys import open_keys
 from gateway.audit.keeper import NodeAudit, audit_key
+from gateway.http.backends import Backends
 from gateway.http.origins import Origins
 from gateway.http.server import AdminServer
 from gateway.http.surround import HttpLimits
@@ -36,7 +43,7 @@ from gateway.nats.registry import NatsRegistry
 from gateway.nats.streams import Retention
 from gateway.store.part import Bounds
 from gateway.store.store import SqliteStore
-from gateway.vault import Vaults
+from gateway.vault import KeyRotation, Vaults
 from gateway.whatsapp.opener import Nursery
 from protocol.commands import utc_now
 from protocol.errors import InvalidInputError
@@ -65,6 +72,8 @@ class Parts:
     health: NodeHealth
     audit: NodeAudit
     jobs: NodeJobs
+    resuming: Resuming
+    keeping: Keeping
     admin: AdminServer
 
 
@@ -77,8 +86,11 @@ def make(settings: Settings) -> Parts:
     """
     loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
     broker = _broker(settings)
-    kept = vaults(settings)
-    audit = NodeAudit(settings.data, audit_key(settings.data, kept.master), utc_now)
+    master_key = master_keys.present(settings)
+    audit = NodeAudit(settings.data, audit_key(settings.data, master_key), utc_now)
+    kept = Vaults(settings.data, master_key, keep=settings.vault.keep, passed_over=PassedOverNotes(audit))
+    key_rotation = KeyRotation(settings.data, kept, partial(master_keys.next_one, settings))
+    key_rotation.finish()
     limits = settings.limits
     bus = NatsBus(
         broker,
@@ -87,13 +99,25 @@ def make(settings: Settings) -> Parts:
         commands_per_s=lambda _clinic: limits.commands_per_s,
     )
     registry = NatsRegistry(bus)
-    store = SqliteStore(settings.data, bounds=_bounds(settings))
+    store = SqliteStore(settings.data, kept.data_keys, bounds=_bounds(settings))
     nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
     desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=limits.channels_per_clinic)
     bus.serve(desk, audit)
     health = NodeHealth(names, tally, bus, settings.data)
     jobs = NodeJobs(settings.data, audit)
-    admin = _admin(settings, desk, jobs, audit, health)
+    backups = custody.backups(
+        settings, board=board, names=names, jobs=jobs, vaults=kept, bus=bus, registry=registry, store=store
+    )
+    rotating = Rotating(Switchboard(board, names), jobs, key_rotation, store, backups.restoring.finish_all)
+    backends = Backends(
+        operations=desk,
+        keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
+        jobs=jobs,
+        backups=backups.desk,
+        rotations=rotating,
+        audit=audit,
+        health=health,
+    )
     opener = StaggeredOpener(
         CountedOpener(nursery, tally),
         parallel=settings.boot.parallel,
@@ -126,35 +150,29 @@ def make(settings: Settings) -> Parts:
         health=health,
         audit=audit,
         jobs=jobs,
-        admin=admin,
+        resuming=Resuming(rotating),
+        keeping=backups.keeping,
+        admin=_admin(settings, backends),
     )
 
 
-def _admin(settings: Settings, desk: Desk, jobs: NodeJobs, audit: NodeAudit, health: NodeHealth) -> AdminServer:
+def _admin(settings: Settings, backends: Backends) -> AdminServer:
     http = settings.http
     tls = None if http.certificate is None or http.key is None else server_context(http.certificate, http.key)
     return AdminServer(
         http.host,
         http.port,
-        operations=desk,
-        jobs=jobs,
-        audit=audit,
-        keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
-        health=health,
+        backends,
         limits=HttpLimits(
             body_bytes=settings.limits.body_bytes,
             address_requests=http.requests_per_address,
             key_requests=http.requests_per_key,
             ready_per_minute=http.ready_per_minute,
+            archive_bytes=settings.limits.archive_bytes,
         ),
         origins=Origins(hosts=frozenset([http.host, *http.hosts]), allowed=frozenset(http.allowed_origins)),
         tls=tls,
     )
-
-
-def vaults(settings: Settings) -> Vaults:
-    """Where session stores are kept while the machine is off. Raises InvalidInputError, StoreUnavailableError."""
-    return Vaults(settings.data, master_keys.present(settings), keep=settings.vault.keep)
 
 
 def channel_policy(settings: Settings) -> ChannelPolicy:
@@ -240,6 +258,7 @@ def _bounds(settings: Settings) -> Bounds:
     return Bounds(
         keep=timedelta(days=settings.ledger.keep_days),
         remember=timedelta(days=settings.ledger.remember_days),
+        people=timedelta(days=settings.ledger.people_days),
         max_bytes=settings.limits.database_bytes,
         spool_bytes=settings.limits.spool_bytes,
     )

@@ -49,7 +49,7 @@ class Http(Struct, frozen=True, kw_only=True):
     allowed_origins: Annotated[list[Origin], Meta(max_length=100)] = msgspec.field(default_factory=list)
     requests_per_address: Requests = 100
     requests_per_key: Requests = 1000
-    ready_per_minute: Requests = 600
+    ready_per_minute: Requests = 1200
 
 
 class Nats(Struct, frozen=True, kw_only=True):
@@ -204,7 +204,8 @@ class Inbox(Struct, frozen=True, kw_only=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Bounds. ``media_bytes`` is for one message's media, ``body_bytes`` for one HTTP request.
+    """Bounds. ``media_bytes`` is for one message's media, ``body_bytes`` for one HTTP request, ``archive_bytes`` for
+    one that brings an archive to be restored.
 
     Of a clinic's commands at most ``commands_per_s`` a second are taken from its queue (0: no limit). It may store
     ``clinic_bytes``: in its database ``database_bytes``, of which what waits for NATS may take ``spool_bytes``; its
@@ -218,6 +219,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     spool_bytes: Bytes = 64 << 20
     media_bytes: Bytes = 16 << 20
     body_bytes: Bytes = 1 << 20
+    archive_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 44)] = 16 << 30
 
     @property
     def stream_bytes(self) -> int:
@@ -227,10 +229,12 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 class Ledger(Struct, frozen=True, kw_only=True):
     """How long a clinic's database remembers: commands for ``keep_days`` after their end (an id sent again within that
-    time is not sent twice), what came in for ``remember_days`` (the same for a message that WhatsApp gives twice)."""
+    time is not sent twice), what came in for ``remember_days`` (the same for a message that WhatsApp gives twice),
+    people for ``people_days`` after they were last heard of or written to, and for good if they do not want to be."""
 
     keep_days: Annotated[float, Meta(ge=1, le=3650)] = 30.0
     remember_days: Annotated[float, Meta(ge=1, le=3650)] = 14.0
+    people_days: Annotated[float, Meta(ge=1, le=3650)] = 365.0
 
 
 class Vault(Struct, frozen=True, kw_only=True):
@@ -261,6 +265,16 @@ class Keys(Struct, frozen=True, kw_only=True):
     next_master_file: Path | None = None
     next_master: str = ""
     next_master_command: list[str] = msgspec.field(default_factory=list)
+
+
+class Backup(Struct, frozen=True, kw_only=True):
+    """Backups by the clock: one of each clinic ``every`` so many seconds (0: none), one clinic after another, as
+    ``directory``/CLINIC/TIME.backup (none: ``backups`` in the data directory, which does not outlive its disk). The
+    newest ``keep`` of each clinic stay. They open with the master key alone: keep that elsewhere."""
+
+    every: Annotated[float, Meta(ge=0, le=31 * 86_400)] = 0.0
+    directory: Path | None = None
+    keep: Annotated[int, Meta(ge=1, le=10_000)] = 7
 
 
 class Log(Struct, frozen=True, kw_only=True):
@@ -330,6 +344,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ledger: Ledger = msgspec.field(default_factory=Ledger)
     vault: Vault = msgspec.field(default_factory=Vault)
     keys: Keys = msgspec.field(default_factory=Keys)
+    backup: Backup = msgspec.field(default_factory=Backup)
     log: Log = msgspec.field(default_factory=Log)
     boot: Boot = msgspec.field(default_factory=Boot)
     threads: Threads = msgspec.field(default_factory=Threads)

@@ -19,6 +19,8 @@
     │       └── reconciler      starts and stops channels as the registry wants them
     ├── registrar               follows the registry: starts and stops clinics
     ├── jobs                    what takes longer than a request: backups, rotations and the like
+    ├── resuming                goes on with exchanges of keys that were interrupted
+    ├── custody                 finishes interrupted restores; backups by the clock
     └── admin                   the HTTP endpoint
 
 ``rest_for_one`` at the root: what began after the bus holds connections of the bus that ended.
@@ -112,6 +114,8 @@ def root(parts: Parts, supervision: Supervision) -> list[ChildSpec]:
         clinics(names, supervision),
         follow(parts.registry, parts.clinics, supervision),
         _service("jobs", parts, JobService(parts.jobs), hang_s),
+        _service("resuming", parts, parts.resuming, hang_s),
+        _service("custody", parts, parts.keeping, hang_s),
         _service("admin", parts, parts.admin, hang_s),
     ]
 

@@ -6,7 +6,8 @@ Each step may be done again, and changes nothing then: so what was killed anywhe
 from collections.abc import Sequence
 from typing import Protocol
 
-from protocol.jobs import Progress
+from protocol.access import Caller
+from protocol.jobs import JobView, Progress
 
 
 class ClinicKeyRotation(Protocol):
@@ -48,9 +49,20 @@ class KeyRotation(Protocol):
 class DatabaseRotation(Protocol):
     """The clinics' databases."""
 
-    async def reseal(self, clinic: str, progress: Progress) -> int:
-        """Have all of the clinic's database sealed with its new key; how many rows were not. Sends and messages go on.
+    async def reseal(self, clinic: str) -> None:
+        """Have all of the clinic's database sealed with its new key, or none of it; nothing if it is.
 
         Raises:
-            StoreUnavailableError: not all is done; it is to be called again.
+            StoreUnavailableError: nothing was changed.
         """
+
+
+class Rotations(Protocol):
+    """What can be asked for, by whomever may. On the loop's thread. Each starts a job, and may raise what
+    ``Jobs.start`` does."""
+
+    async def rotate_master(self, *, by: Caller) -> JobView:
+        """Wrap all keys with the next master key, and need the present one no more."""
+
+    async def rotate_clinic(self, clinic: str, *, by: Caller) -> JobView:
+        """Give the clinic a new data key, and seal all it has anew with it. Raises NotFoundError, UnavailableError."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from config.cli import audit, channels, clinics, dead, jobs, keys, messages, sending, top
+from config.cli import audit, backup, channels, clinics, dead, jobs, keys, messages, rotate, sending, top
 from config.cli.asking import DEFAULT_CONFIG, command
 from config.cli.output import Output
 from protocol.errors import PlantaoError
@@ -27,6 +27,8 @@ app.add_typer(dead.group, name="dead")
 app.add_typer(jobs.group, name="job")
 app.add_typer(audit.group, name="audit")
 app.add_typer(keys.group, name="key")
+app.add_typer(rotate.group, name="rotate")
+backup.register(app)
 
 
 def _version(wanted: bool) -> None:

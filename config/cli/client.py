@@ -8,7 +8,7 @@ import http.client
 import json
 import os
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self
@@ -107,13 +107,21 @@ class NodeClient:
                 count += len(piece)
             return count
 
-    def upload(self, *path: str, pieces: Iterable[bytes], size: int, **query: str | None) -> Any:
-        """Post ``pieces``, of ``size`` bytes in all, as they are; the answer as builtins.
+    def upload(
+        self,
+        *path: str,
+        pieces: Iterable[bytes],
+        size: int,
+        headers: Mapping[str, str] | None = None,
+        **query: str | None,
+    ) -> Any:
+        """Post ``pieces``, of ``size`` bytes in all, as they are, with further ``headers``; the answer as builtins.
 
         Raises:
             NodeAwayError: the node went away, or took nothing for long.
         """
-        headers = {**self._headers(), "Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        headers = {**self._headers(), **(headers or {})}
+        headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         target = self._target(path, query)
         with self._connected(STREAM_TIMEOUT_S) as connection:
             # A node that refuses need not read to the end: what it said is there all the same.

@@ -20,6 +20,7 @@ module          what it holds
 ``commands``    what became of commands, dead letters, and what a person decides of them
 ``jobs``        ``/api/v1/jobs``
 ``audit``       ``/api/v1/audit``
+``rotate``      keys exchanged, as jobs
 ``requests``    bodies, path names and answers: the edge between bytes and types
 ``problems``    every error as RFC 9457 problem details, in one table
 ``health``      what the node must be able to say of itself
@@ -57,6 +58,7 @@ add a clinic) takes a key for all, and lists show each key its own part::
     GET     …/channels/{ch}/dead
     POST    …/dead/{id}/replay
     DELETE  …/dead/{id}
+    POST    /api/v1/rotate                  ``{"what": "master"}`` or ``{"what": "clinic", "clinic": …}``: 202, the job
 
 Until the registry has been read ``/ready`` says 503, and so does, with ``Retry-After``, all that asks for clinics or
 channels.

@@ -18,17 +18,13 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 
-from gateway.access.api_keys import ApiKeys
 from gateway.http.app import build
-from gateway.http.health import Health
+from gateway.http.backends import Backends
 from gateway.http.origins import Origins
 from gateway.http.problems import of_status
 from gateway.http.requests import CLOSING
 from gateway.http.surround import HEADERS, HttpLimits
-from protocol.audit import VerifiedAudit
 from protocol.errors import UnavailableError
-from protocol.jobs import Jobs
-from protocol.operations import Operations
 
 log = logging.getLogger(__name__)
 
@@ -50,23 +46,15 @@ class AdminServer:
         self,
         host: str,
         port: int,
+        backends: Backends,
         *,
-        operations: Operations,
-        jobs: Jobs,
-        audit: VerifiedAudit,
-        keys: ApiKeys,
-        health: Health,
         limits: HttpLimits | None = None,
         origins: Origins | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._host = host
         self._port = port
-        self._operations = operations
-        self._jobs = jobs
-        self._audit = audit
-        self._keys = keys
-        self._health = health
+        self._backends = backends
         self._limits = limits or HttpLimits()
         self._origins = origins or Origins()
         self._tls = tls
@@ -86,17 +74,8 @@ class AdminServer:
         clients find it again. Raises UnavailableError if the address cannot be had."""
         await self.stop(timeout=0.0)
         running = _Running(self._limits, self._tls)
-        app = build(
-            self._operations,
-            self._jobs,
-            self._audit,
-            self._keys,
-            self._health,
-            self._limits,
-            running.executor,
-            self._origins,
-            secure=self._tls is not None,
-        )
+        secure = self._tls is not None
+        app = build(self._backends, self._limits, running.executor, self._origins, secure=secure)
         try:
             await running.listen(app, self._host, self._port)
         except OSError as error:

@@ -40,7 +40,7 @@ HSTS: Final = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 class HttpLimits(Struct, frozen=True, kw_only=True):
-    """Bounds of the admin endpoint: bytes of a body, open connections, times in seconds, and requests.
+    """Bounds of the admin endpoint: bytes of a body and of an archive, connections, times in seconds, and requests.
 
     Requests (0: no limit): ``address_requests`` in ``address_period_s`` from an address without a key that is good, but
     ``ready_per_minute`` to ``/ready``; ``key_requests`` an hour with a key that has no limit of its own.
@@ -57,8 +57,9 @@ class HttpLimits(Struct, frozen=True, kw_only=True):
     view_s: float = 3.0
     address_requests: int = 100
     address_period_s: float = 900.0
-    ready_per_minute: int = 600
+    ready_per_minute: int = 1200
     key_requests: int = 1000
+    archive_bytes: int = 16 << 30
 
 
 def surround(

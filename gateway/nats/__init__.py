@@ -19,6 +19,7 @@ module                  what it holds
 ``sending``             a channel's send commands, as such consumers, by priority
 ``later``               schedules, and what is due
 ``rate``                how fast commands are taken
+``copies``              streams copied as a whole, and put back
 ``registry``            the key-value bucket of wanted clinics and channels
 ``rpc``, ``requests``   the micro service ``plantao`` in each clinic's account
 ``auditing``            what stands in the audit of what is asked of it

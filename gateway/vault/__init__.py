@@ -16,6 +16,8 @@ module              what it holds
 ``clean_mark``      what says that a snapshot is clean, and is no copy
 ``session_store``   whatsmeow's SQLite store: copied, looked into, put back, its ratchets dropped
 ``sealing``         the format of a sealed file; pure
+``stream``          the format of a sealed file of any size (archives, exports); ``stream_key``: how its key is wrapped;
+                    ``stream_file``: such a file, read off the loop
 ``keys``            the file of a clinic's data keys
 ``clinic_keys``     a clinic's data keys in memory; exchanged and destroyed
 ``master``          where the master key comes from, and whether it is the right one

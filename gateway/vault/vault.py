@@ -81,6 +81,17 @@ class Vaults:
         """
         return self.clinic(clinic).data_keys()
 
+    async def let_go(self, clinic: str) -> None:
+        """Have nothing of the clinic's vault in memory, after all that is being done in it: its files are about to be
+        exchanged, while nobody uses it.
+
+        Raises:
+            StoreUnavailableError: something hangs.
+        """
+        if (vault := self._vaults.get(clinic)) is not None:
+            await vault.rest()
+            self._vaults.pop(clinic, None)
+
     def take(self, key: MasterKey) -> None:
         """From now on ``key`` wraps, and the one before it, if there is one, opens. From any thread."""
         self._key = key
@@ -146,6 +157,25 @@ class ClinicVault:
         keys = self._keys.for_snapshots
         work = partial(restoring.snapshot, self._snapshots(channel), store, keys, clean=clean, keep=self._keep)
         await self._do(channel, store, work)
+
+    async def refresh(self, channel: str, store: str) -> None:
+        """Seal what the working copy holds now, unless the newest snapshot is clean: then that is what was last.
+
+        Raises:
+            StoreUnavailableError: nothing was changed.
+        """
+        snapshots, keys = self._snapshots(channel), self._keys.for_snapshots
+
+        def work() -> None:
+            if not any(snapshots.is_clean(snapshot, keys()) for snapshot in snapshots.found()[:1]):
+                restoring.snapshot(snapshots, store, keys, clean=False, keep=self._keep)
+
+        await self._do(channel, store, work)
+
+    async def rest(self) -> None:
+        """Returns when all is done that was under way, of whomever. Raises StoreUnavailableError: something hangs."""
+        for turns in list(self._turns.values()):
+            await turns.do(lambda: None)
 
     async def forget(self, channel: str) -> None:
         """As ``protocol.vault`` says."""

@@ -55,6 +55,8 @@ async def test_the_tree_is_the_documented_one_and_its_processes_exist(node: Node
             ("clinics", [("acme", ["account", ("channels", [("reception", ["port"])]), "reconciler"])]),
             "registrar",
             "jobs",
+            "resuming",
+            "custody",
             "admin",
         ],
     )

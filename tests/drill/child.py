@@ -7,12 +7,15 @@ import sys
 import time
 from pathlib import Path
 
+import structlog
+
 from tests.drill.points import Points
 from tests.drill.registry import scenario
 
 
 def main(name: str, directory: str, at: str | None = None) -> None:
     """Act."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is for the drill
     acting, points = scenario(name), Points(None if at is None else int(at))
     print("acting", flush=True)
     begun = time.monotonic()

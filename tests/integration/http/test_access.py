@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.access.api_keys import ApiKeys
+from gateway.audit import words
 from gateway.http.app import table
 from gateway.http.origins import Origins
 from gateway.http.routes import API, CHANNEL, CLINIC, Route
@@ -22,7 +23,7 @@ from protocol.access import RPC_PERMISSION, Permission, Role
 from protocol.commands import utc_now
 from protocol.subjects import Verb
 from tests.unit.gateway.access.made import api_key
-from tests.unit.gateway.http.fake_node import NO_AUDIT, NO_JOBS, FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import NO_AUDIT, fake_backends
 
 OPEN, VIEW, OPERATE, ADMINISTER = Permission
 MESSAGES, DEAD = f"{CHANNEL}/messages", f"{CHANNEL}/dead"
@@ -62,6 +63,7 @@ NODE: Final = {
     "GET /metrics": VIEW,
     f"GET {API}/audit/verify": ADMINISTER,
     f"POST {API}/clinics": ADMINISTER,
+    f"POST {API}/restore": ADMINISTER,
 }
 """Of all clinics, or of the node: only with a key for all."""
 FILTERED: Final = {
@@ -74,6 +76,8 @@ FILTERED: Final = {
     f"GET {API}/keys/{{key}}": ADMINISTER,
     f"DELETE {API}/keys/{{key}}": ADMINISTER,
     f"GET {API}/audit": ADMINISTER,
+    f"POST {API}/backup": ADMINISTER,
+    f"POST {API}/rotate": ADMINISTER,
     f"GET {API}/jobs": VIEW,
     f"GET {API}/jobs/{{id}}": VIEW,
     f"GET {API}/jobs/{{id}}/file": ADMINISTER,
@@ -121,7 +125,7 @@ LIMITS: Final = HttpLimits(address_requests=0, key_requests=0, ready_per_minute=
 def routes() -> list[Route]:
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
-    return list(table(FakeOperations(), NO_JOBS, NO_AUDIT, everyone(), FakeHealth(), LIMITS, executor, {}))
+    return list(table(fake_backends(keys=everyone()), LIMITS, executor, {}))
 
 
 ROUTES: Final = {f"{route.method} {route.path}": route for route in routes()}
@@ -152,6 +156,8 @@ def test_whatever_changes_something_is_named_for_the_audit() -> None:
     }
     actions = [route.action for route in ROUTES.values() if route.action]
     assert len(set(actions)) == len(actions)
+    for action in actions:
+        words.check("node", action, "asked", None, None)
 
 
 @pytest.mark.parametrize("verb", Verb)
@@ -224,7 +230,7 @@ async def test_the_problem_for_a_clinic_of_others_is_the_one_of_a_node_that_has_
 async def server_without() -> AsyncIterator[TestClient[web.Request, web.Application]]:
     """To a node without clinics."""
     with ThreadPoolExecutor(1) as executor:
-        real = table(FakeOperations(), NO_JOBS, NO_AUDIT, everyone(), FakeHealth(), LIMITS, executor, {})
+        real = table(fake_backends(keys=everyone()), LIMITS, executor, {})
         app = surround(real, everyone(), LIMITS, Origins(), Counter(), NO_AUDIT, secure=False)
         async with TestClient(TestServer(app)) as opened:
             yield opened

@@ -15,7 +15,7 @@ from gateway.access.api_keys import ApiKeys
 from gateway.http.server import AdminServer
 from tests.integration.http.conftest import LIMITS
 from tests.integration.http.test_routes import API, ask
-from tests.unit.gateway.http.fake_node import NO_AUDIT, NO_JOBS, FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations, fake_backends
 
 _METHODS = st.sampled_from(
     [b"GET", b"POST", b"GET", b"POST", b"DELETE", b"PATCH", b"OPTIONS", b"HEAD", b"TRACE", b"get"]
@@ -83,16 +83,8 @@ _REQUESTS = st.builds(
 async def server(operations: FakeOperations, health: FakeHealth, keys: ApiKeys) -> AsyncIterator[AdminServer]:
     """That waits for nobody."""
     limits = replace(LIMITS, idle_s=0.03, body_s=0.03, address_requests=0)
-    served = AdminServer(
-        "127.0.0.1",
-        0,
-        operations=operations,
-        jobs=NO_JOBS,
-        audit=NO_AUDIT,
-        keys=keys,
-        health=health,
-        limits=limits,
-    )
+    backends = fake_backends(operations=operations, keys=keys, health=health)
+    served = AdminServer("127.0.0.1", 0, backends, limits=limits)
     await served.start()
     yield served
     await served.stop(timeout=1.0)

@@ -25,7 +25,7 @@ from gateway.http.tls import server_context
 from protocol.errors import InvalidInputError
 from tests.emulator.certificates import write_tls_certificate
 from tests.integration.http.conftest import LIMITS
-from tests.unit.gateway.http.fake_node import NO_AUDIT, NO_JOBS, FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations, fake_backends
 
 CONNECTIONS = 4
 
@@ -43,12 +43,8 @@ async def server(
     served = AdminServer(
         "127.0.0.1",
         0,
-        operations=operations,
-        jobs=NO_JOBS,
-        audit=NO_AUDIT,
-        keys=keys,
-        health=health,
-        limits=replace(LIMITS, connections=CONNECTIONS),
+        fake_backends(operations=operations, keys=keys, health=health),
+        limits=replace(LIMITS, connections=CONNECTIONS, idle_s=1.5),
         tls=server_context(*files),
     )
     await served.start()

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway import disk
-from gateway.vault import MasterKey, PassedOver, clean_mark
+from gateway.vault import MasterKey, PassedOver
 from gateway.vault.snapshots import Snapshots
 from protocol.errors import InvalidIdError, StoreUnavailableError, WrongKeyError
 from protocol.vault import Restoration, Vault
@@ -68,31 +67,6 @@ async def test_a_clean_snapshot_comes_back_as_it_was_and_only_once(vaults: MakeV
     session_stores.lose(store)
     assert await vaults().clinic("north").restore(CHANNEL, str(store)) is Restoration.STALE
     assert session_stores.counter_of(store) is None
-
-
-async def test_the_mark_of_another_snapshot_is_not_believed(vaults: MakeVaults, store: Path, data: Path) -> None:
-    session_stores.make(store)
-    vault = vaults().clinic("north")
-    await vault.snapshot("other", str(store), clean=True)
-    await vault.snapshot(CHANNEL, str(store), clean=False)
-    ours = channel_directory(data)
-    (ours.parent / "other" / "0000000001.clean").rename(ours / "0000000001.clean")
-    session_stores.lose(store)
-    assert await vault.restore(CHANNEL, str(store)) is Restoration.STALE
-
-
-async def test_a_data_directory_that_was_put_back_from_a_copy_has_no_clean_snapshot(
-    vaults: MakeVaults, store: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    session_stores.make(store)
-    await vaults().clinic("north").snapshot(CHANNEL, str(store), clean=True)
-    session_stores.lose(store)
-    shutil.copytree(data, tmp_path / "copy")
-    shutil.rmtree(data)
-    monkeypatch.setattr(clean_mark, "SLACK_S", 0.05)  # as if it were longer ago
-    await asyncio.sleep(0.1)
-    shutil.copytree(tmp_path / "copy", data)
-    assert await vaults().clinic("north").restore(CHANNEL, str(store)) is Restoration.STALE
 
 
 async def test_a_stale_snapshot_loses_its_ratchets_and_nothing_else(vaults: MakeVaults, store: Path) -> None:

@@ -92,7 +92,8 @@ def test_a_missing_secrets_file_is_named(tmp_path: Path) -> None:
 def test_no_error_repeats_a_secret(key: str) -> None:
     variable = "PLANTAO_" + key.upper().replace(".", "__")
 
-    also = {"PLANTAO_KEYS__MASTER_COMMAND": '["pass", "show"]'}  # which does not go together with a key
+    program = '["pass", "show"]'  # which does not go together with a key
+    also = {"PLANTAO_KEYS__MASTER_COMMAND": program, "PLANTAO_KEYS__NEXT_MASTER_COMMAND": program}
 
     assert "hunter2" not in str(refusal(None, **{variable: "gopher://user:hunter2@host"}, **also))
 
@@ -105,6 +106,24 @@ def test_the_master_key_may_be_in_a_file_or_a_variable_or_come_from_a_command_bu
     assert (error.field, error.expected) == (
         "keys.master",
         "only one of keys.master, keys.master_file and keys.master_command",
+    )
+
+
+def test_the_next_master_key_comes_from_the_same_kinds_of_places() -> None:
+    given = load(None, {"PLANTAO_KEYS__MASTER": "a2V5", "PLANTAO_KEYS__NEXT_MASTER_FILE": "/run/secrets/next"}).keys
+    assert given.next_master_file == Path("/run/secrets/next")
+    error = refusal(None, PLANTAO_KEYS__NEXT_MASTER_FILE="/run/secrets/next", PLANTAO_KEYS__NEXT_MASTER="a2V5")
+    assert (error.field, "only one of keys.next_master, " in error.expected) == ("keys.next_master", True)
+    assert "none of them empty" in str(refusal(None, PLANTAO_KEYS__NEXT_MASTER_COMMAND='["kms", ""]'))
+
+
+def test_a_node_may_refuse_to_have_sessions_on_a_disk(tmp_path: Path) -> None:
+    runtime = {"PLANTAO_RUNTIME": "/proc"}
+    assert not load(None, runtime).runtime_in_memory
+    error = refusal(None, PLANTAO_VAULT__REQUIRE_MEMORY="true", **runtime)
+    assert (error.field, "a runtime directory on a tmpfs: mount one there" in error.expected) == (
+        "vault.require_memory",
+        True,
     )
 
 
