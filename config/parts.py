@@ -23,7 +23,7 @@ from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
 from config.own import own_policy, pacing_policy
-from config.sections import Settings
+from config.sections import Limits, Settings
 from gateway.access.api_keys import open_keys
 from gateway.http.origins import Origins
 from gateway.http.server import AdminServer
@@ -33,10 +33,12 @@ from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.external import ExternalBroker
 from gateway.nats.registry import NatsRegistry
+from gateway.nats.server_config import ClinicQuota
 from gateway.nats.streams import Retention
 from gateway.store.part import Bounds
 from gateway.store.store import SqliteStore
 from gateway.vault import MasterKey, Vaults, master
+from gateway.vault.node_key import ensure_node_key
 from gateway.whatsapp.opener import Nursery
 from protocol.commands import utc_now
 from protocol.errors import InvalidInputError
@@ -76,7 +78,8 @@ def make(settings: Settings) -> Parts:
         StoreUnavailableError: a key's file cannot be read or written, or the data was sealed with another master key.
     """
     loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
-    broker = _broker(settings)
+    master_key = _master_key(settings)
+    broker = _broker(settings, master_key)
     limits = settings.limits
     bus = NatsBus(
         broker,
@@ -117,7 +120,7 @@ def make(settings: Settings) -> Parts:
             names=names,
             policy=channel_policy(settings),
             runtime=settings.runtime,
-            vaults=vaults(settings),
+            vaults=vaults(settings, master_key),
         ),
         desk=desk,
         health=health,
@@ -145,9 +148,9 @@ def _admin(settings: Settings, desk: Desk, health: NodeHealth) -> AdminServer:
     )
 
 
-def vaults(settings: Settings) -> Vaults:
-    """Where session stores are kept while the machine is off. Raises InvalidInputError, StoreUnavailableError."""
-    return Vaults(settings.data, _master_key(settings), keep=settings.vault.keep)
+def vaults(settings: Settings, master_key: MasterKey) -> Vaults:
+    """Where session stores are kept while the machine is off."""
+    return Vaults(settings.data, master_key, keep=settings.vault.keep)
 
 
 def _master_key(settings: Settings) -> MasterKey:
@@ -233,10 +236,26 @@ def admin_key_file(data: Path) -> Path:
     return data / "admin.key"
 
 
-def _broker(settings: Settings) -> EmbeddedBroker | ExternalBroker:
+def _nats_quota(limits: Limits) -> ClinicQuota:
+    return ClinicQuota(
+        file_bytes=limits.stream_bytes,
+        memory_bytes=limits.nats_memory_bytes,
+        streams=limits.nats_streams,
+        consumers=limits.nats_consumers,
+        connections=limits.nats_connections,
+        subscriptions=limits.nats_subscriptions,
+    )
+
+
+def _broker(settings: Settings, master: MasterKey) -> EmbeddedBroker | ExternalBroker:
     if not settings.nats.url:
-        clinic_bytes = settings.limits.stream_bytes
-        return EmbeddedBroker(settings.data / "nats", port=settings.nats.port, clinic_bytes=clinic_bytes)
+        return EmbeddedBroker(
+            settings.data / "nats",
+            key=ensure_node_key(settings.data, master),
+            runtime=settings.runtime / "nats",
+            port=settings.nats.port,
+            quota=_nats_quota(settings.limits),
+        )
     if settings.nats.accounts_file is None:
         raise InvalidInputError("nats.accounts_file", "the file with the accounts of the broker that nats.url names")
     return ExternalBroker(settings.nats.url, settings.nats.accounts_file)

@@ -208,7 +208,8 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     Of a clinic's commands at most ``commands_per_s`` a second are taken from its queue (0: no limit). It may store
     ``clinic_bytes``: in its database ``database_bytes``, of which what waits for NATS may take ``spool_bytes``; its
-    streams and objects have the rest.
+    streams and objects have the rest. The others are for its account on NATS: what streams may hold in memory, how many
+    streams, consumers of each, connections, and subscriptions of all of them.
     """
 
     channels_per_clinic: Count = 50
@@ -218,6 +219,11 @@ class Limits(Struct, frozen=True, kw_only=True):
     spool_bytes: Bytes = 64 << 20
     media_bytes: Bytes = 16 << 20
     body_bytes: Bytes = 1 << 20
+    nats_memory_bytes: Bytes = 16 << 20
+    nats_streams: Annotated[int, Meta(ge=8, le=1000)] = 16
+    nats_consumers: Annotated[int, Meta(ge=256, le=100_000)] = 1000
+    nats_connections: Annotated[int, Meta(ge=4, le=100_000)] = 64
+    nats_subscriptions: Annotated[int, Meta(ge=64, le=1_000_000)] = 4096
 
     @property
     def stream_bytes(self) -> int:

@@ -1,37 +1,31 @@
-"""The embedded broker: a real nats-server, run as an OS process of this node's own.
-
-Its directory, ``<data>/nats``, holds ``accounts.json`` (credentials), ``server.conf`` (written here), ``server.pid``,
-``server.log``, ``server.err`` (what it says before it has a log), ``port`` (the port that the system chose), ``lock``
-and JetStream's own ``jetstream``.
-"""
+"""The embedded broker: a real nats-server, run as an OS process of this node's own. What it keeps where is in
+``broker_files``."""
 
 import asyncio
-import json
 import math
 import shutil
 import signal
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from gateway import disk
-from gateway.nats import accounts as credentials
-from gateway.nats.accounts import Accounts, Place, Role, server_config
+from gateway.nats.accounts import Accounts, Role
+from gateway.nats.broker_files import ANY_PORT, BrokerFiles
 from gateway.nats.client import PatientClient
 from gateway.nats.link import Login
 from gateway.nats.probe import usable
-from gateway.nats.server_process import BrokerError, end_left_over, find_program, last_words, launch, watch
+from gateway.nats.server_config import ClinicQuota, Server, server_config
+from gateway.nats.server_process import BrokerError, end_left_over, find_program, launch, watch
 from gateway.nats.translate import translating
+from gateway.vault.keys import DataKey
 from protocol import subjects
 from supervisor.heartbeat import Heartbeat
 from supervisor.process import ChildProcess, ProcessError, ProcessStuckError
 
 log = structlog.get_logger(__name__)
 
-ANY_PORT: Final = -1
-DEFAULT_CLINIC_BYTES: Final = 2 << 30
+_DEFAULT_QUOTA: Final = ClinicQuota()
 _START_TIMEOUT: Final = 30.0
 _RELOAD_TIMEOUT: Final = 15.0
 _LEFT_OVER_TIMEOUT: Final = 5.0
@@ -46,9 +40,12 @@ _RELOAD_PAUSE: Final = 0.1
 class EmbeddedBroker:
     """Runs nats-server on loopback with JetStream in ``directory`` (implements ``Service`` and ``Broker``).
 
+    ``key`` is the node's: what JetStream stores and the credentials are encrypted with keys derived from it; what the
+    server has to read in clear lies in ``runtime``, which should be memory.
+
     ``port`` -1 lets the system choose at the first start; that port is kept from then on, so that clients find the
-    server again, and given up only if somebody else has taken it. ``clinic_bytes`` limits what a clinic's account
-    stores. A server that gives no answer for as long as ``heartbeat`` allows is killed, and ``wait`` returns. The
+    server again, and given up only if somebody else has taken it. ``quota`` limits what a clinic's account
+    may have. A server that gives no answer for as long as ``heartbeat`` allows is killed, and ``wait`` returns. The
     caller guarantees that no other node uses ``directory``. All methods belong to the loop's thread.
     """
 
@@ -56,15 +53,17 @@ class EmbeddedBroker:
         self,
         directory: Path,
         *,
+        key: DataKey,
+        runtime: Path,
         port: int = ANY_PORT,
-        clinic_bytes: int = DEFAULT_CLINIC_BYTES,
+        quota: ClinicQuota = _DEFAULT_QUOTA,
         heartbeat: Heartbeat = _HEARTBEAT,
     ) -> None:
         self._directory = directory.absolute()
+        self._files = BrokerFiles(directory, runtime, key)
         self._heartbeat = heartbeat
         self._asked_port = port
-        self._clinic_bytes = clinic_bytes
-        self._config = self._directory / "server.conf"
+        self._quota = quota
         self._port: int | None = None
         self._accounts: Accounts | None = None
         self._announced: frozenset[str] = frozenset()
@@ -80,20 +79,20 @@ class EmbeddedBroker:
 
         Raises:
             BrokerError: the program is missing, the port is taken, or the server died; says which, and its last words.
-            InvalidInputError: ``accounts.json`` is not readable as such.
+            StoreUnavailableError: the accounts cannot be opened with the node's key.
+            InvalidInputError: an earlier version's ``accounts.json`` is not readable as such.
         """
         if self._process is not None:
             await self.stop(timeout=_LEFT_OVER_TIMEOUT)
         program = find_program()
         try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self._directory / "ports").mkdir(exist_ok=True)
-            ended = await end_left_over(self._directory / "server.pid", self._config, timeout=_LEFT_OVER_TIMEOUT)
+            await asyncio.to_thread(self._files.prepare)
+            ended = await end_left_over(self._files.pid, self._files.config, timeout=_LEFT_OVER_TIMEOUT)
             if ended is not None:
                 log.warning("broker_left_over_ended", pid=ended)
             # A server that has only just begun does not know SIGHUP yet: it would end.
             async with self._reloading:
-                self._load_accounts()
+                self._accounts = await asyncio.to_thread(self._files.load)
                 await self._run(program)
         except OSError as error:
             raise BrokerError(f"{self._directory}: {error.strerror}") from error
@@ -121,8 +120,8 @@ class EmbeddedBroker:
             await process.end(timeout=timeout)
         except ProcessStuckError as error:
             raise BrokerError(f"nats-server does not end: {error}") from error
-        (self._directory / "server.pid").unlink(missing_ok=True)
-        self._clear_ports()
+        self._files.pid.unlink(missing_ok=True)
+        self._files.clear_ports()
 
     def kill(self, reason: str) -> None:
         """SIGKILL the server, if it runs. Callable from any thread."""
@@ -196,12 +195,8 @@ class EmbeddedBroker:
 
     # -- starting --
 
-    def _load_accounts(self) -> None:
-        path = self._directory / "accounts.json"
-        self._accounts = credentials.load(path) or Accounts.fresh()
-
     async def _run(self, program: Path) -> None:
-        remembered = self._remembered_port() if self._asked_port == ANY_PORT else self._asked_port
+        remembered = self._files.remembered_port() if self._asked_port == ANY_PORT else self._asked_port
         try:
             await self._launch(program, remembered)
         except BrokerError:
@@ -211,11 +206,10 @@ class EmbeddedBroker:
             await self._launch(program, ANY_PORT)
 
     async def _launch(self, program: Path, port: int) -> None:
-        self._clear_ports()
+        self._files.clear_ports()
         self._effective, self._announced = await self._write(port), frozenset()
-        with suppress(FileNotFoundError):
-            (self._directory / "server.log").replace(self._directory / "server.log.previous")
-        process = self._process = launch(program, self._directory, self._config)
+        self._files.put_log_away()
+        process = self._process = launch(program, self._directory, self._files.config)
         try:
             self._port = await process.until_ready(self._until_usable(process.pid), timeout=_START_TIMEOUT)
         except BaseException as error:
@@ -234,12 +228,10 @@ class EmbeddedBroker:
         return self._port
 
     async def _until_listening(self, pid: int) -> int:
-        """The port, as soon as the server has said on which it listens. It writes the file once it is ready."""
-        path = self._directory / "ports" / f"nats-server_{pid}.ports"
-        while True:
-            with suppress(OSError, ValueError, LookupError):
-                return int(json.loads(path.read_bytes())["nats"][0].rpartition(":")[2])
+        """The port, as soon as the server has said on which it listens."""
+        while (port := self._files.announced_port(pid)) is None:  # noqa: ASYNC110 - a file, not an event
             await asyncio.sleep(_POLL)
+        return port
 
     def _not_started(self, error: ProcessError) -> BrokerError:
         if self._port_was_taken():
@@ -250,39 +242,17 @@ class EmbeddedBroker:
         return BrokerError(f"nats-server ended at start: {error}")
 
     def _port_was_taken(self) -> bool:
-        return "address already in use" in self._last_words()
-
-    def _last_words(self) -> str:
-        return last_words(self._directory) or "it said nothing"
-
-    def _remembered_port(self) -> int:
-        try:
-            return int((self._directory / "port").read_text())
-        except (OSError, ValueError):
-            return ANY_PORT
-
-    def _clear_ports(self) -> None:
-        """A killed server leaves its file behind, and its pid may come again."""
-        for path in (self._directory / "ports").glob("*.ports"):
-            path.unlink(missing_ok=True)
+        return "address already in use" in self._files.last_words()
 
     # -- configuration --
 
     async def _write(self, port: int) -> frozenset[str]:
-        """Put the accounts and the configuration for ``port`` on disk; credentials first: they can't be made again.
-        Returns the clinics that are in it."""
+        """Put the accounts and the configuration for ``port`` in their files. Returns the clinics that are in it."""
         accounts = self._accounts
         assert accounts is not None
-        place = Place(directory=self._directory, port=port, clinic_bytes=self._clinic_bytes)
-        config = server_config(accounts, place).encode()
-
-        def write() -> None:
-            credentials.save(self._directory / "accounts.json", accounts)
-            disk.write(self._config, config)
-            if port != ANY_PORT:
-                disk.write(self._directory / "port", b"%d" % port)
-
-        await asyncio.to_thread(write)
+        server = Server(directory=self._directory, port=port, key=self._files.store_key, quota=self._quota)
+        config = server_config(accounts, server).encode()
+        await asyncio.to_thread(self._files.write, accounts, config, port)
         return frozenset(accounts.clinics)
 
     async def _reload(self) -> None:
@@ -304,9 +274,9 @@ class EmbeddedBroker:
                 while self.pid is not None and await usable(asked, timeout=_PROBE_TIMEOUT) is not present:  # noqa: ASYNC110
                     await asyncio.sleep(_POLL)
         except TimeoutError as error:
-            raise BrokerError(f"nats-server did not take over its configuration: {self._last_words()}") from error
+            raise BrokerError(f"nats-server did not take over its configuration: {self._files.last_words()}") from error
         if self.pid is None:
-            raise BrokerError(f"nats-server ended: {self._last_words()}")
+            raise BrokerError(f"nats-server ended: {self._files.last_words()}")
         self._settled_at = asyncio.get_running_loop().time()
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.nats import accounts as credentials
+from gateway.nats import credentials
 from gateway.nats.accounts import Accounts, Role
 from gateway.nats.link import Login
 from protocol import subjects

@@ -2,20 +2,20 @@
 
 from pathlib import Path
 
-from gateway.nats.broker import EmbeddedBroker
 from tests.acceptance.node import Node, settings
 from tests.acceptance.phones import Phones
+from tests.broker import embedded, hand_out
 from tests.emulator.client import EmulatorProcess
 
 PHONE, ANA = "5511900000001", "5511888000001"
 
 
 async def test_a_node_works_on_a_nats_server_that_it_did_not_start(tmp_path: Path, emulator: EmulatorProcess) -> None:
-    broker = EmbeddedBroker(tmp_path / "nats")
+    broker = embedded(tmp_path / "nats")
     await broker.start()
     try:
         await broker.ensure_account("acme")
-        elsewhere = {"nats": {"url": broker.server, "accounts_file": str(tmp_path / "nats" / "accounts.json")}}
+        elsewhere = {"nats": {"url": broker.server, "accounts_file": str(hand_out(tmp_path / "nats"))}}
         async with Node(tmp_path / "node", settings(emulator.ready, elsewhere)) as node, await node.listen() as service:
             await Phones(node, emulator, service).pair("acme", ("reception", PHONE))
             await service.send("acme", "reception", {"v": 1, "id": "e", "to": ANA, "type": "text", "text": "oi"})
