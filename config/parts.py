@@ -32,6 +32,7 @@ from gateway.http.tls import server_context
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.external import ExternalBroker
+from gateway.nats.logins import Logins
 from gateway.nats.registry import NatsRegistry
 from gateway.nats.server_config import ClinicQuota
 from gateway.nats.streams import Retention
@@ -93,7 +94,8 @@ def make(settings: Settings) -> Parts:
     desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=limits.channels_per_clinic)
     bus.serve(desk)
     health = NodeHealth(names, tally, bus, settings.data)
-    admin = _admin(settings, desk, health)
+    logins = Logins(broker if isinstance(broker, EmbeddedBroker) else None, utc_now)
+    admin = _admin(settings, desk, health, logins)
     opener = StaggeredOpener(
         CountedOpener(nursery, tally),
         parallel=settings.boot.parallel,
@@ -128,7 +130,7 @@ def make(settings: Settings) -> Parts:
     )
 
 
-def _admin(settings: Settings, desk: Desk, health: NodeHealth) -> AdminServer:
+def _admin(settings: Settings, desk: Desk, health: NodeHealth, logins: Logins) -> AdminServer:
     http = settings.http
     tls = None if http.certificate is None or http.key is None else server_context(http.certificate, http.key)
     return AdminServer(
@@ -137,6 +139,7 @@ def _admin(settings: Settings, desk: Desk, health: NodeHealth) -> AdminServer:
         operations=desk,
         keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
         health=health,
+        logins=logins,
         limits=HttpLimits(
             body_bytes=settings.limits.body_bytes,
             address_requests=http.requests_per_address,

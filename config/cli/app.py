@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from config.cli import channels, clinics, dead, keys, messages, sending, top
+from config.cli import channels, clinics, dead, keys, messages, nats_keys, sending, top
 from config.cli.asking import command
 from config.cli.output import Output
 from protocol.errors import PlantaoError
@@ -25,6 +25,7 @@ app.add_typer(channels.group, name="channel")
 app.add_typer(messages.group, name="message")
 app.add_typer(dead.group, name="dead")
 app.add_typer(keys.group, name="key")
+keys.group.add_typer(nats_keys.group, name="nats")
 
 DEFAULT_CONFIG = Path("plantao.toml")
 

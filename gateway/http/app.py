@@ -25,12 +25,14 @@ from gateway.http.clinics import ClinicList, ClinicRoutes, NewClinic
 from gateway.http.commands import MOST_LISTED, MOST_WAIT_S, CommandRoutes
 from gateway.http.health import Health, TreeNode
 from gateway.http.keys import KeyList, KeyRoutes, KeyView, MadeKey, NewKey
+from gateway.http.nats_keys import NatsKeyRoutes
 from gateway.http.node import Alive, NodeRoutes, Readiness
 from gateway.http.openapi import OpenApiRoutes
 from gateway.http.origins import HEALTH, Origins
 from gateway.http.routes import API, CHANNEL, CLINIC, Query, Route
 from gateway.http.surround import HttpLimits, surround
 from gateway.http.tree import DEEPEST, TreeRoutes
+from gateway.nats.logins import Logins
 from protocol.access import Permission
 from protocol.channel import ChannelSnapshot, ChannelState, ClinicSnapshot, PairingCode, QrCode
 from protocol.commands import SendCommand
@@ -54,11 +56,12 @@ def build(
     executor: Executor,
     origins: Origins = _NO_OTHERS,
     *,
+    logins: Logins,
     secure: bool = False,
 ) -> web.Application:
     """The whole application; ``executor`` does what would hold up the loop. ``secure``: it is served with TLS."""
     refused = Counter[str]()
-    routes = table(operations, keys, health, limits, executor, refused)
+    routes = table(operations, keys, health, limits, executor, refused, logins)
     return surround(routes, keys, limits, origins, refused, secure=secure)
 
 
@@ -69,6 +72,7 @@ def table(
     limits: HttpLimits,
     executor: Executor,
     refused: Mapping[str, int],
+    logins: Logins,
 ) -> Sequence[Route]:
     """All routes. ``refused`` counts, by reason, the requests that were not let in."""
     routes = (
@@ -77,6 +81,7 @@ def table(
         *_of_channels(ChannelRoutes(operations, executor), limits),
         *_of_commands(CommandRoutes(operations), limits),
         *_of_keys(KeyRoutes(keys, operations, limits.key_requests)),
+        *NatsKeyRoutes(logins).routes,
     )
     return (*routes, OpenApiRoutes(routes, executor).route)
 

@@ -25,6 +25,7 @@ from gateway.http.origins import Origins
 from gateway.http.problems import of_status
 from gateway.http.requests import CLOSING
 from gateway.http.surround import HEADERS, HttpLimits
+from gateway.nats.logins import Logins
 from protocol.errors import UnavailableError
 from protocol.operations import Operations
 
@@ -48,6 +49,7 @@ class AdminServer:
         operations: Operations,
         keys: ApiKeys,
         health: Health,
+        logins: Logins,
         limits: HttpLimits | None = None,
         origins: Origins | None = None,
         tls: ssl.SSLContext | None = None,
@@ -57,6 +59,7 @@ class AdminServer:
         self._operations = operations
         self._keys = keys
         self._health = health
+        self._logins = logins
         self._limits = limits or HttpLimits()
         self._origins = origins or Origins()
         self._tls = tls
@@ -83,6 +86,7 @@ class AdminServer:
             self._limits,
             running.executor,
             self._origins,
+            logins=self._logins,
             secure=self._tls is not None,
         )
         try:

@@ -5,21 +5,24 @@ import asyncio
 import math
 import shutil
 import signal
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from gateway.nats.accounts import Accounts, Role
+from gateway.nats.accounts import Accounts, Credential, Issued, Role
 from gateway.nats.broker_files import ANY_PORT, BrokerFiles
 from gateway.nats.client import PatientClient
 from gateway.nats.link import Login
-from gateway.nats.probe import usable
+from gateway.nats.probe import accepted, usable
 from gateway.nats.server_config import ClinicQuota, Server, server_config
 from gateway.nats.server_process import BrokerError, end_left_over, find_program, launch, watch
 from gateway.nats.translate import translating
 from gateway.vault.keys import DataKey
 from protocol import subjects
+from protocol.commands import utc_now
 from supervisor.heartbeat import Heartbeat
 from supervisor.process import ChildProcess, ProcessError, ProcessStuckError
 
@@ -33,6 +36,8 @@ _HEARTBEAT: Final = Heartbeat(every=2.0, silence=20.0)
 """A server that is busy, full and synced to disk answers in far less; to kill one costs everybody a reconnect."""
 _PROBE_TIMEOUT: Final = 1.0
 _POLL: Final = 0.01
+_LONGEST_TIMER: Final = 24 * 3600.0
+"""Seconds, after which is looked again what expires when: the wall clock may have been set."""
 _RELOAD_PAUSE: Final = 0.1
 """Seconds between two reloads at least: each disturbs JetStream's API of all accounts for some milliseconds."""
 
@@ -58,6 +63,7 @@ class EmbeddedBroker:
         port: int = ANY_PORT,
         quota: ClinicQuota = _DEFAULT_QUOTA,
         heartbeat: Heartbeat = _HEARTBEAT,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._directory = directory.absolute()
         self._files = BrokerFiles(directory, runtime, key)
@@ -71,6 +77,9 @@ class EmbeddedBroker:
         self._reloading = asyncio.Lock()
         self._settled_at = -math.inf
         self._process: ChildProcess | None = None
+        self._clock = clock
+        self._expiry: asyncio.TimerHandle | None = None
+        self._expiring: asyncio.Task[None] | None = None
 
     # -- Service --
 
@@ -114,6 +123,10 @@ class EmbeddedBroker:
             BrokerError: it does not end, even so.
         """
         process, self._process = self._process, None
+        if self._expiry is not None:
+            self._expiry.cancel()
+        if self._expiring is not None:
+            self._expiring.cancel()
         if process is None:
             return
         try:
@@ -169,7 +182,7 @@ class EmbeddedBroker:
                     await self._reload()
                 # Should it not come into effect, the next call reloads again.
                 self._announced -= {clinic}
-                await self._until(subjects.account(clinic), present=True)
+                await self._until(self.login(subjects.account(clinic)), present=True)
                 self._effective |= {clinic}
 
     async def remove_account(self, clinic: str) -> None:
@@ -190,8 +203,60 @@ class EmbeddedBroker:
         self._effective -= {clinic}
         async with self._reloading:
             await self._reload()
-            await self._until(account, present=False, login=old)
+            await self._until(old, present=False)
             await asyncio.to_thread(shutil.rmtree, self._directory / "jetstream" / account, ignore_errors=True)
+
+    # -- logins --
+
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts as they are now. Raises BrokerError before the first start."""
+        if self._accounts is None:
+            raise BrokerError("nats-server has not been started")
+        return self._accounts
+
+    async def change_login(self, account: str, name: str, change: Callable[[Accounts], Accounts]) -> None:
+        """Have ``change`` done to the login ``name`` of ``account``; returns when the server knows. It cuts off who was
+        connected by what is good no more.
+
+        Raises:
+            BrokerError: the server does not run (then nothing was changed), or did not take it over in time (then it
+                will be so when it next does).
+            PlantaoError: what ``change`` raises.
+        """
+        async with self._reloading:
+            before, after = self.accounts, change(self.accounts)
+            old, new = (accounts.logins(account).get(name) for accounts in (before, after))
+            if self.pid is None:
+                raise BrokerError("nats-server is not running")
+            self._accounts = after
+            await self._reload()
+            if old is not None:
+                await self._until(self._login_by(old), accepted, present=False)
+            if new is not None:
+                await self._until(self._login_by(new), accepted, present=True)
+
+    def _login_by(self, login: Issued | Credential) -> Login:
+        credential = login.credential if isinstance(login, Issued) else login
+        return Login(self.server, credential.user, credential.password)
+
+    def _await_expiry(self) -> None:
+        """Have the server told again when the next login expires."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+        now = self._clock()
+        end = None if self._accounts is None else self._accounts.next_expiry(now)
+        if end is not None:
+            delay = min((end - now).total_seconds(), _LONGEST_TIMER)
+            self._expiry = asyncio.get_running_loop().call_later(delay, self._begin_expiring)
+
+    def _begin_expiring(self) -> None:
+        self._expiring = asyncio.get_running_loop().create_task(self._expire(), name="nats logins expire")
+
+    async def _expire(self) -> None:
+        async with self._reloading:
+            if self.pid is not None:
+                await self._reload()
 
     # -- starting --
 
@@ -224,7 +289,7 @@ class EmbeddedBroker:
         """The port, once the server has said on which it listens and JetStream answers there."""
         self._port = await self._until_listening(pid)
         await self._write(self._port)
-        await self._until(subjects.ACCOUNT_NODE, present=True)
+        await self._until(self.login(subjects.ACCOUNT_NODE), present=True)
         return self._port
 
     async def _until_listening(self, pid: int) -> int:
@@ -248,10 +313,10 @@ class EmbeddedBroker:
 
     async def _write(self, port: int) -> frozenset[str]:
         """Put the accounts and the configuration for ``port`` in their files. Returns the clinics that are in it."""
-        accounts = self._accounts
-        assert accounts is not None
+        accounts = self.accounts
         server = Server(directory=self._directory, port=port, key=self._files.store_key, quota=self._quota)
-        config = server_config(accounts, server).encode()
+        config = server_config(accounts.valid(self._clock()), server).encode()
+        self._await_expiry()
         await asyncio.to_thread(self._files.write, accounts, config, port)
         return frozenset(accounts.clinics)
 
@@ -266,12 +331,11 @@ class EmbeddedBroker:
         self._effective &= written
         self._announced = written - self._effective
 
-    async def _until(self, account: str, *, present: bool, login: Login | None = None) -> None:
-        """Wait until the server knows ``account``, or no longer does. It says nothing itself: ask until it is so."""
-        asked = login or self.login(account)
+    async def _until(self, login: Login, asks: Callable[..., Awaitable[bool]] = usable, *, present: bool) -> None:
+        """Wait until the server knows ``login``, or no longer does. It says nothing itself: ask until it is so."""
         try:
             async with asyncio.timeout(_RELOAD_TIMEOUT):
-                while self.pid is not None and await usable(asked, timeout=_PROBE_TIMEOUT) is not present:  # noqa: ASYNC110
+                while self.pid is not None and await asks(login, timeout=_PROBE_TIMEOUT) is not present:  # noqa: ASYNC110
                     await asyncio.sleep(_POLL)
         except TimeoutError as error:
             raise BrokerError(f"nats-server did not take over its configuration: {self._files.last_words()}") from error

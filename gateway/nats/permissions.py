@@ -33,6 +33,8 @@ _PERMISSION: Final = {
     Kind.SENDER: Permission.VIEW,
     Kind.LISTENER: Permission.VIEW,
 }
+_QUEUES: Final = tuple(f"{_API}.STREAM.INFO.{stream}" for stream in (subjects.STREAM_SEND, subjects.STREAM_LATER))
+"""How much waits."""
 _SENDS: Final = frozenset({Kind.SERVICE, Kind.SENDER})
 _LISTENS: Final = frozenset({Kind.SERVICE, Kind.LISTENER})
 
@@ -62,12 +64,12 @@ def allowed(account: str, login: Issued | Credential) -> Allowed:
     kind = kind_of(login)
     everywhere = account == subjects.ACCOUNT_PLATFORM
     clinic = "*" if everywhere else account.removeprefix(subjects.account(""))
-    publish, subscribe = [*_requests(clinic, kind), f"{_API}.INFO"], [f"{inbox(login)}.>"]
+    publish, subscribe = [*_requests(clinic, kind), f"{_API}.INFO", f"{_API}.STREAM.NAMES"], [f"{inbox(login)}.>"]
     # ``platform`` has every clinic's events and dead letters in one stream, and no media.
     streams = [subjects.STREAM_EVENTS] if everywhere else [subjects.STREAM_EVENTS, subjects.STREAM_DEAD]
     if kind in _SENDS:
         root = subjects.channel_root(clinic, "*")
-        publish += [f"{root}.send", f"{root}.send.*"]
+        publish += [f"{root}.send", f"{root}.send.*", *_QUEUES]
     if kind in _LISTENS:
         root = subjects.channel_root(clinic, "*")
         subscribe += [f"{root}.event.>", f"{root}.dead"]
@@ -75,11 +77,16 @@ def allowed(account: str, login: Issued | Credential) -> Allowed:
             publish += _consuming(stream)
     if not everywhere:
         publish += _media(kind)
+    if not everywhere and kind is Kind.SERVICE:
+        publish.append("$SRV.>")
     return Allowed(tuple(dict.fromkeys(publish)), tuple(subscribe))
 
 
 def _requests(clinic: str, kind: Kind) -> list[str]:
     most = _PERMISSION[kind]
+    if most >= max(RPC_PERMISSION.values()):
+        # So that who asks for what there is not is told so.
+        return [f"{subjects.channel_root(clinic, '*')}.rpc.*", f"clinic.{clinic}.rpc.*"]
     return [
         subjects.clinic_rpc(clinic, verb) if isinstance(verb, ClinicVerb) else subjects.rpc(clinic, "*", verb)
         for verb, needed in RPC_PERMISSION.items()
@@ -92,7 +99,6 @@ def _consuming(stream: str) -> list[str]:
     names of consumers cannot be kept apart by what they begin with."""
     consumer = f"{_API}.CONSUMER"
     return [
-        f"{_API}.STREAM.NAMES",
         f"{_API}.STREAM.LIST",
         f"{_API}.STREAM.INFO.{stream}",
         f"{_API}.STREAM.MSG.GET.{stream}",

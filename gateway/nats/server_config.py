@@ -1,4 +1,4 @@
-"""The configuration of a nats-server that knows the accounts: of the embedded one the whole, of any other what it has to
+"""The configuration of a nats-server that knows the accounts: the embedded one's whole, and what any other has to
 include. Pure."""
 
 import json
@@ -111,7 +111,8 @@ def accounts_config(accounts: Accounts, quota: ClinicQuota) -> str:
 
 
 def _node_account(accounts: Accounts) -> list[str]:
-    return [f"  {subjects.ACCOUNT_NODE} {{", "    jetstream: enabled", *_users(accounts, subjects.ACCOUNT_NODE), "  }"]
+    users = _users(accounts, subjects.ACCOUNT_NODE)
+    return [f"  {subjects.ACCOUNT_NODE} {{", "    jetstream: enabled", *users, "  }"]
 
 
 def _platform_account(accounts: Accounts) -> list[str]:

@@ -17,7 +17,7 @@ from gateway.http.surround import HttpLimits
 from protocol.access import Role
 from protocol.channel import ChannelState
 from protocol.commands import utc_now
-from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import NO_LOGINS, FakeHealth, FakeOperations
 
 Plantao = Callable[..., Awaitable[Result]]
 
@@ -51,7 +51,9 @@ def keys(tmp_path: Path, key_file: Path) -> ApiKeys:
 
 @pytest.fixture
 async def server(operations: FakeOperations, health: FakeHealth, keys: ApiKeys) -> AsyncIterator[AdminServer]:
-    served = AdminServer("127.0.0.1", 0, operations=operations, keys=keys, health=health, limits=LIMITS)
+    served = AdminServer(
+        "127.0.0.1", 0, operations=operations, keys=keys, health=health, logins=NO_LOGINS, limits=LIMITS
+    )
     await served.start()
     yield served
     await served.stop(timeout=1.0)

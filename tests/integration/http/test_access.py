@@ -22,7 +22,7 @@ from protocol.access import RPC_PERMISSION, Permission, Role
 from protocol.commands import utc_now
 from protocol.subjects import Verb
 from tests.unit.gateway.access.made import api_key
-from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import NO_LOGINS, FakeHealth, FakeOperations
 
 OPEN, VIEW, OPERATE, ADMINISTER = Permission
 MESSAGES, DEAD = f"{CHANNEL}/messages", f"{CHANNEL}/dead"
@@ -115,7 +115,7 @@ LIMITS: Final = HttpLimits(address_requests=0, key_requests=0, ready_per_minute=
 def routes() -> list[Route]:
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
-    return list(table(FakeOperations(), everyone(), FakeHealth(), LIMITS, executor, {}))
+    return list(table(FakeOperations(), everyone(), FakeHealth(), LIMITS, executor, {}, NO_LOGINS))
 
 
 ROUTES: Final = {f"{route.method} {route.path}": route for route in routes()}
@@ -218,7 +218,7 @@ async def test_the_problem_for_a_clinic_of_others_is_the_one_of_a_node_that_has_
 async def server_without() -> AsyncIterator[TestClient[web.Request, web.Application]]:
     """To a node without clinics."""
     with ThreadPoolExecutor(1) as executor:
-        real = table(FakeOperations(), everyone(), FakeHealth(), LIMITS, executor, {})
+        real = table(FakeOperations(), everyone(), FakeHealth(), LIMITS, executor, {}, NO_LOGINS)
         app = surround(real, everyone(), LIMITS, Origins(), Counter(), secure=False)
         async with TestClient(TestServer(app)) as opened:
             yield opened

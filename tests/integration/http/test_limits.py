@@ -11,7 +11,7 @@ from gateway.http.server import AdminServer
 from protocol.access import Role
 from tests.integration.http.conftest import LIMITS
 from tests.integration.http.test_routes import API, ask
-from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import NO_LOGINS, FakeHealth, FakeOperations
 
 CLINICS = f"{API}/clinics"
 
@@ -20,7 +20,9 @@ CLINICS = f"{API}/clinics"
 async def server(operations: FakeOperations, health: FakeHealth, keys: ApiKeys) -> AsyncIterator[AdminServer]:
     """With limits that are soon reached."""
     limits = replace(LIMITS, address_requests=3, ready_per_minute=4, key_requests=5)
-    served = AdminServer("127.0.0.1", 0, operations=operations, keys=keys, health=health, limits=limits)
+    served = AdminServer(
+        "127.0.0.1", 0, operations=operations, keys=keys, health=health, logins=NO_LOGINS, limits=limits
+    )
     await served.start()
     yield served
     await served.stop(timeout=1.0)

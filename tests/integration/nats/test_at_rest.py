@@ -38,7 +38,8 @@ async def earlier_version(directory: Path, accounts: Accounts) -> AsyncIterator[
     config = directory / "server.conf"
     own = f'host: "127.0.0.1"\nport: -1\nports_file_dir: "{directory}"\njetstream {{ store_dir: "{directory}" }}\n'
     config.write_text(own + accounts_config(accounts, ClinicQuota(file_bytes=64 << 20)))
-    process = subprocess.Popen([find_program(), "-c", config], stderr=subprocess.PIPE, text=True)
+    command = [str(find_program()), "-c", str(config)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: ASYNC220 - it begins at once
     assert process.stderr is not None
     try:
         address = next(line for line in process.stderr if "Listening for client connections" in line).split()[-1]

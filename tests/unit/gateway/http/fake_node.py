@@ -5,11 +5,12 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from gateway.http.health import HealthReport, Part, RoleCount, TreeNode
+from gateway.nats.logins import Logins
 from protocol.channel import (
     Breaker,
     ChannelSnapshot,
@@ -20,7 +21,7 @@ from protocol.channel import (
     QrCode,
     WantedState,
 )
-from protocol.commands import parse
+from protocol.commands import parse, utc_now
 from protocol.errors import AlreadyExistsError, ConflictError, NotFoundError, UnavailableError
 from protocol.subjects import Priority
 from protocol.views import ClinicStats
@@ -78,6 +79,10 @@ TREE = tree_node(
     tree_node("admin"),
     facts={"version": "1.2.3", "uptime_s": 42.0, "restarts": 7},
 )
+
+
+NO_LOGINS: Final = Logins(None, utc_now)
+"""Of a node whose NATS server is somebody else's."""
 
 
 @dataclass
