@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup run demo test check bench chaos storm soak lock clean
+.PHONY: setup run demo test check bench chaos storm drill soak lock clean
 
 setup: $(VENV)/.installed
 
@@ -42,6 +42,9 @@ chaos: setup
 
 storm: setup
 	$(BIN)/python -m tests.storm $(ARGS)
+
+drill: setup
+	$(BIN)/python -m tests.drill $(ARGS)
 
 soak: setup
 	$(BIN)/python -m tests.bench --part soak $(ARGS)

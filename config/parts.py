@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
-
-import structlog
 
 from actors.board import Board
 from actors.channel.life import Policy
@@ -15,20 +14,28 @@ from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy
 from actors.channel.telling import ReceivingPolicy
+from actors.custody.keeping import Keeping
+from actors.custody.resuming import Resuming
+from actors.custody.rotating import Rotating
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
-from config import overrides
+from actors.switchboard import Switchboard
+from config import custody, master_keys, overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
+from config.noting import PassedOverNotes
 from config.own import own_policy, pacing_policy
 from config.sections import Limits, Settings
 from gateway.access.api_keys import open_keys
+from gateway.audit.keeper import NodeAudit, audit_key
+from gateway.http.backends import Backends
 from gateway.http.origins import Origins
 from gateway.http.server import AdminServer
 from gateway.http.surround import HttpLimits
 from gateway.http.tls import server_context
+from gateway.jobs import NodeJobs
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.external import ExternalBroker
@@ -38,7 +45,7 @@ from gateway.nats.server_config import ClinicQuota
 from gateway.nats.streams import Retention
 from gateway.store.part import Bounds
 from gateway.store.store import SqliteStore
-from gateway.vault import MasterKey, Vaults, master
+from gateway.vault import KeyRotation, MasterKey, Vaults
 from gateway.vault.node_key import ensure_node_key
 from gateway.whatsapp.opener import Nursery
 from protocol.commands import utc_now
@@ -48,8 +55,6 @@ from supervisor.breaker import Breaker, Consecutive, FailureRate
 from supervisor.names import Names
 from supervisor.tally import Tally
 from supervisor.window import Window
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +73,10 @@ class Parts:
     clinics: ClinicParts
     desk: Desk
     health: NodeHealth
+    audit: NodeAudit
+    jobs: NodeJobs
+    resuming: Resuming
+    keeping: Keeping
     admin: AdminServer
 
 
@@ -79,8 +88,12 @@ def make(settings: Settings) -> Parts:
         StoreUnavailableError: a key's file cannot be read or written, or the data was sealed with another master key.
     """
     loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
-    master_key = _master_key(settings)
+    master_key = master_keys.present(settings)
     broker = _broker(settings, master_key)
+    audit = NodeAudit(settings.data, audit_key(settings.data, master_key), utc_now)
+    kept = Vaults(settings.data, master_key, keep=settings.vault.keep, passed_over=PassedOverNotes(audit))
+    key_rotation = KeyRotation(settings.data, kept, partial(master_keys.next_one, settings))
+    key_rotation.finish()
     limits = settings.limits
     bus = NatsBus(
         broker,
@@ -89,13 +102,26 @@ def make(settings: Settings) -> Parts:
         commands_per_s=lambda _clinic: limits.commands_per_s,
     )
     registry = NatsRegistry(bus)
-    store = SqliteStore(settings.data, bounds=_bounds(settings))
+    store = SqliteStore(settings.data, kept.data_keys, bounds=_bounds(settings))
     nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
     desk = Desk(board, names, registry, bus, store, overrides.check, most_channels=limits.channels_per_clinic)
-    bus.serve(desk)
+    bus.serve(desk, audit)
     health = NodeHealth(names, tally, bus, settings.data)
-    logins = Logins(broker if isinstance(broker, EmbeddedBroker) else None, utc_now)
-    admin = _admin(settings, desk, health, logins)
+    jobs = NodeJobs(settings.data, audit)
+    rotating = Rotating(Switchboard(board, names), jobs, key_rotation, store)
+    backups = custody.backups(
+        settings, board=board, names=names, jobs=jobs, vaults=kept, bus=bus, registry=registry, store=store
+    )
+    backends = Backends(
+        operations=desk,
+        keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
+        logins=Logins(broker if isinstance(broker, EmbeddedBroker) else None, utc_now),
+        jobs=jobs,
+        backups=backups.desk,
+        rotations=rotating,
+        audit=audit,
+        health=health,
+    )
     opener = StaggeredOpener(
         CountedOpener(nursery, tally),
         parallel=settings.boot.parallel,
@@ -122,51 +148,35 @@ def make(settings: Settings) -> Parts:
             names=names,
             policy=channel_policy(settings),
             runtime=settings.runtime,
-            vaults=vaults(settings, master_key),
+            vaults=kept,
         ),
         desk=desk,
         health=health,
-        admin=admin,
+        audit=audit,
+        jobs=jobs,
+        resuming=Resuming(rotating),
+        keeping=backups.keeping,
+        admin=_admin(settings, backends),
     )
 
 
-def _admin(settings: Settings, desk: Desk, health: NodeHealth, logins: Logins) -> AdminServer:
+def _admin(settings: Settings, backends: Backends) -> AdminServer:
     http = settings.http
     tls = None if http.certificate is None or http.key is None else server_context(http.certificate, http.key)
     return AdminServer(
         http.host,
         http.port,
-        operations=desk,
-        keys=open_keys(settings.data, admin_key_file(settings.data), utc_now),
-        health=health,
-        logins=logins,
+        backends,
         limits=HttpLimits(
             body_bytes=settings.limits.body_bytes,
             address_requests=http.requests_per_address,
             key_requests=http.requests_per_key,
             ready_per_minute=http.ready_per_minute,
+            archive_bytes=settings.limits.archive_bytes,
         ),
         origins=Origins(hosts=frozenset([http.host, *http.hosts]), allowed=frozenset(http.allowed_origins)),
         tls=tls,
     )
-
-
-def vaults(settings: Settings, master_key: MasterKey) -> Vaults:
-    """Where session stores are kept while the machine is off."""
-    return Vaults(settings.data, master_key, keep=settings.vault.keep)
-
-
-def _master_key(settings: Settings) -> MasterKey:
-    keys = settings.keys
-    if keys.master_file is not None:
-        return master.from_file(keys.master_file)
-    if keys.master:
-        return master.from_text(keys.master.encode(), "setting keys.master")
-    if keys.master_command:
-        return master.from_command(keys.master_command)
-    key, _ = master.from_data(settings.data)
-    log.warning("the master key lies beside what it protects: set one of keys.*", source=key.source)
-    return key
 
 
 def channel_policy(settings: Settings) -> ChannelPolicy:
@@ -250,11 +260,11 @@ def _nats_quota(limits: Limits) -> ClinicQuota:
     )
 
 
-def _broker(settings: Settings, master: MasterKey) -> EmbeddedBroker | ExternalBroker:
+def _broker(settings: Settings, master_key: MasterKey) -> EmbeddedBroker | ExternalBroker:
     if not settings.nats.url:
         return EmbeddedBroker(
             settings.data / "nats",
-            key=ensure_node_key(settings.data, master),
+            key=ensure_node_key(settings.data, master_key),
             runtime=settings.runtime / "nats",
             port=settings.nats.port,
             quota=_nats_quota(settings.limits),
@@ -268,6 +278,7 @@ def _bounds(settings: Settings) -> Bounds:
     return Bounds(
         keep=timedelta(days=settings.ledger.keep_days),
         remember=timedelta(days=settings.ledger.remember_days),
+        people=timedelta(days=settings.ledger.people_days),
         max_bytes=settings.limits.database_bytes,
         spool_bytes=settings.limits.spool_bytes,
     )

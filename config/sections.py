@@ -49,7 +49,7 @@ class Http(Struct, frozen=True, kw_only=True):
     allowed_origins: Annotated[list[Origin], Meta(max_length=100)] = msgspec.field(default_factory=list)
     requests_per_address: Requests = 100
     requests_per_key: Requests = 1000
-    ready_per_minute: Requests = 600
+    ready_per_minute: Requests = 1200
 
 
 class Nats(Struct, frozen=True, kw_only=True):
@@ -204,7 +204,8 @@ class Inbox(Struct, frozen=True, kw_only=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Bounds. ``media_bytes`` is for one message's media, ``body_bytes`` for one HTTP request.
+    """Bounds. ``media_bytes`` is for one message's media, ``body_bytes`` for one HTTP request, ``archive_bytes`` for
+    one that brings an archive to be restored.
 
     Of a clinic's commands at most ``commands_per_s`` a second are taken from its queue (0: no limit). It may store
     ``clinic_bytes``: in its database ``database_bytes``, of which what waits for NATS may take ``spool_bytes``; its
@@ -224,6 +225,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     nats_consumers: Annotated[int, Meta(ge=256, le=100_000)] = 1000
     nats_connections: Annotated[int, Meta(ge=4, le=100_000)] = 64
     nats_subscriptions: Annotated[int, Meta(ge=64, le=1_000_000)] = 4096
+    archive_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 44)] = 16 << 30
 
     @property
     def stream_bytes(self) -> int:
@@ -233,18 +235,22 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 class Ledger(Struct, frozen=True, kw_only=True):
     """How long a clinic's database remembers: commands for ``keep_days`` after their end (an id sent again within that
-    time is not sent twice), what came in for ``remember_days`` (the same for a message that WhatsApp gives twice)."""
+    time is not sent twice), what came in for ``remember_days`` (the same for a message that WhatsApp gives twice),
+    people for ``people_days`` after they were last heard of or written to, and for good if they do not want to be."""
 
     keep_days: Annotated[float, Meta(ge=1, le=3650)] = 30.0
     remember_days: Annotated[float, Meta(ge=1, le=3650)] = 14.0
+    people_days: Annotated[float, Meta(ge=1, le=3650)] = 365.0
 
 
 class Vault(Struct, frozen=True, kw_only=True):
     """How sessions outlive the machine. What is in memory is sealed after pairing, when a channel comes to rest, and,
-    if something went in or out, every ``interval``; of each channel ``keep`` snapshots stay."""
+    if something went in or out, every ``interval``; of each channel ``keep`` snapshots stay. ``require_memory``: do not
+    start where the runtime directory, in which they are in use, is not in memory; else that is only warned of."""
 
     interval: Pause = 300.0
     keep: Annotated[int, Meta(ge=1, le=100)] = 5
+    require_memory: bool = False
 
 
 class Keys(Struct, frozen=True, kw_only=True):
@@ -254,11 +260,27 @@ class Keys(Struct, frozen=True, kw_only=True):
 
     A key is 32 bytes, in base64 or as 64 hex digits: ``openssl rand -base64 32``. ``PLANTAO_KEYS__MASTER_FILE`` is the
     first of the three.
+
+    ``next_*``, in the same ways: the one that is to take its place, by ``plantao rotate master``, which reads it then.
+    When that is done, it is to be made ``master*`` before the node starts again; until then both are needed.
     """
 
     master_file: Path | None = None
     master: str = ""
     master_command: list[str] = msgspec.field(default_factory=list)
+    next_master_file: Path | None = None
+    next_master: str = ""
+    next_master_command: list[str] = msgspec.field(default_factory=list)
+
+
+class Backup(Struct, frozen=True, kw_only=True):
+    """Backups by the clock: one of each clinic ``every`` so many seconds (0: none), one clinic after another, as
+    ``directory``/CLINIC/TIME.backup (none: ``backups`` in the data directory, which does not outlive its disk). The
+    newest ``keep`` of each clinic stay. They open with the master key alone: keep that elsewhere."""
+
+    every: Annotated[float, Meta(ge=0, le=31 * 86_400)] = 0.0
+    directory: Path | None = None
+    keep: Annotated[int, Meta(ge=1, le=10_000)] = 7
 
 
 class Log(Struct, frozen=True, kw_only=True):
@@ -328,6 +350,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ledger: Ledger = msgspec.field(default_factory=Ledger)
     vault: Vault = msgspec.field(default_factory=Vault)
     keys: Keys = msgspec.field(default_factory=Keys)
+    backup: Backup = msgspec.field(default_factory=Backup)
     log: Log = msgspec.field(default_factory=Log)
     boot: Boot = msgspec.field(default_factory=Boot)
     threads: Threads = msgspec.field(default_factory=Threads)
@@ -335,5 +358,5 @@ class Settings(Struct, frozen=True, kw_only=True):
     shutdown: Shutdown = msgspec.field(default_factory=Shutdown)
 
 
-SECRETS: Final = frozenset({"nats.url", "whatsapp.proxy", "keys.master"})
+SECRETS: Final = frozenset({"nats.url", "whatsapp.proxy", "keys.master", "keys.next_master"})
 """Settings that hold a key or may hold a password: they may come from a file of their own; no error repeats them."""

@@ -237,6 +237,11 @@ def _one_key(settings: Settings) -> bool:
     return sum((bool(keys.master), keys.master_file is not None, bool(keys.master_command))) <= 1
 
 
+def _one_next_key(settings: Settings) -> bool:
+    keys = settings.keys
+    return sum((bool(keys.next_master), keys.next_master_file is not None, bool(keys.next_master_command))) <= 1
+
+
 _CHECKS: Final[tuple[tuple[str, Callable[[Settings], bool], str], ...]] = (
     (
         "http.host",
@@ -271,6 +276,21 @@ _CHECKS: Final[tuple[tuple[str, Callable[[Settings], bool], str], ...]] = (
         "keys.master_command",
         lambda s: all(s.keys.master_command),
         "the program and its arguments, none of them empty",
+    ),
+    (
+        "keys.next_master",
+        _one_next_key,
+        "only one of keys.next_master, keys.next_master_file and keys.next_master_command",
+    ),
+    (
+        "keys.next_master_command",
+        lambda s: all(s.keys.next_master_command),
+        "the program and its arguments, none of them empty",
+    ),
+    (
+        "vault.require_memory",
+        lambda s: s.runtime_in_memory or not s.vault.require_memory,
+        "false, or a runtime directory on a tmpfs: mount one there, or set runtime to a directory on one",
     ),
     ("outbox.in_flight", lambda s: s.outbox.in_flight <= s.outbox.window, "at most outbox.window"),
 )

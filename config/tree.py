@@ -4,6 +4,7 @@
 
     root                        rest_for_one; ends when the loop does
     ├── loop                    the one asyncio loop
+    ├── audit                   who did what; before and after all that does anything
     ├── processes               one_for_one; restarted with backoff for ever
     │   ├── broker              nats-server as an OS process (embedded only)
     │   └── nursery             the process from which ports are forked
@@ -17,6 +18,9 @@
     │       │       └── port    the OS process with the neonize socket; only its channel reopens it
     │       └── reconciler      starts and stops channels as the registry wants them
     ├── registrar               follows the registry: starts and stops clinics
+    ├── jobs                    what takes longer than a request: backups, rotations and the like
+    ├── resuming                goes on with exchanges of keys that were interrupted
+    ├── custody                 finishes interrupted restores; backups by the clock
     └── admin                   the HTTP endpoint
 
 ``rest_for_one`` at the root: what began after the bus holds connections of the bus that ended.
@@ -27,6 +31,7 @@ Each child has a role: its kind and its clinic. Metrics count by it, and the liv
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import version
 from typing import Any, Final
 
 from pykka import ActorRef
@@ -41,6 +46,8 @@ from actors.registrar import Registrar
 from actors.service import ServiceActor
 from config.health import ROOT
 from config.parts import Parts
+from gateway.audit.service import AuditService
+from gateway.jobs import JobService
 from gateway.nats.broker import EmbeddedBroker
 from protocol.bus import Registry
 from protocol.interfaces import Service
@@ -100,11 +107,15 @@ def root(parts: Parts, supervision: Supervision) -> list[ChildSpec]:
             shutdown=SERVICE_SHUTDOWN_S,
             role=Role("loop"),
         ),
+        _service("audit", parts, AuditService(parts.audit, version("plantao")), hang_s),
         _supervisor(Role("processes"), processes, Flags(), supervision),
         _service("store", parts, parts.store, hang_s),
         _service("bus", parts, parts.bus, hang_s),
         clinics(names, supervision),
         follow(parts.registry, parts.clinics, supervision),
+        _service("jobs", parts, JobService(parts.jobs), hang_s),
+        _service("resuming", parts, parts.resuming, hang_s),
+        _service("custody", parts, parts.keeping, hang_s),
         _service("admin", parts, parts.admin, hang_s),
     ]
 

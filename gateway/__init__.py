@@ -1,7 +1,7 @@
 """The outside world: each package implements interfaces of ``protocol.interfaces`` and knows no actor.
 
 ``whatsapp`` neonize in port processes · ``nats`` broker, accounts, streams, registry, rpc · ``store`` the clinics'
-SQLite files · ``vault`` their keys, and session stores sealed with them · ``http`` the admin endpoint. Foreign types
-and foreign errors end here, each in one total table. For all of them: ``disk`` writes private files as a whole or not
-at all, ``thread`` does what may hang.
+SQLite files · ``vault`` their keys, and session stores sealed with them · ``access`` API keys · ``http`` the admin
+endpoint. Foreign types and foreign errors end here, each in one total table. For all of them: ``disk`` writes private
+files as a whole or not at all, ``thread`` does what may hang.
 """

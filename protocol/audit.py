@@ -1,6 +1,6 @@
 """The audit: who did what to which clinic and channel. Append-only and hash-chained; holds no personal data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -21,6 +21,18 @@ class Entry(Struct, frozen=True, kw_only=True):
     channel: str | None = None
     about: int | None = None
     detail: Mapping[str, str] = {}
+
+
+class Verification(Struct, frozen=True, kw_only=True):
+    """Whether the audit is as it was written, and if not ``why``. ``last`` is the number of its last good entry and
+    ``hash`` that one's seal in hexadecimal: who notes the two can find out later whether they are still a part of it.
+    ``bad``: the first entry that is not good; None: it is the file that says where the audit ends."""
+
+    intact: bool
+    last: int
+    hash: str
+    bad: int | None = None
+    why: str | None = None
 
 
 class Audit(Protocol):
@@ -49,5 +61,17 @@ class Audit(Protocol):
     ) -> None:
         """Something has happened (outcome ``done``). Raises StoreUnavailableError."""
 
-    async def entries(self, clinic: str | None, *, before: int | None, limit: int) -> Sequence[Entry]:
-        """Newest first, all or a clinic's. Raises StoreUnavailableError."""
+    async def entries(self, clinic: str | Collection[str] | None, *, before: int | None, limit: int) -> Sequence[Entry]:
+        """Newest first, all or those of a clinic or of some. Raises StoreUnavailableError."""
+
+
+class VerifiedAudit(Audit, Protocol):
+    """One that can say whether it is whole."""
+
+    async def verify(self, since: tuple[int, str] | None = None) -> Verification:
+        """Look at all of it; ``since``: number and hash of an entry that must be in it.
+
+        Raises:
+            StoreUnavailableError: it cannot be read.
+            ConflictError: somebody else has this done.
+        """

@@ -202,3 +202,14 @@ class Registry(Protocol):
 
     async def delete_channel(self, clinic: str, channel: str) -> None:
         """Raises NotFoundError, BusUnavailableError."""
+
+    async def withdraw_clinic(self, clinic: str) -> None:
+        """It is not wanted any more, until it is put back: so it ends, and nothing of it is cleaned up. Harmless if
+        there is none. Raises BusUnavailableError."""
+
+    async def put_clinic(self, record: ClinicRecord, channels: Sequence[ChannelRecord]) -> None:
+        """Have a clinic wanted that is not, from its first moment with exactly these channels.
+
+        Raises:
+            AlreadyExistsError, BusUnavailableError: it may be repeated.
+        """

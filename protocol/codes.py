@@ -44,7 +44,11 @@ class ErrorCode(Enum):
     RESTRICTED = "restricted", Permanence.RESTRICTED, "WhatsApp restricts this number from new contacts"
     OPTED_OUT = "opted_out", Permanence.PERMANENT, "the recipient asked not to be written to"
     CANCELLED = "cancelled", Permanence.PERMANENT, "it was cancelled before it was sent"
-    OTHER_NUMBER = "other_number", Permanence.PERMANENT, "another number was paired while it waited"
+    OTHER_NUMBER = (
+        "other_number",
+        Permanence.PERMANENT,
+        "another number was paired while it waited, or the clinic was put back from an archive",
+    )
     MEDIA_INVALID = (
         "media_invalid",
         Permanence.PERMANENT,

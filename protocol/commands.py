@@ -14,7 +14,7 @@ from msgspec import Meta, Raw, Struct
 
 from protocol.codec import Encoding, decode, encode, encoding_of, skim
 from protocol.errors import InvalidBodyError, InvalidInputError
-from protocol.ids import Address, CommandId
+from protocol.ids import ADDRESS_PATTERN, Address, CommandId
 
 MAX_TEXT: Final = 65_536
 """Characters of text or caption that WhatsApp's clients show."""
@@ -74,7 +74,7 @@ class SendCommand(Struct, frozen=True, kw_only=True):
 
     v: Literal[1]
     id: CommandId
-    to: Annotated[str, Meta(min_length=1, max_length=64)]
+    to: Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"pattern": ADDRESS_PATTERN})]
     type: ContentType
     text: Annotated[str, Meta(max_length=MAX_TEXT)] | None = None
     media: Media | None = None

@@ -7,7 +7,32 @@ from protocol.access import Caller
 from protocol.jobs import JobView
 
 
-class Custody(Protocol):
+class Backups(Protocol):
+    """On the loop's thread. Each starts a job, and may raise what ``Jobs.start`` does, and NotFoundError (clinic)."""
+
+    def incoming(self) -> Path:
+        """A path of its own, in the data directory, for an archive that comes from outside; gone at the next start."""
+
+    async def backup(self, clinic: str | None, *, by: Caller, passphrase: str | None = None) -> JobView:
+        """Make an archive of a clinic, or of the node with all clinics; to be fetched from the job. It opens with the
+        master key, and with ``passphrase``."""
+
+    async def restore(
+        self,
+        archive: Path,
+        clinic: str | None,
+        *,
+        replace: bool,
+        by: Caller,
+        resume: bool = False,
+        passphrase: str | None = None,
+    ) -> JobView:
+        """Put back what ``archive`` (a file in the data directory, which the job deletes in the end) holds, or a clinic
+        of it. ``replace``: also what is there, which else is a ConflictError of the job. ``resume``: send what waited
+        when the archive was made, which else is held for a person: it may have been sent since."""
+
+
+class Custody(Backups, Protocol):
     """On the loop's thread. Each starts a job, and may raise what ``Jobs.start`` does, and NotFoundError (clinic)."""
 
     async def rotate_master(self, *, by: Caller) -> JobView:
@@ -15,13 +40,6 @@ class Custody(Protocol):
 
     async def rotate_clinic(self, clinic: str, *, by: Caller) -> JobView:
         """Give the clinic a new data key, and seal all it has anew with it."""
-
-    async def backup(self, clinic: str | None, *, by: Caller) -> JobView:
-        """Make an archive of a clinic, or of the node with all clinics; to be fetched from the job."""
-
-    async def restore(self, archive: Path, clinic: str | None, *, replace: bool, by: Caller) -> JobView:
-        """Put back what ``archive`` (which the job deletes in the end) holds, or a clinic of it. ``replace``: also what
-        is there, which else is a ConflictError of the job."""
 
     async def export(self, clinic: str, contact: str | None, *, by: Caller) -> JobView:
         """All that there is of a clinic, or of one person in it, in a portable form; to be fetched from the job."""

@@ -12,9 +12,18 @@ from protocol.errors import InvalidAddressError, InvalidIdError, InvalidInputErr
 NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$(?!\n)"
 COMMAND_ID_PATTERN: Final = r"^[A-Za-z0-9_:-]{1,128}$(?!\n)"
 
+ADDRESS_PATTERN: Final = (
+    r"^(\+?[1-9][0-9]{6,14}|[0-9]{1,20}(-[0-9]{1,20}(?=@g\.us))?@(s\.whatsapp\.net|lid|g\.us))$(?!\n)"
+)
+"""What ``Address.parse`` takes, for descriptions: there are better words for what it does not."""
+
 ClinicId = Annotated[str, Meta(pattern=NAME_PATTERN, description="clinic identifier")]
 ChannelId = Annotated[str, Meta(pattern=NAME_PATTERN, description="channel identifier")]
 CommandId = Annotated[str, Meta(pattern=COMMAND_ID_PATTERN, description="idempotency key")]
+
+DescribedName = Annotated[str, Meta(extra_json_schema={"pattern": NAME_PATTERN})]
+"""A name that ``check_name`` checks, with words of its own."""
+DescribedAddress = Annotated[str, Meta(extra_json_schema={"pattern": ADDRESS_PATTERN})]
 
 _NAME = re.compile(NAME_PATTERN)
 _COMMAND_ID = re.compile(COMMAND_ID_PATTERN)
@@ -28,9 +37,14 @@ def check_name(what: str, value: str) -> str:
     Raises:
         InvalidIdError: it is not ``[a-z0-9][a-z0-9_-]{0,62}``.
     """
-    if not _NAME.match(value):
+    if not is_name(value):
         raise InvalidIdError(what, value)
     return value
+
+
+def is_name(value: str) -> bool:
+    """Whether it is a valid clinic or channel identifier."""
+    return _NAME.match(value) is not None
 
 
 def check_command_id(value: str, field: str = "id") -> str:

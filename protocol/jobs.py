@@ -86,4 +86,8 @@ class Jobs(Protocol):
         """Newest first."""
 
     def fetch(self, id: str) -> AsyncIterator[bytes]:
-        """What it made. Raises NotFoundError, ConflictError (it is not done)."""
+        """What it made, as often as one likes while it is there. Raises, before there is an iterator, NotFoundError
+        (also: it made nothing, or that is gone) and ConflictError (it is not done)."""
+
+    async def discard(self, id: str) -> None:
+        """Delete what it made, which whoever fetched it has. Raises as ``fetch`` does, and StoreUnavailableError."""

@@ -7,12 +7,13 @@ changed nothing. What is committed survives the death of every process.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from protocol.bus import Later
 from protocol.commands import SendCommand
 from protocol.events import DeadLetter, ErrorBody, ResultEvent
 from protocol.port import MessageReceived, ReceiptReceived, Undecryptable
+from protocol.records import Records
 from protocol.subjects import Priority
 from protocol.views import CommandState, CommandView
 
@@ -211,10 +212,15 @@ class Spooled:
     at: datetime
 
 
+NO_NUMBER: Final = ""
+"""Of a channel that has never been connected, as far as is known."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paired:
     """The number (digits) that a channel was last connected with; ``jid``: as which device, if that is known;
-    ``changed_at``: when the number took the place of another."""
+    ``changed_at``: when the number took the place of another, or the clinic was put back from an archive: what was
+    queued before is not sent."""
 
     phone: str
     jid: str | None = None
@@ -240,7 +246,7 @@ class ClinicCounts:
     limit: int = 0
 
 
-class Ledger(Protocol):
+class Ledger(Records, Protocol):
     """One clinic's SQLite file."""
 
     # -- commands --
@@ -364,6 +370,10 @@ class Ledger(Protocol):
     async def sweep(self, now: datetime) -> int:
         """Delete what is older than it has to be kept, at most some thousand rows; how many there were."""
 
+    async def reseal(self) -> None:
+        """Seal all anew under the clinic's first data key; all of it or nothing. Other calls wait meanwhile. Harmless
+        if all is under it already."""
+
 
 class Store(Protocol):
     """The databases of all clinics."""
@@ -374,6 +384,9 @@ class Store(Protocol):
         Raises:
             StoreUnavailableError: it is locked, corrupt, or the disk is full; names the file.
         """
+
+    async def reseal(self, clinic: str) -> None:
+        """The same of a clinic whose database need not be open."""
 
     def clinic(self, clinic: str) -> Ledger:
         """The clinic's ledger if it is open. Raises StoreUnavailableError if it is not."""

@@ -10,9 +10,9 @@ from gateway.vault.keys import DataKey
 NODE_KEY = DataKey(bytes(range(32)))
 
 
-def embedded(directory: Path, **options: Any) -> EmbeddedBroker:
+def embedded(directory: Path, key: DataKey = NODE_KEY, **options: Any) -> EmbeddedBroker:
     """In ``directory``; what would be in memory is beside it."""
-    return EmbeddedBroker(directory, key=NODE_KEY, runtime=directory.with_name(f"{directory.name}-run"), **options)
+    return EmbeddedBroker(directory, key=key, runtime=directory.with_name(f"{directory.name}-run"), **options)
 
 
 def hand_out(directory: Path) -> Path:

@@ -1,5 +1,5 @@
-"""What the command lines of ``make chaos`` and ``make storm`` have in common: lines for a person who waits, an orderly
-end when somebody interrupts, and a report."""
+"""What the command lines of ``make chaos``, ``storm`` and ``drill`` have in common: lines for a person who waits, an
+orderly end when somebody interrupts, and a report."""
 
 import argparse
 import asyncio
@@ -20,9 +20,11 @@ _WIDTH: Final = 150
 
 
 class Report(Protocol):
-    """What came of a run; ``ok``: all that was promised held."""
+    """What came of a run."""
 
-    ok: bool
+    @property
+    def ok(self) -> bool:
+        """Whether all that was promised held."""
 
     def show(self, console: Console) -> None:
         """Print it."""

@@ -2,7 +2,8 @@
 
 The ledger keeps the number that was connected last, and as which device, over restarts and logouts. When another one
 connects, all that was queued before that moment, wherever it waits, is held for a person to decide; a release is a new
-run, queued anew.
+run, queued anew. A clinic that was put back from an archive is held likewise: what was queued before may have been sent
+since the archive was made.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from actors.channel.context import Context
 from actors.channel.retry import Retry
 from protocol.ids import mask
 from protocol.interfaces import Failure
-from protocol.ledger import Paired
+from protocol.ledger import NO_NUMBER, Paired
 from supervisor.backoff import Backoff
 
 NOTE_TIMEOUT_S: Final = 30.0
@@ -61,7 +62,7 @@ class Identity:
         before = self._paired
         if before is not None and (before.phone, before.jid) == (phone, jid):
             return
-        if before is None or before.phone == phone:
+        if before is None or before.phone in (phone, NO_NUMBER):
             self._paired = Paired(phone=phone, jid=jid, changed_at=before.changed_at if before is not None else None)
         else:
             self._context.log.warning(

@@ -11,6 +11,7 @@ from typing import Any, Final
 from actors.channel.context import Context
 from actors.channel.retry import Retry
 from protocol.interfaces import Failure
+from protocol.ledger import NO_NUMBER
 from protocol.vault import Restoration, Vault
 from supervisor.backoff import Backoff
 
@@ -100,4 +101,5 @@ async def _restore(context: Context, store: str, vault: Vault) -> Restored:
     """On the loop."""
     paired = await context.ledger.paired(context.channel)
     what = await vault.restore(context.channel, store)
-    return Restored(what, paired is not None, paired.jid if paired is not None else None)
+    known = paired is not None and paired.phone != NO_NUMBER
+    return Restored(what, known, paired.jid if paired is not None else None)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from config.cli import channels, clinics, dead, keys, messages, nats_keys, sending, top
-from config.cli.asking import command
+from config.cli import audit, backup, channels, clinics, dead, jobs, keys, messages, nats_keys, rotate, sending, top
+from config.cli.asking import DEFAULT_CONFIG, command
 from config.cli.output import Output
 from protocol.errors import PlantaoError
 
@@ -24,10 +24,12 @@ app.add_typer(clinics.group, name="clinic")
 app.add_typer(channels.group, name="channel")
 app.add_typer(messages.group, name="message")
 app.add_typer(dead.group, name="dead")
+app.add_typer(jobs.group, name="job")
+app.add_typer(audit.group, name="audit")
 app.add_typer(keys.group, name="key")
 keys.group.add_typer(nats_keys.group, name="nats")
-
-DEFAULT_CONFIG = Path("plantao.toml")
+app.add_typer(rotate.group, name="rotate")
+backup.register(app)
 
 
 def _version(wanted: bool) -> None:

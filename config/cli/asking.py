@@ -34,6 +34,8 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for con
 ClinicArgument = Annotated[str, typer.Argument(metavar="CLINIC", help="Identifier of the clinic.")]
 ChannelArgument = Annotated[str, typer.Argument(metavar="CHANNEL", help="Identifier of the channel.")]
 
+DEFAULT_CONFIG: Final = Path("plantao.toml")
+
 _KEYWORD: Final = inspect.Parameter.KEYWORD_ONLY
 _SHARED: Final = (
     inspect.Parameter("data", _KEYWORD, annotation=DataOption, default=Path("data")),

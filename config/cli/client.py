@@ -8,6 +8,8 @@ import http.client
 import json
 import os
 import ssl
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote, urlencode, urlsplit
@@ -18,6 +20,9 @@ NODE_FILE: Final = "node.json"
 KEY_FILE: Final = "admin.key"
 TIMEOUT_S: Final = 40.0
 PAIR_TIMEOUT_S: Final = 100.0
+STREAM_TIMEOUT_S: Final = 120.0
+"""How long a stream of bytes may stand still."""
+STREAM_BYTES: Final = 256 * 1024
 _API: Final = "/api/v1"
 
 
@@ -68,6 +73,10 @@ class NodeClient:
         """What is at ``path`` below the API, as builtins."""
         return self._ask("GET", path, query)
 
+    def get_within(self, timeout: float, /, *path: str, **query: str | None) -> Any:
+        """The same of what the node may take ``timeout`` seconds to say."""
+        return self._ask("GET", path, query, timeout=timeout)
+
     def post(self, *path: str, body: Any = None, timeout: float = TIMEOUT_S, **query: str | None) -> Any:
         """Post ``body`` as JSON; the answer as builtins."""
         return self._ask("POST", path, query, body, timeout)
@@ -80,6 +89,47 @@ class NodeClient:
         """Delete what is at ``path``."""
         self._ask("DELETE", path, {})
 
+    def download(self, *path: str, write: Callable[[bytes], Any]) -> int:
+        """Hand what is at ``path`` to ``write``, piece by piece; how many bytes there were.
+
+        Raises:
+            NodeAwayError: the node went away, or paused for long, before the end.
+        """
+        target, headers = self._target(path, {}), self._headers()
+        with self._connected(STREAM_TIMEOUT_S) as connection:
+            connection.request("GET", target, headers=headers)
+            response = connection.getresponse()
+            if response.status >= 400:
+                raise _refused(response.status, response.read())
+            count = 0
+            while piece := response.read(STREAM_BYTES):
+                write(piece)
+                count += len(piece)
+            return count
+
+    def upload(
+        self,
+        *path: str,
+        pieces: Iterable[bytes],
+        size: int,
+        headers: Mapping[str, str] | None = None,
+        **query: str | None,
+    ) -> Any:
+        """Post ``pieces``, of ``size`` bytes in all, as they are, with further ``headers``; the answer as builtins.
+
+        Raises:
+            NodeAwayError: the node went away, or took nothing for long.
+        """
+        headers = {**self._headers(), **(headers or {})}
+        headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        target = self._target(path, query)
+        with self._connected(STREAM_TIMEOUT_S) as connection:
+            # A node that refuses need not read to the end: what it said is there all the same.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.request("POST", target, pieces, headers)
+            response = connection.getresponse()
+            return _answered(response.status, response.read())
+
     def _ask(
         self,
         method: str,
@@ -88,27 +138,29 @@ class NodeClient:
         body: Any = None,
         timeout: float = TIMEOUT_S,
     ) -> Any:
-        target = self._prefix + _API + "".join(f"/{quote(part, safe='')}" for part in path)
-        if given := {name: value for name, value in query.items() if value is not None}:
-            target += f"?{urlencode(given)}"
-        headers = {"Authorization": f"Bearer {self._key}", "Accept": "application/json"}
+        headers = self._headers()
         content = None if body is None else json.dumps(body).encode()
         if content is not None:
             headers["Content-Type"] = "application/json"
-        status, text = self._exchange(method, target, content, headers, timeout)
-        answer = _parse(text)
-        if status >= 400:
-            raise NodeRefusedError(status, answer if isinstance(answer, dict) else {})
-        return answer
+        with self._connected(timeout) as connection:
+            connection.request(method, self._target(path, query), content, headers)
+            response = connection.getresponse()
+            return _answered(response.status, response.read())
 
-    def _exchange(
-        self, method: str, target: str, content: bytes | None, headers: dict[str, str], timeout: float
-    ) -> tuple[int, bytes]:
+    def _target(self, path: tuple[str, ...], query: dict[str, str | None]) -> str:
+        target = self._prefix + _API + "".join(f"/{quote(part, safe='')}" for part in path)
+        given = {name: value for name, value in query.items() if value is not None}
+        return f"{target}?{urlencode(given)}" if given else target
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._key}", "Accept": "application/json"}
+
+    @contextmanager
+    def _connected(self, timeout: float) -> Iterator[http.client.HTTPConnection]:
+        """A connection for one request, whose errors are ours."""
         connection = self._connection(timeout)
         try:
-            connection.request(method, target, content, headers)
-            response = connection.getresponse()
-            return response.status, response.read()
+            yield connection
         except TimeoutError as error:
             raise NodeAwayError(f"the node at {self.url} did not answer within {timeout:g} seconds") from error
         except ssl.SSLCertVerificationError as error:
@@ -116,6 +168,8 @@ class NodeClient:
             raise NodeAwayError(f"{why}; whom to trust is said with --ca") from error
         except OSError as error:
             raise NodeAwayError(f"no node answers at {self.url}: {error.strerror or error}") from error
+        except http.client.IncompleteRead as error:
+            raise NodeAwayError(f"the node at {self.url} broke off before the end; see its log") from error
         except http.client.HTTPException as error:
             raise NodeAwayError(f"what answers at {self.url} is not a node") from error
         finally:
@@ -187,6 +241,17 @@ def _split(url: str) -> Any:
     except ValueError:
         pass
     raise InvalidInputError("--url", "a URL such as http://127.0.0.1:8080")
+
+
+def _answered(status: int, text: bytes) -> Any:
+    if status >= 400:
+        raise _refused(status, text)
+    return _parse(text)
+
+
+def _refused(status: int, text: bytes) -> NodeRefusedError:
+    problem = _parse(text)
+    return NodeRefusedError(status, problem if isinstance(problem, dict) else {})
 
 
 def _parse(text: bytes) -> Any:

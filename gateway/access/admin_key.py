@@ -27,6 +27,7 @@ def read_or_make(path: Path) -> str:
         StoreUnavailableError: it cannot be read or written, or holds no key; names it and the mend.
     """
     try:
+        disk.remove_drafts(path.parent, path.name)
         if not path.exists():
             disk.create(path, f"{new_secret()}\n".encode())
         if stat.S_IMODE(path.stat().st_mode) != 0o600:

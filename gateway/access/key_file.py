@@ -23,12 +23,13 @@ def key_file(data: Path) -> Path:
 
 
 def read(path: Path) -> Sequence[ApiKey]:
-    """All keys; none if there is no file.
+    """All keys; none if there is no file. What a kill has left of writing it is removed: nobody may be at it.
 
     Raises:
         StoreUnavailableError: it cannot be read or is damaged; names it and the mend.
     """
     try:
+        disk.remove_drafts(path.parent, path.name)
         return msgspec.json.decode(path.read_bytes(), type=_File).keys
     except FileNotFoundError:
         return []

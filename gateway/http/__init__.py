@@ -1,33 +1,44 @@
-"""The admin endpoint: what an operator asks the node over HTTP (aiohttp), loopback only.
+"""The admin endpoint: what operators and services ask the node over HTTP (aiohttp); beyond loopback with TLS only.
 
 ==============  ======================================================================
 module          what it holds
 ==============  ======================================================================
 ``server``      ``AdminServer``, the ``Service`` that listens; bounds on connections
-``app``         the application: routes, and what surrounds each of them
+``app``         the application: all its routes in one table
+``routes``      what a route is: path, handler, permission, audit action
+``surround``    what surrounds every route: headers, problems, deadlines, and these two:
+``origins``     the door: under which names it is served, and which web pages may use it
+``guard``       the guard: which key asks, how often, and whether the route is for it
+``tls``         certificate and key
+``openapi``     ``/api/v1/openapi.json``, written from the table
 ``node``        ``/health``, ``/ready``, ``/metrics``
 ``tree``        ``/api/v1/tree``
+``keys``        ``/api/v1/keys``
 ``clinics``     ``/api/v1/clinics``
 ``channels``    channels, their verbs and settings, QR codes, sending, what they ask WhatsApp
 ``commands``    what became of commands, dead letters, and what a person decides of them
-``routes``      what a route is: path, handler, permission, audit action
+``rotate``      keys exchanged, as jobs
 ``requests``    bodies, path names and answers: the edge between bytes and types
 ``problems``    every error as RFC 9457 problem details, in one table
-``auth``        the admin key
 ``health``      what the node must be able to say of itself
 ``metrics``     Prometheus text, computed for each scrape
 ``supervision`` the part of it that is about the supervision tree
 ==============  ======================================================================
 
-Routes; ``/health`` and ``/ready`` are open, all others want ``Authorization: Bearer <key>``
-or ``X-API-Key: <key>``. A wrong key is refused everywhere::
+Routes; ``/health`` and ``/ready`` are open, all others want ``Authorization: Bearer <key>`` or ``X-API-Key: <key>``. A
+wrong key is refused everywhere. What each takes is in the table: to look is for every role, to act for operators, to
+add and remove for administrators. A key for some clinics finds no others; what concerns all clinics (``/metrics``, to
+add a clinic) takes a key for all, and lists show each key its own part::
 
     GET     /health   /ready   /metrics
+    GET     /api/v1/openapi.json            all of this for programs
     GET     /api/v1/tree?depth=&clinic=     every actor and port with its state, restarts, inbox and last exit;
                                             asks none of them
+    GET     /api/v1/keys                    POST ``{"name", "role", "clinics"?, "expires_at"?, "per_hour"?}`` makes one
+    GET     /api/v1/keys/{id}               DELETE revokes it
     GET     /api/v1/channels                of all clinics
     GET     /api/v1/clinics                 POST adds one
-    GET     …/clinics/{c}                   DELETE
+    GET     …/clinics/{c}                   DELETE; its keys are revoked
     GET     …/clinics/{c}/stats
     POST    …/clinics/{c}/release           out of quarantine
     GET     …/clinics/{c}/channels          POST adds one
@@ -41,6 +52,7 @@ or ``X-API-Key: <key>``. A wrong key is refused everywhere::
     GET     …/channels/{ch}/dead
     POST    …/dead/{id}/replay
     DELETE  …/dead/{id}
+    POST    /api/v1/rotate                  ``{"what": "master"}`` or ``{"what": "clinic", "clinic": …}``: 202, the job
 
 Until the registry has been read ``/ready`` says 503, and so does, with ``Retry-After``, all that asks for clinics or
 channels.

@@ -9,7 +9,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec import Meta
 
-from gateway.access.api_keys import ApiKeys
+from gateway.http.audit import AuditRoutes, of_audit
+from gateway.http.backends import Backends
+from gateway.http.backups import BackupRoutes, of_backups
 from gateway.http.channels import (
     ChannelChange,
     ChannelList,
@@ -23,21 +25,21 @@ from gateway.http.channels import (
 )
 from gateway.http.clinics import ClinicList, ClinicRoutes, NewClinic
 from gateway.http.commands import MOST_LISTED, MOST_WAIT_S, CommandRoutes
-from gateway.http.health import Health, TreeNode
+from gateway.http.health import TreeNode
+from gateway.http.jobs import JobRoutes, of_jobs
 from gateway.http.keys import KeyList, KeyRoutes, KeyView, MadeKey, NewKey
-from gateway.http.nats_keys import NatsKeyRoutes
+from gateway.http.nats_keys import of_logins
 from gateway.http.node import Alive, NodeRoutes, Readiness
 from gateway.http.openapi import OpenApiRoutes
 from gateway.http.origins import HEALTH, Origins
+from gateway.http.rotate import RotateRoutes, of_rotations
 from gateway.http.routes import API, CHANNEL, CLINIC, Query, Route
 from gateway.http.surround import HttpLimits, surround
 from gateway.http.tree import DEEPEST, TreeRoutes
-from gateway.nats.logins import Logins
 from protocol.access import Permission
 from protocol.channel import ChannelSnapshot, ChannelState, ClinicSnapshot, PairingCode, QrCode
 from protocol.commands import SendCommand
 from protocol.ids import ClinicId
-from protocol.operations import Operations
 from protocol.subjects import Priority
 from protocol.views import ClinicStats, CommandPage, CommandState, CommandView, NumberChecks
 
@@ -49,39 +51,33 @@ Wait = Annotated[float, Meta(ge=0, le=MOST_WAIT_S)]
 
 
 def build(
-    operations: Operations,
-    keys: ApiKeys,
-    health: Health,
+    backends: Backends,
     limits: HttpLimits,
     executor: Executor,
     origins: Origins = _NO_OTHERS,
     *,
-    logins: Logins,
     secure: bool = False,
 ) -> web.Application:
     """The whole application; ``executor`` does what would hold up the loop. ``secure``: it is served with TLS."""
     refused = Counter[str]()
-    routes = table(operations, keys, health, limits, executor, refused, logins)
-    return surround(routes, keys, limits, origins, refused, secure=secure)
+    routes = table(backends, limits, executor, refused)
+    return surround(routes, backends.keys, limits, origins, refused, backends.audit, secure=secure)
 
 
-def table(
-    operations: Operations,
-    keys: ApiKeys,
-    health: Health,
-    limits: HttpLimits,
-    executor: Executor,
-    refused: Mapping[str, int],
-    logins: Logins,
-) -> Sequence[Route]:
+def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: Mapping[str, int]) -> Sequence[Route]:
     """All routes. ``refused`` counts, by reason, the requests that were not let in."""
+    operations, keys, health = backends.operations, backends.keys, backends.health
     routes = (
         *_of_node(NodeRoutes(operations, health, executor, refused), TreeRoutes(health, executor), limits),
         *_of_clinics(ClinicRoutes(operations, keys)),
         *_of_channels(ChannelRoutes(operations, executor), limits),
         *_of_commands(CommandRoutes(operations), limits),
+        *of_audit(AuditRoutes(backends.audit)),
+        *of_backups(BackupRoutes(backends.backups, limits.archive_bytes)),
         *_of_keys(KeyRoutes(keys, operations, limits.key_requests)),
-        *NatsKeyRoutes(logins).routes,
+        *of_logins(backends.logins),
+        *of_jobs(JobRoutes(backends.jobs)),
+        *of_rotations(RotateRoutes(backends.rotations)),
     )
     return (*routes, OpenApiRoutes(routes, executor).route)
 

@@ -13,23 +13,25 @@ from gateway.http.requests import answer, asked_clinic, channel_of, choice, clin
 from gateway.http.routes import CALLER
 from protocol.channel import ChannelSnapshot, ChannelState, DisplayName
 from protocol.errors import InvalidAddressError, InvalidBodyError, InvalidInputError
-from protocol.ids import Address, check_name
+from protocol.ids import Address, DescribedAddress, DescribedName, check_name
 from protocol.operations import MOST_PHONES, MOST_WA_IDS, Operations
 from protocol.port import Presence
 from protocol.subjects import Priority
+
+Phone = Annotated[str, Meta(extra_json_schema={"pattern": r"^\+?[1-9][0-9]{6,14}$(?!\n)"})]
 
 
 class NewChannel(Struct, frozen=True, kw_only=True):
     """The body that adds a channel."""
 
-    id: str
+    id: DescribedName
     name: DisplayName | None = None
 
 
 class PairRequest(Struct, frozen=True, kw_only=True):
     """The body that begins pairing; with ``phone`` (E.164 digits) by a code to type there, without by QR."""
 
-    phone: str | None = None
+    phone: Phone | None = None
 
 
 class ChannelChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,22 +44,22 @@ class ChannelChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class NumberCheckRequest(Struct, frozen=True, kw_only=True):
     """The body that asks which of these are on WhatsApp."""
 
-    phones: Annotated[list[str], Meta(min_length=1, max_length=MOST_PHONES)]
+    phones: Annotated[list[Phone], Meta(min_length=1, max_length=MOST_PHONES)]
 
 
 class ReadMark(Struct, frozen=True, kw_only=True):
     """The body that marks messages as read: of ``sender``, or of the person that ``chat`` is with."""
 
-    chat: str
+    chat: DescribedAddress
     wa_ids: Annotated[list[str], Meta(min_length=1, max_length=MOST_WA_IDS)]
-    sender: str | None = None
+    sender: DescribedAddress | None = None
 
 
 class PresenceChange(Struct, frozen=True, kw_only=True):
     """The body that shows the account as available or not, or as typing (or no longer) in ``chat``."""
 
     presence: Presence
-    chat: str | None = None
+    chat: DescribedAddress | None = None
 
 
 class Queued(Struct, frozen=True, kw_only=True):

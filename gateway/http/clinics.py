@@ -7,14 +7,14 @@ from gateway.access.api_keys import ApiKeys
 from gateway.http.requests import answer, clinic_of, listing, read_as
 from gateway.http.routes import CALLER
 from protocol.channel import ClinicSnapshot, DisplayName
-from protocol.ids import check_name
+from protocol.ids import DescribedName, check_name
 from protocol.operations import Operations
 
 
 class NewClinic(Struct, frozen=True, kw_only=True):
     """The body that adds a clinic; ``timezone`` is an IANA name."""
 
-    id: str
+    id: DescribedName
     name: DisplayName
     timezone: str | None = None
 

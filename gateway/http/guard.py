@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler
 from gateway.access.api_keys import ApiKeys
 from gateway.access.key import ApiKey
 from gateway.access.windows import Windows, network_of
+from gateway.audit.refusals import Refusals
 from gateway.http.problems import TOO_MANY, UNAUTHORIZED, Refused
 from gateway.http.routes import CALLER, ROUTE, Route
 from protocol.access import GRANTED, Caller, Permission
@@ -38,13 +39,15 @@ def presented(headers: Mapping[str, str]) -> str | None:
 
 
 class Guard:
-    """Middleware: ``admit``. ``refused`` counts by reason. ``address_requests`` may come from an address without a key
-    that is good, in ``address_period_s``; ``key_requests`` an hour with one that has no limit of its own."""
+    """Middleware: ``admit``. ``refused`` counts by reason, ``refusals`` by address what had no key that is good.
+    ``address_requests`` may come from an address without one, in ``address_period_s``; ``key_requests`` an hour with
+    one that has no limit of its own."""
 
     def __init__(
         self,
         keys: ApiKeys,
         refused: Counter[str],
+        refusals: Refusals,
         *,
         address_requests: int,
         address_period_s: float,
@@ -53,6 +56,7 @@ class Guard:
     ) -> None:
         self._keys = keys
         self._refused = refused
+        self._refusals = refusals
         self._address_requests = address_requests
         self._key_requests = key_requests
         self._addresses = Windows(address_period_s, clock)
@@ -71,6 +75,7 @@ class Guard:
     async def close(self, _app: web.Application) -> None:
         """Nothing is under way any more."""
         self._stop()
+        await self._refusals.close()
 
     @web.middleware
     async def admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -101,6 +106,7 @@ class Guard:
         why, what = "no_key", "no key was presented"
         if secret is not None:
             why, what = ("expired", "the key has expired") if key is not None else ("unknown", "the key is not valid")
+        self._refusals.count(network_of(request.remote) or "unknown", why)
         wait = self._addresses.take(network_of(request.remote), self._address_requests)
         if wait is not None:
             self._too_many("address", wait, "from this address without a key that is good")

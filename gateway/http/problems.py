@@ -161,6 +161,21 @@ def respond_to(error: Exception) -> web.Response:
             return respond(INTERNAL, "see the node's log under this incident", incident=incident)
 
 
+def status_of(error: Exception) -> int:
+    """The status of ``respond_to``'s answer."""
+    match error:
+        case PlantaoError():
+            return kind_of(error).status
+        case Refused():
+            return error.kind.status
+        case web.HTTPException():
+            return error.status
+        case web.RequestPayloadError():
+            return INVALID.status
+        case _:
+            return INTERNAL.status
+
+
 def of_status(status: int, detail: str) -> web.Response:
     """A problem that is no more than its HTTP status."""
     phrase = HTTPStatus(status).phrase

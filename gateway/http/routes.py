@@ -11,7 +11,6 @@ from protocol.access import Caller, Permission
 API: Final = "/api/v1"
 CLINIC: Final = f"{API}/clinics/{{clinic}}"
 CHANNEL: Final = f"{CLINIC}/channels/{{channel}}"
-
 CALLER: Final = web.RequestKey("caller", Caller)
 """Who asks; not there if no key was presented, which only routes that are open see."""
 

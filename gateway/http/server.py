@@ -10,32 +10,33 @@ import errno
 import logging
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 
-from gateway.access.api_keys import ApiKeys
 from gateway.http.app import build
-from gateway.http.health import Health
+from gateway.http.backends import Backends
 from gateway.http.origins import Origins
 from gateway.http.problems import of_status
 from gateway.http.requests import CLOSING
 from gateway.http.surround import HEADERS, HttpLimits
-from gateway.nats.logins import Logins
 from protocol.errors import UnavailableError
-from protocol.operations import Operations
 
 log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 128
 _HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound by this
 """Where what listens everywhere is found from here."""
+_CONTINUE: Final = "100-continue"
 _LINGER_S: Final = 1.0
 """How long what a refused client still sends is read, so that it sees the refusal instead of a reset."""
+
+
+_Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class AdminServer:
@@ -45,21 +46,15 @@ class AdminServer:
         self,
         host: str,
         port: int,
+        backends: Backends,
         *,
-        operations: Operations,
-        keys: ApiKeys,
-        health: Health,
-        logins: Logins,
         limits: HttpLimits | None = None,
         origins: Origins | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._host = host
         self._port = port
-        self._operations = operations
-        self._keys = keys
-        self._health = health
-        self._logins = logins
+        self._backends = backends
         self._limits = limits or HttpLimits()
         self._origins = origins or Origins()
         self._tls = tls
@@ -79,16 +74,8 @@ class AdminServer:
         clients find it again. Raises UnavailableError if the address cannot be had."""
         await self.stop(timeout=0.0)
         running = _Running(self._limits, self._tls)
-        app = build(
-            self._operations,
-            self._keys,
-            self._health,
-            self._limits,
-            running.executor,
-            self._origins,
-            logins=self._logins,
-            secure=self._tls is not None,
-        )
+        secure = self._tls is not None
+        app = build(self._backends, self._limits, running.executor, self._origins, secure=secure)
         try:
             await running.listen(app, self._host, self._port)
         except OSError as error:
@@ -137,7 +124,8 @@ class _Running:
         await self._runner.setup()
         assert self._runner.server is not None
         self._connections = web.Server(
-            self._runner.server.request_handler, request_factory=self._runner.server.request_factory
+            _refusing_expectations(self._runner.server.request_handler),
+            request_factory=self._runner.server.request_factory,
         )
         self._listener = await asyncio.get_running_loop().create_server(
             self._accept,
@@ -220,6 +208,20 @@ class _Connection(web.RequestHandler):
         response.headers.update(HEADERS)
         response.force_close()
         return response
+
+
+def _refusing_expectations(handle: _Handle) -> _Handle:
+    """``handle``, but for requests that expect what nobody here does. aiohttp itself repeats what was expected where
+    there is no route, and fails if that is no text."""
+
+    async def handled(request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get(hdrs.EXPECT, _CONTINUE).lower() == _CONTINUE:
+            return await handle(request)
+        response = of_status(417, "only 100-continue can be expected")
+        response.headers.update(HEADERS)
+        return response
+
+    return handled
 
 
 def _nothing() -> None:

@@ -1,7 +1,7 @@
 """What surrounds every route, and bounds it.
 
 From outside in: security headers, errors as problems, the door (under which name, from which page), the guard (with
-which key, how often), the deadline, the handler.
+which key, how often), the audit, the deadline, the handler.
 """
 
 import asyncio
@@ -9,17 +9,20 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from gateway.access.api_keys import ApiKeys
+from gateway.audit.refusals import Refusals
+from gateway.http.auditing import auditing
 from gateway.http.guard import Guard
 from gateway.http.node import VIEW_DEADLINE_S
 from gateway.http.origins import Doorman, Origins
-from gateway.http.problems import NO_ANSWER, TOO_LARGE, Refused, of_status, respond, respond_to
+from gateway.http.problems import NO_ANSWER, TOO_LARGE, Refused, respond, respond_to
 from gateway.http.requests import BODY_LIMIT, BODY_TIMEOUT_S
 from gateway.http.routes import Route
+from protocol.audit import Audit
 
 HEADERS: Final = {
     "Server": "plantao",
@@ -37,7 +40,7 @@ HSTS: Final = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 class HttpLimits(Struct, frozen=True, kw_only=True):
-    """Bounds of the admin endpoint: bytes of a body, open connections, times in seconds, and requests.
+    """Bounds of the admin endpoint: bytes of a body and of an archive, connections, times in seconds, and requests.
 
     Requests (0: no limit): ``address_requests`` in ``address_period_s`` from an address without a key that is good, but
     ``ready_per_minute`` to ``/ready``; ``key_requests`` an hour with a key that has no limit of its own.
@@ -54,8 +57,9 @@ class HttpLimits(Struct, frozen=True, kw_only=True):
     view_s: float = 3.0
     address_requests: int = 100
     address_period_s: float = 900.0
-    ready_per_minute: int = 600
+    ready_per_minute: int = 1200
     key_requests: int = 1000
+    archive_bytes: int = 16 << 30
 
 
 def surround(
@@ -64,6 +68,7 @@ def surround(
     limits: HttpLimits,
     origins: Origins,
     refused: Counter[str],
+    audit: Audit,
     *,
     secure: bool,
 ) -> web.Application:
@@ -72,11 +77,13 @@ def surround(
     guard = Guard(
         keys,
         refused,
+        Refusals(audit),
         address_requests=limits.address_requests,
         address_period_s=limits.address_period_s,
         key_requests=limits.key_requests,
     )
-    app = web.Application(middlewares=[_problems, door.check, guard.admit], client_max_size=limits.body_bytes)
+    middlewares = [_problems, door.check, guard.admit, auditing(audit)]
+    app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
     app[BODY_LIMIT] = limits.body_bytes
     app[BODY_TIMEOUT_S] = limits.body_s
     app[VIEW_DEADLINE_S] = limits.view_s
@@ -118,8 +125,6 @@ async def _expect(request: web.Request) -> web.StreamResponse | None:
         response = respond(TOO_LARGE, f"at most {request.app[BODY_LIMIT]} bytes")
         response.force_close()
         return response
-    if request.headers[hdrs.EXPECT].lower() != "100-continue":
-        return of_status(417, "only 100-continue can be expected")
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     # Not a part of the response: that begins anew.
     request.writer.output_size = 0

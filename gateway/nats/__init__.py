@@ -19,8 +19,10 @@ module                  what it holds
 ``sending``             a channel's send commands, as such consumers, by priority
 ``later``               schedules, and what is due
 ``rate``                how fast commands are taken
+``copies``              streams copied as a whole, and put back
 ``registry``            the key-value bucket of wanted clinics and channels
 ``rpc``, ``requests``   the micro service ``plantao`` in each clinic's account
+``auditing``            what stands in the audit of what is asked of it
 ``translate``           the client library's errors as Plantão's
 ======================  ==================================================================================
 
@@ -28,7 +30,7 @@ module                  what it holds
 
     broker = EmbeddedBroker(data / "nats", port=port)        # or ExternalBroker(url, accounts_file)
     bus = NatsBus(broker, encoding=encoding_of_clinic)
-    bus.serve(operations)                                    # before clinics are opened
+    bus.serve(operations, audit)                             # before clinics are opened
     registry = NatsRegistry(bus)
 
 Everything here runs on the one asyncio loop. The client library's own reconnection is not used (its buffers survive a

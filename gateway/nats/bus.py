@@ -1,16 +1,20 @@
 """The bus: a link to every clinic's account, and to the node's own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import structlog
+from nats.js.api import StreamConfig
 
 from gateway.nats.clinic import NatsClinicBus
 from gateway.nats.link import Broker, Connection, Link
-from gateway.nats.streams import Retention, ensure_stream, node_streams, platform_streams
+from gateway.nats.streams import Retention, clinic_streams, ensure_stream, node_streams, platform_streams
 from gateway.nats.translate import translating
 from protocol import subjects
+from protocol.audit import Audit
 from protocol.bus import ClinicBus
 from protocol.codec import Encoding
 from protocol.errors import BusUnavailableError
@@ -32,6 +36,14 @@ def unlimited(clinic: str) -> float:
     """The rate at which commands are taken where no clinic has a limit."""
     del clinic
     return 0.0
+
+
+async def _as_it_is(connection: Connection) -> None:
+    """How an account is prepared in which nothing is to be changed."""
+
+
+def _link_broke(clinic: str, error: BaseException) -> None:
+    log.error("nats_account_link_broke", clinic=clinic, exc_info=error)
 
 
 class NatsBus:
@@ -56,16 +68,17 @@ class NatsBus:
         self._retention = retention or Retention()
         self._ack_wait = ack_wait
         self._rate = commands_per_s
-        self._operations: Operations | None = None
+        self._served: tuple[Operations, Audit] | None = None
         self._node: Link | None = None
         self._clinics: dict[str, NatsClinicBus] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._unfinished: set[NatsClinicBus] = set()
         self._failed: asyncio.Future[str] | None = None
 
-    def serve(self, operations: Operations) -> None:
-        """Answer rpc of the clinics that are opened from now on by ``operations``."""
-        self._operations = operations
+    def serve(self, operations: Operations, audit: Audit) -> None:
+        """Answer rpc of the clinics that are opened from now on by ``operations``; what changes something is in
+        ``audit``."""
+        self._served = operations, audit
 
     @property
     def connected(self) -> bool:
@@ -166,6 +179,29 @@ class NatsBus:
             if forget:
                 await self._broker.remove_account(clinic)
 
+    # -- for backups --
+
+    @asynccontextmanager
+    async def account(self, clinic: str) -> AsyncIterator[Connection]:
+        """A connection of its own to the clinic's account, which is made if there is none; whether or not the clinic
+        is open, it is not touched.
+
+        Raises:
+            BusUnavailableError
+            InvalidIdError
+        """
+        await self._broker.ensure_account(clinic)
+        link = Link(self._broker, subjects.account(clinic), _as_it_is)
+        link.open_mending(partial(_link_broke, clinic))
+        try:
+            yield await link.connection(timeout=_OPEN_TIMEOUT)
+        finally:
+            await link.close()
+
+    def streams(self, clinic: str) -> Mapping[str, StreamConfig]:
+        """A clinic's streams as they are made here, by name; its work queue takes nothing yet."""
+        return {config.name or "": config for config in clinic_streams(clinic, self._retention)}
+
     # -- for the registry --
 
     async def node_connection(self) -> Connection:
@@ -181,7 +217,7 @@ class NatsBus:
             encoding=self._encoding,
             retention=self._retention,
             ack_wait=self._ack_wait,
-            operations=self._operations,
+            served=self._served,
             rate=self._rate,
         )
 

@@ -20,6 +20,7 @@ from gateway.nats.rpc import ClinicRpc
 from gateway.nats.streams import Retention, clinic_streams, ensure_stream, room_for_schedules, send_stream
 from gateway.nats.translate import translating
 from protocol import subjects
+from protocol.audit import Audit
 from protocol.bus import Due, Fetched, Later, Publication
 from protocol.codec import Encoding, encode
 from protocol.errors import BusUnavailableError
@@ -51,14 +52,14 @@ class NatsClinicBus:
         encoding: Callable[[str], Encoding],
         retention: Retention,
         ack_wait: float,
-        operations: Operations | None,
+        served: tuple[Operations, Audit] | None,
         rate: Callable[[str], float],
     ) -> None:
         self._clinic = clinic
         self._encoding = encoding
         self._retention = retention
         self._ack_wait = ack_wait
-        self._rpc = ClinicRpc(clinic, operations) if operations is not None else None
+        self._rpc = None if served is None else ClinicRpc(clinic, *served)
         self._rate = rate
         self._bucket = Bucket()
         self._publisher: Publisher | None = None

@@ -15,7 +15,6 @@ from gateway.nats.accounts import Credential, Issued, Kind
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.link import Login
 from gateway.nats.permissions import inbox, kind_of
-from protocol import subjects
 from protocol.errors import ConflictError, InvalidInputError
 
 
@@ -110,11 +109,6 @@ class Logins:
             "expires_at": None if issued is None else issued.expires_at,
             "expired": issued is not None and issued.expired(self._clock()),
         }
-
-
-def account_of(clinic: str | None) -> str:
-    """The account of a clinic; None: of the services that serve all."""
-    return subjects.ACCOUNT_PLATFORM if clinic is None else subjects.account(clinic)
 
 
 def _credential(login: Issued | Credential) -> Credential:

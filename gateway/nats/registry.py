@@ -4,7 +4,7 @@ Keys are ``clinic.<c>`` and ``channel.<c>.<ch>``, values JSON, so that ``nats kv
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -114,6 +114,30 @@ class NatsRegistry:
         await self._require(key, f"channel {channel} of clinic {clinic}")
         await self._with_bucket(lambda bucket: bucket.delete(key), f"deleting channel {channel}")
 
+    async def withdraw_clinic(self, clinic: str) -> None:
+        """See ``Registry``: its own record goes, and nobody looks at those of its channels."""
+        key = subjects.registry_clinic(check_name("clinic", clinic))
+        await self._with_bucket(lambda bucket: bucket.delete(key), f"withdrawing clinic {clinic}")
+
+    async def put_clinic(self, record: ClinicRecord, channels: Sequence[ChannelRecord]) -> None:
+        """See ``Registry``. The clinic's record comes last: a watch never sees it with channels missing, which would be
+        cleaned up."""
+        clinic = check_name("clinic", record.id)
+        records = {subjects.registry_channel(clinic, check_name("channel", one.id)): one for one in channels}
+
+        async def put_channels(bucket: KeyValue) -> None:
+            with suppress(KeyNotFoundError):
+                await bucket.get(subjects.registry_clinic(clinic))
+                raise AlreadyExistsError(f"clinic {clinic}")
+            for key in await self._channel_keys(clinic):
+                if key not in records:
+                    await bucket.delete(key)
+            for key, one in records.items():
+                await bucket.put(key, msgspec.json.encode(one))
+
+        await self._with_bucket(put_channels, f"registering the channels of clinic {clinic}")
+        await self._create(subjects.registry_clinic(clinic), record, f"clinic {clinic}")
+
     # -- keys --
 
     async def _with_bucket(self, work: Callable[[KeyValue], Coroutine[Any, Any, T]], doing: str) -> T:
@@ -143,12 +167,16 @@ class NatsRegistry:
         await self._with_bucket(get, f"looking for {what}")
 
     async def _delete_clinic(self, bucket: KeyValue, key: str, clinic: str) -> None:
+        for of_channel in await self._channel_keys(clinic):
+            await bucket.delete(of_channel)
+        await bucket.delete(key)
+
+    async def _channel_keys(self, clinic: str) -> list[str]:
+        """Also of channels that are gone."""
         connection = await self._bus.node_connection()
         of_clinic = f"{_PREFIX}{subjects.registry_channel(clinic, '*')}"
         info = await connection.js.stream_info(REGISTRY_STREAM, subjects_filter=of_clinic)
-        for subject in info.state.subjects or {}:
-            await bucket.delete(subject.removeprefix(_PREFIX))
-        await bucket.delete(key)
+        return [subject.removeprefix(_PREFIX) for subject in info.state.subjects or {}]
 
     # -- watching --
 

@@ -41,6 +41,7 @@ A service serves one clinic: the clinic's id comes from here, never from a reque
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -51,8 +52,11 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.micro.request import ERROR_CODE_HEADER, ERROR_HEADER, Request
 
+from gateway.audit.around import audited
+from gateway.nats.auditing import ACTIONS, who_asks
 from gateway.nats.requests import OF_CHANNEL, OF_CLINIC, Ask, Target, answer_of
 from protocol import subjects
+from protocol.audit import Audit
 from protocol.codec import Encoding, encode, encoding_of
 from protocol.errors import (
     AlreadyExistsError,
@@ -113,9 +117,10 @@ class Refusal:
 class ClinicRpc:
     """The service of one clinic; ``start`` again with each new connection. On the loop's thread."""
 
-    def __init__(self, clinic: str, operations: Operations) -> None:
+    def __init__(self, clinic: str, operations: Operations, audit: Audit) -> None:
         self._clinic = clinic
         self._operations = operations
+        self._audit = audit
         self._running: set[asyncio.Task[None]] = set()
 
     async def start(self, nc: Client) -> None:
@@ -158,8 +163,7 @@ class ClinicRpc:
     async def _serve(self, request: Request) -> None:
         channel, verb = _parts(request.subject)
         try:
-            async with asyncio.timeout(TIMEOUT):
-                outcome = await self._outcome(channel, verb, request.data)
+            outcome = await self._audited(channel, verb, request)
         except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets a reply
             refusal = Refusal.of(error)
             known = isinstance(error, (PlantaoError, TimeoutError))
@@ -175,12 +179,21 @@ class ClinicRpc:
         else:
             await self._reply(request, answer_of(outcome))
 
+    async def _audited(self, channel: str | None, verb: str, request: Request) -> Struct | None:
+        work = partial(self._outcome, channel, verb, request.data)
+        if channel is None or verb not in ACTIONS:
+            return await work()
+        reply: str = request._msg.reply  # the library shows it to nobody
+        subject = (who_asks(reply), ACTIONS[verb], self._clinic, check_name("channel", channel))
+        return await audited(self._audit, subject, work, _status)
+
     async def _outcome(self, channel: str | None, verb: str, body: bytes) -> Struct | None:
         known: Mapping[Any, Ask] = OF_CLINIC if channel is None else OF_CHANNEL
         target = Target(self._clinic, "" if channel is None else check_name("channel", channel))
         if verb not in known:
             raise InvalidInputError("verb", f"one of {', '.join(known)}; got {verb[:64]!r}")
-        return await known[verb](self._operations, target, body)
+        async with asyncio.timeout(TIMEOUT):
+            return await known[verb](self._operations, target, body)
 
     async def _refuse_busy(self, request: Request) -> None:
         await self._refuse(request, Refusal("busy", 503, f"{MAX_CONCURRENT} requests of this clinic are under way"))
@@ -197,6 +210,10 @@ class ClinicRpc:
         except (NatsError, ValueError) as error:
             # Gone, or it never wanted a reply.
             log.warning("rpc_reply_lost", clinic=self._clinic, error=str(error))
+
+
+def _status(outcome: Struct | Exception | None) -> int:
+    return Refusal.of(outcome).status if isinstance(outcome, Exception) else 200
 
 
 def _parts(subject: str) -> tuple[str | None, str]:

@@ -1,6 +1,5 @@
 """A clinic's commands: taken, woken, begun again, put away, shown."""
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,9 +19,10 @@ from gateway.store.rows import (
     read_contact,
     read_failures,
     read_later,
-    read_meta,
+    read_private,
     read_result,
 )
+from gateway.store.sealing import BODY, ID, JID, Seal, SealedFile
 from protocol.bus import Later
 from protocol.commands import SendCommand
 from protocol.errors import ConflictError, NotFoundError
@@ -46,7 +46,7 @@ FOR_A_PERSON: Final = frozenset({CommandState.FAILED, CommandState.HELD})
 """What waits for a person to have it sent again, or to put it away: its body is still there."""
 TO_SEND: Final = frozenset({CommandState.WAITING, CommandState.IN_FLIGHT})
 _BEYOND: Final = (1 << 63) - 1
-_SEQ: Final = 16
+_SEQ: Final = 0
 """The column of the cursor in a row of ``select_page_of_state``."""
 
 
@@ -111,7 +111,7 @@ class Commands(Part):
             StoreFullError: there are new ones, and the file has no more room for commands.
         """
 
-        def work(connection: sqlite3.Connection) -> Sequence[Verdict]:
+        def work(connection: SealedFile) -> Sequence[Verdict]:
             judged = judge(offers, self._known(connection, channel, offers))
             fresh = [offer for offer in judged if isinstance(offer, Offer)]
             chats = [str(offer.command.address) for offer in fresh]
@@ -125,35 +125,35 @@ class Commands(Part):
 
         return await self._database.transact(work) if offers else []
 
-    def _known(self, connection: sqlite3.Connection, channel: str, offers: Sequence[Offer]) -> Mapping[str, Known]:
-        named = {"channel": channel, "ids": array(offer.command.id for offer in offers)}
-        rows = fetch(connection, self._queries.select_known, named)
-        return {
-            key: Known(content, queued_at, None if event is None else read_result(event))
-            for key, content, queued_at, event in rows
-        }
+    def _known(self, connection: SealedFile, channel: str, offers: Sequence[Offer]) -> Mapping[str, Known]:
+        seal = connection.seal
+        ids = seal.tokens(ID, (offer.command.id for offer in offers))
+        rows = fetch(connection, self._queries.select_known, {"channel": channel, "ids": array(ids)})
+        return {ids[token]: read_known(seal, *columns) for token, *columns in rows}
 
     def _take(
-        self, connection: sqlite3.Connection, channel: str, fresh: Sequence[Offer], chats: Sequence[str], now: datetime
+        self, connection: SealedFile, channel: str, fresh: Sequence[Offer], chats: Sequence[str], now: datetime
     ) -> None:
         if fresh:
             self._check_room(connection, FOR_COMMANDS)
         [(last, turn)] = fetch(connection, self._queries.select_last, {"channel": channel})
+        seal = connection.seal
         rows: list[Row] = []
         bodies: list[Row] = []
         for seq, (offer, chat) in enumerate(zip(fresh, chats, strict=True), start=last + 1):
-            bodies.append((seq, offer.body))
+            bodies.append((seq, seal.seal(BODY, seq, offer.body)))
             if due_later(offer.command, now):
-                rows.append(command_row(channel, offer, "scheduled", seq, None, chat))
+                rows.append(command_row(seal, channel, offer, "scheduled", seq, None, chat))
             else:
                 turn += 1
-                rows.append(command_row(channel, offer, "waiting", seq, turn, chat))
+                rows.append(command_row(seal, channel, offer, "waiting", seq, turn, chat))
         execute_many(connection, self._queries.insert_command, rows)
         execute_many(connection, self._queries.insert_body, bodies)
 
-    def _contacts(self, connection: sqlite3.Connection, channel: str, chats: Sequence[str]) -> Mapping[str, Contact]:
-        rows = fetch(connection, self._queries.select_people, {"channel": channel, "jids": array(chats)})
-        return {jid: read_contact(*columns) for jid, *columns in rows}
+    def _contacts(self, connection: SealedFile, channel: str, chats: Sequence[str]) -> Mapping[str, Contact]:
+        jids = connection.seal.tokens(JID, chats)
+        rows = fetch(connection, self._queries.select_people, {"channel": channel, "jids": array(jids)})
+        return {jids[token]: read_contact(*columns) for token, *columns in rows}
 
     def _owned(self, channel: str, offer: Offer, contact: Contact, now: datetime) -> Accepted | Scheduled:
         accepted = _accepted(channel, offer, contact)
@@ -163,18 +163,19 @@ class Commands(Part):
         """What was accepted, is not final and not scheduled, oldest first: in the order in which it was accepted, woken
         or begun again."""
         return await self._database.fetch(
-            partial(read_accepted, channel), self._queries.select_unfinished, {"channel": channel}
+            partial(read_accepted, channel), self._queries.select_unfinished, lambda _: {"channel": channel}
         )
 
     async def scheduled(self, channel: str) -> Sequence[Later]:
         """What waits for its time, oldest first."""
-        return await self._database.fetch(read_later, self._queries.select_scheduled, {"channel": channel})
+        return await self._database.fetch(read_later, self._queries.select_scheduled, lambda _: {"channel": channel})
 
     async def asleep(self, channel: str, id: str) -> Accepted | None:
         """This command, if it waits for its time."""
 
-        def work(connection: sqlite3.Connection) -> Accepted | None:
-            rows = fetch(connection, self._queries.select_asleep, {"channel": channel, "ids": array([id])})
+        def work(connection: SealedFile) -> Accepted | None:
+            named = {"channel": channel, "ids": array([connection.seal.token(ID, id)])}
+            rows = fetch(connection, self._queries.select_asleep, named)
             found = self._reread(connection, channel, [seq for seq, _, _ in rows])
             return found[0] if found else None
 
@@ -184,10 +185,10 @@ class Commands(Part):
         """Of these (id, run), those that were scheduled are so no longer, in the order of acceptance."""
         wanted = set(items)
 
-        def work(connection: sqlite3.Connection) -> Sequence[Accepted]:
-            named = {"channel": channel, "ids": array(key for key, _ in wanted)}
-            asleep = fetch(connection, self._queries.select_asleep, named)
-            woken = [seq for seq, key, run in asleep if (key, run) in wanted]
+        def work(connection: SealedFile) -> Sequence[Accepted]:
+            ids = connection.seal.tokens(ID, (key for key, _ in wanted))
+            asleep = fetch(connection, self._queries.select_asleep, {"channel": channel, "ids": array(ids)})
+            woken = [seq for seq, token, run in asleep if (ids[token], run) in wanted]
             [(_, turn)] = fetch(connection, self._queries.select_last, {"channel": channel})
             execute_many(
                 connection, self._queries.wake_command, [(seq, turn + step) for step, seq in enumerate(woken, start=1)]
@@ -196,9 +197,9 @@ class Commands(Part):
 
         return await self._database.transact(work) if items else []
 
-    def _reread(self, connection: sqlite3.Connection, channel: str, seqs: Sequence[int]) -> Sequence[Accepted]:
+    def _reread(self, connection: SealedFile, channel: str, seqs: Sequence[int]) -> Sequence[Accepted]:
         rows = fetch(connection, self._queries.select_owned, {"seqs": array(seqs)})
-        return [read_accepted(channel, row) for row in rows]
+        return [read_accepted(channel, connection.seal, row) for row in rows]
 
     async def again(self, channel: str, id: str, state: CommandState, now: datetime) -> Accepted | Scheduled:
         """Begin a new run, queued ``now``, of a command whose last one ended as ``state``; one that is not to be sent
@@ -209,7 +210,7 @@ class Commands(Part):
             ConflictError: it is in another state, or that is none that waits for a person.
         """
 
-        def work(connection: sqlite3.Connection) -> Accepted | Scheduled:
+        def work(connection: SealedFile) -> Accepted | Scheduled:
             seq = self._in_state(connection, channel, id, {state} & FOR_A_PERSON, "sent again")
             [(_, turn)] = fetch(connection, self._queries.select_last, {"channel": channel})
             execute(connection, self._queries.begin_again, {"seq": seq, "turn": turn + 1, "now": micros(now)})
@@ -228,7 +229,7 @@ class Commands(Part):
             NotFoundError, ConflictError: as for ``again``.
         """
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: SealedFile) -> None:
             seq = self._in_state(connection, channel, id, FOR_A_PERSON, "discarded")
             execute(connection, self._queries.discard_command, {"seq": seq})
 
@@ -236,13 +237,14 @@ class Commands(Part):
 
     def _in_state(
         self,
-        connection: sqlite3.Connection,
+        connection: SealedFile,
         channel: str,
         id: str,
         states: frozenset[CommandState] | set[CommandState],
         what: str,
     ) -> int:
-        rows = fetch(connection, self._queries.select_state, {"channel": channel, "id": id})
+        named = {"channel": channel, "id": connection.seal.token(ID, id)}
+        rows = fetch(connection, self._queries.select_state, named)
         if not rows:
             raise NotFoundError(f"channel {channel}: command {id}")
         [(seq, state)] = rows
@@ -252,7 +254,9 @@ class Commands(Part):
 
     async def command(self, channel: str, id: str) -> CommandView:
         """One, with the history of its attempts. Raises NotFoundError."""
-        found = await self._database.fetch(read_view, self._queries.select_command, {"channel": channel, "id": id})
+        found = await self._database.fetch(
+            read_view, self._queries.select_command, lambda seal: {"channel": channel, "id": seal.token(ID, id)}
+        )
         if not found:
             raise NotFoundError(f"channel {channel}: command {id}")
         return found[0]
@@ -262,7 +266,7 @@ class Commands(Part):
         states = tuple(CommandState) if state is None else (state,)
         cursor = _BEYOND if before is None else before
 
-        def work(connection: sqlite3.Connection) -> Page:
+        def work(connection: SealedFile) -> Page:
             rows = []
             for each in states:
                 sql = self._queries.select_page_to_send if each in TO_SEND else self._queries.select_page_of_state
@@ -270,25 +274,35 @@ class Commands(Part):
                 rows += fetch(connection, sql, named)
             rows.sort(key=lambda row: row[_SEQ], reverse=True)
             more = len(rows) > limit
-            return Page(items=[read_view(row) for row in rows[:limit]], next=rows[limit - 1][_SEQ] if more else None)
+            return Page(
+                items=[read_view(connection.seal, row) for row in rows[:limit]],
+                next=rows[limit - 1][_SEQ] if more else None,
+            )
 
         return await self._database.look(work)
 
 
-def read_view(row: Row) -> CommandView:
+def read_known(seal: Seal, seq: int, run: int, queued_at: int, private: bytes, event: bytes | None) -> Known:
+    """A row of ``select_known``."""
+    result = None if event is None else read_result(seal, seq, run, event)
+    return Known(read_private(seal, seq, private).content, queued_at, result)
+
+
+def read_view(seal: Seal, row: Row) -> CommandView:
     """A row of ``select_command`` and its like."""
-    key, run, state, priority, recipient, type_, attempts, queued_at, not_before, expires_at, deliver_by, *rest = row
-    delivered_at, read_at, wa_id, meta, event, _, failures = rest
+    seq, run, state, priority, type_, attempts, queued_at, not_before, expires_at, deliver_by, *rest = row
+    delivered_at, read_at, wa_id, sealed, event, failures = rest
+    private = read_private(seal, seq, sealed)
     ended: dict[str, Any] = {"wa_id": wa_id}
     if event is not None:
-        result = read_result(event)
+        result = read_result(seal, seq, run, event)
         ended = {"wa_id": result.wa_id, "sent_at": result.sent_at, "error": result.error}
     return CommandView(
-        id=key,
+        id=private.id,
         run=run,
         state=CommandState(state),
         priority=Priority(priority),
-        to=recipient,
+        to=private.to,
         type=type_,
         attempts=attempts,
         queued_at=moment(queued_at),
@@ -297,7 +311,7 @@ def read_view(row: Row) -> CommandView:
         deliver_by=maybe_moment(deliver_by),
         delivered_at=maybe_moment(delivered_at),
         read_at=maybe_moment(read_at),
-        history=read_failures(failures),
-        meta=read_meta(meta),
+        history=read_failures(seal, seq, failures),
+        meta=private.meta,
         **ended,
     )

@@ -15,10 +15,10 @@ from typing import Any, Final, TypeVar, cast
 
 import aiosqlite
 
-from gateway.store.copies import keep_copy
 from gateway.store.faults import FULL, NO_WAL, STORE_ERRORS, FaultError, fault_of, limit_reached, unavailable
 from gateway.store.files import make_private_directory, make_private_file
-from gateway.store.schema import load_migrations, migrate, missing, read_version
+from gateway.store.migrating import bring_forward, empty_log
+from gateway.store.sealing import Key, Seal, SealedFile
 from protocol.errors import InvalidInputError, StoreUnavailableError
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class Connection(aiosqlite.Connection):
 
     stopped: asyncio.Future[Any] | None = None
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self, work: Callable[[SealedFile], T]) -> T:
         """Do ``work`` on the connection's thread."""
         return cast(T, await self._execute(work, self._conn))  # type: ignore[no-untyped-call]
 
@@ -65,12 +65,16 @@ class Connection(aiosqlite.Connection):
 class Database:
     """The file at ``path``, of the clinic ``clinic``. All methods are called on one loop.
 
+    ``keys``: the clinic's data keys, the one that seals first; called on the connection's thread, as it may block.
     ``busy_timeout``: seconds to wait for a lock that another connection holds. ``max_bytes``: to which the file may
     grow, its write-ahead log apart.
     """
 
-    def __init__(self, clinic: str, path: Path, *, busy_timeout: float, max_bytes: int) -> None:
+    def __init__(
+        self, clinic: str, path: Path, keys: Callable[[], Sequence[Key]], *, busy_timeout: float, max_bytes: int
+    ) -> None:
         self._clinic = clinic
+        self._keys = keys
         self._path = path
         self._busy_timeout = busy_timeout
         self._max_bytes = max_bytes
@@ -96,7 +100,7 @@ class Database:
         """Close the file after what was asked before; later calls are refused until ``open``. Never fails."""
         await self._to_its_end(self._close())
 
-    async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def transact(self, work: Callable[[SealedFile], T]) -> T:
         """Do ``work`` in one transaction of its own, and commit it; whatever ``work`` raises rolls it back.
 
         ``work`` runs on the connection's thread, all in one go: the loop is woken once for a transaction, not once for
@@ -107,7 +111,7 @@ class Database:
         """
         return await self._use(partial(_transact, BEGIN, work))
 
-    async def look(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def look(self, work: Callable[[SealedFile], T]) -> T:
         """Do ``work``, which only reads, on one state of the file; no lock of another connection holds it up.
 
         Raises:
@@ -115,15 +119,55 @@ class Database:
         """
         return await self._use(partial(_transact, LOOK, work))
 
-    async def fetch(self, read: Callable[[Row], T], sql: str, parameters: Mapping[str, Any]) -> list[T]:
-        """All rows of a query, each as ``read`` makes it. While they are decoded the file is free for others.
+    async def erase(self, work: Callable[[SealedFile], T]) -> T:
+        """As ``transact``, and nothing of what ``work`` deletes stays in the write-ahead log, if nobody reads it.
+
+        Raises:
+            StoreUnavailableError: nothing was changed.
+        """
+
+        def do(connection: SealedFile) -> T:
+            result = _transact(BEGIN, work, connection)
+            with suppress(sqlite3.Error):  # it is done, and the log is emptied sooner or later
+                empty_log(connection)
+            return result
+
+        return await self._use(do)
+
+    async def reseal(self, work: Callable[[SealedFile, Seal], None]) -> None:
+        """Put the file under the clinic's first key, in one transaction in which ``work`` seals all rows anew; nothing
+        is done if it is under that already.
+
+        Raises:
+            StoreUnavailableError: nothing was changed.
+        """
+
+        def do(connection: SealedFile) -> None:
+            new = Seal(self._clinic, self._keys()[0])
+            if new.key_id != connection.seal.key_id:
+                _transact(BEGIN, lambda _: work(connection, new), connection)
+                connection.seal = new
+                with suppress(sqlite3.Error):  # it is done, and the log is emptied sooner or later
+                    empty_log(connection)
+
+        await self._use(do)
+
+    async def fetch(
+        self, read: Callable[[Seal, Row], T], sql: str, parameters: Callable[[Seal], Mapping[str, Any]]
+    ) -> list[T]:
+        """All rows of a query, each as ``read`` makes it, under the seal that the file had then. While they are decoded
+        the file is free for others.
 
         Raises:
             StoreUnavailableError: also if ``read`` finds a row damaged (InvalidBodyError).
         """
-        rows = await self._use(lambda connection: fetch(connection, sql, parameters))
+
+        def work(connection: SealedFile) -> tuple[Seal, list[Row]]:
+            return connection.seal, fetch(connection, sql, parameters(connection.seal))
+
+        seal, rows = await self._use(work)
         try:
-            return await _decoded(read, rows)
+            return await _decoded(partial(read, seal), rows)
         except InvalidInputError as error:
             await self._to_its_end(self._let_go(self._connection))
             raise self._unavailable(error) from error
@@ -142,6 +186,9 @@ class Database:
             except STORE_ERRORS as error:
                 self._wanted = False
                 raise self._unavailable(error) from error
+            except StoreUnavailableError:  # of the keys
+                self._wanted = False
+                raise
 
     async def _close(self) -> None:
         async with self._lock:
@@ -154,7 +201,7 @@ class Database:
             if self._connection is connection:
                 await self._disconnect()
 
-    async def _use(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _use(self, work: Callable[[SealedFile], T]) -> T:
         if self._connection is None or self._lock.locked():
             return await self._to_its_end(self._use_in_turn(work))
         connection = self._connection
@@ -166,7 +213,7 @@ class Database:
                 await self._to_its_end(self._let_go(connection))
             raise self._unavailable(error) from error
 
-    async def _use_in_turn(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _use_in_turn(self, work: Callable[[SealedFile], T]) -> T:
         """After whoever opens or closes the file."""
         async with self._lock:
             if not self._wanted:
@@ -184,7 +231,8 @@ class Database:
 
     async def _connected(self) -> Connection:
         if self._connection is None:
-            self._connection = await _connect(self._path, self._busy_timeout, self._max_bytes)
+            work = partial(_open_file, self._clinic, self._path, self._keys, self._busy_timeout, self._max_bytes)
+            self._connection = await _connect(work)
         return self._connection
 
     async def _disconnect(self) -> None:
@@ -221,7 +269,7 @@ def execute_many(connection: sqlite3.Connection, sql: str, rows: Sequence[Row]) 
     return connection.executemany(sql, rows).rowcount if rows else 0
 
 
-def _transact(begin: str, work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
+def _transact(begin: str, work: Callable[[SealedFile], T], connection: SealedFile) -> T:
     try:
         connection.execute(begin)
         result = work(connection)
@@ -243,8 +291,8 @@ def _tell_limit(connection: sqlite3.Connection, error: sqlite3.Error) -> None:
         raise FaultError(limit_reached(most * size)) from error
 
 
-async def _connect(path: Path, busy_timeout: float, max_bytes: int) -> Connection:
-    connection = Connection(partial(_open_file, path, busy_timeout, max_bytes), iter_chunk_size=64)
+async def _connect(work: Callable[[], SealedFile]) -> Connection:
+    connection = Connection(work, iter_chunk_size=64)
     try:
         await connection
     except BaseException:
@@ -254,13 +302,16 @@ async def _connect(path: Path, busy_timeout: float, max_bytes: int) -> Connectio
     return connection
 
 
-def _open_file(path: Path, busy_timeout: float, max_bytes: int) -> sqlite3.Connection:
+def _open_file(
+    clinic: str, path: Path, keys: Callable[[], Sequence[Key]], busy_timeout: float, max_bytes: int
+) -> SealedFile:
     """On the connection's thread, as it touches the disk. Transactions are begun by us, not guessed by ``sqlite3``."""
     make_private_directory(path.parent)
     make_private_file(path)
-    connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, factory=SealedFile)
     try:
-        _prepare(connection, path, max_bytes)
+        bring_forward(connection, clinic, path, keys)
+        _prepare(connection, max_bytes)
     except BaseException:
         with suppress(sqlite3.Error):
             connection.close()
@@ -268,12 +319,8 @@ def _open_file(path: Path, busy_timeout: float, max_bytes: int) -> sqlite3.Conne
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, max_bytes: int) -> None:
-    """The newest schema (with a copy of what was before), write-ahead logging, and the limit."""
-    migrations = load_migrations()
-    if (version := read_version(connection)) and missing(connection, migrations):
-        keep_copy(connection, path, version)
-    migrate(connection, migrations)
+def _prepare(connection: sqlite3.Connection, max_bytes: int) -> None:
+    """Write-ahead logging, and the limit."""
     [(mode,)] = connection.execute("PRAGMA journal_mode = WAL").fetchall()
     if mode != "wal":
         raise FaultError(NO_WAL)

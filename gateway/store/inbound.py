@@ -1,14 +1,16 @@
 """What came in for a clinic: claimed once, spooled until NATS has it; and who wrote."""
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
+from gateway.store.consents import note_consents
 from gateway.store.database import Row, execute, execute_many, fetch
 from gateway.store.faults import FaultError, spool_full
 from gateway.store.part import FOR_INBOUND, Part
-from gateway.store.rows import array, maybe_micros, maybe_moment, micros, moment, pack, read_inbound
+from gateway.store.rows import array, micros, moment, pack, read_inbound, read_paired
+from gateway.store.sealing import CLAIM, JID, PAIRED, PERSON, SPOOLED, Seal, SealedFile
 from protocol.ledger import Claim, Paired, Spooled
+from protocol.records import Consent, ConsentKind, ConsentSource
 
 
 class InboundPart(Part):
@@ -22,8 +24,8 @@ class InboundPart(Part):
             StoreUnavailableError: also if the clinic's spool or file is as large as it may be.
         """
 
-        def work(connection: sqlite3.Connection) -> Sequence[int | None]:
-            taken = set(self._claimed(connection, channel, [claim.key for claim in claims]))
+        def work(connection: SealedFile) -> Sequence[int | None]:
+            taken = self._claimed(connection, channel, [claim.key for claim in claims])
             [(seq, size)] = fetch(connection, self._queries.select_last_claim, {})
             places: list[int | None] = []
             fresh: list[tuple[int, Claim]] = []
@@ -42,17 +44,22 @@ class InboundPart(Part):
 
     def _spool(
         self,
-        connection: sqlite3.Connection,
+        connection: SealedFile,
         channel: str,
         fresh: Sequence[tuple[int, Claim]],
         size: int,
         now: datetime,
     ) -> None:
-        queries, at = self._queries, micros(now)
-        spooled = []
+        queries, seal, at = self._queries, connection.seal, micros(now)
+        spooled: list[Row] = []
+        taken: list[Row] = []
+        people: list[Row] = []
         for seq, claim in fresh:
-            what = pack(claim.what)
+            what = seal.seal(SPOOLED, seq, pack(claim.what))
             spooled.append((seq, channel, len(what), what))
+            key = seal.seal(CLAIM, seq, claim.key.encode())
+            taken.append((seq, channel, seal.token(CLAIM, claim.key), at, key))
+            people += [_wrote(seal, channel, jid, claim) for jid in claim.people]
         more = sum(row[2] for row in spooled)
         if not more:
             return
@@ -60,28 +67,44 @@ class InboundPart(Part):
         # What is larger than the whole spool would never fit: it is taken by an empty one.
         if size and size + more > self._bounds.spool_bytes:
             raise FaultError(spool_full(self._bounds.spool_bytes))
-        execute_many(connection, queries.insert_claim, [(seq, channel, claim.key, at) for seq, claim in fresh])
+        execute_many(connection, queries.insert_claim, taken)
         execute_many(connection, queries.insert_spooled, spooled)
         execute(connection, queries.add_size, {"bytes": more})
-        people = [(channel, jid, micros(claim.what.at), claim.opted_out) for _, claim in fresh for jid in claim.people]
-        if people:
-            execute_many(connection, queries.note_in, people)
+        self._note_words(connection, channel, fresh)
+        execute_many(connection, queries.note_in, people)
 
-    def _claimed(self, connection: sqlite3.Connection, channel: str, keys: Sequence[str]) -> list[str]:
-        rows = fetch(connection, self._queries.select_claimed, {"channel": channel, "keys": array(keys)})
-        return [key for (key,) in rows]
+    def _note_words(self, connection: SealedFile, channel: str, fresh: Sequence[tuple[int, Claim]]) -> None:
+        """What people say of being written to, if they have not said that last time."""
+        said = [claim for _, claim in fresh if claim.opted_out is not None and claim.people]
+        if not said:
+            return
+        jids = connection.seal.tokens(JID, (jid for claim in said for jid in claim.people))
+        rows = fetch(connection, self._queries.select_opted_out, {"channel": channel, "jids": array(jids)})
+        opted_out = {jids[token] for (token,) in rows}
+        new: list[Consent] = []
+        for claim in said:
+            if claim.opted_out != opted_out.issuperset(claim.people):
+                new.append(_by_word(channel, claim))
+                opted_out = opted_out.union(claim.people) if claim.opted_out else opted_out.difference(claim.people)
+        note_consents(connection, self._queries, new)
+
+    def _claimed(self, connection: SealedFile, channel: str, keys: Sequence[str]) -> set[str]:
+        tokens = connection.seal.tokens(CLAIM, keys)
+        rows = fetch(connection, self._queries.select_claimed, {"channel": channel, "keys": array(tokens)})
+        return {tokens[token] for (token,) in rows}
 
     async def spooled(self, channel: str, after: int, limit: int) -> Sequence[Spooled]:
         """At most ``limit`` claims from beyond the place ``after`` that NATS may not have, in order."""
         return await self._database.fetch(
-            read_spooled, self._queries.select_spooled, {"channel": channel, "after": after, "limit": limit}
+            read_spooled, self._queries.select_spooled, lambda _: {"channel": channel, "after": after, "limit": limit}
         )
 
     async def stored(self, channel: str, keys: Sequence[str]) -> None:
         """NATS has these: forget all but their keys. Harmless for one that is unknown."""
 
-        def work(connection: sqlite3.Connection) -> None:
-            rows = fetch(connection, self._queries.delete_spooled, {"channel": channel, "keys": array(keys)})
+        def work(connection: SealedFile) -> None:
+            tokens = connection.seal.tokens(CLAIM, keys)
+            rows = fetch(connection, self._queries.delete_spooled, {"channel": channel, "keys": array(tokens)})
             execute(connection, self._queries.add_size, {"bytes": -sum(size for (size,) in rows)})
 
         if keys:
@@ -89,12 +112,13 @@ class InboundPart(Part):
 
     async def claimed(self, channel: str, keys: Sequence[str]) -> frozenset[str]:
         """Which of these keys were ever claimed."""
-        named = {"channel": channel, "keys": array(keys)}
-        return frozenset(await self._database.fetch(lambda row: row[0], self._queries.select_claimed, named))
+        found = await self._database.look(lambda connection: self._claimed(connection, channel, keys))
+        return frozenset(found)
 
     async def traced(self, channel: str) -> int | None:
         """Up to which row of the session store every trace is accounted for; None if it never was looked at."""
-        for row in await self._database.fetch(lambda row: row[0], self._queries.select_traced, {"channel": channel}):
+        named = {"channel": channel}
+        for row in await self._database.fetch(lambda _, row: row[0], self._queries.select_traced, lambda _: named):
             return None if row is None else int(row)
         return None
 
@@ -105,21 +129,36 @@ class InboundPart(Part):
 
     async def paired(self, channel: str) -> Paired | None:
         """The number that was connected last; None if none ever was."""
-        found = await self._database.fetch(_paired, self._queries.select_paired, {"channel": channel})
+        found = await self._database.fetch(
+            lambda seal, row: read_paired(seal, channel, row[0]),
+            self._queries.select_paired,
+            lambda _: {"channel": channel},
+        )
         return next(iter(found), None)
 
     async def pair(self, channel: str, paired: Paired) -> None:
         """This number is connected now."""
-        at = maybe_micros(paired.changed_at)
-        named = {"channel": channel, "phone": paired.phone, "jid": paired.jid, "at": at}
-        await self._database.transact(lambda connection: execute(connection, self._queries.mark_paired, named))
+
+        def work(connection: SealedFile) -> None:
+            sealed = connection.seal.seal(PAIRED, channel, pack(paired))
+            execute(connection, self._queries.mark_paired, {"channel": channel, "paired": sealed})
+
+        await self._database.transact(work)
 
 
-def _paired(row: Row) -> Paired:
-    return Paired(phone=row[0], jid=row[1], changed_at=maybe_moment(row[2]))
+def _by_word(channel: str, claim: Claim) -> Consent:
+    what = ConsentKind.OPTED_OUT if claim.opted_out else ConsentKind.OPTED_IN
+    return Consent(channel=channel, people=claim.people, at=claim.what.at, what=what, source=ConsentSource.WORD)
 
 
-def read_spooled(row: Row) -> Spooled:
+def _wrote(seal: Seal, channel: str, jid: str, claim: Claim) -> Row:
+    """The parameters of ``note_in``."""
+    token = seal.token(JID, jid)
+    return channel, token, micros(claim.what.at), claim.opted_out, seal.seal(PERSON, token, jid.encode())
+
+
+def read_spooled(seal: Seal, row: Row) -> Spooled:
     """A row of ``select_spooled``."""
-    seq, key, what, at = row
-    return Spooled(seq=seq, key=key, what=read_inbound(what), at=moment(at))
+    seq, sealed, what, at = row
+    key = seal.open(CLAIM, seq, sealed).decode()
+    return Spooled(seq=seq, key=key, what=read_inbound(seal, seq, what), at=moment(at))

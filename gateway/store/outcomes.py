@@ -1,6 +1,5 @@
 """What came of a clinic's commands: attempts and results, receipts, deadlines."""
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -14,16 +13,18 @@ from gateway.store.rows import (
     maybe_moment,
     micros,
     moment,
+    of_attempt,
+    of_run,
     pack,
     read_failures,
-    read_headers,
-    read_meta,
+    read_private,
     read_result,
 )
+from gateway.store.sealing import ATTEMPT, BODY, FAILURE, ID, JID, PERSON, RESULT, Seal, SealedFile
 from protocol.codes import ErrorCode
 from protocol.errors import ConflictError, NotFoundError
 from protocol.events import DeadLetter, ErrorBody, ResultEvent
-from protocol.ledger import Changes, Receipt, Sender, Sendings, Setback, Unpublished
+from protocol.ledger import Attempt, Changes, Receipt, Sender, Sendings, Setback, Unpublished
 
 UNFINISHED: Final = frozenset({"scheduled", "waiting", "in_flight"})
 MOST_STRAYS: Final = 10_000
@@ -32,16 +33,16 @@ _NO_ERROR: Final = ErrorBody.of(ErrorCode.INTERNAL, "no error was given")
 
 
 class Run(NamedTuple):
-    """A row of ``select_runs``."""
+    """A row of ``select_runs``; its id, not the token of that."""
 
     id: str
     seq: int
     run: int
     state: str
     attempts: int
-    chat: str
     deliver_by: int | None
     delivered_at: int | None
+    private: bytes
 
 
 class Outcomes(Part):
@@ -55,35 +56,42 @@ class Outcomes(Part):
                 was changed.
         """
         queries = self._queries
-        published = [(channel, key, run) for key, run in changes.published]
-        begun = [(channel, attempt.id, attempt.run, attempt.secret) for attempt in changes.begun]
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: SealedFile) -> None:
             if changes.setbacks:
                 self._set_back(connection, channel, changes.setbacks)
             if changes.results:
                 self._finish(connection, channel, changes.results)
-            if published:
+            if changes.published:
+                token = connection.seal.token
+                published = [(channel, token(ID, key), run) for key, run in changes.published]
                 execute_many(connection, queries.mark_published, published)
-            if begun and execute_many(connection, queries.begin_attempt, begun) != len(begun):
-                raise ConflictError(f"channel {channel}: a command that is final, scheduled or unknown cannot begin")
+            if changes.begun:
+                self._begin(connection, channel, changes.begun)
 
         if changes:
             await self._database.transact(work)
 
+    def _begin(self, connection: SealedFile, channel: str, attempts: Sequence[Attempt]) -> None:
+        seal, rows = connection.seal, list[Row]()
+        for attempt in attempts:
+            token = seal.token(ID, attempt.id)
+            rows.append((channel, token, attempt.run, seal.seal(ATTEMPT, token, attempt.secret)))
+        if execute_many(connection, self._queries.begin_attempt, rows) != len(rows):
+            raise ConflictError(f"channel {channel}: a command that is final, scheduled or unknown cannot begin")
+
     def _runs(
-        self, connection: sqlite3.Connection, channel: str, named: Sequence[Setback] | Sequence[ResultEvent]
+        self, connection: SealedFile, channel: str, named: Sequence[Setback] | Sequence[ResultEvent]
     ) -> dict[str, Run]:
-        rows = fetch(
-            connection, self._queries.select_runs, {"channel": channel, "ids": array(each.id for each in named)}
-        )
-        found = {row[0]: Run._make(row) for row in rows}
+        ids = connection.seal.tokens(ID, (each.id for each in named))
+        rows = fetch(connection, self._queries.select_runs, {"channel": channel, "ids": array(ids)})
+        found = {ids[token]: Run(ids[token], *columns) for token, *columns in rows}
         for each in named:
             if each.id not in found or each.run > found[each.id].run:
                 raise ConflictError(f"channel {channel}: there is no command {each.id} with a run {each.run}")
         return found
 
-    def _set_back(self, connection: sqlite3.Connection, channel: str, setbacks: Sequence[Setback]) -> None:
+    def _set_back(self, connection: SealedFile, channel: str, setbacks: Sequence[Setback]) -> None:
         runs = self._runs(connection, channel, setbacks)
         for setback in setbacks:
             now = runs[setback.id]
@@ -101,13 +109,15 @@ class Outcomes(Part):
                 execute_many(connection, self._queries.settle_attempt, [(now.seq, attempts)])
                 runs[now.id] = now._replace(attempts=attempts, state="waiting")
 
-    def _note_failure(self, connection: sqlite3.Connection, run: Run, error: ErrorBody, at: datetime) -> None:
-        row = (run.seq, run.run, run.attempts, micros(at), error.code, error.message, error.permanent)
+    def _note_failure(self, connection: SealedFile, run: Run, error: ErrorBody, at: datetime) -> None:
+        place = of_attempt(run.seq, run.run, run.attempts)
+        message = connection.seal.seal(FAILURE, place, error.message.encode())
+        row = (run.seq, run.run, run.attempts, micros(at), error.code, message, error.permanent)
         execute_many(connection, self._queries.insert_failure, [row])
 
-    def _finish(self, connection: sqlite3.Connection, channel: str, results: Sequence[ResultEvent]) -> None:
+    def _finish(self, connection: SealedFile, channel: str, results: Sequence[ResultEvent]) -> None:
         queries, runs, at = self._queries, self._runs(connection, channel, results), self._clock()
-        recorded = micros(at)
+        recorded, seal = micros(at), connection.seal
         [(place,)] = fetch(connection, queries.select_last_place, {})
         ended: list[Row] = []
         events: list[Row] = []
@@ -123,14 +133,15 @@ class Outcomes(Part):
             runs[result.id] = now._replace(state=result.status)
             code = None if result.error is None else result.error.code
             place += 1
-            events.append((now.seq, now.run, place, recorded, result.status, code, result.wa_id, pack(result)))
+            event = seal.seal(RESULT, of_run(now.seq, now.run), pack(result))
+            events.append((now.seq, now.run, place, recorded, result.status, code, result.wa_id, event))
             ended_at = recorded if result.sent_at is None else micros(result.sent_at)
             deadline = None
             if result.status == "sent":
                 deadline = now.deliver_by if now.delivered_at is None else None
                 if now.run == 1:  # the dead letter of an earlier run may still be asked for, with its body
                     needless.append((now.seq,))
-                sent.append((channel, now.chat, ended_at, not now.chat.endswith("@g.us")))
+                sent.append(written_to(seal, channel, read_private(seal, now.seq, now.private).chat, ended_at))
                 if result.wa_id is not None:
                     known.setdefault(result.wa_id, now.seq)
             ended.append((now.seq, result.status, ended_at, deadline))
@@ -145,11 +156,16 @@ class Outcomes(Part):
     async def unpublished(self, channel: str) -> Sequence[Unpublished]:
         """Final results whose publication was not recorded, oldest first, with the dead letters of those that failed
         and were not cancelled."""
-        return await self._database.fetch(read_unpublished, self._queries.select_unpublished, {"channel": channel})
+        return await self._database.fetch(
+            read_unpublished, self._queries.select_unpublished, lambda _: {"channel": channel}
+        )
 
     async def letter(self, channel: str, id: str, run: int) -> DeadLetter:
         """The dead letter of a failed run, with the history of all runs so far. Raises NotFoundError."""
-        named = {"channel": channel, "id": id, "run": run}
+
+        def named(seal: Seal) -> Mapping[str, Any]:
+            return {"channel": channel, "id": seal.token(ID, id), "run": run}
+
         for found in await self._database.fetch(read_unpublished, self._queries.select_failed, named):
             if found.letter is not None:
                 return found.letter
@@ -161,18 +177,17 @@ class Outcomes(Part):
         send us receipts for ids of their own making."""
         named = {"channel": channel, "wa_ids": array({receipt.wa_id for receipt in receipts})}
 
-        def work(connection: sqlite3.Connection) -> list[Row]:
+        def work(connection: SealedFile) -> Mapping[str, Sender]:
             rows = fetch(connection, self._queries.select_senders, named)
             rows += fetch(connection, self._queries.select_unsettled, named)
             self._note(connection, rows, receipts)
             ours = {row[0] for row in rows}
             self._keep_strays(connection, channel, [receipt for receipt in receipts if receipt.wa_id not in ours])
-            return rows
+            return dict(read_sender(connection.seal, row) for row in rows)
 
-        rows = await self._database.transact(work) if receipts else []
-        return dict(map(read_sender, rows))
+        return await self._database.transact(work) if receipts else {}
 
-    def _keep_strays(self, connection: sqlite3.Connection, channel: str, strays: Sequence[Receipt]) -> None:
+    def _keep_strays(self, connection: SealedFile, channel: str, strays: Sequence[Receipt]) -> None:
         if not strays:
             return
         named = {"channel": channel, "most": MOST_STRAYS}
@@ -184,20 +199,21 @@ class Outcomes(Part):
     async def proven(self, channel: str, wa_ids: Sequence[str]) -> frozenset[str]:
         """Of the WhatsApp ids under which commands may have been sent, those that a receipt has come for."""
         named = {"channel": channel, "wa_ids": array(wa_ids)}
-        return frozenset(await self._database.fetch(lambda row: str(row[0]), self._queries.select_proven, named))
+        found = await self._database.fetch(_first, self._queries.select_proven, lambda _: named)
+        return frozenset(found)
 
     async def ours(self, channel: str, wa_ids: Sequence[str]) -> frozenset[str]:
         """Of these WhatsApp ids, those that a command was sent under."""
         named = {"channel": channel, "wa_ids": array(set(wa_ids))}
         found: list[str] = []
         for sql in (self._queries.select_senders, self._queries.select_unsettled):
-            found += await self._database.fetch(lambda row: str(row[0]), sql, named)
+            found += await self._database.fetch(_first, sql, lambda _: named)
         return frozenset(found)
 
-    def _note(self, connection: sqlite3.Connection, rows: Sequence[Row], receipts: Sequence[Receipt]) -> None:
+    def _note(self, connection: SealedFile, rows: Sequence[Row], receipts: Sequence[Receipt]) -> None:
         """The receipts of present runs, where they belong."""
         present: dict[str, list[int]] = {}
-        for wa_id, seq, _, run, current, *_ in rows:
+        for wa_id, seq, run, current, *_ in rows:
             if run == current:
                 present.setdefault(wa_id, []).append(seq)
         self._note_kinds(
@@ -205,13 +221,13 @@ class Outcomes(Part):
             [(seq, micros(each.at), each.kind) for each in receipts for seq in present.get(each.wa_id, ())],
         )
 
-    def _claim_strays(self, connection: sqlite3.Connection, channel: str, known: Mapping[str, int]) -> None:
+    def _claim_strays(self, connection: SealedFile, channel: str, known: Mapping[str, int]) -> None:
         """These WhatsApp ids are of the present runs of these commands, by ``seq``: now their receipts are as well."""
         named = {"channel": channel, "wa_ids": array(known)}
         strays = fetch(connection, self._queries.claim_strays, named)
         self._note_kinds(connection, [(known[wa_id], at, kind) for wa_id, kind, at in strays])
 
-    def _note_kinds(self, connection: sqlite3.Connection, noted: Sequence[tuple[int, int, str]]) -> None:
+    def _note_kinds(self, connection: SealedFile, noted: Sequence[tuple[int, int, str]]) -> None:
         for sql, kinds in (
             (self._queries.note_delivered, ("delivered", "read", "played")),
             (self._queries.note_read, ("read", "played")),
@@ -223,35 +239,48 @@ class Outcomes(Part):
         """Commands sent and not delivered by their ``deliver_by``, the most overdue first: for each a ``late`` result,
         until ``lateness`` says that NATS has it. ``at`` is the deadline."""
         return await self._database.fetch(
-            read_overdue, self._queries.select_overdue, {"channel": channel, "now": micros(now)}
+            read_overdue, self._queries.select_overdue, lambda _: {"channel": channel, "now": micros(now)}
         )
 
     async def lateness(self, channel: str, items: Sequence[tuple[str, int]]) -> None:
         """NATS has the ``late`` results of these (id, run). Harmless for one that is none."""
-        rows = [(channel, key, run) for key, run in items]
-        if rows:
-            await self._database.transact(
-                lambda connection: execute_many(connection, self._queries.clear_deadline, rows)
-            )
+
+        def work(connection: SealedFile) -> None:
+            token = connection.seal.token
+            rows = [(channel, token(ID, key), run) for key, run in items]
+            execute_many(connection, self._queries.clear_deadline, rows)
+
+        if items:
+            await self._database.transact(work)
 
     async def next_deadline(self, channel: str) -> datetime | None:
         """The earliest ``deliver_by`` of what is sent and not delivered."""
         [deadline] = await self._database.fetch(
-            lambda row: maybe_moment(row[0]), self._queries.select_next_deadline, {"channel": channel}
+            lambda _, row: maybe_moment(row[0]), self._queries.select_next_deadline, lambda _: {"channel": channel}
         )
         return deadline
 
     async def sendings(self, channel: str, *, minute: datetime, day: datetime) -> Sendings:
         """What was sent since ``minute`` and since ``day``. A group is no new contact."""
         named = {"channel": channel, "minute": micros(minute), "day": micros(day)}
-        [found] = await self._database.fetch(read_sendings, self._queries.count_sendings, named)
+        [found] = await self._database.fetch(read_sendings, self._queries.count_sendings, lambda _: named)
         return found
 
 
-def read_unpublished(row: Row) -> Unpublished:
+def written_to(seal: Seal, channel: str, chat: str, at: int) -> Row:
+    """The parameters of ``note_out``. A group is no person."""
+    token = seal.token(JID, chat)
+    return channel, token, at, not chat.endswith("@g.us"), seal.seal(PERSON, token, chat.encode())
+
+
+def _first(_: Seal, row: Row) -> str:
+    return str(row[0])
+
+
+def read_unpublished(seal: Seal, row: Row) -> Unpublished:
     """A row of ``select_unpublished``."""
-    event, headers, at, status, code, body, meta, failures = row
-    result, letter = read_result(event), None
+    seq, run, event, sealed, at, status, code, body, failures = row
+    result, private, letter = read_result(seal, seq, run, event), read_private(seal, seq, sealed), None
     if status == "failed" and code != ErrorCode.CANCELLED.value:
         letter = DeadLetter(
             clinic=result.clinic,
@@ -261,35 +290,37 @@ def read_unpublished(row: Row) -> Unpublished:
             error=result.error or _NO_ERROR,
             attempts=result.attempts,
             at=moment(at),
-            body=body,
-            history=read_failures(failures),
-            meta=read_meta(meta),
+            body=seal.open(BODY, seq, body),
+            history=read_failures(seal, seq, failures),
+            meta=private.meta,
         )
-    return Unpublished(result=result, headers=read_headers(headers), at=moment(at), letter=letter)
+    return Unpublished(result=result, headers=private.headers, at=moment(at), letter=letter)
 
 
-def read_overdue(row: Row) -> Unpublished:
+def read_overdue(seal: Seal, row: Row) -> Unpublished:
     """A row of ``select_overdue``."""
-    event, headers, deadline = row
-    result = structs.replace(read_result(event), status="late")
-    return Unpublished(result=result, headers=read_headers(headers), at=moment(deadline), letter=None)
+    seq, run, event, private, deadline = row
+    result = structs.replace(read_result(seal, seq, run, event), status="late")
+    headers = read_private(seal, seq, private).headers
+    return Unpublished(result=result, headers=headers, at=moment(deadline), letter=None)
 
 
-def read_sender(row: Row) -> tuple[str, Sender]:
+def read_sender(seal: Seal, row: Row) -> tuple[str, Sender]:
     """A row of ``select_senders`` or ``select_unsettled``."""
-    wa_id, _, key, run, _, recipient, meta, headers, unsettled = row
+    wa_id, seq, run, _, sealed, unsettled = row
+    private = read_private(seal, seq, sealed)
     sender = Sender(
-        id=key,
+        id=private.id,
         run=run,
-        to=recipient,
-        meta=read_meta(meta),
-        headers=read_headers(headers),
+        to=private.to,
+        meta=private.meta,
+        headers=private.headers,
         unsettled=bool(unsettled),
     )
     return wa_id, sender
 
 
-def read_sendings(row: tuple[Any, ...]) -> Sendings:
+def read_sendings(_: Seal, row: Row) -> Sendings:
     """The row of ``count_sendings``."""
     last_minute, today, new_today, first = row
     return Sendings(last_minute=last_minute, today=today, new_today=new_today, first=maybe_moment(first))

@@ -1,6 +1,5 @@
 """What the parts of a clinic's ledger share: the database, the statements, the clock and the bounds."""
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +8,7 @@ from typing import Final
 from gateway.store.database import Database, fetch
 from gateway.store.faults import FaultError, limit_reached
 from gateway.store.queries import load_queries
+from gateway.store.sealing import SealedFile
 from protocol.commands import utc_now
 
 MEBIBYTE: Final = 1 << 20
@@ -24,12 +24,14 @@ FOR_INBOUND: Final = 15
 class Bounds:
     """How long and how much a clinic's database keeps.
 
-    ``keep``: how long an id is remembered after the command's end. ``remember``: the same of what came in.
+    ``keep``: how long a command is remembered after its end. ``remember``: the same of what came in. ``people``: how
+    long people are after they were last heard of or written to.
     ``max_bytes``: of the database file. ``spool_bytes``: of what came in and waits for NATS; one batch may exceed it.
     """
 
     keep: timedelta = timedelta(days=30)
     remember: timedelta = timedelta(days=14)
+    people: timedelta = timedelta(days=365)
     max_bytes: int = 256 * MEBIBYTE
     spool_bytes: int = 64 * MEBIBYTE
 
@@ -46,7 +48,7 @@ class Part:
         self._clock = clock
         self._queries = load_queries()
 
-    def _check_room(self, connection: sqlite3.Connection, share: int) -> None:
+    def _check_room(self, connection: SealedFile, share: int) -> None:
         """Raise FaultError if more than ``share`` sixteenths of what the file may hold are taken."""
         [(pages, page_size)] = fetch(connection, self._queries.select_size, {})
         if pages * page_size * SIXTEENTHS > self._bounds.max_bytes * share:

@@ -88,6 +88,52 @@ class Queries:
     sweep_commands: str
     sweep_claims: str
     sweep_strays: str
+    # people.sql
+    export_numbers: str
+    export_commands: str
+    export_results: str
+    export_spool: str
+    export_people: str
+    select_consents: str
+    select_last_consent: str
+    insert_consent: str
+    insert_consenting: str
+    note_consent: str
+    select_opted_out: str
+    count_under_way: str
+    erase_commands: str
+    erase_spooled: str
+    select_consents_to_keep: str
+    erase_consents: str
+    erase_people: str
+    strip_people: str
+    sweep_people: str
+    sweep_consents: str
+    forget_consents: str
+    # resealing.sql
+    select_commands_sealed: str
+    reseal_command: str
+    select_bodies_sealed: str
+    reseal_body: str
+    select_results_sealed: str
+    reseal_result: str
+    select_failures_sealed: str
+    reseal_failure: str
+    select_claims_sealed: str
+    reseal_claim: str
+    select_spool_sealed: str
+    reseal_spooled: str
+    select_channels_sealed: str
+    reseal_channel: str
+    put_people_aside: str
+    delete_people: str
+    select_people_sealed: str
+    put_person_back: str
+    drop_people_aside: str
+    delete_consenting: str
+    select_consents_sealed: str
+    reseal_consent: str
+    change_key: str
 
 
 def split_named(text: str) -> dict[str, str]:

@@ -1,7 +1,8 @@
-"""Commands, results, headers and times as they stand in a row.
+"""Commands, results and times as they stand in a row.
 
 What was received is kept as it came, JSON or msgpack. The rest is msgpack by msgspec, which writes times as its
-timestamp extension; what version 1 of the file holds is msgpack with times as text. Both are read.
+timestamp extension; what version 1 of the file holds is msgpack with times as text. Both are read. What is personal is
+sealed for its row (see ``sealing``), as are bodies.
 """
 
 import hashlib
@@ -12,12 +13,13 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from gateway.store.sealing import ATTEMPT, BODY, COMMAND, CONSENT, FAILURE, ID, JID, PAIRED, RESULT, SPOOLED, Seal
 from protocol.bus import Later
 from protocol.codec import MAX_BODY, decode
 from protocol.commands import SendCommand
 from protocol.errors import InvalidBodyError
 from protocol.events import ErrorBody, FailedAttempt, ResultEvent
-from protocol.ledger import Accepted, Contact, Inbound, Offer
+from protocol.ledger import Accepted, Contact, Inbound, Offer, Paired
 from protocol.subjects import Priority
 
 T = TypeVar("T")
@@ -30,11 +32,32 @@ _STORED_LIMIT: Final = 16 * MAX_BODY
 _TIMES: Final = ("not_before", "expires_at", "deliver_by")
 _NESTED: Final = ("media", "reply_to")
 
+
+class Private(msgspec.Struct, array_like=True, frozen=True):
+    """What a command says of people, and what may: the column ``private``. ``chat`` is ``to`` as a JID; ``content`` is
+    told by ``content_of``."""
+
+    id: str
+    to: str
+    chat: str
+    content: bytes
+    headers: Mapping[str, str]
+    meta: dict[str, Any] | None
+
+
+class Agreed(msgspec.Struct, array_like=True, frozen=True):
+    """The JIDs of who agreed to something or did not, and a note: the column ``sealed`` of ``consents``."""
+
+    people: list[str]
+    note: str
+
+
 pack: Final = msgspec.msgpack.Encoder().encode
-"""A Struct or builtin as a stored blob."""
+"""A Struct, dataclass or builtin as a blob."""
+_unpack_private: Final = msgspec.msgpack.Decoder(Private).decode
 _unpack_result: Final = msgspec.msgpack.Decoder(ResultEvent).decode
-_unpack_headers: Final = msgspec.msgpack.Decoder(dict[str, str]).decode
-_unpack_meta: Final = msgspec.msgpack.Decoder(dict[str, Any]).decode
+_unpack_paired: Final = msgspec.msgpack.Decoder(Paired).decode
+_unpack_agreed: Final = msgspec.msgpack.Decoder(Agreed).decode
 _unpack_inbound: Final[Callable[[bytes], Inbound]] = msgspec.msgpack.Decoder(Inbound).decode
 _unpack_failures: Final = msgspec.json.Decoder(list[tuple[int, int, int, str, str, bool]], strict=False).decode
 _plain_json: Final = msgspec.json.Encoder(order="deterministic").encode
@@ -86,13 +109,15 @@ def _stated(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None and value is not False and value != []}
 
 
-def command_row(channel: str, offer: Offer, state: str, seq: int, turn: int | None, chat: str) -> Row:
-    """The parameters of ``insert_command``."""
+def command_row(seal: Seal, channel: str, offer: Offer, state: str, seq: int, turn: int | None, chat: str) -> Row:
+    """The parameters of ``insert_command``; ``chat`` is the recipient's JID."""
     command = offer.command
+    headers = offer.headers if type(offer.headers) is dict else dict(offer.headers)
+    private = Private(command.id, command.to, chat, content_of(command), headers, command.meta)
     return (
         seq,
         channel,
-        command.id,
+        seal.token(ID, command.id),
         state,
         turn,
         micros(offer.queued_at),
@@ -100,13 +125,20 @@ def command_row(channel: str, offer: Offer, state: str, seq: int, turn: int | No
         maybe_micros(command.expires_at),
         maybe_micros(command.deliver_by),
         offer.priority.value,
-        command.to,
-        chat,
+        seal.token(JID, chat),
         command.type,
-        content_of(command),
-        pack(offer.headers if type(offer.headers) is dict else dict(offer.headers)),
-        None if command.meta is None else pack(command.meta),
+        seal.seal(COMMAND, seq, pack(private)),
     )
+
+
+def of_run(seq: int, run: int) -> str:
+    """What a result is sealed for."""
+    return f"{seq}/{run}"
+
+
+def of_attempt(seq: int, run: int, number: int) -> str:
+    """What the message of a failure is sealed for."""
+    return f"{seq}/{run}/{number}"
 
 
 def _checked(unpack: Callable[[bytes], T], blob: bytes) -> T:
@@ -116,33 +148,43 @@ def _checked(unpack: Callable[[bytes], T], blob: bytes) -> T:
         raise InvalidBodyError("row", "a blob that can be decoded") from error
 
 
+def read_private(seal: Seal, seq: int, private: bytes) -> Private:
+    """What a command says of people. Raises InvalidBodyError if the row is damaged; so do all that follow."""
+    return _checked(_unpack_private, seal.open(COMMAND, seq, private))
+
+
 def read_command(body: bytes) -> SendCommand:
-    """A stored command. Raises InvalidBodyError if the row is damaged; so do all that follow."""
+    """A command, of its body."""
     return decode(body, SendCommand, limit=_STORED_LIMIT)
 
 
-def read_result(event: bytes) -> ResultEvent:
-    """A stored result."""
-    return _checked(_unpack_result, event)
+def read_result(seal: Seal, seq: int, run: int, event: bytes) -> ResultEvent:
+    """A result."""
+    return _checked(_unpack_result, seal.open(RESULT, of_run(seq, run), event))
 
 
-def read_headers(headers: bytes) -> dict[str, str]:
-    """Stored headers."""
-    return _checked(_unpack_headers, headers)
-
-
-def read_meta(meta: bytes | None) -> dict[str, Any] | None:
-    """A command's stored ``meta``."""
-    return None if meta is None else _checked(_unpack_meta, meta)
-
-
-def read_inbound(what: bytes) -> Inbound:
+def read_inbound(seal: Seal, seq: int, what: bytes) -> Inbound:
     """What came in, as it was spooled."""
-    return _checked(_unpack_inbound, what)
+    return _checked(_unpack_inbound, seal.open(SPOOLED, seq, what))
 
 
-def read_failures(failures: str | None) -> list[FailedAttempt]:
-    """Failed attempts, from the JSON that a statement makes of them."""
+def read_paired(seal: Seal, channel: str, paired: bytes) -> Paired:
+    """The number that a channel was connected with."""
+    return _checked(_unpack_paired, seal.open(PAIRED, channel, paired))
+
+
+def agreeing(seal: Seal, seq: int, agreed: Agreed) -> list[Row]:
+    """The parameters of ``insert_consenting``."""
+    return [(seal.token(JID, jid), seq) for jid in agreed.people]
+
+
+def read_agreed(seal: Seal, seq: int, sealed: bytes) -> Agreed:
+    """Who agreed to something or did not."""
+    return _checked(_unpack_agreed, seal.open(CONSENT, seq, sealed))
+
+
+def read_failures(seal: Seal, seq: int, failures: str | None) -> list[FailedAttempt]:
+    """Failed attempts of a command, from the JSON that a statement makes of them."""
     if failures is None:
         return []
     return [
@@ -150,7 +192,11 @@ def read_failures(failures: str | None) -> list[FailedAttempt]:
             run=run,
             number=number,
             at=moment(at),
-            error=ErrorBody(code=code, message=message, permanent=permanent),
+            error=ErrorBody(
+                code=code,
+                message=seal.open(FAILURE, of_attempt(seq, run, number), bytes.fromhex(message)).decode(),
+                permanent=permanent,
+            ),
         )
         for run, number, at, code, message, permanent in _checked(_unpack_failures, failures.encode())
     ]
@@ -161,25 +207,25 @@ def read_contact(last_in: int | None, first_out: int | None, opted_out: int | No
     return Contact(last_in=maybe_moment(last_in), written=first_out is not None, opted_out=bool(opted_out))
 
 
-def read_later(row: Row) -> Later:
+def read_later(seal: Seal, row: Row) -> Later:
     """A row of ``select_scheduled``."""
-    key, run, not_before = row
-    return Later(id=key, run=run, at=moment(not_before))
+    seq, run, not_before, private = row
+    return Later(id=read_private(seal, seq, private).id, run=run, at=moment(not_before))
 
 
-def read_accepted(channel: str, row: Row) -> Accepted:
+def read_accepted(channel: str, seal: Seal, row: Row) -> Accepted:
     """A row of ``select_unfinished`` and its like."""
-    body, run, priority, attempts, state, queued_at, headers, secret, wa_id, *contact = row
+    seq, token, body, run, priority, attempts, state, queued_at, private, secret, wa_id, *contact = row
     return Accepted(
         channel=channel,
-        command=read_command(body),
+        command=read_command(seal.open(BODY, seq, body)),
         run=run,
         priority=_priorities[priority],
         attempts=attempts,
         uncertain=state == "in_flight",
         queued_at=moment(queued_at),
-        headers=read_headers(headers),
+        headers=read_private(seal, seq, private).headers,
         contact=read_contact(*contact),
-        secret=secret,
+        secret=seal.maybe_open(ATTEMPT, token, secret),
         wa_id=wa_id,
     )

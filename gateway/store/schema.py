@@ -5,7 +5,7 @@ The version of a file is its ``PRAGMA user_version``. A migration that has been 
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -15,6 +15,9 @@ from typing import Any, Final
 import msgpack
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+Functions = Mapping[str, Callable[..., Any]]
+"""By the name that statements call them by."""
+
 _FILE: Final = re.compile(r"([0-9]{4})_\w+\.sql\Z")
 
 
@@ -83,9 +86,9 @@ def missing(connection: sqlite3.Connection, migrations: tuple[Migration, ...]) -
     return migrations[version:]
 
 
-def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...]) -> None:
+def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...], functions: Functions) -> None:
     """Bring the file to the newest version, in one transaction; no transaction may be open, and ``foreign_keys`` is
-    off, as SQLite has it at first: tables are replaced.
+    off, as SQLite has it at first: tables are replaced. ``functions``: what the statements may call.
 
     On failure the transaction is left to the caller, who closes the connection and so rolls it back.
 
@@ -95,8 +98,8 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...]) -
     """
     if not missing(connection, migrations):
         return
-    connection.create_function("packed", 2, packed, deterministic=True)
-    connection.create_function("micros", 1, micros_of, deterministic=True)
+    for name, function in functions.items():
+        connection.create_function(name, -1, function)
     connection.execute("BEGIN IMMEDIATE")
     for migration in missing(connection, migrations):
         for statement in migration.statements:

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from gateway.store.database import Database
@@ -11,6 +12,7 @@ from gateway.store.faults import fault_of, unavailable_directory
 from gateway.store.files import check_writable, clinics_directory, database_file
 from gateway.store.ledger import SqliteLedger
 from gateway.store.part import Bounds
+from gateway.store.sealing import Key
 from protocol.commands import utc_now
 from protocol.errors import StoreUnavailableError
 
@@ -18,7 +20,8 @@ from protocol.errors import StoreUnavailableError
 class SqliteStore:
     """``protocol.interfaces.Store`` and ``Service`` over the directory ``data``. All methods are called on one loop.
 
-    Each open clinic has a thread of its own (aiosqlite). ``busy_timeout``: seconds to wait for a lock that another
+    Each open clinic has a thread of its own (aiosqlite). ``keys_of``: a clinic's data keys, the one that seals first;
+    called on that thread. ``busy_timeout``: seconds to wait for a lock that another
     program holds on a file; the longest that one call can keep its clinic waiting, save for the disk itself.
     ``bounds``: how long and how much each clinic's database keeps. ``clock``: the time at which results are recorded.
     """
@@ -26,17 +29,20 @@ class SqliteStore:
     def __init__(
         self,
         data: Path,
+        keys_of: Callable[[str], Sequence[Key]],
         *,
         busy_timeout: float = 2.0,
         bounds: Bounds | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._data = data
+        self._keys_of = keys_of
         self._busy_timeout = busy_timeout
         self._bounds = bounds or Bounds()
         self._clock = clock
         self._running = False
         self._ledgers: dict[str, SqliteLedger] = {}
+        self._borrowed: set[str] = set()
 
     async def start(self) -> None:
         """Create the directory of the clinics, or see that it can be written to; no clinic is opened yet.
@@ -82,16 +88,40 @@ class SqliteStore:
         Raises:
             InvalidIdError: ``clinic`` is not an identifier.
             StoreUnavailableError: it is locked, corrupt, of a newer version, or the disk is full; names the file.
+            WrongKeyError: it is sealed with a key that the clinic does not have; what ``keys_of`` raises.
         """
+        self._borrowed.discard(clinic)
+        return await self._open(clinic)
+
+    async def _open(self, clinic: str) -> SqliteLedger:
         path = database_file(self._data, clinic)
         if not self._running:
             raise StoreUnavailableError(f"clinic {clinic}: {path} cannot be opened: the store is not running")
         if clinic not in self._ledgers:
-            database = Database(clinic, path, busy_timeout=self._busy_timeout, max_bytes=self._bounds.max_bytes)
+            keys = partial(self._keys_of, clinic)
+            database = Database(clinic, path, keys, busy_timeout=self._busy_timeout, max_bytes=self._bounds.max_bytes)
             self._ledgers[clinic] = SqliteLedger(database, bounds=self._bounds, clock=self._clock)
         ledger = self._ledgers[clinic]
         await ledger.open()
         return ledger
+
+    async def reseal(self, clinic: str) -> None:
+        """Seal all of the clinic's database anew under its first key, in one transaction; opens it for that, if it is
+        not open, and leaves it so. Harmless if all is under it already.
+
+        Raises:
+            InvalidIdError, StoreUnavailableError, WrongKeyError: as ``open_clinic``; nothing was changed.
+        """
+        known = self._ledgers.get(clinic)
+        if known is None or not known.is_open:
+            self._borrowed.add(clinic)
+        ledger = await self._open(clinic)
+        try:
+            await ledger.reseal()
+        finally:
+            if clinic in self._borrowed:  # else somebody wants it open by now
+                self._borrowed.remove(clinic)
+                await ledger.close()
 
     def clinic(self, clinic: str) -> SqliteLedger:
         """The clinic's ledger if it is open. Raises StoreUnavailableError if it is not."""

@@ -43,14 +43,25 @@ def key_id(key: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class MasterKey:
-    """``source``: where it came from, for people."""
+    """``source``: where it came from, for people. ``before``: the one whose place it takes, until nothing is wrapped by
+    that any more."""
 
     key: bytes = field(repr=False)
     source: str
+    before: "MasterKey | None" = field(default=None, repr=False)
 
     @property
     def id(self) -> bytes:
         return key_id(self.key)
+
+    @property
+    def opening(self) -> "tuple[MasterKey, ...]":
+        """Those that open what is wrapped; the one that wraps first."""
+        return (self,) if self.before is None else (self, self.before)
+
+    def named(self, id: bytes) -> "MasterKey | None":
+        """The one of ``opening`` with this id."""
+        return next((each for each in self.opening if each.id == id), None)
 
 
 def from_text(text: bytes, source: str) -> MasterKey:
@@ -165,7 +176,8 @@ def from_data(data: Path) -> tuple[MasterKey, bool]:
 
 
 def ensure_right(data: Path, master: MasterKey) -> None:
-    """See that ``data`` was sealed with ``master``; from now on it is, if nothing was sealed there before.
+    """See that ``data`` was sealed with ``master`` or the one before it; from now on it is, if nothing was sealed there
+    before.
 
     Raises:
         WrongKeyError: it was sealed with another.
@@ -175,30 +187,72 @@ def ensure_right(data: Path, master: MasterKey) -> None:
     try:
         if not path.exists():
             disk.make_directory(data)
-            disk.create(path, _sealed_check(master))
-        found = path.read_bytes()
+            disk.create(path, sealed_check(master))
     except OSError as error:
-        raise StoreUnavailableError(f"{path} cannot be read or made: {error.strerror or error}") from error
-    _open_check(found, path, master)
+        raise _unusable(path, error) from error
+    sealed_with(path, master)
 
 
-def _sealed_check(master: MasterKey) -> bytes:
+def sealed_check(master: MasterKey) -> bytes:
+    """A check file, by which ``master`` is told from another."""
     header = _CHECK_MAGIC + master.id
     nonce = secrets.token_bytes(NONCE_SIZE)
     return header + nonce + AESGCM(master.key).encrypt(nonce, _CHECK_TEXT, header)
 
 
-def _open_check(found: bytes, path: Path, master: MasterKey) -> None:
-    at = len(_CHECK_MAGIC) + ID_SIZE
-    damaged = f"{path} is damaged: put back a good copy, or, if the master key is surely the right one, remove it"
-    if not found.startswith(_CHECK_MAGIC) or len(found) < at + NONCE_SIZE:
-        raise StoreUnavailableError(damaged)
-    if found[len(_CHECK_MAGIC) : at] != master.id:
+def check_id(path: Path) -> bytes | None:
+    """The id of the master key that the check file ``path`` was sealed with; None if there is none.
+
+    Raises:
+        StoreUnavailableError: it is damaged or cannot be read.
+    """
+    try:
+        found = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unusable(path, error) from error
+    return _header(found, path)[len(_CHECK_MAGIC) :]
+
+
+def sealed_with(path: Path, master: MasterKey) -> MasterKey:
+    """``master`` or the one before it: the one that the check file ``path`` was sealed with.
+
+    Raises:
+        WrongKeyError: with neither.
+        StoreUnavailableError: it is damaged or cannot be read.
+    """
+    try:
+        found = path.read_bytes()
+    except OSError as error:
+        raise _unusable(path, error) from error
+    header = _header(found, path)
+    key = master.named(header[len(_CHECK_MAGIC) :])
+    if key is None:
         raise WrongKeyError(
-            f"{path.parent} was sealed with another master key (id {found[len(_CHECK_MAGIC) : at].hex()}) than the one "
+            f"{path.parent} was sealed with another master key (id {header[len(_CHECK_MAGIC) :].hex()}) than the one "
             f"from {master.source} (id {master.id.hex()}): set the one it was sealed with"
         )
+    nonce, sealed = found[len(header) :][:NONCE_SIZE], found[len(header) + NONCE_SIZE :]
     try:
-        AESGCM(master.key).decrypt(found[at : at + NONCE_SIZE], found[at + NONCE_SIZE :], found[:at])
+        AESGCM(key.key).decrypt(nonce, sealed, header)
     except InvalidTag as error:
-        raise StoreUnavailableError(damaged) from error
+        raise _damaged(path) from error
+    return key
+
+
+def _header(found: bytes, path: Path) -> bytes:
+    size = len(_CHECK_MAGIC) + ID_SIZE
+    if not found.startswith(_CHECK_MAGIC) or len(found) < size + NONCE_SIZE:
+        raise _damaged(path)
+    return found[:size]
+
+
+def _damaged(path: Path) -> StoreUnavailableError:
+    return StoreUnavailableError(
+        f"{path} is damaged: put back a good copy, or, if the master key is surely the right one, remove it"
+    )
+
+
+def _unusable(path: Path, error: OSError) -> StoreUnavailableError:
+    return StoreUnavailableError(f"{path} cannot be read or made: {error.strerror or error}")

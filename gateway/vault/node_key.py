@@ -4,15 +4,11 @@ For what belongs to no clinic: the audit, the credentials of NATS, JetStream's o
 """
 
 from pathlib import Path
-from typing import Final
 
 from gateway import disk
-from gateway.vault.keys import DataKey, new_key, unwrap, wrap
+from gateway.vault.keys import NODE, DataKey, new_key, unwrap, wrap
 from gateway.vault.master import MasterKey
 from protocol.errors import StoreUnavailableError
-
-OWNER: Final = "@node"
-"""In place of the clinic; no clinic can be called so."""
 
 
 def node_key_file(data: Path) -> Path:
@@ -31,8 +27,8 @@ def ensure_node_key(data: Path, master: MasterKey) -> DataKey:
     try:
         if not path.exists():
             disk.make_directory(data)
-            disk.create(path, wrap([new_key()], OWNER, master))
+            disk.create(path, wrap([new_key()], NODE, master))
         content = path.read_bytes()
     except OSError as error:
         raise StoreUnavailableError(f"{path} cannot be read or made: {error.strerror or error}") from error
-    return unwrap(content, OWNER, master, path)[0]
+    return unwrap(content, NODE, master, path)[0]

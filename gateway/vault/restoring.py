@@ -55,7 +55,7 @@ def restore(snapshots: Snapshots, store: str, keys: Callable[[], Keys]) -> tuple
 def _from_newest(snapshots: Snapshots, store: str, keys: Callable[[], Keys]) -> tuple[Restoration, list[PassedOver]]:
     found, passed_over = snapshots.found(), list[PassedOver]()
     for snapshot in found:
-        clean = snapshot.clean and snapshot is found[0]
+        clean = snapshot is found[0] and snapshots.is_clean(snapshot, keys())
         try:
             content = session_store.usable(_read(snapshots, snapshot, keys()), drop_ratchets=not clean)
         except (SealError, StoreDamagedError) as error:
@@ -102,3 +102,23 @@ def snapshot(snapshots: Snapshots, store: str, keys: Callable[[], Keys], *, clea
         log.warning(
             "old snapshots cannot be removed", clinic=snapshots.clinic, channel=snapshots.channel, error=str(error)
         )
+
+
+def reseal(snapshots: Snapshots, keys: Callable[[], Keys]) -> int:
+    """Have all snapshots sealed with the first of the keys; how many were not. One that cannot be opened stays as it
+    is, and will be passed over when it is needed, as before."""
+    resealed = 0
+    for snapshot in snapshots.found():
+        try:
+            resealed += snapshots.reseal(snapshot, keys())
+        except SealError as error:
+            log.warning(
+                "snapshot cannot be sealed anew",
+                clinic=snapshots.clinic,
+                channel=snapshots.channel,
+                version=snapshot.version,
+                error=str(error),
+            )
+    if resealed:
+        disk.remove_drafts(snapshots.directory)
+    return resealed

@@ -30,6 +30,7 @@ PRE_KEY_GAP: Final = 4096
 
 _BUSY_S: Final = 5.0
 _BESIDE: Final = ("-wal", "-shm", "-journal")
+_UNFINISHED: Final = frozenset({sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY})
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 _RATCHETS: Final = ("whatsmeow_sessions", "whatsmeow_sender_keys")
@@ -47,7 +48,8 @@ class StoreDamagedError(Exception):
 
 
 def is_paired(store: str) -> bool:
-    """Whether the store at ``store`` is there and holds a device.
+    """Whether the store at ``store``, which nobody uses, is there and holds a device. What a port that was killed has
+    left half written is undone.
 
     Raises:
         StoreDamagedError
@@ -55,7 +57,15 @@ def is_paired(store: str) -> bool:
     """
     if not Path(store).exists():
         return False
-    with _reading(store) as database:
+    try:
+        with _reading(store) as database:
+            _check(database)
+            return _has_device(database)
+    except sqlite3.OperationalError as error:
+        # Until it is in WAL mode, which is the first that a port does with it, there is a rollback journal.
+        if error.sqlite_errorcode not in _UNFINISHED:
+            raise
+    with _reading(store, "rw") as database:
         _check(database)
         return _has_device(database)
 
@@ -117,8 +127,8 @@ def remove(store: str) -> None:
 
 
 @contextmanager
-def _reading(store: str) -> Iterator[sqlite3.Connection]:
-    address = f"file:{quote(store)}?mode=ro"
+def _reading(store: str, mode: str = "ro") -> Iterator[sqlite3.Connection]:
+    address = f"file:{quote(store)}?mode={mode}"
     with _damage(), closing(sqlite3.connect(address, uri=True, timeout=_BUSY_S)) as database:
         yield database
 

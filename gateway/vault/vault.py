@@ -1,6 +1,5 @@
 """The vaults of all clinics. On the loop's thread; the work is done in threads."""
 
-import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -8,16 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from gateway import disk
 from gateway.store.faults import fault_of
 from gateway.store.files import clinics_directory
-from gateway.vault import master, restoring
-from gateway.vault.keys import SNAPSHOTS, DataKey, key_file, make_key, read_keys
-from gateway.vault.master import MasterKey
+from gateway.vault import restoring
+from gateway.vault.clinic_keys import ClinicKeys
+from gateway.vault.keys import DataKey, key_file
+from gateway.vault.master import MasterKey, ensure_right
 from gateway.vault.restoring import PassedOver
 from gateway.vault.sealing import SealError
 from gateway.vault.session_store import StoreDamagedError
-from gateway.vault.snapshots import Keys, Snapshots
+from gateway.vault.snapshots import Snapshots
 from gateway.vault.turns import Turns
 from protocol.errors import StoreUnavailableError
 from protocol.ids import check_name
@@ -46,16 +45,21 @@ class Vaults:
         keep: int = KEEP,
         passed_over: Callable[[PassedOver], None] = lambda _: None,
     ) -> None:
-        """Opens nothing but the check file. Blocks.
+        """Opens nothing but the check file; goes on with a rotation if ``key`` has one before it. Blocks.
 
         Raises:
             WrongKeyError: ``data`` was sealed with another master key.
             StoreUnavailableError: that cannot be found out.
         """
-        master.ensure_right(data, key)
+        ensure_right(data, key)
         self._data, self._key, self._keep, self._passed_over = data, key, keep, passed_over
         self._at_once = threading.Semaphore(AT_ONCE)
         self._vaults: dict[str, ClinicVault] = {}
+
+    @property
+    def master(self) -> MasterKey:
+        """The master key as it is at the moment."""
+        return self._key
 
     def clinic(self, clinic: str) -> "ClinicVault":
         """The vault of a clinic, always the same.
@@ -64,7 +68,7 @@ class Vaults:
             InvalidIdError
         """
         if clinic not in self._vaults:
-            keys = _ClinicKeys(self._data, check_name("clinic", clinic), self._key)
+            keys = ClinicKeys(self._data, check_name("clinic", clinic), lambda: self._key)
             self._vaults[clinic] = ClinicVault(self._data, clinic, keys, self._at_once, self._keep, self._passed_over)
         return self._vaults[clinic]
 
@@ -76,6 +80,26 @@ class Vaults:
             InvalidIdError
         """
         return self.clinic(clinic).data_keys()
+
+    async def let_go(self, clinic: str) -> None:
+        """Have nothing of the clinic's vault in memory, after all that is being done in it: its files are about to be
+        exchanged, while nobody uses it.
+
+        Raises:
+            StoreUnavailableError: something hangs.
+        """
+        if (vault := self._vaults.get(clinic)) is not None:
+            await vault.rest()
+            self._vaults.pop(clinic, None)
+
+    def take(self, key: MasterKey) -> None:
+        """From now on ``key`` wraps, and the one before it, if there is one, opens. From any thread."""
+        self._key = key
+
+    def owners(self) -> Sequence[str]:
+        """The clinics that may have a key. Blocks; from any thread."""
+        found = {path.parent.name for path in clinics_directory(self._data).glob("*/key")}
+        return sorted(found | set(self._vaults))
 
     async def forget_clinic(self, clinic: str) -> None:
         """Delete the clinic's keys, and with them the meaning of all that was sealed with them, wherever there are
@@ -93,76 +117,6 @@ class Vaults:
             self._vaults.pop(clinic, None)
 
 
-class _ClinicKeys:
-    """A clinic's keys, read when they are first needed. Callable from any thread; blocks."""
-
-    def __init__(self, data: Path, clinic: str, key: MasterKey) -> None:
-        self._data, self._clinic, self._master = data, clinic, key
-        self._lock = threading.Lock()
-        self._keys: list[DataKey] | None = None
-
-    @property
-    def _tombstone(self) -> Path:
-        return clinics_directory(self._data) / self._clinic / "forgotten"
-
-    def for_snapshots(self) -> Keys:
-        """What seals and opens snapshots. Raises as ``all``."""
-        return {key.id: key.derive(SNAPSHOTS) for key in self.all()}
-
-    def all(self) -> list[DataKey]:
-        """The one that seals first; made if the clinic has none and no snapshots either.
-
-        Raises:
-            WrongKeyError, StoreUnavailableError: as ``read_keys``; or the clinic has snapshots and no key.
-        """
-        with self._lock:
-            if self._keys is None:
-                self._keys = self._read()
-            return list(self._keys)
-
-    def _read(self) -> list[DataKey]:
-        if self._tombstone.exists():
-            self._shred()
-        if keys := read_keys(self._data, self._clinic, self._master):
-            return keys
-        if any(self._channels.glob("*/*.vault")):
-            raise StoreUnavailableError(
-                f"clinic {self._clinic}: {key_file(self._data, self._clinic)} is gone, and with it what opens the "
-                f"snapshots in {self._channels}: put back a copy of the key, or remove the snapshots and pair anew"
-            )
-        return make_key(self._data, self._clinic, self._master)
-
-    def finish_forgetting(self) -> None:
-        """What a kill has left to do of ``shred``; before anything is looked for."""
-        if self._tombstone.exists():
-            with self._lock:
-                self._shred()
-
-    def shred(self) -> None:
-        """Delete keys and snapshots. Raises OSError."""
-        with self._lock:
-            self._keys = []
-            self._shred()
-
-    def _shred(self) -> None:
-        path = self._tombstone
-        if not path.parent.exists():
-            return
-        if not path.exists():
-            disk.write(path, b"")
-        key_file(self._data, self._clinic).unlink(missing_ok=True)
-        disk.sync_directory(path.parent)
-        if self._channels.exists():
-            shutil.rmtree(self._channels)
-            disk.sync_directory(path.parent)
-        path.unlink(missing_ok=True)
-        disk.sync_directory(path.parent)
-
-    @property
-    def _channels(self) -> Path:
-        return clinics_directory(self._data) / self._clinic / "channels"
-
-
 class ClinicVault:
     """Implements ``protocol.vault.Vault``. Made by ``Vaults``."""
 
@@ -170,7 +124,7 @@ class ClinicVault:
         self,
         data: Path,
         clinic: str,
-        keys: _ClinicKeys,
+        keys: ClinicKeys,
         at_once: threading.Semaphore,
         keep: int,
         passed_over: Callable[[PassedOver], None],
@@ -178,11 +132,17 @@ class ClinicVault:
         self._data, self._clinic, self._keys = data, clinic, keys
         self._at_once, self._keep, self._passed_over = at_once, keep, passed_over
         self._turns: dict[str, Turns] = {}
+        self._key_turns = Turns(f"clinic {clinic}: its keys", at_once)
         self._closed = False
 
     def data_keys(self) -> Sequence[DataKey]:
         """As ``Vaults`` says."""
         return self._keys.all()
+
+    @property
+    def keys(self) -> ClinicKeys:
+        """Those of the clinic."""
+        return self._keys
 
     async def restore(self, channel: str, store: str) -> Restoration:
         """As ``protocol.vault`` says. Killed at any point, it can be called again."""
@@ -198,10 +158,74 @@ class ClinicVault:
         work = partial(restoring.snapshot, self._snapshots(channel), store, keys, clean=clean, keep=self._keep)
         await self._do(channel, store, work)
 
+    async def refresh(self, channel: str, store: str) -> None:
+        """Seal what the working copy holds now, unless the newest snapshot is clean: then that is what was last.
+
+        Raises:
+            StoreUnavailableError: nothing was changed.
+        """
+        snapshots, keys = self._snapshots(channel), self._keys.for_snapshots
+
+        def work() -> None:
+            if not any(snapshots.is_clean(snapshot, keys()) for snapshot in snapshots.found()[:1]):
+                restoring.snapshot(snapshots, store, keys, clean=False, keep=self._keep)
+
+        await self._do(channel, store, work)
+
+    async def rest(self) -> None:
+        """Returns when all is done that was under way, of whomever. Raises StoreUnavailableError: something hangs."""
+        for turns in list(self._turns.values()):
+            await turns.do(lambda: None)
+
     async def forget(self, channel: str) -> None:
         """As ``protocol.vault`` says."""
         snapshots = self._snapshots(channel)
         await self._do(channel, str(snapshots.directory), snapshots.forget)
+
+    async def add_key(self) -> None:
+        """Have a new key, which seals from now on; the one before opens until ``drop_keys``. If there are two already,
+        there is nothing to do.
+
+        Raises:
+            StoreUnavailableError: nothing was changed.
+        """
+        await self._do_keys(self._keys.add)
+
+    async def channels(self) -> Sequence[str]:
+        """Those that have snapshots, or may soon have: all that are to be resealed.
+
+        Raises:
+            StoreUnavailableError
+        """
+        place = clinics_directory(self._data) / self._clinic / "channels"
+        found = await self._do_keys(lambda: {path.name for path in place.glob("*")})
+        return sorted(found | set(self._turns))
+
+    async def reseal(self, channel: str) -> int:
+        """Have the channel's snapshots sealed with the clinic's newest key, in turn with what else is asked of it; how
+        many were not.
+
+        Raises:
+            StoreUnavailableError: not all are; to be called again.
+        """
+        snapshots = self._snapshots(channel)
+        work = partial(restoring.reseal, snapshots, self._keys.for_snapshots)
+        return await self._do(channel, str(snapshots.directory), work)
+
+    async def drop_keys(self) -> None:
+        """Have none but the newest key: nothing may be left that is sealed with another.
+
+        Raises:
+            StoreUnavailableError: nothing was changed.
+        """
+        await self._do_keys(self._keys.drop)
+
+    async def _do_keys(self, work: Callable[[], T]) -> T:
+        self._check_open()
+        try:
+            return await self._key_turns.do(work)
+        except _FAILURES as error:
+            raise self._unavailable(None, str(key_file(self._data, self._clinic)), error) from error
 
     async def close(self) -> None:
         """Do nothing any more, and delete all. Once, by ``Vaults``.
@@ -222,8 +246,7 @@ class ClinicVault:
         return Snapshots(self._data, self._clinic, channel)
 
     async def _do(self, channel: str, path: str, work: Callable[[], T]) -> T:
-        if self._closed:
-            raise StoreUnavailableError(f"clinic {self._clinic}: its vault is closed: the clinic was forgotten")
+        self._check_open()
         if channel not in self._turns:
             self._turns[channel] = Turns(f"clinic {self._clinic}, channel {channel}: {path}", self._at_once)
 
@@ -235,6 +258,10 @@ class ClinicVault:
             return await self._turns[channel].do(complete)
         except _FAILURES as error:
             raise self._unavailable(channel, path, error) from error
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailableError(f"clinic {self._clinic}: its vault is closed: the clinic was forgotten")
 
     def _unavailable(self, channel: str | None, path: str, error: BaseException) -> StoreUnavailableError:
         """Names the clinic, the channel, the file and the mend."""

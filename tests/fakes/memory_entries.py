@@ -86,6 +86,7 @@ class Person:
 
     contact: Contact = STRANGER
     first_out: datetime | None = None
+    last_out: datetime | None = None
     cold: bool = False
 
 

@@ -39,14 +39,14 @@ from tests.fakes.memory_entries import (
     note,
     view,
 )
-from tests.fakes.memory_spool import MemorySpool
+from tests.fakes.memory_records import MemoryRecords
 
 STRAYS_KEPT = timedelta(days=1)
 
 __all__ = ["Entry", "MemoryLedger"]
 
 
-class MemoryLedger(MemorySpool):
+class MemoryLedger(MemoryRecords):
     """``failing``: every call raises and changes nothing. ``full``: so does every claim. ``calls``: what was asked, as
     (method, ids); ``record`` is said as its parts: setback, result, published, begun."""
 
@@ -57,11 +57,13 @@ class MemoryLedger(MemorySpool):
         clock: Callable[[], datetime] = utc_now,
         keep: timedelta = timedelta(days=30),
         remember: timedelta = timedelta(days=14),
+        people: timedelta = timedelta(days=365),
     ) -> None:
         super().__init__(bell)
         self.clock = clock
         self.keep = keep
         self.remember = remember
+        self.people_kept = people
         self.entries: dict[tuple[str, str], Entry] = {}
         self.registered: dict[str, datetime] = {}
         self.strays: dict[tuple[str, str, str], tuple[datetime, datetime]] = {}
@@ -205,6 +207,7 @@ class MemoryLedger(MemorySpool):
 
     def _wrote(self, channel: str, server: str, entry: Entry, at: datetime) -> None:
         person = self.person(channel, str(entry.accepted.command.address))
+        person.last_out = max(at, person.last_out or at)
         if person.first_out is None:
             person.first_out = at
             person.cold = person.contact.last_in is None and server != "g.us"
@@ -391,7 +394,11 @@ class MemoryLedger(MemorySpool):
         self.registered.pop(channel, None)
         self.entries = {key: entry for key, entry in self.entries.items() if key[0] != channel}
         self.channels.pop(channel, None)
+        self.register_of_consents = [each for each in self.register_of_consents if each.channel != channel]
         self.strays = {key: times for key, times in self.strays.items() if key[0] != channel}
+
+    async def reseal(self) -> None:
+        self._call("reseal")
 
     async def sweep(self, now: datetime) -> int:
         self._call("sweep")
@@ -407,7 +414,8 @@ class MemoryLedger(MemorySpool):
             for name in gone:
                 del channel.claims[name]
             swept += len(gone)
-        return swept
+            swept += self._sweep_people(channel, now - self.people_kept)
+        return swept + self._sweep_consents(now - self.people_kept)
 
     def _forgettable(self, entry: Entry, before: datetime) -> bool:
         if entry.ended_at is None or entry.deadline is not None:

@@ -62,6 +62,9 @@ class MemoryStore:
         self.opened.add(clinic)
         return self.ledgers.setdefault(clinic, MemoryLedger(self.bell))
 
+    async def reseal(self, clinic: str) -> None:
+        await (await self.open_clinic(clinic)).reseal()
+
     def clinic(self, clinic: str) -> MemoryLedger:
         if clinic not in self.opened:
             raise StoreUnavailableError(f"clinic {clinic} is not open")

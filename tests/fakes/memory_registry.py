@@ -1,7 +1,7 @@
 """The registry in memory: what it is told, its watcher hears at once."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,7 +28,8 @@ class MemoryRegistry:
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted(clinics=dict(self.clinics), channels=dict(self.channels))
+        channels = {key: record for key, record in self.channels.items() if key[0] in self.clinics}
+        return Wanted(clinics=dict(self.clinics), channels=channels)
 
     def tell(self) -> None:
         """Tell the watchers how it is now; from any thread."""
@@ -97,6 +98,17 @@ class MemoryRegistry:
             raise NotFoundError(f"clinic {clinic}")
         self.channels = {key: record for key, record in self.channels.items() if key[0] != clinic}
         self.tell()
+
+    async def withdraw_clinic(self, clinic: str) -> None:
+        self._check()
+        self.clinics.pop(clinic, None)
+        self.tell()
+
+    async def put_clinic(self, record: ClinicRecord, channels: Sequence[ChannelRecord]) -> None:
+        self._check()
+        self.channels = {key: one for key, one in self.channels.items() if key[0] != record.id}
+        self.channels |= {(record.id, one.id): one for one in channels}
+        await self.create_clinic(record)
 
     async def delete_channel(self, clinic: str, channel: str) -> None:
         self._check()

@@ -7,6 +7,7 @@ from itertools import count
 
 from protocol.errors import StoreUnavailableError
 from protocol.ledger import Claim, Paired, Spooled
+from protocol.records import Consent, ConsentKind, ConsentSource
 from tests.fakes.bell import Bell
 from tests.fakes.memory_entries import Came, Channel, Person
 
@@ -20,6 +21,7 @@ class MemorySpool:
         self.full = False
         self.channels: dict[str, Channel] = {}
         self.calls: list[tuple[str, tuple[str, ...]]] = []
+        self.register_of_consents: list[Consent] = []
         self._places = count(1)
 
     def channel(self, channel: str) -> Channel:
@@ -45,12 +47,21 @@ class MemorySpool:
         if claim.key in claims:
             return None
         claims[claim.key] = Came(next(self._places), now, claim.what)
+        self._note_word(channel, claim)
         for jid in claim.people:
             person = self.person(channel, jid)
             last_in = max(claim.what.at, person.contact.last_in or claim.what.at)
             opted_out = person.contact.opted_out if claim.opted_out is None else claim.opted_out
             person.contact = replace(person.contact, last_in=last_in, opted_out=opted_out)
         return claims[claim.key].seq
+
+    def _note_word(self, channel: str, claim: Claim) -> None:
+        known = self.channel(channel).people
+        before = all(jid in known and known[jid].contact.opted_out for jid in claim.people)
+        if claim.people and claim.opted_out is not None and claim.opted_out != before:
+            what = ConsentKind.OPTED_OUT if claim.opted_out else ConsentKind.OPTED_IN
+            said = Consent(channel=channel, people=claim.people, at=claim.what.at, what=what, source=ConsentSource.WORD)
+            self.register_of_consents.append(said)
 
     async def spooled(self, channel: str, after: int, limit: int) -> Sequence[Spooled]:
         self._call("spooled")

@@ -1,11 +1,11 @@
 -- Commands: taken, woken, sent again, put away.
 --
--- Here and in the other files: :ids and the like are JSON arrays, so that one statement serves any number of them.
+-- Ids, chats, people and keys of claims are tokens (see sealing.py), here and in the other files. :ids and the like are JSON arrays, so that one statement serves any number of them.
 -- Statements that run for each command of a batch take their values by number, which is cheaper than by name.
 
 -- name: select_known
 -- The commands that are known by these ids, with the final result of their present run if there is one.
-SELECT c.id, c.content, c.queued_at, r.event
+SELECT c.id, c.seq, c.run, c.queued_at, c.private, r.event
   FROM commands c
   LEFT JOIN results r ON r.command = c.seq AND r.run = c.run
  WHERE c.channel = :channel
@@ -19,8 +19,8 @@ SELECT coalesce((SELECT max(seq) FROM commands), 0),
 -- name: insert_command
 -- Take ownership of a command.
 INSERT INTO commands (seq, channel, id, run, state, attempts, turn, queued_at, not_before, expires_at, deliver_by,
-                      priority, recipient, chat, type, content, headers, meta)
-VALUES (?1, ?2, ?3, 1, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16);
+                      priority, chat, type, private)
+VALUES (?1, ?2, ?3, 1, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13);
 
 -- name: insert_body
 -- What was received.
@@ -28,7 +28,7 @@ INSERT INTO bodies (command, body) VALUES (?1, ?2);
 
 -- name: select_unfinished
 -- What is to be sent, in the order of its turns.
-SELECT body, run, priority, attempts, state, queued_at, headers, secret, wa_id, last_in, first_out, opted_out
+SELECT seq, id, body, run, priority, attempts, state, queued_at, private, secret, wa_id, last_in, first_out, opted_out
   FROM owned
  WHERE channel = :channel
    AND turn IS NOT NULL
@@ -36,7 +36,7 @@ SELECT body, run, priority, attempts, state, queued_at, headers, secret, wa_id, 
 
 -- name: select_scheduled
 -- What waits for its time, in the order of acceptance.
-SELECT id, run, not_before
+SELECT seq, run, not_before, private
   FROM commands
  WHERE channel = :channel
    AND state = 'scheduled'
@@ -45,7 +45,7 @@ SELECT id, run, not_before
 
 -- name: select_owned
 -- Some of what is to be sent, in the order of its turns.
-SELECT body, run, priority, attempts, state, queued_at, headers, secret, wa_id, last_in, first_out, opted_out
+SELECT seq, id, body, run, priority, attempts, state, queued_at, private, secret, wa_id, last_in, first_out, opted_out
   FROM owned
  WHERE seq IN (SELECT value FROM json_each(:seqs))
  ORDER BY turn;
@@ -93,9 +93,9 @@ UPDATE commands
 
 -- name: select_command
 -- One, with all failures as JSON.
-SELECT id, run, state, priority, recipient, type, attempts, queued_at, not_before, expires_at, deliver_by,
-       delivered_at, read_at, wa_id, meta, event, seq,
-       (SELECT json_group_array(json_array(f.run, f.number, f.at, f.code, f.message, f.permanent))
+SELECT seq, run, state, priority, type, attempts, queued_at, not_before, expires_at, deliver_by,
+       delivered_at, read_at, wa_id, private, event,
+       (SELECT json_group_array(json_array(f.run, f.number, f.at, f.code, hex(f.message), f.permanent))
           FROM (SELECT * FROM failures WHERE command = shown.seq ORDER BY seq) f)
   FROM shown
  WHERE channel = :channel
@@ -103,8 +103,8 @@ SELECT id, run, state, priority, recipient, type, attempts, queued_at, not_befor
 
 -- name: select_page_of_state
 -- What is scheduled, or ended in a way, newest first.
-SELECT id, run, state, priority, recipient, type, attempts, queued_at, not_before, expires_at, deliver_by,
-       delivered_at, read_at, wa_id, meta, event, seq, NULL
+SELECT seq, run, state, priority, type, attempts, queued_at, not_before, expires_at, deliver_by,
+       delivered_at, read_at, wa_id, private, event, NULL
   FROM shown
  WHERE channel = :channel
    AND state = :state
@@ -115,8 +115,8 @@ SELECT id, run, state, priority, recipient, type, attempts, queued_at, not_befor
 
 -- name: select_page_to_send
 -- What is to be sent and in a state, newest first.
-SELECT id, run, state, priority, recipient, type, attempts, queued_at, not_before, expires_at, deliver_by,
-       delivered_at, read_at, wa_id, meta, event, seq, NULL
+SELECT seq, run, state, priority, type, attempts, queued_at, not_before, expires_at, deliver_by,
+       delivered_at, read_at, wa_id, private, event, NULL
   FROM shown
  WHERE channel = :channel
    AND state = :state

@@ -12,8 +12,8 @@ SELECT key
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'claims'), 0), (SELECT bytes FROM spool_size);
 
 -- name: insert_claim
--- Take ownership: place, channel, key, time.
-INSERT INTO claims (seq, channel, key, at) VALUES (?1, ?2, ?3, ?4);
+-- Take ownership: place, channel, key, time, the key sealed.
+INSERT INTO claims (seq, channel, key, at, sealed) VALUES (?1, ?2, ?3, ?4, ?5);
 
 -- name: insert_spooled
 -- What was claimed: place, channel, size, what.
@@ -25,7 +25,7 @@ UPDATE spool_size SET bytes = bytes + :bytes;
 
 -- name: select_spooled
 -- What NATS may not have, in the order of claims.
-SELECT s.seq, c.key, s.what, c.at
+SELECT s.seq, c.sealed, s.what, c.at
   FROM spool s
   JOIN claims c ON c.seq = s.seq
  WHERE s.channel = :channel
@@ -50,14 +50,14 @@ SELECT jid, last_in, first_out, opted_out
    AND jid IN (SELECT value FROM json_each(:jids));
 
 -- name: note_in
--- They wrote to us: channel, JID, time, whether they want to be written to (NULL: they did not say).
-INSERT INTO people (channel, jid, last_in, opted_out) VALUES (?1, ?2, ?3, coalesce(?4, 0))
+-- They wrote to us: channel, JID, time, whether they want to be written to (NULL: they did not say), the JID sealed.
+INSERT INTO people (channel, jid, last_in, opted_out, sealed) VALUES (?1, ?2, ?3, coalesce(?4, 0), ?5)
     ON CONFLICT (channel, jid) DO UPDATE
    SET last_in = max(excluded.last_in, coalesce(last_in, excluded.last_in)), opted_out = coalesce(?4, opted_out);
 
 -- name: note_out
--- We wrote to them: channel, JID, time, whether it is a person.
-INSERT INTO people (channel, jid, first_out, last_out, cold) VALUES (?1, ?2, ?3, ?3, ?4)
+-- We wrote to them: channel, JID, time, whether it is a person, the JID sealed.
+INSERT INTO people (channel, jid, first_out, last_out, cold, sealed) VALUES (?1, ?2, ?3, ?3, ?4, ?5)
     ON CONFLICT (channel, jid) DO UPDATE
    SET cold = CASE WHEN first_out IS NULL THEN last_in IS NULL AND ?4 ELSE cold END,
        first_out = coalesce(first_out, ?3),
@@ -84,9 +84,9 @@ INSERT INTO channels (channel, traced) VALUES (:channel, :row)
 
 -- name: select_paired
 -- The number that was connected last, as which device, and since when, if another was connected before.
-SELECT phone, jid, phone_at FROM channels WHERE channel = :channel AND phone IS NOT NULL;
+SELECT paired FROM channels WHERE channel = :channel AND paired IS NOT NULL;
 
 -- name: mark_paired
 -- This number is connected.
-INSERT INTO channels (channel, phone, jid, phone_at) VALUES (:channel, :phone, :jid, :at)
-    ON CONFLICT (channel) DO UPDATE SET phone = excluded.phone, jid = excluded.jid, phone_at = excluded.phone_at;
+INSERT INTO channels (channel, paired) VALUES (:channel, :paired)
+    ON CONFLICT (channel) DO UPDATE SET paired = excluded.paired;

@@ -4,7 +4,7 @@
 
 -- name: select_runs
 -- What has to be known of commands to judge what happened to them.
-SELECT id, seq, run, state, attempts, chat, deliver_by, delivered_at
+SELECT id, seq, run, state, attempts, deliver_by, delivered_at, private
   FROM commands
  WHERE channel = :channel
    AND id IN (SELECT value FROM json_each(:ids));
@@ -76,7 +76,7 @@ UPDATE commands
 
 -- name: select_unpublished
 -- Results that NATS may not have, in the order of finishing.
-SELECT event, headers, at, status, code, body, meta, failures
+SELECT seq, run, event, private, at, status, code, body, failures
   FROM told
  WHERE place IS NOT NULL
    AND +channel = :channel
@@ -84,7 +84,7 @@ SELECT event, headers, at, status, code, body, meta, failures
 
 -- name: select_failed
 -- The failed result of a run.
-SELECT event, headers, at, status, code, body, meta, failures
+SELECT seq, run, event, private, at, status, code, body, failures
   FROM told
  WHERE channel = :channel
    AND id = :id
@@ -93,7 +93,7 @@ SELECT event, headers, at, status, code, body, meta, failures
 
 -- name: select_senders
 -- The runs that sent these WhatsApp messages, in the order of finishing.
-SELECT r.wa_id, c.seq, c.id, r.run, c.run, c.recipient, c.meta, c.headers, 0
+SELECT r.wa_id, c.seq, r.run, c.run, c.private, 0
   FROM results r
   CROSS JOIN commands c ON c.seq = r.command
  WHERE r.wa_id IN (SELECT value FROM json_each(:wa_ids))
@@ -102,7 +102,7 @@ SELECT r.wa_id, c.seq, c.id, r.run, c.run, c.recipient, c.meta, c.headers, 0
 
 -- name: select_unsettled
 -- The commands that may have sent these, in the order of acceptance.
-SELECT wa_id, seq, id, run, run, recipient, meta, headers, 1
+SELECT wa_id, seq, run, run, private, 1
   FROM commands
  WHERE wa_id IN (SELECT value FROM json_each(:wa_ids))
    AND +channel = :channel
@@ -153,7 +153,7 @@ UPDATE commands
 
 -- name: select_overdue
 -- What was sent and not delivered by its deadline.
-SELECT r.event, c.headers, c.deadline
+SELECT c.seq, r.run, r.event, c.private, c.deadline
   FROM commands c
   JOIN results r ON r.command = c.seq AND r.run = c.run
  WHERE c.channel = :channel

@@ -10,18 +10,26 @@ import aiohttp
 import pytest
 from typer.testing import CliRunner, Result
 
+from actors.custody.rotating import Rotating
 from config.cli.app import app
 from gateway.access.api_keys import ApiKeys, open_keys
+from gateway.http.backends import Backends
 from gateway.http.server import AdminServer
 from gateway.http.surround import HttpLimits
+from gateway.jobs import NodeJobs
 from protocol.access import Role
 from protocol.channel import ChannelState
 from protocol.commands import utc_now
-from tests.unit.gateway.http.fake_node import NO_LOGINS, FakeHealth, FakeOperations
+from tests.fakes.any_clinic import AnyClinic
+from tests.fakes.memory_audit import MemoryAudit
+from tests.fakes.memory_keys import MemoryKeys
+from tests.unit.gateway.http.fake_node import NO_LOGINS, FakeBackups, FakeHealth, FakeOperations
 
 Plantao = Callable[..., Awaitable[Result]]
 
-LIMITS = HttpLimits(body_bytes=4096, connections=8, idle_s=0.4, body_s=0.2, request_s=0.6, pair_s=0.6, view_s=0.2)
+LIMITS = HttpLimits(
+    body_bytes=4096, connections=8, idle_s=0.4, body_s=0.2, request_s=0.6, pair_s=0.6, view_s=0.2, archive_bytes=1 << 20
+)
 """Short enough that a test of each takes a moment."""
 
 
@@ -45,15 +53,63 @@ def key_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def audit() -> MemoryAudit:
+    return MemoryAudit()
+
+
+@pytest.fixture
+async def jobs(audit: MemoryAudit, tmp_path: Path) -> AsyncIterator[NodeJobs]:
+    kept = NodeJobs(tmp_path, audit)
+    await kept.open()
+    yield kept
+    await kept.close(timeout=5.0)
+
+
+@pytest.fixture
+def backups(tmp_path: Path) -> FakeBackups:
+    return FakeBackups(folder=tmp_path / "incoming")
+
+
+@pytest.fixture
 def keys(tmp_path: Path, key_file: Path) -> ApiKeys:
     return open_keys(tmp_path, key_file, utc_now)
 
 
 @pytest.fixture
-async def server(operations: FakeOperations, health: FakeHealth, keys: ApiKeys) -> AsyncIterator[AdminServer]:
-    served = AdminServer(
-        "127.0.0.1", 0, operations=operations, keys=keys, health=health, logins=NO_LOGINS, limits=LIMITS
+def data_keys() -> MemoryKeys:
+    """Of the clinics."""
+    made = MemoryKeys()
+    for clinic in ("acme", "bela"):
+        made.add(clinic, "front")
+    return made
+
+
+@pytest.fixture
+def rotations(jobs: NodeJobs, data_keys: MemoryKeys) -> Rotating:
+    return Rotating(AnyClinic(), jobs, data_keys, data_keys)
+
+
+@pytest.fixture
+async def server(
+    operations: FakeOperations,
+    jobs: NodeJobs,
+    backups: FakeBackups,
+    rotations: Rotating,
+    audit: MemoryAudit,
+    health: FakeHealth,
+    keys: ApiKeys,
+) -> AsyncIterator[AdminServer]:
+    backends = Backends(
+        operations=operations,
+        keys=keys,
+        logins=NO_LOGINS,
+        jobs=jobs,
+        backups=backups,
+        rotations=rotations,
+        audit=audit,
+        health=health,
     )
+    served = AdminServer("127.0.0.1", 0, backends, limits=LIMITS)
     await served.start()
     yield served
     await served.stop(timeout=1.0)

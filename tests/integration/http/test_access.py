@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.access.api_keys import ApiKeys
+from gateway.audit import words
 from gateway.http.app import table
 from gateway.http.origins import Origins
 from gateway.http.routes import API, CHANNEL, CLINIC, Route
@@ -22,7 +23,7 @@ from protocol.access import RPC_PERMISSION, Permission, Role
 from protocol.commands import utc_now
 from protocol.subjects import Verb
 from tests.unit.gateway.access.made import api_key
-from tests.unit.gateway.http.fake_node import NO_LOGINS, FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import NO_AUDIT, fake_backends
 
 OPEN, VIEW, OPERATE, ADMINISTER = Permission
 MESSAGES, DEAD = f"{CHANNEL}/messages", f"{CHANNEL}/dead"
@@ -49,6 +50,10 @@ CLINICS: Final = {
     f"POST {CHANNEL}/presence": OPERATE,
     f"GET {CHANNEL}/qr": OPERATE,
     f"GET {CHANNEL}/qr.png": OPERATE,
+    f"GET {CLINIC}/nats": ADMINISTER,
+    f"POST {CLINIC}/nats": ADMINISTER,
+    f"POST {CLINIC}/nats/{{name}}/rotate": ADMINISTER,
+    f"DELETE {CLINIC}/nats/{{name}}": ADMINISTER,
     f"GET {MESSAGES}": VIEW,
     f"GET {MESSAGES}/{{id}}": VIEW,
     f"POST {MESSAGES}/{{id}}/cancel": OPERATE,
@@ -60,7 +65,13 @@ CLINICS: Final = {
 """Of one clinic: a key that is not for it is told that there is none."""
 NODE: Final = {
     "GET /metrics": VIEW,
+    f"GET {API}/audit/verify": ADMINISTER,
     f"POST {API}/clinics": ADMINISTER,
+    f"GET {API}/nats": ADMINISTER,
+    f"POST {API}/nats": ADMINISTER,
+    f"POST {API}/nats/{{name}}/rotate": ADMINISTER,
+    f"DELETE {API}/nats/{{name}}": ADMINISTER,
+    f"POST {API}/restore": ADMINISTER,
 }
 """Of all clinics, or of the node: only with a key for all."""
 FILTERED: Final = {
@@ -72,6 +83,13 @@ FILTERED: Final = {
     f"POST {API}/keys": ADMINISTER,
     f"GET {API}/keys/{{key}}": ADMINISTER,
     f"DELETE {API}/keys/{{key}}": ADMINISTER,
+    f"GET {API}/audit": ADMINISTER,
+    f"POST {API}/backup": ADMINISTER,
+    f"POST {API}/rotate": ADMINISTER,
+    f"GET {API}/jobs": VIEW,
+    f"GET {API}/jobs/{{id}}": VIEW,
+    f"GET {API}/jobs/{{id}}/file": ADMINISTER,
+    f"DELETE {API}/jobs/{{id}}/file": ADMINISTER,
 }
 """Everyone sees its own part; that it is no more is for a test of each."""
 PUBLIC: Final = {"GET /health": OPEN, "GET /ready": OPEN}
@@ -115,7 +133,7 @@ LIMITS: Final = HttpLimits(address_requests=0, key_requests=0, ready_per_minute=
 def routes() -> list[Route]:
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
-    return list(table(FakeOperations(), everyone(), FakeHealth(), LIMITS, executor, {}, NO_LOGINS))
+    return list(table(fake_backends(keys=everyone()), LIMITS, executor, {}))
 
 
 ROUTES: Final = {f"{route.method} {route.path}": route for route in routes()}
@@ -129,7 +147,7 @@ async def client() -> AsyncIterator[TestClient[web.Request, web.Application]]:
         return web.Response(text="in")
 
     said_yes = [replace(route, handler=yes) for route in ROUTES.values()]
-    app = surround(said_yes, everyone(), LIMITS, Origins(), Counter(), secure=False)
+    app = surround(said_yes, everyone(), LIMITS, Origins(), Counter(), NO_AUDIT, secure=False)
     async with TestClient(TestServer(app)) as opened:
         yield opened
 
@@ -146,6 +164,8 @@ def test_whatever_changes_something_is_named_for_the_audit() -> None:
     }
     actions = [route.action for route in ROUTES.values() if route.action]
     assert len(set(actions)) == len(actions)
+    for action in actions:
+        words.check("key", action, "asked", None, None)
 
 
 @pytest.mark.parametrize("verb", Verb)
@@ -164,7 +184,7 @@ def expected(name: str, role: Role, scope: str) -> int:
 
 async def asked(client: TestClient[Any, Any], name: str, key: str | None, clinic: str = "acme") -> tuple[int, bytes]:
     method, _, path = name.partition(" ")
-    filled = path.format(clinic=clinic, channel="front", id="m-1", key="some")
+    filled = path.format(clinic=clinic, channel="front", id="m-1", key="some", name="some")
     async with client.request(method, filled, headers={} if key is None else {"X-API-Key": key}) as response:
         return response.status, await response.read()
 
@@ -218,7 +238,7 @@ async def test_the_problem_for_a_clinic_of_others_is_the_one_of_a_node_that_has_
 async def server_without() -> AsyncIterator[TestClient[web.Request, web.Application]]:
     """To a node without clinics."""
     with ThreadPoolExecutor(1) as executor:
-        real = table(FakeOperations(), everyone(), FakeHealth(), LIMITS, executor, {}, NO_LOGINS)
-        app = surround(real, everyone(), LIMITS, Origins(), Counter(), secure=False)
+        real = table(fake_backends(keys=everyone()), LIMITS, executor, {})
+        app = surround(real, everyone(), LIMITS, Origins(), Counter(), NO_AUDIT, secure=False)
         async with TestClient(TestServer(app)) as opened:
             yield opened

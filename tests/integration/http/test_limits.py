@@ -11,7 +11,7 @@ from gateway.http.server import AdminServer
 from protocol.access import Role
 from tests.integration.http.conftest import LIMITS
 from tests.integration.http.test_routes import API, ask
-from tests.unit.gateway.http.fake_node import NO_LOGINS, FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations, fake_backends
 
 CLINICS = f"{API}/clinics"
 
@@ -20,9 +20,8 @@ CLINICS = f"{API}/clinics"
 async def server(operations: FakeOperations, health: FakeHealth, keys: ApiKeys) -> AsyncIterator[AdminServer]:
     """With limits that are soon reached."""
     limits = replace(LIMITS, address_requests=3, ready_per_minute=4, key_requests=5)
-    served = AdminServer(
-        "127.0.0.1", 0, operations=operations, keys=keys, health=health, logins=NO_LOGINS, limits=limits
-    )
+    backends = fake_backends(operations=operations, keys=keys, health=health)
+    served = AdminServer("127.0.0.1", 0, backends, limits=limits)
     await served.start()
     yield served
     await served.stop(timeout=1.0)

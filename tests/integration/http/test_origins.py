@@ -10,7 +10,7 @@ from gateway.http.origins import Origins
 from gateway.http.server import AdminServer
 from tests.integration.http.conftest import LIMITS
 from tests.integration.http.test_routes import API, FRONT, ask
-from tests.unit.gateway.http.fake_node import NO_LOGINS, FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations, fake_backends
 
 PANEL = "https://painel.example"
 CLINICS = f"{API}/clinics"
@@ -21,14 +21,7 @@ async def server(operations: FakeOperations, health: FakeHealth, keys: ApiKeys) 
     """With a name, and a page that may use it."""
     origins = Origins(hosts=frozenset({"plantao.example"}), allowed=frozenset({PANEL}))
     served = AdminServer(
-        "127.0.0.1",
-        0,
-        operations=operations,
-        keys=keys,
-        health=health,
-        logins=NO_LOGINS,
-        limits=LIMITS,
-        origins=origins,
+        "127.0.0.1", 0, fake_backends(operations=operations, keys=keys, health=health), limits=LIMITS, origins=origins
     )
     await served.start()
     yield served

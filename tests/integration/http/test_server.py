@@ -7,19 +7,14 @@ import pytest
 from gateway.http.server import AdminServer
 from protocol.errors import UnavailableError
 from tests.unit.gateway.access.made import admin_keys
-from tests.unit.gateway.http.fake_node import NO_LOGINS, FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import FakeOperations, fake_backends
 
 FRONT = "/api/v1/clinics/acme/channels/front"
 
 
 def admin(port: int = 0, operations: FakeOperations | None = None) -> AdminServer:
     return AdminServer(
-        "127.0.0.1",
-        port,
-        operations=operations or FakeOperations(),
-        keys=admin_keys("k"),
-        health=FakeHealth(),
-        logins=NO_LOGINS,
+        "127.0.0.1", port, fake_backends(operations=operations or FakeOperations(), keys=admin_keys("k"))
     )
 
 

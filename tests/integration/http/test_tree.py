@@ -27,10 +27,10 @@ from supervisor.tally import Role, Tally
 from tests.fakes.parent import Parent
 from tests.integration.http.test_routes import ask
 from tests.unit.gateway.http.fake_node import (
-    NO_LOGINS,
     TREE,
     FakeHealth,
     FakeOperations,
+    fake_backends,
 )
 
 PATH = "/api/v1/tree"
@@ -209,7 +209,7 @@ async def hanging(tmp_path: Path) -> AsyncIterator[Hanging]:
     assert await asyncio.to_thread(stuck.wait, 5)
     health = NodeHealth(names, tally, cast(NatsBus, ConnectedBus()), tmp_path)
     keys = open_keys(tmp_path, tmp_path / "admin.key", utc_now)
-    server = AdminServer("127.0.0.1", 0, operations=FakeOperations(), keys=keys, health=health, logins=NO_LOGINS)
+    server = AdminServer("127.0.0.1", 0, fake_backends(keys=keys, health=health))
     await server.start()
     yield Hanging(health, server)
     await server.stop(timeout=1.0)

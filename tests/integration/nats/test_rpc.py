@@ -1,6 +1,7 @@
 """Requests and replies over a real server, with operations that only remember what they were asked."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
@@ -10,17 +11,20 @@ import msgpack
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from structlog.testing import capture_logs
 
 from gateway.nats import rpc
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from protocol import subjects
+from protocol.access import RPC_PERMISSION, Permission
 from protocol.channel import Breaker, ChannelSnapshot, ChannelState, PairingCode, QrCode, WantedState
 from protocol.errors import BusUnavailableError, ConflictError, NotFoundError
 from protocol.operations import Operations
 from protocol.subjects import ClinicVerb, Priority, Verb
 from protocol.views import ChannelStats, ClinicStats, CommandState, CommandView, NumberCheck, NumberChecks
+from tests.fakes.memory_audit import MemoryAudit
 from tests.integration.nats.conftest import SMALL, Connect, crash
 
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning:nats")
@@ -150,10 +154,17 @@ def operations() -> RememberingOperations:
 
 
 @pytest.fixture
-async def serving(broker: EmbeddedBroker, operations: RememberingOperations) -> AsyncIterator[NatsBus]:
+def audit() -> MemoryAudit:
+    return MemoryAudit()
+
+
+@pytest.fixture
+async def serving(
+    broker: EmbeddedBroker, operations: RememberingOperations, audit: MemoryAudit
+) -> AsyncIterator[NatsBus]:
     """A bus that answers for the clinics acme and other."""
     bus = NatsBus(broker, retention=SMALL)
-    bus.serve(cast(Operations, operations))
+    bus.serve(cast(Operations, operations), audit)
     await bus.start()
     for clinic in ("acme", "other"):
         await bus.open_clinic(clinic)
@@ -350,3 +361,65 @@ async def test_requests_are_answered_again_after_the_broker_was_killed(
         while not serving.clinic_connected("acme"):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert json.loads((await ask(nc, Verb.STATUS)).data)["state"] == "connected"
+
+
+@pytest.mark.parametrize("verb", Verb)
+async def test_what_changes_something_is_in_the_audit_and_a_look_is_not(
+    serving: NatsBus, connect: Connect, audit: MemoryAudit, verb: Verb
+) -> None:
+    client = await connect(subjects.account("acme"))
+    bodies = {
+        Verb.CHECK: {"phones": ["5511988887777"]},
+        Verb.MARK_READ: {"chat": "5511988887777", "ids": ["A"]},
+        Verb.PRESENCE: {"presence": "available"},
+        Verb.COMMAND: {"id": "m-1"},
+        Verb.CANCEL: {"id": "m-1"},
+        Verb.RELEASE: {"id": "m-1"},
+        Verb.REPLAY: {"id": "m-1"},
+        Verb.DISCARD: {"id": "m-1"},
+    }
+    await ask(client, verb, json.dumps(bodies.get(verb, {})).encode())
+
+    changes = RPC_PERMISSION[verb] >= Permission.OPERATE and verb is not Verb.QR
+    assert [(each.who, each.outcome, each.clinic, each.channel) for each in audit.kept] == [
+        ("nats:clinic", outcome, "acme", "front")
+        for outcome in ("asked", "refused" if verb is Verb.LOGOUT else "done")
+        if changes
+    ]
+
+
+async def test_who_asked_is_told_by_the_account_and_how_it_ended_by_its_status(
+    serving: NatsBus, connect: Connect, audit: MemoryAudit
+) -> None:
+    platform, clinic = await connect(subjects.ACCOUNT_PLATFORM), await connect(subjects.account("acme"))
+    await ask(platform, Verb.CONNECT, channel="missing")
+    await ask(clinic, Verb.CONNECT, channel="away")
+    await ask(clinic, Verb.CHECK, b"{}")
+    assert [(each.who, each.outcome, dict(each.detail)) for each in audit.kept] == [
+        ("nats:platform", "asked", {}),
+        ("nats:platform", "refused", {"status": "404"}),
+        ("nats:clinic", "asked", {}),
+        ("nats:clinic", "failed", {"status": "503"}),
+        ("nats:clinic", "asked", {}),
+        ("nats:clinic", "refused", {"status": "400"}),
+    ]
+
+
+async def test_a_clinic_cannot_pass_for_the_platform(serving: NatsBus, connect: Connect, audit: MemoryAudit) -> None:
+    client = await connect(subjects.account("acme"))
+    subject = "clinic.acme.channel.front.rpc.connect"
+    with contextlib.suppress(NatsError):
+        await client.publish(subject, b"", reply="_R_.forged")
+        await client.flush()
+    await ask(client, Verb.DISCONNECT)
+    assert {each.who for each in audit.kept} == {"nats:clinic"}
+
+
+async def test_what_the_audit_cannot_keep_is_refused_and_looking_goes_on(
+    serving: NatsBus, connect: Connect, audit: MemoryAudit, operations: RememberingOperations
+) -> None:
+    audit.full = True
+    client = await connect(subjects.account("acme"))
+    assert refusal(await ask(client, Verb.CONNECT))["code"] == "unavailable"
+    assert operations.asked == []
+    assert json.loads((await ask(client, Verb.STATUS)).data)["channel"] == "front"

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.store import SqliteStore
 from gateway.store.ledger import SqliteLedger
+from tests.integration.store.samples import keys_of
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +20,7 @@ def no_thread_is_left() -> Iterator[None]:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(tmp_path, busy_timeout=0.05)
+    store = SqliteStore(tmp_path, keys_of, busy_timeout=0.05)
     await store.start()
     yield store
     await store.stop(timeout=5)

@@ -1,9 +1,11 @@
 """Offers, results and what comes in, as a channel would make them."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from gateway.vault.keys import DataKey
 from protocol.codec import Encoding, encode
 from protocol.codes import ErrorCode
 from protocol.commands import SendCommand, parse
@@ -19,6 +21,11 @@ QUEUED_AT = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 NOW = QUEUED_AT + timedelta(seconds=1)
 HEADERS = {"Plantao-Correlation-Id": "visit-7"}
 SECRET = b"\x07" * 32
+
+
+def keys_of(clinic: str) -> list[DataKey]:
+    """A clinic's data keys, always the same."""
+    return [DataKey(hashlib.sha256(clinic.encode()).digest())]
 
 
 def later(seconds: float) -> datetime:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from gateway.store import SqliteStore
 from gateway.store.database import Database, execute, fetch
 from gateway.store.ledger import SqliteLedger
 from protocol.errors import StoreUnavailableError
-from tests.integration.store.samples import CHANNEL, NOW, offer
+from tests.integration.store.samples import CHANNEL, NOW, keys_of, offer
 
 
 @contextmanager
@@ -84,7 +85,9 @@ async def test_a_file_that_may_not_grow_fails_whole_batches_and_serves_again_whe
 
 
 async def test_a_full_database_fails_whole_batches_and_serves_again_when_there_is_room(tmp_path: Path) -> None:
-    database = Database("acme", tmp_path / "acme" / "clinic.db", busy_timeout=1, max_bytes=1 << 26)
+    database = Database(
+        "acme", tmp_path / "acme" / "clinic.db", partial(keys_of, "acme"), busy_timeout=1, max_bytes=1 << 26
+    )
     await database.open()
     ledger = SqliteLedger(database)
     await ledger.accept(CHANNEL, [offer("a")], NOW)
@@ -132,11 +135,12 @@ async def test_damage_inside_a_file_is_said_when_it_is_read_and_ends_when_it_is_
 async def test_a_row_that_cannot_be_decoded_is_damage(ledger: SqliteLedger, file: Path) -> None:
     await ledger.accept(CHANNEL, [offer("a")], NOW)
     with raw(file) as other:
+        [(body,)] = other.execute("SELECT body FROM bodies").fetchall()
         other.execute("UPDATE bodies SET body = x'c1'")
     with pytest.raises(StoreUnavailableError, match="is damaged"):
         await ledger.unfinished(CHANNEL)
     with raw(file) as other:
-        other.execute("UPDATE bodies SET body = ?", (offer("a").body,))
+        other.execute("UPDATE bodies SET body = ?", (body,))
     assert len(await ledger.unfinished(CHANNEL)) == 1
 
 
@@ -144,7 +148,7 @@ async def test_what_is_scheduled_is_found_without_reading_what_it_says(ledger: S
     at = NOW + timedelta(hours=1)
     await ledger.accept(CHANNEL, [offer("a", not_before=at), offer("b", not_before=at)], NOW)
     with raw(file) as other:
-        other.execute("UPDATE bodies SET body = x'c1' WHERE command = (SELECT seq FROM commands WHERE id = 'b')")
+        other.execute("UPDATE bodies SET body = x'c1' WHERE command = (SELECT max(seq) FROM commands)")
     assert [later.id for later in await ledger.scheduled(CHANNEL)] == ["a", "b"]
     found = await ledger.asleep(CHANNEL, "a")
     assert found is not None
@@ -154,13 +158,15 @@ async def test_what_is_scheduled_is_found_without_reading_what_it_says(ledger: S
 
 
 async def test_while_rows_are_decoded_the_file_is_free_for_others(tmp_path: Path) -> None:
-    database = Database("acme", tmp_path / "acme" / "clinic.db", busy_timeout=1, max_bytes=1 << 20)
+    database = Database(
+        "acme", tmp_path / "acme" / "clinic.db", partial(keys_of, "acme"), busy_timeout=1, max_bytes=1 << 20
+    )
     await database.open()
     ended: list[str] = []
 
     async def read_many() -> None:
         many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1280) SELECT i FROM n"
-        await database.fetch(lambda _: time.sleep(0.0002), many, {})
+        await database.fetch(lambda _, row: time.sleep(0.0002), many, lambda _: {})
         ended.append("many")
 
     async def read_one() -> None:
@@ -180,7 +186,7 @@ async def test_a_file_of_a_newer_version_is_refused_untouched(
         other.execute("PRAGMA user_version = 99")
     before = content_of(file)
     with pytest.raises(
-        StoreUnavailableError, match=r"newer Plantão: schema version 99, .* up to 2 .*install that version"
+        StoreUnavailableError, match=r"newer Plantão: schema version 99, .* up to 3 .*install that version"
     ):
         await store.open_clinic("acme")
     assert content_of(file) == before
@@ -201,7 +207,9 @@ async def test_a_file_in_the_place_of_the_directory_is_said_not_to_open(store: S
 
 
 async def test_an_error_inside_a_transaction_takes_all_of_it_back(tmp_path: Path) -> None:
-    database = Database("acme", tmp_path / "acme" / "clinic.db", busy_timeout=1, max_bytes=1 << 26)
+    database = Database(
+        "acme", tmp_path / "acme" / "clinic.db", partial(keys_of, "acme"), busy_timeout=1, max_bytes=1 << 26
+    )
     await database.open()
     ledger = SqliteLedger(database)
     await ledger.accept(CHANNEL, [offer("a")], NOW)

@@ -15,6 +15,7 @@ from tests.integration.store.samples import (
     begun,
     claim,
     failed,
+    keys_of,
     later,
     message,
     offer,
@@ -66,7 +67,7 @@ async def test_the_spool_is_read_page_by_page_until_nats_has_it(ledger: SqliteLe
 async def test_a_full_spool_takes_no_part_of_a_batch_and_takes_it_when_there_is_room(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    store = SqliteStore(tmp_path_factory.mktemp("data"), bounds=Bounds(spool_bytes=20_000))
+    store = SqliteStore(tmp_path_factory.mktemp("data"), keys_of, bounds=Bounds(spool_bytes=20_000))
     await store.start()
     ledger = await store.open_clinic("acme")
     await ledger.claim(CHANNEL, [claim("a", "x" * 15_000)], NOW)
@@ -82,7 +83,7 @@ async def test_a_full_spool_takes_no_part_of_a_batch_and_takes_it_when_there_is_
 
 
 async def test_a_batch_that_is_larger_than_the_spool_is_taken_when_that_is_empty(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path, bounds=Bounds(spool_bytes=1024))
+    store = SqliteStore(tmp_path, keys_of, bounds=Bounds(spool_bytes=1024))
     await store.start()
     try:
         ledger = await store.open_clinic("acme")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.store import SqliteStore
-from tests.integration.store.samples import CHANNEL
+from tests.integration.store.samples import CHANNEL, keys_of
 from tests.integration.store.writer_to_kill import BATCH, batch_ids
 
 KILLS = 15
@@ -39,7 +39,7 @@ async def test_what_was_acknowledged_is_there_after_sigkill_and_nothing_is_half_
         prefix = f"life{life}"
         lives[prefix] = write_and_be_killed(tmp_path, prefix, dice.randrange(1, 60))
 
-    store = SqliteStore(tmp_path)
+    store = SqliteStore(tmp_path, keys_of)
     await store.start()
     ledger = await store.open_clinic("acme")
     waiting = {each.command.id: each for each in await ledger.unfinished(CHANNEL)}

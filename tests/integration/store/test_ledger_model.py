@@ -24,7 +24,7 @@ from protocol.subjects import Priority
 from protocol.views import CommandState
 from tests.fakes.memory_entries import ENDED
 from tests.fakes.memory_ledger import MemoryLedger
-from tests.integration.store.samples import NOW, ended, message, offer
+from tests.integration.store.samples import NOW, ended, keys_of, message, offer
 
 CHANNELS = ("one", "two")
 IDS = ("a", "b", "c", "d", "e", "f")
@@ -89,7 +89,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return self.root / str(self.life)
 
     def start(self) -> None:
-        self.store = SqliteStore(self.data, clock=self.clock)
+        self.store = SqliteStore(self.data, keys_of, clock=self.clock)
         self.runner.run(self.store.start())
         self.ledger: SqliteLedger = self.runner.run(self.store.open_clinic("acme"))
 

@@ -15,7 +15,7 @@ import pytest
 from gateway.store import Bounds, SqliteStore
 from gateway.store.ledger import SqliteLedger
 from protocol.errors import StoreFullError, StoreUnavailableError
-from tests.integration.store.samples import CHANNEL, NOW, begun, claim, offer, published, sent, settled
+from tests.integration.store.samples import CHANNEL, NOW, begun, claim, keys_of, offer, published, sent, settled
 
 TEXT = "x" * 5000
 SMALL = Bounds(max_bytes=1 << 20, spool_bytes=1 << 19)
@@ -35,7 +35,7 @@ async def fill(ledger: SqliteLedger) -> tuple[list[str], str]:
 
 @pytest.fixture
 async def small(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(tmp_path, bounds=SMALL)
+    store = SqliteStore(tmp_path, keys_of, bounds=SMALL)
     await store.start()
     yield store
     await store.stop(timeout=5)
@@ -60,7 +60,7 @@ async def test_a_clinic_at_its_limit_takes_nothing_on_and_ends_what_it_has(small
 async def test_what_comes_in_has_room_when_commands_have_none_and_ends_before_what_came_of_all(
     tmp_path: Path,
 ) -> None:
-    store = SqliteStore(tmp_path, bounds=Bounds(max_bytes=1 << 20, spool_bytes=1 << 20))
+    store = SqliteStore(tmp_path, keys_of, bounds=Bounds(max_bytes=1 << 20, spool_bytes=1 << 20))
     await store.start()
     ledger = await store.open_clinic("acme")
     taken, _ = await fill(ledger)
@@ -75,7 +75,7 @@ async def test_what_comes_in_has_room_when_commands_have_none_and_ends_before_wh
 
 async def test_a_lower_limit_than_the_file_has_is_said_and_a_higher_one_ends_that(tmp_path: Path) -> None:
     async def accept_some(bounds: Bounds, name: str) -> None:
-        store = SqliteStore(tmp_path, bounds=bounds)
+        store = SqliteStore(tmp_path, keys_of, bounds=bounds)
         await store.start()
         try:
             ledger = await store.open_clinic("acme")
@@ -104,7 +104,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_full_disk_is_said_changes_nothing_and_is_over_when_there_is_space(disk: Path) -> None:
-    store = SqliteStore(disk)
+    store = SqliteStore(disk, keys_of)
     await store.start()
     ledger = await store.open_clinic("acme")
     ballast = disk / "ballast"
@@ -136,7 +136,7 @@ async def slowest(ledger: SqliteLedger, name: str, number: int = 150) -> float:
 
 
 async def test_a_locked_file_holds_up_its_own_clinic_alone(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path, busy_timeout=1.5)
+    store = SqliteStore(tmp_path, keys_of, busy_timeout=1.5)
     await store.start()
     acme, vila = await store.open_clinic("acme"), await store.open_clinic("vila")
     with closing(sqlite3.connect(tmp_path / "clinics" / "acme" / "clinic.db", isolation_level=None)) as other:
@@ -151,7 +151,7 @@ async def test_a_locked_file_holds_up_its_own_clinic_alone(tmp_path: Path) -> No
 
 
 async def test_a_clinic_with_a_corrupt_file_fails_at_once_and_its_neighbour_serves(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path)
+    store = SqliteStore(tmp_path, keys_of)
     await store.start()
     acme, vila = await store.open_clinic("acme"), await store.open_clinic("vila")
     await acme.accept(CHANNEL, [offer(f"{n}", TEXT) for n in range(64)], NOW)
@@ -176,7 +176,7 @@ def _damage(file: Path) -> None:
 
 async def test_large_work_of_one_clinic_does_not_hold_the_loop(tmp_path: Path) -> None:
     """Sweeping, listing and reading back a large file happen on its own thread, or in slices."""
-    store = SqliteStore(tmp_path)
+    store = SqliteStore(tmp_path, keys_of)
     await store.start()
     acme, vila = await store.open_clinic("acme"), await store.open_clinic("vila")
     for batch in range(20):
@@ -191,7 +191,7 @@ async def test_large_work_of_one_clinic_does_not_hold_the_loop(tmp_path: Path) -
 
 
 async def test_memory_stays_flat_over_many_transactions(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path)
+    store = SqliteStore(tmp_path, keys_of)
     await store.start()
     ledger = await store.open_clinic("acme")
 

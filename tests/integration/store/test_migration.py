@@ -8,26 +8,36 @@ import stat
 import sys
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from gateway.store import SqliteStore
 from gateway.store.copies import copy_file, keep_copy
-from gateway.store.database import _prepare
-from gateway.store.schema import load_migrations, migrate, read_version
+from gateway.store.migrating import bring_forward
+from gateway.store.schema import load_migrations, read_version
+from gateway.store.sealing import SealedFile
 from protocol.codec import encode
 from protocol.errors import StoreUnavailableError
 from protocol.ledger import STRANGER, Accepted, Conflicted, Contact, Receipt, Repeated
 from protocol.views import CommandState
 from tests.integration.store import version_1
-from tests.integration.store.samples import CHANNEL, HEADERS, NOW, QUEUED_AT, begun, offer, published, settled
+from tests.integration.store.samples import CHANNEL, HEADERS, NOW, QUEUED_AT, begun, keys_of, offer, published, settled
 from tests.integration.store.version_1 import OFFERS, PUBLISHED, RESULTS
 
 
 def rows(file: Path, sql: str) -> list[tuple[object, ...]]:
     with closing(sqlite3.connect(file)) as connection:
         return connection.execute(sql).fetchall()
+
+
+def connect(file: Path) -> SealedFile:
+    return sqlite3.connect(file, isolation_level=None, factory=SealedFile)
+
+
+def holds(file: Path, value: bytes) -> bool:
+    return value in file.read_bytes()
 
 
 def version(file: Path) -> int:
@@ -105,23 +115,26 @@ async def test_what_was_brought_forward_goes_on(store: SqliteStore, file: Path) 
     assert rows(file, "SELECT DISTINCT sql LIKE '%_2%' FROM sqlite_schema WHERE type = 'table'") == [(0,)]
 
 
-async def test_a_copy_is_taken_first_and_is_the_way_back(store: SqliteStore, file: Path) -> None:
+async def test_no_copy_of_what_was_in_clear_is_kept(store: SqliteStore, file: Path) -> None:
     version_1.write(file)
-    before = rows(file, "SELECT * FROM commands")
+    copy_file(file, 2).write_bytes(b"left over by an earlier version")
     await store.open_clinic("acme")
     await store.close_clinic("acme")
-    copy = copy_file(file, 1)
+    assert {each.name for each in file.parent.iterdir()} == {"clinic.db"}
+
+
+def test_a_copy_is_whole_private_and_the_way_back(file: Path) -> None:
+    version_1.write(file)
+    before = rows(file, "SELECT * FROM commands")
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        copy = keep_copy(connection, file, 1)
+        connection.execute("DELETE FROM commands")
     assert copy.name == "clinic.db.v1"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert {each.name for each in file.parent.iterdir()} == {"clinic.db", "clinic.db.v1"}
     shutil.copy(copy, file)
-    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        migrate(connection, load_migrations()[:1])
-        assert read_version(connection) == 1
+    assert version(file) == 1
     assert rows(file, "SELECT * FROM commands") == before
     assert rows(file, "PRAGMA integrity_check") == [("ok",)]
-    ledger = await store.open_clinic("acme")
-    assert len(await ledger.unfinished(CHANNEL)) == 2
 
 
 async def test_a_new_file_and_one_that_is_up_to_date_are_not_copied(store: SqliteStore, file: Path) -> None:
@@ -154,7 +167,7 @@ async def test_without_a_copy_nothing_is_migrated(store: SqliteStore, file: Path
     obstacle.rmdir()
     obstacle.parent.rmdir()
     await store.open_clinic("acme")
-    assert version(file) == 2
+    assert version(file) == len(load_migrations())
 
 
 def test_a_migration_that_fails_leaves_the_old_file_and_its_copy(
@@ -165,8 +178,8 @@ def test_a_migration_that_fails_leaves_the_old_file_and_its_copy(
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("UPDATE results SET event = x'c1'")
         connection.commit()
-    with closing(sqlite3.connect(file, isolation_level=None)) as connection, pytest.raises(sqlite3.OperationalError):
-        _prepare(connection, file, 1 << 26)
+    with closing(connect(file)) as connection, pytest.raises(sqlite3.OperationalError):
+        bring_forward(connection, "acme", file, partial(keys_of, "acme"))
     assert version(file) == version(copy_file(file, 1)) == 1
     assert len(rows(file, "SELECT * FROM commands")) == len(OFFERS)
 
@@ -174,7 +187,9 @@ def test_a_migration_that_fails_leaves_the_old_file_and_its_copy(
 KILLED_AT = """
 import os, signal, sqlite3, sys
 from pathlib import Path
-from gateway.store import copies, database
+from gateway.store import copies, migrating
+from gateway.store.sealing import SealedFile
+from tests.integration.store.samples import keys_of
 file, step = Path(sys.argv[1]), sys.argv[2]
 
 def die(*_):
@@ -183,22 +198,38 @@ def die(*_):
 if step == "in the copy":
     copies._sync = die
 if step == "before the migration":
-    database.migrate = die
-connection = sqlite3.connect(file, isolation_level=None)
+    migrating.migrate = die
+if step == "before wiping":
+    migrating.wipe = die
+if step == "after vacuum":
+    migrating.empty_log = die
+connection = sqlite3.connect(file, isolation_level=None, factory=SealedFile)
 if step == "in the migration":
     connection.set_trace_callback(lambda sql: die() if sql.startswith("DROP TABLE") else None)
-database._prepare(connection, file, 1 << 26)
+migrating.bring_forward(connection, "acme", file, lambda: keys_of("acme"))
 """
 
 
-@pytest.mark.parametrize("step", ["in the copy", "before the migration", "in the migration"])
-async def test_a_kill_at_any_step_leaves_a_file_that_opens(store: SqliteStore, file: Path, step: str) -> None:
+@pytest.mark.parametrize(
+    ("step", "left_at"),
+    {
+        "in the copy": 1,
+        "before the migration": 1,
+        "in the migration": 1,
+        "before wiping": 3,
+        "after vacuum": 3,
+    }.items(),
+)
+async def test_a_kill_at_any_step_leaves_a_file_that_opens_and_nothing_in_clear(
+    store: SqliteStore, file: Path, step: str, left_at: int
+) -> None:
     version_1.write(file)
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED_AT, str(file), step)
     assert await child.wait() == -signal.SIGKILL
-    assert version(file) == 1
+    assert version(file) == left_at
     ledger = await store.open_clinic("acme")
     assert len(await ledger.unfinished(CHANNEL)) == 2
-    assert version(copy_file(file, 1)) == 1
     await store.close_clinic("acme")
-    assert {each.name for each in file.parent.iterdir()} == {"clinic.db", "clinic.db.v1"}
+    assert {each.name for each in file.parent.iterdir()} == {"clinic.db"}
+    assert rows(file, "SELECT clear FROM sealed_with") == [(0,)]
+    assert not holds(file, b"5511987654321")

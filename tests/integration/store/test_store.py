@@ -14,7 +14,7 @@ from gateway.store.ledger import SqliteLedger
 from protocol.errors import InvalidIdError, StoreUnavailableError
 from protocol.interfaces import Service
 from protocol.ledger import Ledger, Store
-from tests.integration.store.samples import CHANNEL, NOW, PHONE, offer
+from tests.integration.store.samples import CHANNEL, NOW, PHONE, keys_of, offer
 
 
 def mode(path: Path) -> int:
@@ -37,7 +37,7 @@ async def test_it_is_the_store_and_the_service_that_the_node_knows(store: Sqlite
 async def test_the_files_are_their_owners_alone_whatever_the_umask_is(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        store = SqliteStore(tmp_path / "data")
+        store = SqliteStore(tmp_path / "data", keys_of)
         await store.start()
         await (await store.open_clinic("acme")).accept(CHANNEL, [offer("a")], NOW)
         directory = tmp_path / "data" / "clinics" / "acme"
@@ -61,7 +61,7 @@ async def test_files_that_were_open_to_others_are_closed_to_them(store: SqliteSt
 async def test_the_file_is_in_wal_mode_at_the_newest_version(ledger: SqliteLedger, file: Path) -> None:
     with closing(sqlite3.connect(file)) as other:
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert other.execute("PRAGMA user_version").fetchone() == (2,)
+        assert other.execute("PRAGMA user_version").fetchone() == (3,)
 
 
 async def test_a_closed_store_leaves_one_file(store: SqliteStore, ledger: SqliteLedger, file: Path) -> None:
@@ -137,7 +137,7 @@ async def test_no_message_is_logged_at_any_level(ledger: SqliteLedger, caplog: p
 async def test_a_store_without_a_directory_does_not_start(tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(b"")
     with pytest.raises(StoreUnavailableError, match=r"data directory .*data/clinics cannot be opened"):
-        await SqliteStore(tmp_path / "data").start()
+        await SqliteStore(tmp_path / "data", keys_of).start()
 
 
 async def test_waiting_for_the_store_ends_only_by_being_given_up(store: SqliteStore) -> None:
@@ -180,7 +180,7 @@ async def test_a_cancelled_call_is_done_whole_or_not_at_all_and_the_next_one_is_
 
 def test_a_loop_that_ends_in_the_middle_of_calls_leaves_a_whole_file(tmp_path: Path) -> None:
     async def be_cut_off() -> None:
-        store = SqliteStore(tmp_path)
+        store = SqliteStore(tmp_path, keys_of)
         await store.start()
         ledger = await store.open_clinic("acme")
         calls = [
@@ -197,7 +197,7 @@ def test_a_loop_that_ends_in_the_middle_of_calls_leaves_a_whole_file(tmp_path: P
             await store.stop(timeout=5)
 
     async def look() -> int:
-        store = SqliteStore(tmp_path)
+        store = SqliteStore(tmp_path, keys_of)
         await store.start()
         waiting = await (await store.open_clinic("acme")).unfinished(CHANNEL)
         await store.stop(timeout=5)

@@ -39,7 +39,7 @@ def write(file: Path) -> None:
     """Make the file, in write-ahead mode as it was."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        migrate(connection, load_migrations()[:1])
+        migrate(connection, load_migrations()[:1], {})
         connection.execute("PRAGMA journal_mode = WAL")
         for seq, key in enumerate(OFFERS, start=1):
             _insert(connection, seq, key)

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from gateway.store import SqliteStore
-from tests.integration.store.samples import CHANNEL, NOW, begun, claim, offer, sent, settled
+from tests.integration.store.samples import CHANNEL, NOW, begun, claim, keys_of, offer, sent, settled
 
 BATCH = 20
 
@@ -23,7 +23,7 @@ def batch_ids(prefix: str, number: int) -> list[str]:
 async def work(data: Path, prefix: str) -> None:
     """Accept a batch, begin it, and finish all but its first half; claim a batch, and have its first half stored, for
     ever."""
-    store = SqliteStore(data)
+    store = SqliteStore(data, keys_of)
     await store.start()
     ledger = await store.open_clinic("acme")
     for number in count():

@@ -14,7 +14,7 @@ from pathlib import Path
 from gateway.store import SqliteStore
 from gateway.store.ledger import SqliteLedger
 from protocol.errors import StoreUnavailableError
-from tests.integration.store.samples import CHANNEL, NOW, offer
+from tests.integration.store.samples import CHANNEL, NOW, keys_of, offer
 
 ROOM = 300_000
 """Bytes to which a file may grow; the write-ahead log reaches it first."""
@@ -33,7 +33,7 @@ async def fill(ledger: SqliteLedger) -> tuple[int, str]:
 
 async def work(data: Path) -> dict[str, object]:
     """The whole story."""
-    store = SqliteStore(data)
+    store = SqliteStore(data, keys_of)
     await store.start()
     ledger = await store.open_clinic("acme")
     resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, resource.RLIM_INFINITY))

@@ -50,7 +50,7 @@ async def test_whenever_it_is_killed_the_session_is_there_and_goes_on_with_new_k
         assert restoration is not Restoration.NONE
         assert session_stores.is_whole(store)
         assert (session_stores.counter_of(store) or used[-1]) >= used[-1]
-        assert [name for name in files(data) if ".clean." in name or name.endswith(".draft")] == []
+        assert [name for name in files(data) if name.endswith((".clean", ".draft"))] == []
         seen.add(restoration)
     assert seen >= {Restoration.STALE, Restoration.KEPT}
 

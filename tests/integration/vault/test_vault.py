@@ -2,12 +2,15 @@
 
 import asyncio
 import errno
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from gateway import disk
-from gateway.vault import MasterKey, PassedOver
+from gateway.vault import MasterKey, PassedOver, clean_mark
 from gateway.vault.snapshots import Snapshots
 from protocol.errors import InvalidIdError, StoreUnavailableError, WrongKeyError
 from protocol.vault import Restoration, Vault
@@ -48,7 +51,7 @@ async def test_a_working_copy_that_is_there_is_kept(vaults: MakeVaults, store: P
     session_stores.make(store, counter=3)
     vault = vaults().clinic("north")
     await vault.snapshot(CHANNEL, str(store), clean=True)
-    assert files(data) == ["0000000001.clean.vault"]
+    assert files(data) == ["0000000001.clean", "0000000001.vault"]
     assert await vault.restore(CHANNEL, str(store)) is Restoration.KEPT
     assert files(data) == ["0000000001.vault"]
     assert session_stores.counter_of(store) == 3
@@ -65,6 +68,31 @@ async def test_a_clean_snapshot_comes_back_as_it_was_and_only_once(vaults: MakeV
     session_stores.lose(store)
     assert await vaults().clinic("north").restore(CHANNEL, str(store)) is Restoration.STALE
     assert session_stores.counter_of(store) is None
+
+
+async def test_the_mark_of_another_snapshot_is_not_believed(vaults: MakeVaults, store: Path, data: Path) -> None:
+    session_stores.make(store)
+    vault = vaults().clinic("north")
+    await vault.snapshot("other", str(store), clean=True)
+    await vault.snapshot(CHANNEL, str(store), clean=False)
+    ours = channel_directory(data)
+    (ours.parent / "other" / "0000000001.clean").rename(ours / "0000000001.clean")
+    session_stores.lose(store)
+    assert await vault.restore(CHANNEL, str(store)) is Restoration.STALE
+
+
+async def test_a_data_directory_that_was_put_back_from_a_copy_has_no_clean_snapshot(
+    vaults: MakeVaults, store: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_stores.make(store)
+    await vaults().clinic("north").snapshot(CHANNEL, str(store), clean=True)
+    session_stores.lose(store)
+    shutil.copytree(data, tmp_path / "copy")
+    shutil.rmtree(data)
+    monkeypatch.setattr(clean_mark, "SLACK_S", 0.05)  # as if it were longer ago
+    await asyncio.sleep(0.1)
+    shutil.copytree(tmp_path / "copy", data)
+    assert await vaults().clinic("north").restore(CHANNEL, str(store)) is Restoration.STALE
 
 
 async def test_a_stale_snapshot_loses_its_ratchets_and_nothing_else(vaults: MakeVaults, store: Path) -> None:
@@ -134,7 +162,7 @@ async def test_a_damaged_snapshot_is_passed_over_and_the_older_one_is_stale(
     for _ in range(2):
         await vault.snapshot(CHANNEL, str(store), clean=True)
     await vault.snapshot(CHANNEL, str(store), clean=clean)
-    damage(max(channel_directory(data).iterdir()))
+    damage(max(channel_directory(data).glob("*.vault")))
     session_stores.lose(store)
     assert await vault.restore(CHANNEL, str(store)) is Restoration.STALE
     assert session_stores.counter_of(store) is None
@@ -168,10 +196,33 @@ async def test_a_snapshot_of_another_channel_or_version_is_not_taken_for_ours(
     await vault.snapshot("other", str(store), clean=True)
     await vault.snapshot(CHANNEL, str(store), clean=False)
     ours = channel_directory(data)
-    (ours.parent / "other" / "0000000001.clean.vault").rename(ours / "0000000002.clean.vault")
-    (ours / "0000000001.vault").rename(ours / "0000000003.clean.vault")
+    (ours.parent / "other" / "0000000001.vault").rename(ours / "0000000002.vault")
+    (ours / "0000000001.vault").rename(ours / "0000000003.vault")
     session_stores.lose(store)
     assert await vault.restore(CHANNEL, str(store)) is Restoration.NONE
+
+
+async def test_what_a_port_that_was_killed_at_once_left_half_written_is_undone(
+    vaults: MakeVaults, store: Path, tmp_path: Path
+) -> None:
+    session_stores.make(store, counter=3)
+    await vaults().clinic("north").snapshot(CHANNEL, str(store), clean=True)
+    session_stores.lose(store)
+    await vaults().clinic("north").restore(CHANNEL, str(store))
+    with closing(sqlite3.connect(store, isolation_level=None)) as port:  # not in WAL mode yet
+        port.execute("PRAGMA cache_size = 1")
+        port.execute("PRAGMA cache_spill = 1")
+        port.execute("BEGIN IMMEDIATE")
+        port.execute("UPDATE whatsmeow_sessions SET session = 4")
+        for row in range(200):
+            port.execute("INSERT INTO whatsmeow_message_secrets VALUES ('', ?, ?)", (f"m{row}", b"k" * 200))
+        left = {path.name: path.read_bytes() for path in store.parent.iterdir()}
+    assert f"{store.name}-journal" in left
+    for name, content in left.items():
+        (store.parent / name).write_bytes(content)
+    assert await vaults().clinic("north").restore(CHANNEL, str(store)) is Restoration.KEPT
+    assert session_stores.counter_of(store) == 3
+    assert session_stores.is_whole(store)
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"this is no database" * 500])
@@ -378,6 +429,6 @@ async def test_names_cannot_leave_their_directory(vaults: MakeVaults, store: Pat
 def test_other_files_in_the_directory_are_no_snapshots(tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path, "north", CHANNEL)
     snapshots.directory.mkdir(parents=True)
-    for name in ("1.vault", "0000000001.vault", "0000000002.clean.vault", "0000000003.vault.bak", "note", "-1.vault"):
+    for name in ("1.vault", "0000000001.vault", "0000000002.vault", "0000000002.clean", "0000000003.vault.bak", "note"):
         (snapshots.directory / name).touch()
     assert [(it.version, it.clean) for it in snapshots.found()] == [(2, True), (1, False)]

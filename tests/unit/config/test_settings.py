@@ -92,7 +92,8 @@ def test_a_missing_secrets_file_is_named(tmp_path: Path) -> None:
 def test_no_error_repeats_a_secret(key: str) -> None:
     variable = "PLANTAO_" + key.upper().replace(".", "__")
 
-    also = {"PLANTAO_KEYS__MASTER_COMMAND": '["pass", "show"]'}  # which does not go together with a key
+    program = '["pass", "show"]'  # which does not go together with a key
+    also = {"PLANTAO_KEYS__MASTER_COMMAND": program, "PLANTAO_KEYS__NEXT_MASTER_COMMAND": program}
 
     assert "hunter2" not in str(refusal(None, **{variable: "gopher://user:hunter2@host"}, **also))
 
@@ -130,6 +131,12 @@ def test_variables_that_kubernetes_or_the_command_line_use_are_left_alone(name: 
         ("data = 3", "data", "a path"),
         ("[http]\nhost = '0.0.0.0'", "http.host", "a loopback address"),
         ("[http]\nhost = 'example.com'", "http.host", "a loopback address"),
+        ("[http]\nkey = 'k.pem'", "http.key", "http.certificate and http.key go together"),
+        ("[http]\nhost = '0.0.0.0'\ncertificate = 'c.pem'", "http.key", "go together"),
+        ("[http]\nallowed_origins = ['*']", "http.allowed_origins", "matching regex"),
+        ("[http]\nallowed_origins = ['https://h/']", "http.allowed_origins", "matching regex"),
+        ("[http]\nhosts = ['h:80']", "http.hosts", "matching regex"),
+        ("[http]\nrequests_per_key = -1", "http.requests_per_key", "a whole number >= 0"),
         ("[log]\nlevel = 'loud'", "log.level", "one of debug, info, warning, error"),
         ("[events]\nencoding = 'xml'", "events.encoding", "one of msgpack, json"),
         ("[nats]\nport = 0", "nats.port", "-1 for a free one"),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import InvalidAddressError, InvalidIdError, InvalidInputError
-from protocol.ids import Address, ClinicId, CommandId, check_command_id, check_name, mask
+from protocol.ids import ADDRESS_PATTERN, Address, ClinicId, CommandId, check_command_id, check_name, mask
 
 names = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,62}", fullmatch=True)
 phones = st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True)
@@ -128,3 +128,14 @@ def test_what_cannot_be_the_id_of_a_command_is_refused_by_its_field(id: str) -> 
     with pytest.raises(InvalidInputError) as caught:
         check_command_id(id, "message")
     assert caught.value.field == "message"
+
+
+@given(st.one_of(st.from_regex(ADDRESS_PATTERN), st.text(max_size=40)))
+def test_the_pattern_of_an_address_takes_what_is_one_and_nothing_else(text: str) -> None:
+    try:
+        Address.parse(text)
+        parsed = True
+    except InvalidAddressError:
+        parsed = False
+
+    assert (re.search(ADDRESS_PATTERN, text) is not None) is parsed

@@ -62,6 +62,15 @@ async def test_a_new_key_is_found_by_its_secret_alone_and_after_a_restart(tmp_pa
     assert keys.find("\udcff") is None
 
 
+def test_what_a_kill_has_left_of_writing_is_removed(tmp_path: Path) -> None:
+    for name in (".keys.json.x.draft", ".admin.key.x.draft"):
+        (tmp_path / name).write_text("half")
+
+    opened(tmp_path)
+
+    assert {file.name for file in tmp_path.iterdir()} == {"keys.json", "admin.key"}
+
+
 async def test_no_secret_is_in_the_file(tmp_path: Path) -> None:
     _, secret = await clinic_key(opened(tmp_path), "acme")
 

@@ -5,12 +5,17 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from actors.custody.rotating import Rotating
+from gateway.http.backends import Backends
 from gateway.http.health import HealthReport, Part, RoleCount, TreeNode
+from gateway.jobs import NodeJobs
 from gateway.nats.logins import Logins
+from protocol.access import Caller
 from protocol.channel import (
     Breaker,
     ChannelSnapshot,
@@ -23,8 +28,13 @@ from protocol.channel import (
 )
 from protocol.commands import parse, utc_now
 from protocol.errors import AlreadyExistsError, ConflictError, NotFoundError, UnavailableError
+from protocol.jobs import JobKind, JobState, JobView
 from protocol.subjects import Priority
 from protocol.views import ClinicStats
+from tests.fakes.any_clinic import AnyClinic
+from tests.fakes.memory_audit import MemoryAudit
+from tests.fakes.memory_keys import MemoryKeys
+from tests.unit.gateway.access.made import admin_keys
 from tests.unit.gateway.http.fake_commands import NOW, FakeCommands, command_view
 
 QR = QrCode(code="2@AbCdEf,GhIjKl,MnOpQr", expires_at=NOW)
@@ -79,10 +89,6 @@ TREE = tree_node(
     tree_node("admin"),
     facts={"version": "1.2.3", "uptime_s": 42.0, "restarts": 7},
 )
-
-
-NO_LOGINS: Final = Logins(None, utc_now)
-"""Of a node whose NATS server is somebody else's."""
 
 
 @dataclass
@@ -277,3 +283,63 @@ class FakeHealth:
 
     def counts(self) -> list[RoleCount]:
         return self.counted
+
+
+@dataclass
+class FakeBackups:
+    """Implements ``protocol.custody.Backups``: remembers what it was asked, and what the archives held. ``folder``:
+    where those lie until then. ``refusing``: it raises this."""
+
+    folder: Path = Path("no archive comes here")
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    refusing: Exception | None = None
+
+    def incoming(self) -> Path:
+        return self.folder / f"incoming-{len(self.asked)}"
+
+    async def backup(self, clinic: str | None, *, by: Caller, passphrase: str | None = None) -> JobView:
+        return self._begin(JobKind.BACKUP, clinic, {"by": by.id, "passphrase": passphrase})
+
+    async def restore(
+        self,
+        archive: Path,
+        clinic: str | None,
+        *,
+        replace: bool,
+        by: Caller,
+        resume: bool = False,
+        passphrase: str | None = None,
+    ) -> JobView:
+        asked = {"by": by.id, "passphrase": passphrase, "replace": replace, "resume": resume}
+        view = self._begin(JobKind.RESTORE, clinic, asked | {"archive": await asyncio.to_thread(archive.read_bytes)})
+        await asyncio.to_thread(archive.unlink)
+        return view
+
+    def _begin(self, kind: JobKind, clinic: str | None, asked: dict[str, Any]) -> JobView:
+        if self.refusing is not None:
+            raise self.refusing
+        self.asked.append({"kind": kind, "clinic": clinic, **asked})
+        return JobView(id="0123456789abcdef", kind=kind, clinic=clinic, state=JobState.RUNNING, by="x", started_at=NOW)
+
+
+NO_AUDIT = MemoryAudit()
+NO_BACKUPS = FakeBackups()
+NO_JOBS = NodeJobs(Path("no jobs are begun here"), NO_AUDIT)
+
+
+NO_KEYS = MemoryKeys()
+NO_ROTATIONS = Rotating(AnyClinic(), NO_JOBS, NO_KEYS, NO_KEYS)
+
+
+NO_LOGINS = Logins(None, utc_now)
+"""Of a node whose NATS server is somebody else's."""
+
+
+def fake_backends(**changes: Any) -> Backends:
+    """A node without a node, that anybody's key "k" opens, with ``changes``."""
+    parts: dict[str, Any] = {
+        "operations": FakeOperations(), "keys": admin_keys("k"), "logins": NO_LOGINS, "jobs": NO_JOBS,
+        "backups": NO_BACKUPS, "rotations": NO_ROTATIONS,
+        "audit": NO_AUDIT, "health": FakeHealth(),
+    }  # fmt: skip
+    return Backends(**{**parts, **changes})

@@ -12,14 +12,13 @@ from gateway.http.openapi import describe
 from gateway.http.routes import CHANNEL, Route
 from gateway.http.surround import HttpLimits
 from protocol.access import Permission
-from tests.unit.gateway.access.made import admin_keys
-from tests.unit.gateway.http.fake_node import NO_LOGINS, FakeHealth, FakeOperations
+from tests.unit.gateway.http.fake_node import fake_backends
 
 
 @pytest.fixture(scope="module")
 def routes() -> list[Route]:
     with ThreadPoolExecutor(1) as executor:
-        return list(table(FakeOperations(), admin_keys("k"), FakeHealth(), HttpLimits(), executor, {}, NO_LOGINS))
+        return list(table(fake_backends(), HttpLimits(), executor, {}))
 
 
 @pytest.fixture(scope="module")

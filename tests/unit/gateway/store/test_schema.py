@@ -40,34 +40,34 @@ def test_the_migrations_in_the_package_are_numbered_without_a_gap() -> None:
 
 
 def test_an_empty_file_gets_all_migrations_in_order(connection: sqlite3.Connection) -> None:
-    migrate(connection, (ONE, TWO))
+    migrate(connection, (ONE, TWO), {})
     assert read_version(connection) == 2
     assert tables(connection) == {"one", "two"}
 
 
 def test_an_older_file_gets_what_it_lacks(connection: sqlite3.Connection) -> None:
-    migrate(connection, (ONE,))
-    migrate(connection, (ONE, TWO))
+    migrate(connection, (ONE,), {})
+    migrate(connection, (ONE, TWO), {})
     assert read_version(connection) == 2
 
 
 def test_a_file_at_the_newest_version_is_left_alone(connection: sqlite3.Connection) -> None:
-    migrate(connection, (ONE, TWO))
-    migrate(connection, (ONE, TWO))
+    migrate(connection, (ONE, TWO), {})
+    migrate(connection, (ONE, TWO), {})
     assert connection.execute("SELECT a FROM two").fetchall() == [(2,)]
 
 
 def test_a_newer_file_is_refused_untouched(connection: sqlite3.Connection) -> None:
-    migrate(connection, (ONE, TWO))
+    migrate(connection, (ONE, TWO), {})
     with pytest.raises(NewerSchemaError, match="version 2, and this Plantão knows up to 1") as caught:
-        migrate(connection, (ONE,))
+        migrate(connection, (ONE,), {})
     assert (caught.value.found, caught.value.known) == (2, 1)
     assert not connection.in_transaction
 
 
 def test_a_migration_that_fails_leaves_nothing_of_any(connection: sqlite3.Connection) -> None:
     with pytest.raises(sqlite3.OperationalError, match="already exists"):
-        migrate(connection, (ONE, BROKEN))
+        migrate(connection, (ONE, BROKEN), {})
     connection.rollback()
     assert read_version(connection) == 0
     assert tables(connection) == set()
@@ -90,7 +90,7 @@ def test_a_script_that_ends_inside_a_statement_is_refused() -> None:
 
 def test_what_a_file_lacks_is_what_comes_after_its_version(connection: sqlite3.Connection) -> None:
     assert missing(connection, (ONE, TWO)) == (ONE, TWO)
-    migrate(connection, (ONE,))
+    migrate(connection, (ONE,), {})
     assert missing(connection, (ONE, TWO)) == (TWO,)
 
 

@@ -1,10 +1,11 @@
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.vault.keys import DataKey, key_file, make_key, new_key, read_keys, unwrap, wrap
+from gateway.vault.keys import DataKey, count_of, key_file, make_key, new_key, read_keys, rewrap, unwrap, wrap
 from gateway.vault.master import MasterKey
 from protocol.errors import InvalidIdError, StoreUnavailableError, WrongKeyError
 
@@ -44,8 +45,49 @@ def test_another_master_key_is_told_from_damage() -> None:
         unwrap(WRAPPED, "north", OTHER, PATH)
 
 
+DATA_KEYS = st.lists(st.binary(min_size=32, max_size=32).map(DataKey), min_size=1, max_size=8)
+
+
+@given(DATA_KEYS, st.sets(st.integers(0, 7)))
+def test_keys_may_be_wrapped_by_the_master_key_or_the_one_before_it(keys: list[DataKey], old: set[int]) -> None:
+    both = MasterKey(OTHER.key, OTHER.source, before=MASTER)
+    entries = [wrap([key], "north", MASTER if at in old else OTHER)[10:] for at, key in enumerate(keys)]
+    content = WRAPPED[:9] + bytes([len(keys)]) + b"".join(entries)
+    assert unwrap(content, "north", both, PATH) == keys
+    for alone, missing in ((MASTER, set(range(len(keys))) - old), (OTHER, old & set(range(len(keys))))):
+        if missing:
+            with pytest.raises(WrongKeyError, match="another master key"):
+                unwrap(content, "north", alone, PATH)
+        else:
+            assert unwrap(content, "north", alone, PATH) == keys
+
+
+@given(DATA_KEYS, st.booleans())
+def test_wrapped_anew_they_are_the_same_under_the_new_master_key_alone(keys: list[DataKey], done: bool) -> None:
+    both = MasterKey(OTHER.key, OTHER.source, before=MASTER)
+    with TemporaryDirectory() as place:
+        path = Path(place) / "key"
+        path.write_bytes(wrap(keys, "north", OTHER if done else MASTER))
+        assert rewrap(path, "north", both) is not done
+        assert unwrap(path.read_bytes(), "north", OTHER, path) == keys
+        assert count_of(path) == len(keys)
+        assert rewrap(path, "north", both) is False
+
+
+def test_a_file_that_is_not_there_is_not_wrapped_anew(tmp_path: Path) -> None:
+    assert rewrap(tmp_path / "key", "north", MASTER) is False
+    assert count_of(tmp_path / "key") == 0
+
+
+def test_a_file_that_cannot_be_opened_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(WRAPPED)
+    with pytest.raises(WrongKeyError):
+        rewrap(tmp_path / "key", "north", OTHER)
+    assert (tmp_path / "key").read_bytes() == WRAPPED
+
+
 def test_a_key_of_another_clinic_is_refused() -> None:
-    with pytest.raises(StoreUnavailableError, match=r"clinic south: .*another clinic's: put back a good copy"):
+    with pytest.raises(StoreUnavailableError, match=r"clinic south: .*another's: put back a good copy"):
         unwrap(WRAPPED, "south", MASTER, PATH)
 
 

@@ -1,0 +1,121 @@
+"""What of custody is done by the clock: restores that a kill interrupted, and backups. On the loop's thread."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+
+from actors.custody.backing_up import BackingUp
+from actors.custody.restoring import Restoring
+from protocol.access import NODE
+from protocol.commands import utc_now
+from protocol.errors import PlantaoError
+from protocol.jobs import Jobs, JobState
+
+AGAIN_S: Final = 30.0
+"""After which it is looked again what there is to do."""
+LOOK_S: Final = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Shelf(Protocol):
+    """Where scheduled backups lie: a directory for each clinic. The work is done in threads."""
+
+    async def last(self, clinic: str) -> datetime | None:
+        """When the newest of a clinic was begun; None: there is none. Raises StoreUnavailableError."""
+
+    def place(self, clinic: str, at: datetime) -> Path:
+        """Where one that is begun now belongs."""
+
+    async def prune(self, clinic: str) -> Sequence[str]:
+        """Delete the oldest but so many, and what killed ones left; the names of those that went. Raises
+        StoreUnavailableError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """A backup of each clinic every ``every_s`` seconds; 0: none."""
+
+    every_s: float = 0.0
+
+
+class Keeping:
+    """Implements ``protocol.interfaces.Service``: works from its start to its stop, one clinic after another."""
+
+    def __init__(
+        self, schedule: Schedule, shelf: Shelf, jobs: Jobs, backing_up: BackingUp, restoring: Restoring
+    ) -> None:
+        self._schedule = schedule
+        self._shelf = shelf
+        self._jobs = jobs
+        self._backing_up = backing_up
+        self._restoring = restoring
+        self._work: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin; nothing is waited for."""
+        await self.stop(timeout=1.0)
+        self._work = asyncio.create_task(self._keep(), name="custody")
+
+    async def wait(self) -> str:
+        """Returns only if it broke by a mistake of ours."""
+        if self._work is None:
+            return "it is not running"
+        await asyncio.wait((self._work,))
+        error = None if self._work.cancelled() else self._work.exception()
+        return f"it broke: {error!r}"
+
+    async def stop(self, *, timeout: float) -> None:
+        """What it was at is finished at the next start."""
+        work, self._work = self._work, None
+        if work is not None:
+            work.cancel()
+            await asyncio.wait((work,), timeout=timeout)
+
+    async def _keep(self) -> None:
+        while True:
+            if await self._finished() and self._schedule.every_s:
+                await self._back_up_all()
+            await asyncio.sleep(AGAIN_S)
+
+    async def _finished(self) -> bool:
+        """Whether no clinic is between two states: of those that failed half-way, too, while the node ran."""
+        try:
+            return await self._restoring.finish_all()
+        except PlantaoError as error:
+            log.warning("interrupted restores are not known yet", error=str(error))
+            return False
+
+    async def _back_up_all(self) -> None:
+        try:
+            clinics = [contents.record.id for contents in self._backing_up.contents(None)]
+        except PlantaoError:
+            return  # the registry has not been read yet
+        for clinic in clinics:
+            try:
+                if await self._is_due(clinic):
+                    await self._back_up(clinic)
+            except PlantaoError as error:
+                log.warning("scheduled backup not made", clinic=clinic, error=str(error))
+
+    async def _is_due(self, clinic: str) -> bool:
+        last = await self._shelf.last(clinic)
+        return last is None or (utc_now() - last).total_seconds() >= self._schedule.every_s
+
+    async def _back_up(self, clinic: str) -> None:
+        """One that fails takes none of the older ones with it; it is tried again at the next look."""
+        file = self._shelf.place(clinic, utc_now())
+        view = await self._backing_up.backup_to(file, clinic, by=NODE)
+        while view.state is JobState.RUNNING:
+            await asyncio.sleep(LOOK_S)
+            view = self._jobs.get(view.id)
+        if view.state is JobState.FAILED:
+            log.error("scheduled backup failed", clinic=clinic, error=view.error)
+            return
+        gone = await self._shelf.prune(clinic)
+        log.info("scheduled backup made", clinic=clinic, file=str(file), removed=list(gone))

@@ -1,0 +1,163 @@
+"""Clinics put back from an archive. On the loop's thread.
+
+What is killed before ``commit`` has touched nothing; what is killed after it is finished when the node is there again
+(``finish_all``). Each step can be repeated, so nobody has to know how far it was.
+
+What was queued and not known to be sent when the archive was made may have been sent since. Nobody can tell, and a
+reminder must not come twice: so it is held for a person to release, by the rule that holds what was queued for another
+number (``actors.channel.identity``): all that was queued before the clinic was put back, wherever it waits. ``resume``
+leaves that away: for a clinic that was stopped when the archive was made, and moves.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from actors.switchboard import Switchboard
+from protocol.access import Caller
+from protocol.backup import Archives, ClinicContents, Committed
+from protocol.bus import Registry
+from protocol.commands import utc_now
+from protocol.errors import AlreadyExistsError, ConflictError, InvalidInputError, PlantaoError, UnavailableError
+from protocol.jobs import JobKind, Jobs, JobView, Progress
+from protocol.ledger import NO_NUMBER, Paired, Store
+
+log = structlog.get_logger(__name__)
+
+
+class Restoring:
+    """Puts them back, one at a time."""
+
+    def __init__(
+        self, switchboard: Switchboard, jobs: Jobs, archives: Archives, registry: Registry, store: Store
+    ) -> None:
+        self._switchboard = switchboard
+        self._jobs = jobs
+        self._archives = archives
+        self._registry = registry
+        self._store = store
+        self._turn = asyncio.Lock()
+
+    async def restore(
+        self,
+        archive: Path,
+        clinic: str | None,
+        *,
+        replace: bool,
+        by: Caller,
+        resume: bool = False,
+        passphrase: str | None = None,
+    ) -> JobView:
+        """See ``protocol.custody``."""
+
+        async def work(progress: Progress, _file: Path) -> Mapping[str, int | str]:
+            try:
+                return await self._restore(
+                    archive, clinic, progress, over=replace, resume=resume, passphrase=passphrase
+                )
+            finally:
+                await asyncio.to_thread(archive.unlink, missing_ok=True)
+
+        return await self._jobs.start(JobKind.RESTORE, clinic, work, by=by)
+
+    async def _restore(
+        self, archive: Path, clinic: str | None, progress: Progress, *, over: bool, resume: bool, passphrase: str | None
+    ) -> Mapping[str, int | str]:
+        view = await self._archives.verify(archive, passphrase=passphrase, progress=progress)
+        if clinic is not None and clinic not in view.clinics:
+            raise InvalidInputError("clinic", f"one that the archive holds: {', '.join(view.clinics) or 'none'}")
+        clinics = view.clinics if clinic is None else [clinic]
+        self._check_free(clinics, over=over)
+        async with self._turn:
+            await self._archives.stage(archive, clinics, passphrase=passphrase, progress=progress)
+            try:
+                for each in clinics:
+                    self._check_free([each], over=over)
+                    held_at = None if resume else utc_now()
+                    await self._archives.commit(each, held_at=held_at)
+                    try:
+                        await self._finish(Committed(clinic=each, held_at=held_at, settled=False), progress)
+                    except PlantaoError as error:
+                        going_on = f"clinic {each} is not back yet, and the node goes on by itself until it is"
+                        raise UnavailableError(f"{going_on}: {error}") from error
+            finally:
+                await self._archives.sweep()
+        return {"clinics": len(clinics), "made_at": view.made_at.isoformat(), "version": view.version}
+
+    async def finish_all(self) -> bool:
+        """Finish what was interrupted; whether all is finished.
+
+        Raises:
+            StoreUnavailableError: it cannot be told what was.
+        """
+        async with self._turn:
+            done = True
+            for one in await self._archives.committed():
+                log.info("an interrupted restore goes on", clinic=one.clinic)
+                try:
+                    await self._finish(one, _untold)
+                except PlantaoError as error:
+                    log.warning("an interrupted restore is not finished yet", clinic=one.clinic, error=str(error))
+                    done = False
+            await self._archives.sweep()
+            return done
+
+    async def _finish(self, one: Committed, progress: Progress) -> None:
+        clinic = one.clinic
+        if not one.settled:
+            progress(f"clinic {clinic}: ending")
+            await self._end(clinic)
+            await self._archives.place(clinic)
+            if one.held_at is not None:
+                progress(f"clinic {clinic}: holding what waits")
+                await self._hold(await self._archives.contents(clinic), one.held_at)
+            await self._archives.put_streams(clinic, progress)
+            await self._archives.settle(clinic)
+        progress(f"clinic {clinic}: starting")
+        contents = await self._archives.contents(clinic)
+        with suppress(AlreadyExistsError):  # who put it there was killed before it could say so
+            await self._registry.put_clinic(contents.record, contents.channels)
+        await self._archives.finish(clinic)
+        board = self._switchboard.board
+        await self._switchboard.until(lambda: board.clinic(clinic), f"clinic {clinic} is put back")
+
+    async def _end(self, clinic: str) -> None:
+        """Nothing of it runs, and nothing of it is open."""
+        await self._registry.withdraw_clinic(clinic)
+        board = self._switchboard.board
+
+        def ended() -> bool | None:
+            wanted = board.wanted()
+            return (
+                True if wanted is not None and clinic not in wanted.clinics and board.clinic(clinic) is None else None
+            )
+
+        await self._switchboard.until(ended, f"clinic {clinic} is being ended")
+
+    async def _hold(self, contents: ClinicContents, at: datetime) -> None:
+        """What was queued before ``at`` is not sent by any of its channels."""
+        ledger = await self._store.open_clinic(contents.record.id)
+        try:
+            for channel in contents.channels:
+                paired = await ledger.paired(channel.id) or Paired(phone=NO_NUMBER)
+                await ledger.pair(channel.id, replace(paired, changed_at=at))
+        finally:
+            await self._store.close_clinic(contents.record.id)
+
+    def _check_free(self, clinics: Sequence[str], *, over: bool) -> None:
+        """Raises ConflictError, UnavailableError."""
+        there = sorted(set(clinics) & self._switchboard.wanted().clinics.keys())
+        if there and not over:
+            raise ConflictError(
+                f"{', '.join(there)}: there already, and what it holds would be lost: ask for it to be replaced, or "
+                "remove it first"
+            )
+
+
+def _untold(step: str, done: int = 0, total: int | None = None) -> None:
+    """Nobody waits to hear how far it is."""

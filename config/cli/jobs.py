@@ -1,0 +1,57 @@
+"""``plantao job …``: what takes longer than a request."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from config.cli.asking import Asking, command
+from config.cli.output import local_time
+
+group = typer.Typer(
+    help="Backups, rotations and the like, and how far they are.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@command(group, "list")
+def list_(asking: Asking) -> None:
+    """List the jobs since the node started, newest first."""
+    jobs = asking.node.get("jobs")["items"]
+    columns = ("ID", "KIND", "CLINIC", "STATE", "PROGRESS", "STARTED", "ENDED", "ERROR")
+    rows = [
+        (
+            job["id"],
+            job["kind"],
+            job["clinic"],
+            job["state"],
+            progress(job),
+            local_time(job["started_at"]),
+            local_time(job["ended_at"]),
+            job["error"],
+        )
+        for job in jobs
+    ]
+    asking.out.table(columns, rows, jobs)
+
+
+@command(group, "show")
+def show(asking: Asking, id: Annotated[str, typer.Argument(metavar="ID", help="Identifier of the job.")]) -> None:
+    """Show one job."""
+    job = asking.node.get("jobs", id)
+    fields = {
+        **job,
+        "progress": progress(job),
+        "started_at": local_time(job["started_at"]),
+        "ended_at": local_time(job["ended_at"]),
+        "file": "to be fetched" if job["file"] else None,
+        **job["result"],
+    }
+    for name in ("step", "done", "total", "result"):
+        del fields[name]
+    asking.out.record(fields, job)
+
+
+def progress(job: Mapping[str, Any]) -> str:
+    """Such as ``snapshots 3/12``."""
+    count = "" if job["total"] is None else f"{job['done']}/{job['total']}"
+    return f"{job['step']} {count}".strip()

@@ -1,0 +1,132 @@
+"""A stream copied as a whole, and put back, by JetStream's own snapshots. On the loop's thread.
+
+A snapshot is of the moment at which it begins; what is deleted meanwhile may be missing from it (of a work queue: what
+is acknowledged). What it is made of is the server's business: it is portable between servers, and holds what the stream
+holds in clear, whether or not the server encrypts its files.
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+from nats.aio.msg import Msg
+from nats.js.api import StreamConfig
+from nats.js.errors import NotFoundError as StreamNotFoundError
+
+from gateway.nats.client import PatientClient
+from gateway.nats.link import REQUEST_TIMEOUT, Connection
+from gateway.nats.translate import translating
+from protocol.errors import BusUnavailableError, InvalidInputError
+
+CHUNK: Final = 128 << 10
+"""Bytes, as the server sends them by default."""
+LARGEST: Final = 1 << 20
+"""A message of this size is within every server's default limit."""
+
+_WINDOW: Final = 1 << 20
+"""Bytes under way at once: what a copy takes of the memory."""
+_SILENCE: Final = 20.0
+"""Seconds; the server gives up after 5 without an acknowledgement, and says so."""
+_COMPLETE: Final = 120.0
+"""Seconds in which the server must have put back what it was sent."""
+_STATUS: Final = "Status"
+
+
+class _Error(Struct):
+    description: str = ""
+
+
+class _Answer(Struct):
+    """Of JetStream's API."""
+
+    deliver_subject: Annotated[str, Meta(max_length=512)] = ""
+    error: _Error | None = None
+
+
+async def snapshot(connection: Connection, stream: str, *, consumers: bool) -> AsyncIterator[bytes]:
+    """What ``stream`` is made of, piece by piece; the next is sent when one was taken, so each must be within 5 s.
+    ``consumers``: with how far each was.
+
+    Raises:
+        BusUnavailableError: it did not come to its end.
+    """
+    nc, doing = connection.nc, f"copying the stream {stream}"
+    pieces: asyncio.Queue[Msg] = asyncio.Queue()
+
+    async def received(message: Msg) -> None:
+        pieces.put_nowait(message)
+
+    with translating(doing):
+        inbox = nc.new_inbox()
+        subscription = await nc.subscribe(inbox, cb=received)
+        try:
+            wanted = {"deliver_subject": inbox, "no_consumers": not consumers}
+            wanted |= {"chunk_size": CHUNK, "window_size": _WINDOW}
+            await _ask(nc, f"$JS.API.STREAM.SNAPSHOT.{stream}", wanted, doing)
+            while (message := await _next(connection, pieces, doing)).data:
+                yield message.data
+                if message.reply:
+                    await nc.publish(message.reply)
+            if (status := (message.headers or {}).get(_STATUS, "204")) != "204":
+                raise BusUnavailableError(f"{doing}: the server gave up ({status})")
+        finally:
+            if nc.is_connected:
+                await subscription.unsubscribe()
+
+
+async def put_back(connection: Connection, wanted: StreamConfig, pieces: AsyncIterable[bytes]) -> None:
+    """Make the stream ``wanted`` out of a snapshot; one of its name goes before.
+
+    Raises:
+        BusUnavailableError: NATS is away, or the account has no room.
+        InvalidInputError: what the pieces hold is no such stream. In either case there may be none any more.
+    """
+    nc, doing = connection.nc, f"putting back the stream {wanted.name}"
+    with translating(doing):
+        await delete(connection, wanted.name or "")
+        request = {"config": wanted.as_dict(), "state": {}}
+        answer = await _ask(nc, f"$JS.API.STREAM.RESTORE.{wanted.name}", request, doing)
+        async for piece in pieces:
+            said = await nc.request(answer.deliver_subject, piece, timeout=REQUEST_TIMEOUT)
+            if said.data:
+                _check(said.data, doing)
+        said = await nc.request(answer.deliver_subject, b"", timeout=_COMPLETE)
+        _check(said.data, doing)
+
+
+async def delete(connection: Connection, stream: str) -> None:
+    """Delete ``stream`` if there is one. Raises the client library's errors."""
+    try:
+        await connection.js.delete_stream(stream)
+    except StreamNotFoundError:
+        return
+
+
+async def _next(connection: Connection, pieces: "asyncio.Queue[Msg]", doing: str) -> Msg:
+    getting = asyncio.ensure_future(pieces.get())
+    try:
+        await asyncio.wait((getting, connection.lost), timeout=_SILENCE, return_when=asyncio.FIRST_COMPLETED)
+        if not getting.done():
+            raise BusUnavailableError(
+                f"{doing}: {'connection lost' if connection.lost.done() else 'nothing more came'}"
+            )
+        return getting.result()
+    finally:
+        getting.cancel()
+
+
+async def _ask(nc: PatientClient, subject: str, request: object, doing: str) -> _Answer:
+    said = await nc.request(subject, msgspec.json.encode(request), timeout=REQUEST_TIMEOUT)
+    return _check(said.data, doing)
+
+
+def _check(said: bytes, doing: str) -> _Answer:
+    try:
+        answer = msgspec.json.decode(said, type=_Answer)
+    except msgspec.DecodeError as error:
+        raise BusUnavailableError(f"{doing}: the server answered something else") from error
+    if answer.error is not None:
+        raise InvalidInputError(doing, f"what the server takes ({answer.error.description})")
+    return answer

@@ -1,0 +1,1 @@
+"""What is killed in the drill; see ``tests.drill.scenario``."""
