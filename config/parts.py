@@ -25,9 +25,10 @@ from config import custody, master_keys, overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
+from config.nats_quota import nats_quota
 from config.noting import PassedOverNotes
 from config.own import own_policy, pacing_policy
-from config.sections import Limits, Settings
+from config.sections import Nats, Settings
 from gateway.access.api_keys import open_keys
 from gateway.audit.keeper import NodeAudit, audit_key
 from gateway.http.backends import Backends
@@ -41,8 +42,9 @@ from gateway.nats.bus import NatsBus
 from gateway.nats.external import ExternalBroker
 from gateway.nats.logins import Logins
 from gateway.nats.registry import NatsRegistry
-from gateway.nats.server_config import ClinicQuota
+from gateway.nats.server_config import Tls
 from gateway.nats.streams import Retention
+from gateway.nats.tls import checked
 from gateway.store.part import Bounds
 from gateway.store.store import SqliteStore
 from gateway.vault import KeyRotation, MasterKey, Vaults
@@ -249,29 +251,26 @@ def admin_key_file(data: Path) -> Path:
     return data / "admin.key"
 
 
-def _nats_quota(limits: Limits) -> ClinicQuota:
-    return ClinicQuota(
-        file_bytes=limits.stream_bytes,
-        memory_bytes=limits.nats_memory_bytes,
-        streams=limits.nats_streams,
-        consumers=limits.nats_consumers,
-        connections=limits.nats_connections,
-        subscriptions=limits.nats_subscriptions,
-    )
-
-
 def _broker(settings: Settings, master_key: MasterKey) -> EmbeddedBroker | ExternalBroker:
     if not settings.nats.url:
         return EmbeddedBroker(
             settings.data / "nats",
             key=ensure_node_key(settings.data, master_key),
             runtime=settings.runtime / "nats",
+            host=settings.nats.host,
             port=settings.nats.port,
-            quota=_nats_quota(settings.limits),
+            tls=_nats_tls(settings.nats),
+            quota=nats_quota(settings.limits),
         )
     if settings.nats.accounts_file is None:
         raise InvalidInputError("nats.accounts_file", "the file with the accounts of the broker that nats.url names")
-    return ExternalBroker(settings.nats.url, settings.nats.accounts_file)
+    return ExternalBroker(settings.nats.url, settings.nats.accounts_file, settings.nats.ca)
+
+
+def _nats_tls(nats: Nats) -> Tls | None:
+    if nats.certificate is None or nats.key is None:
+        return None
+    return checked(Tls(nats.certificate.absolute(), nats.key.absolute()))
 
 
 def _bounds(settings: Settings) -> Bounds:

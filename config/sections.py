@@ -55,10 +55,16 @@ class Http(Struct, frozen=True, kw_only=True):
 class Nats(Struct, frozen=True, kw_only=True):
     """The broker. An empty ``url`` starts the embedded one on loopback at ``port`` (-1 takes a free one).
 
-    ``accounts_file`` holds the credentials of each account on an external broker. ``url`` may hold a password.
+    Where it listens, ``host``, must be loopback unless ``certificate`` (with its chain) and its private ``key``, PEM
+    files, switch TLS on. ``accounts_file`` holds the credentials of each account on an external broker (in clear: it is
+    the operator's), and ``ca`` the authorities that vouch for it at a ``tls`` URL (none: those of this machine).
     """
 
     url: str = ""
+    host: str = "127.0.0.1"
+    certificate: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
     port: Annotated[int, Meta(ge=-1, le=65_535)] = 4222
     accounts_file: Path | None = None
 

@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from config.cli import audit, backup, channels, clinics, dead, jobs, keys, messages, nats_keys, rotate, sending, top
+from config.cli import (
+    audit,
+    backup,
+    channels,
+    clinics,
+    dead,
+    jobs,
+    keys,
+    messages,
+    nats_config,
+    nats_keys,
+    rotate,
+    sending,
+    top,
+)
 from config.cli.asking import DEFAULT_CONFIG, command
 from config.cli.output import Output
 from protocol.errors import PlantaoError
@@ -28,6 +42,7 @@ app.add_typer(jobs.group, name="job")
 app.add_typer(audit.group, name="audit")
 app.add_typer(keys.group, name="key")
 keys.group.add_typer(nats_keys.group, name="nats")
+app.add_typer(nats_config.group, name="nats")
 app.add_typer(rotate.group, name="rotate")
 backup.register(app)
 

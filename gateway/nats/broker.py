@@ -5,6 +5,7 @@ import asyncio
 import math
 import shutil
 import signal
+import ssl
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -17,8 +18,9 @@ from gateway.nats.broker_files import ANY_PORT, BrokerFiles
 from gateway.nats.client import PatientClient
 from gateway.nats.link import Login
 from gateway.nats.probe import accepted, usable
-from gateway.nats.server_config import ClinicQuota, Server, server_config
+from gateway.nats.server_config import ClinicQuota, Server, Tls, server_config
 from gateway.nats.server_process import BrokerError, end_left_over, find_program, launch, watch
+from gateway.nats.tls import to_our_own
 from gateway.nats.translate import translating
 from gateway.vault.keys import DataKey
 from protocol import subjects
@@ -28,6 +30,9 @@ from supervisor.process import ChildProcess, ProcessError, ProcessStuckError
 
 log = structlog.get_logger(__name__)
 
+LOOPBACK: Final = "127.0.0.1"
+_HERE: Final = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - nothing is bound by this
+"""Where a server that listens everywhere is found from here."""
 _DEFAULT_QUOTA: Final = ClinicQuota()
 _START_TIMEOUT: Final = 30.0
 _RELOAD_TIMEOUT: Final = 15.0
@@ -43,7 +48,8 @@ _RELOAD_PAUSE: Final = 0.1
 
 
 class EmbeddedBroker:
-    """Runs nats-server on loopback with JetStream in ``directory`` (implements ``Service`` and ``Broker``).
+    """Runs nats-server on ``host`` with JetStream in ``directory`` (implements ``Service`` and ``Broker``). ``tls`` must
+    be given unless that is loopback.
 
     ``key`` is the node's: what JetStream stores and the credentials are encrypted with keys derived from it; what the
     server has to read in clear lies in ``runtime``, which should be memory.
@@ -60,7 +66,9 @@ class EmbeddedBroker:
         *,
         key: DataKey,
         runtime: Path,
+        host: str = LOOPBACK,
         port: int = ANY_PORT,
+        tls: Tls | None = None,
         quota: ClinicQuota = _DEFAULT_QUOTA,
         heartbeat: Heartbeat = _HEARTBEAT,
         clock: Callable[[], datetime] = utc_now,
@@ -69,6 +77,9 @@ class EmbeddedBroker:
         self._files = BrokerFiles(directory, runtime, key)
         self._heartbeat = heartbeat
         self._asked_port = port
+        self._host = host
+        self._tls = tls
+        self._trust: ssl.SSLContext | None = None
         self._quota = quota
         self._port: int | None = None
         self._accounts: Accounts | None = None
@@ -153,14 +164,15 @@ class EmbeddedBroker:
         """Its URL, without credentials. Raises BrokerError before the first start."""
         if self._port is None:
             raise BrokerError("nats-server has not been started")
-        return f"nats://127.0.0.1:{self._port}"
+        host = _HERE.get(self._host, self._host)
+        return f"{'nats' if self._tls is None else 'tls'}://{f'[{host}]' if ':' in host else host}:{self._port}"
 
     def login(self, account: str, role: Role = Role.PLANTAO) -> Login:
         """How to connect to ``account`` as ``role``. Raises NotFoundError, BrokerError before the first start."""
         server = self.server
         assert self._accounts is not None
         found = self._accounts.find(account, role)
-        return Login(server, found.user, found.password)
+        return Login(server, found.user, found.password, self._trust)
 
     async def ensure_account(self, clinic: str) -> None:
         """Give ``clinic`` an account, with new credentials if it never had one; returns when the server knows it.
@@ -238,7 +250,7 @@ class EmbeddedBroker:
 
     def _login_by(self, login: Issued | Credential) -> Login:
         credential = login.credential if isinstance(login, Issued) else login
-        return Login(self.server, credential.user, credential.password)
+        return Login(self.server, credential.user, credential.password, self._trust)
 
     def _await_expiry(self) -> None:
         """Have the server told again when the next login expires."""
@@ -301,7 +313,7 @@ class EmbeddedBroker:
     def _not_started(self, error: ProcessError) -> BrokerError:
         if self._port_was_taken():
             return BrokerError(
-                f"port {self._asked_port} on 127.0.0.1 is taken by another program: "
+                f"port {self._asked_port} on {self._host} is taken by another program: "
                 "set nats.port to a free one, or to -1 for any"
             )
         return BrokerError(f"nats-server ended at start: {error}")
@@ -314,7 +326,16 @@ class EmbeddedBroker:
     async def _write(self, port: int) -> frozenset[str]:
         """Put the accounts and the configuration for ``port`` in their files. Returns the clinics that are in it."""
         accounts = self.accounts
-        server = Server(directory=self._directory, port=port, key=self._files.store_key, quota=self._quota)
+        server = Server(
+            directory=self._directory,
+            host=self._host,
+            port=port,
+            key=self._files.store_key,
+            tls=self._tls,
+            quota=self._quota,
+        )
+        if self._tls is not None:  # the server reads it anew, too: it may have been renewed
+            self._trust = await asyncio.to_thread(to_our_own, self._tls)
         config = server_config(accounts.valid(self._clock()), server).encode()
         self._await_expiry()
         await asyncio.to_thread(self._files.write, accounts, config, port)
@@ -357,6 +378,7 @@ async def _delete_streams(login: Login) -> None:
                 login.server,
                 user=login.user,
                 password=login.password,
+                tls=login.tls,
                 allow_reconnect=False,
                 max_reconnect_attempts=1,
                 reconnect_time_wait=0,

@@ -59,6 +59,8 @@ async def _answer(
     login: Login, question: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> bool | None:
     await reader.readline()
+    if login.tls is not None:
+        await writer.start_tls(login.tls, server_hostname=urlsplit(login.server).hostname)
     hello = {
         "verbose": False,
         "pedantic": False,
