@@ -25,6 +25,7 @@ from config.parts import Parts, admin_key_file, make
 from config.runtime import ensure_private
 from config.sections import Settings
 from config.terminal import Terminal
+from gateway import disk
 from gateway.nats.accounts import Role
 from gateway.nats.broker import EmbeddedBroker
 from protocol.errors import ConflictError, InvalidInputError, PlantaoError
@@ -117,7 +118,8 @@ def _run(settings: Settings, json_ready: bool) -> int:
                     case _Down(reason):
                         return _exit_code(reason, asked=deadline is not None)
         finally:
-            (settings.data / NODE_FILE).unlink(missing_ok=True)
+            for path in (settings.data / NODE_FILE, settings.runtime / NODE_FILE):
+                path.unlink(missing_ok=True)
 
 
 def _start(cpu: OneCpu | None, begin: Callable[[], T]) -> T:
@@ -210,7 +212,7 @@ def _ready(settings: Settings, parts: Parts, json_ready: bool) -> None:
         "nats": login.url,
         "pid": os.getpid(),
     }
-    _write_node_file(settings.data / NODE_FILE, node)
+    _write_node_file(settings, node)
     if json_ready:
         print(json.dumps(where), flush=True)  # noqa: T201 - the contract of --json
         return
@@ -218,7 +220,7 @@ def _ready(settings: Settings, parts: Parts, json_ready: bool) -> None:
         f"Plantão is on duty.\n"
         f"  admin endpoint  {parts.admin.url}\n"
         f"  admin key       {key}\n"
-        f"  NATS            {parts.broker.server} (credentials: {settings.data / 'nats' / 'accounts.json'})\n"
+        f"  NATS            {parts.broker.server} (credentials: {settings.data / NODE_FILE}, plantao key nats)\n"
         f"  data            {settings.data}\n"
         f"  session stores  {settings.runtime}\n"
         f"Add a clinic and a channel from another terminal:\n"
@@ -229,12 +231,14 @@ def _ready(settings: Settings, parts: Parts, json_ready: bool) -> None:
     )
 
 
-def _write_node_file(path: Path, content: dict[str, object]) -> None:
-    temporary = path.with_suffix(".tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(content, file)
-    temporary.replace(path)
+def _write_node_file(settings: Settings, content: dict[str, object]) -> None:
+    """In memory, because of the credentials; what is found in the data directory leads there."""
+    real, found = settings.runtime / NODE_FILE, settings.data / NODE_FILE
+    disk.write(real, json.dumps(content).encode())
+    link = found.with_suffix(".tmp")
+    link.unlink(missing_ok=True)
+    link.symlink_to(real)
+    link.replace(found)
 
 
 @contextmanager

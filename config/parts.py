@@ -25,9 +25,10 @@ from config import custody, master_keys, overrides
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
+from config.nats_quota import nats_quota
 from config.noting import PassedOverNotes
 from config.own import own_policy, pacing_policy
-from config.sections import Settings
+from config.sections import Nats, Settings
 from gateway.access.api_keys import open_keys
 from gateway.audit.keeper import NodeAudit, audit_key
 from gateway.http.backends import Backends
@@ -41,11 +42,15 @@ from gateway.lgpd.tombstones import DiskTombstones
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.external import ExternalBroker
+from gateway.nats.logins import Logins
 from gateway.nats.registry import NatsRegistry
+from gateway.nats.server_config import Tls
 from gateway.nats.streams import Retention
+from gateway.nats.tls import checked
 from gateway.store.part import Bounds
 from gateway.store.store import SqliteStore
-from gateway.vault import KeyRotation, Vaults
+from gateway.vault import KeyRotation, MasterKey, Vaults
+from gateway.vault.node_key import ensure_node_key
 from gateway.whatsapp.opener import Nursery
 from protocol.commands import utc_now
 from protocol.errors import InvalidInputError
@@ -87,8 +92,8 @@ def make(settings: Settings) -> Parts:
         StoreUnavailableError: a key's file cannot be read or written, or the data was sealed with another master key.
     """
     loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
-    broker = _broker(settings)
     master_key = master_keys.present(settings)
+    broker = _broker(settings, master_key)
     audit = NodeAudit(settings.data, audit_key(settings.data, master_key), utc_now)
     kept = Vaults(settings.data, master_key, keep=settings.vault.keep, passed_over=PassedOverNotes(audit))
     key_rotation = KeyRotation(settings.data, kept, partial(master_keys.next_one, settings))
@@ -147,6 +152,7 @@ def make(settings: Settings) -> Parts:
     backends = Backends(
         operations=desk,
         keys=keys,
+        logins=Logins(broker if isinstance(broker, EmbeddedBroker) else None, utc_now),
         jobs=jobs,
         backups=backups.desk,
         personal=custody.personal(
@@ -283,13 +289,26 @@ def admin_key_file(data: Path) -> Path:
     return data / "admin.key"
 
 
-def _broker(settings: Settings) -> EmbeddedBroker | ExternalBroker:
+def _broker(settings: Settings, master_key: MasterKey) -> EmbeddedBroker | ExternalBroker:
     if not settings.nats.url:
-        clinic_bytes = settings.limits.stream_bytes
-        return EmbeddedBroker(settings.data / "nats", port=settings.nats.port, clinic_bytes=clinic_bytes)
+        return EmbeddedBroker(
+            settings.data / "nats",
+            key=ensure_node_key(settings.data, master_key),
+            runtime=settings.runtime / "nats",
+            host=settings.nats.host,
+            port=settings.nats.port,
+            tls=_nats_tls(settings.nats),
+            quota=nats_quota(settings.limits),
+        )
     if settings.nats.accounts_file is None:
         raise InvalidInputError("nats.accounts_file", "the file with the accounts of the broker that nats.url names")
-    return ExternalBroker(settings.nats.url, settings.nats.accounts_file)
+    return ExternalBroker(settings.nats.url, settings.nats.accounts_file, settings.nats.ca)
+
+
+def _nats_tls(nats: Nats) -> Tls | None:
+    if nats.certificate is None or nats.key is None:
+        return None
+    return checked(Tls(nats.certificate.absolute(), nats.key.absolute()))
 
 
 def _bounds(settings: Settings) -> Bounds:

@@ -55,10 +55,16 @@ class Http(Struct, frozen=True, kw_only=True):
 class Nats(Struct, frozen=True, kw_only=True):
     """The broker. An empty ``url`` starts the embedded one on loopback at ``port`` (-1 takes a free one).
 
-    ``accounts_file`` holds the credentials of each account on an external broker. ``url`` may hold a password.
+    Where it listens, ``host``, must be loopback unless ``certificate`` (with its chain) and its private ``key``, PEM
+    files, switch TLS on. ``accounts_file`` holds the credentials of each account on an external broker (in clear: it is
+    the operator's), and ``ca`` the authorities that vouch for it at a ``tls`` URL (none: those of this machine).
     """
 
     url: str = ""
+    host: str = "127.0.0.1"
+    certificate: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
     port: Annotated[int, Meta(ge=-1, le=65_535)] = 4222
     accounts_file: Path | None = None
 
@@ -209,7 +215,8 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     Of a clinic's commands at most ``commands_per_s`` a second are taken from its queue (0: no limit). It may store
     ``clinic_bytes``: in its database ``database_bytes``, of which what waits for NATS may take ``spool_bytes``; its
-    streams and objects have the rest.
+    streams and objects have the rest. The others are for its account on NATS: what streams may hold in memory, how many
+    streams, consumers of each, connections, and subscriptions of all of them.
     """
 
     channels_per_clinic: Count = 50
@@ -219,6 +226,11 @@ class Limits(Struct, frozen=True, kw_only=True):
     spool_bytes: Bytes = 64 << 20
     media_bytes: Bytes = 16 << 20
     body_bytes: Bytes = 1 << 20
+    nats_memory_bytes: Bytes = 16 << 20
+    nats_streams: Annotated[int, Meta(ge=8, le=1000)] = 16
+    nats_consumers: Annotated[int, Meta(ge=256, le=100_000)] = 1000
+    nats_connections: Annotated[int, Meta(ge=4, le=100_000)] = 64
+    nats_subscriptions: Annotated[int, Meta(ge=64, le=1_000_000)] = 4096
     archive_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 44)] = 16 << 30
 
     @property

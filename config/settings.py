@@ -253,6 +253,16 @@ _CHECKS: Final[tuple[tuple[str, Callable[[Settings], bool], str], ...]] = (
         lambda s: (s.http.key is None) == (s.http.certificate is None),
         "the certificate's private key: http.certificate and http.key go together",
     ),
+    (
+        "nats.host",
+        lambda s: _loopback(s.nats.host) or s.nats.certificate is not None,
+        "a loopback address such as 127.0.0.1, or TLS: set nats.certificate and nats.key",
+    ),
+    (
+        "nats.key",
+        lambda s: (s.nats.key is None) == (s.nats.certificate is None),
+        "the certificate's private key: nats.certificate and nats.key go together",
+    ),
     ("nats.port", lambda s: s.nats.port != 0, "a port, or -1 for a free one"),
     (
         "nats.url",

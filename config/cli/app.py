@@ -18,6 +18,8 @@ from config.cli import (
     jobs,
     keys,
     messages,
+    nats_config,
+    nats_keys,
     rotate,
     sending,
     top,
@@ -43,6 +45,8 @@ app.add_typer(consent.group, name="consent")
 app.add_typer(jobs.group, name="job")
 app.add_typer(audit.group, name="audit")
 app.add_typer(keys.group, name="key")
+keys.group.add_typer(nats_keys.group, name="nats")
+app.add_typer(nats_config.group, name="nats")
 app.add_typer(rotate.group, name="rotate")
 backup.register(app)
 erase.register(app)

@@ -30,6 +30,7 @@ from gateway.http.custody import CustodyRoutes
 from gateway.http.health import TreeNode
 from gateway.http.jobs import JobRoutes, of_jobs
 from gateway.http.keys import KeyList, KeyRoutes, KeyView, MadeKey, NewKey
+from gateway.http.nats_keys import of_logins
 from gateway.http.node import Alive, NodeRoutes, Readiness
 from gateway.http.openapi import OpenApiRoutes
 from gateway.http.origins import HEALTH, Origins
@@ -78,6 +79,7 @@ def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: M
         *CustodyRoutes(backends.personal).routes(),
         *ConsentRoutes(operations).routes(),
         *_of_keys(KeyRoutes(keys, operations, limits.key_requests)),
+        *of_logins(backends.logins),
         *of_jobs(JobRoutes(backends.jobs)),
         *of_rotations(RotateRoutes(backends.rotations)),
     )

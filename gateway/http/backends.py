@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gateway.access.api_keys import ApiKeys
 from gateway.http.health import Health
+from gateway.nats.logins import Logins
 from protocol.audit import VerifiedAudit
 from protocol.custody import Backups, PersonalData
 from protocol.jobs import Jobs
@@ -17,6 +18,7 @@ class Backends:
 
     operations: Operations
     keys: ApiKeys
+    logins: Logins
     jobs: Jobs
     backups: Backups
     personal: PersonalData

@@ -1,42 +1,40 @@
-"""The NATS accounts of a node: their credentials, and the configuration of a server that knows them.
+"""The NATS accounts of a node, and who may log in to each. Pure.
 
 =============  ===========================  ==================================================================
 account        logins                       what it is for
 =============  ===========================  ==================================================================
 ``plantao``    ``plantao``                  the registry
-``platform``   ``plantao``, ``service``     trusted services that serve many clinics; imports every clinic's subjects
-``clinic-<c>`` ``plantao``, ``service``     one clinic: its streams, and its own services
+``platform``   ``plantao``, ``service``,    trusted services that serve many clinics; imports every clinic's subjects
+               those issued
+``clinic-<c>`` ``plantao``, ``service``,    one clinic: its streams, and its own services
+               those issued
 =============  ===========================  ==================================================================
 
-An account per clinic, because permissions inside one account do not isolate: NATS does not check reply subjects, so
-whoever may call any JetStream API can have the server call a forbidden one. For the same reason the denials below keep
-a clinic's service from mistakes, not from malice against its own clinic.
-
-Everything here is pure but ``load`` and ``save``.
+An account per clinic, because permissions inside one account do not isolate: NATS checks neither reply subjects nor
+where a consumer delivers, so whoever may call any JetStream API can have the server call a forbidden one.
+``permissions`` says what that means for the kinds of login. How the accounts are kept is in ``credentials``, what the
+server is told in ``server_config``.
 """
 
-import json
 import secrets
-from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeVar
 
-import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
-from gateway import disk
 from protocol import subjects
-from protocol.errors import InvalidInputError, NotFoundError
+from protocol.errors import AlreadyExistsError, ConflictError, NotFoundError
 from protocol.ids import check_name
+
+T = TypeVar("T")
 
 MAX_PAYLOAD: Final = 2 << 20
 """Bytes of body and headers in one message: a dead letter holds a whole body of 1 MiB, in base64 if it is JSON."""
+MOST_ISSUED: Final = 100
+"""Logins that may be issued for one account."""
 
-_OVERCOMMIT: Final = 1 << 50
-_MAX_MEMORY: Final = 256 << 20
-_LOG_BYTES: Final = 10 << 20
-_MAX_STREAMS: Final = 64
 _CLINIC_PREFIX: Final = subjects.account("")
 _PRINTABLE: Final = r"\A[!#-\[\]-~]{1,256}\Z"
 """Visible ASCII without the double quote and the backslash, which would end a string in the configuration."""
@@ -45,10 +43,18 @@ Word = Annotated[str, Meta(pattern=_PRINTABLE)]
 
 
 class Role(StrEnum):
-    """Whose login it is: Plantão's own, or that of the services which use it."""
+    """Whose login it is that every account has: Plantão's own, or that of the services which use it."""
 
     PLANTAO = "plantao"
     SERVICE = "service"
+
+
+class Kind(StrEnum):
+    """What a login is good for, inside its account; see ``permissions``."""
+
+    SERVICE = "service"
+    SENDER = "sender"
+    LISTENER = "listener"
 
 
 class Credential(Struct, frozen=True):
@@ -61,11 +67,27 @@ class Credential(Struct, frozen=True):
         return f"Credential(user={self.user!r})"
 
 
-class Accounts(Struct, frozen=True):
-    """All credentials; in the file, ``{"v": 1, "accounts": {name: {role: {"user", "password"}}}}``."""
+class Issued(Struct, frozen=True, kw_only=True):
+    """A login that somebody asked for, by the ``name`` that is its own in its account."""
+
+    name: str
+    kind: Kind
+    credential: Credential
+    created_at: datetime
+    expires_at: datetime | None = None
+
+    def expired(self, now: datetime) -> bool:
+        """Whether it is good for nothing any more."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+class Accounts(Struct, frozen=True, omit_defaults=True):
+    """All credentials; in the file, ``{"v": 1, "accounts": {name: {role: {"user", "password"}}}}``, and ``issued``, by
+    account and name, if there are any."""
 
     v: Literal[1]
     accounts: dict[str, dict[Role, Credential]]
+    issued: dict[str, dict[str, Issued]] = {}
 
     @classmethod
     def fresh(cls) -> Self:
@@ -88,14 +110,14 @@ class Accounts(Struct, frozen=True):
         name = subjects.account(check_name("clinic", clinic))
         if name in self.accounts:
             return self
-        return Accounts(v=1, accounts={**self.accounts, name: _credentials(name, *Role)})
+        return replace(self, accounts={**self.accounts, name: _credentials(name, *Role)})
 
     def without_clinic(self, clinic: str) -> "Accounts":
         """These without the account of ``clinic``; the same object if it has none."""
         name = subjects.account(clinic)
         if name not in self.accounts:
             return self
-        return Accounts(v=1, accounts={key: value for key, value in self.accounts.items() if key != name})
+        return replace(self, accounts=_without(self.accounts, name), issued=_without(self.issued, name))
 
     def find(self, account: str, role: Role) -> Credential:
         """Raises NotFoundError, naming the account and the login."""
@@ -104,170 +126,96 @@ class Accounts(Struct, frozen=True):
         except KeyError:
             raise NotFoundError(f"login {role} of the NATS account {account}") from None
 
+    def logins(self, account: str) -> dict[str, Issued | Credential]:
+        """What services log in by, by name: ``service``, unless it was revoked, and those issued.
 
-def load(path: Path) -> Accounts | None:
-    """The accounts in ``path``; None if there is no such file.
+        Raises:
+            NotFoundError: there is no such account.
+        """
+        if account not in self.accounts:
+            raise NotFoundError(f"NATS account {account}")
+        own = self.accounts[account].get(Role.SERVICE)
+        return {**({} if own is None else {Role.SERVICE.value: own}), **self.issued.get(account, {})}
 
-    Raises:
-        InvalidInputError: it is not an accounts file; names it and what is wrong in it.
-    """
-    try:
-        loaded = msgspec.json.decode(path.read_bytes(), type=Accounts)
-        for clinic in loaded.clinics:
-            check_name("clinic", clinic)
-    except FileNotFoundError:
-        return None
-    except msgspec.DecodeError as error:
-        raise InvalidInputError(str(path), f"a file of NATS accounts ({error})") from error
-    return loaded
+    def login(self, account: str, name: str) -> Issued | Credential:
+        """The login ``name``. Raises NotFoundError."""
+        try:
+            return self.logins(account)[name]
+        except KeyError:
+            raise NotFoundError(f"login {name} of the NATS account {account}") from None
 
+    def issue(
+        self, account: str, name: str, kind: Kind, created_at: datetime, expires_at: datetime | None = None
+    ) -> "Accounts":
+        """These and a new login for ``account``.
 
-def save(path: Path, accounts: Accounts) -> None:
-    """Replace ``path`` by ``accounts``, readable by its owner alone."""
-    disk.write(path, msgspec.json.format(msgspec.json.encode(accounts), indent=1) + b"\n")
+        Raises:
+            InvalidIdError: ``name`` is none.
+            NotFoundError: there is no such account.
+            AlreadyExistsError: the account has a login ``name``.
+            ConflictError: it has as many as it may have.
+        """
+        there = self.logins(account)
+        if check_name("name", name) in there or name in list(Role):
+            raise AlreadyExistsError(f"login {name} of the NATS account {account}")
+        if len(there) >= MOST_ISSUED:
+            raise ConflictError(f"the NATS account {account} has {MOST_ISSUED} logins: revoke one that nobody uses")
+        made = Issued(
+            name=name,
+            kind=kind,
+            credential=_credential(account, name),
+            created_at=created_at,
+            expires_at=expires_at,
+        )
+        return self._with_issued(account, {**self.issued.get(account, {}), name: made})
 
+    def rotate(self, account: str, name: str) -> "Accounts":
+        """These with a new password for the login ``name``. Raises NotFoundError."""
+        found, fresh = self.login(account, name), _credential(account, name)
+        if isinstance(found, Issued):
+            return self._with_issued(account, {**self.issued[account], name: replace(found, credential=fresh)})
+        return replace(self, accounts={**self.accounts, account: {**self.accounts[account], Role.SERVICE: fresh}})
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a server lives: the directory of all its files, its port on loopback (-1: any free one) and the most that
-    a clinic's account may store, in bytes."""
+    def revoke(self, account: str, name: str) -> "Accounts":
+        """These without the login ``name``.
 
-    directory: Path
-    port: int
-    clinic_bytes: int
+        Raises:
+            NotFoundError
+            ConflictError: it is the one of ``platform`` that the node itself shows.
+        """
+        if isinstance(self.login(account, name), Issued):
+            return self._with_issued(account, _without(self.issued[account], name))
+        if account == subjects.ACCOUNT_PLATFORM:
+            raise ConflictError(f"the login {name} of {account} is the one in node.json: rotate it instead")
+        own = {role: credential for role, credential in self.accounts[account].items() if role is not Role.SERVICE}
+        return replace(self, accounts={**self.accounts, account: own})
 
+    def valid(self, now: datetime) -> "Accounts":
+        """These without the logins that have expired."""
+        return replace(
+            self,
+            issued={
+                account: {name: one for name, one in there.items() if not one.expired(now)}
+                for account, there in self.issued.items()
+            },
+        )
 
-def server_config(accounts: Accounts, place: Place) -> str:
-    """The configuration of an embedded nats-server.
+    def next_expiry(self, now: datetime) -> datetime | None:
+        """When the next login expires; None if none does."""
+        ends = [one.expires_at for there in self.issued.values() for one in there.values() if one.expires_at]
+        return min((end for end in ends if end > now), default=None)
 
-    Raises:
-        InvalidInputError: a name or a path that cannot be written into it.
-    """
-    directory = place.directory
-    lines = [
-        'host: "127.0.0.1"',
-        f"port: {place.port:d}",
-        'server_name: "plantao"',
-        f"max_payload: {MAX_PAYLOAD}",
-        f"pid_file: {_quoted(directory / 'server.pid')}",
-        f"ports_file_dir: {_quoted(directory / 'ports')}",
-        f"log_file: {_quoted(directory / 'server.log')}",
-        f"logfile_size_limit: {_LOG_BYTES}",
-        "logfile_max_num: 3",
-        "jetstream {",
-        f"  store_dir: {_quoted(directory)}",
-        # The server refuses accounts whose quotas add up to more than this. Quotas are ceilings, not reservations:
-        # clinics together may be promised more than the disk holds.
-        f"  max_file_store: {_OVERCOMMIT}",
-        f"  max_memory_store: {_MAX_MEMORY}",
-        "}",
-        "accounts {",
-        *_node_account(accounts),
-        *_platform_account(accounts),
-    ]
-    for clinic in accounts.clinics:
-        lines += _clinic_account(accounts, check_name("clinic", clinic), place.clinic_bytes)
-    return "\n".join([*lines, "}", ""])
-
-
-def _node_account(accounts: Accounts) -> list[str]:
-    return [f"  {subjects.ACCOUNT_NODE} {{", "    jetstream: enabled", *_users(accounts, subjects.ACCOUNT_NODE), "  }"]
-
-
-def _platform_account(accounts: Accounts) -> list[str]:
-    name = subjects.ACCOUNT_PLATFORM
-    imports = [
-        f"      {{ {kind}: {{ account: {subjects.account(clinic)}, subject: {_quoted(subject)} }} }}"
-        for clinic in accounts.clinics
-        for kind, subject in _shared(check_name("clinic", clinic))
-    ]
-    denied = [*_published_by_plantao("*"), *_stream_changes(subjects.STREAM_EVENTS)]
-    return [
-        f"  {name} {{",
-        "    jetstream: enabled",
-        *_users(accounts, name, denied),
-        "    imports: [",
-        *imports,
-        "    ]",
-        "  }",
-    ]
+    def _with_issued(self, account: str, there: dict[str, Issued]) -> "Accounts":
+        return replace(self, issued={**_without(self.issued, account), **({account: there} if there else {})})
 
 
-def _clinic_account(accounts: Accounts, clinic: str, max_bytes: int) -> list[str]:
-    name = subjects.account(clinic)
-    denied = [*_published_by_plantao(clinic), *_media_changes()]
-    for stream in (subjects.STREAM_SEND, subjects.STREAM_LATER, subjects.STREAM_EVENTS, subjects.STREAM_DEAD):
-        denied += _stream_changes(stream)
-    for stream in (subjects.STREAM_SEND, subjects.STREAM_LATER):
-        denied += _consuming(stream)
-    exports = [
-        f"      {{ {kind}: {_quoted(subject)}, accounts: [{subjects.ACCOUNT_PLATFORM}] }}"
-        for kind, subject in _shared(clinic)
-    ]
-    return [
-        f"  {name} {{",
-        f"    jetstream: {{ max_file: {max_bytes:d}, max_streams: {_MAX_STREAMS} }}",
-        *_users(accounts, name, denied),
-        "    exports: [",
-        *exports,
-        "    ]",
-        "  }",
-    ]
+def _without(of: dict[str, T], name: str) -> dict[str, T]:
+    return {key: value for key, value in of.items() if key != name}
 
 
-def _users(accounts: Accounts, account: str, denied: list[str] | None = None) -> list[str]:
-    lines = ["    users: ["]
-    for role, credential in sorted(accounts.accounts.get(account, {}).items()):
-        permissions = ""
-        if role is Role.SERVICE and denied:
-            subjects_denied = ", ".join(_quoted(subject) for subject in denied)
-            permissions = f", permissions: {{ publish: {{ deny: [{subjects_denied}] }} }}"
-        login = f"user: {_quoted(credential.user)}, password: {_quoted(credential.password)}"
-        lines.append(f"      {{ {login}{permissions} }}")
-    return [*lines, "    ]"]
-
-
-def _shared(clinic: str) -> list[tuple[str, str]]:
-    """What ``platform`` may use of a clinic: (service or stream, subject)."""
-    root = subjects.channel_root(clinic, "*")
-    return [
-        ("service", f"{root}.send"),
-        ("service", f"{root}.send.*"),
-        ("service", f"{root}.rpc.*"),
-        ("service", f"clinic.{clinic}.rpc.*"),
-        ("stream", f"{root}.event.>"),
-        ("stream", f"{root}.dead"),
-    ]
-
-
-def _published_by_plantao(clinic: str) -> list[str]:
-    root = subjects.channel_root(clinic, "*")
-    return [f"{root}.event.>", f"{root}.dead", f"{root}.later.>", f"{root}.due"]
-
-
-def _stream_changes(stream: str) -> list[str]:
-    api = "$JS.API.STREAM"
-    return [f"{api}.{verb}.{stream}" for verb in ("UPDATE", "DELETE", "PURGE", "RESTORE", "MSG.DELETE")]
-
-
-def _media_changes() -> list[str]:
-    """Purging stays allowed: clients purge the chunks of an object that they replace."""
-    return [f"$JS.API.STREAM.{verb}.OBJ_{subjects.MEDIA_BUCKET}" for verb in ("UPDATE", "DELETE", "RESTORE")]
-
-
-def _consuming(stream: str) -> list[str]:
-    """Also by the old request that names no consumer, and acknowledging, which takes a message out of a work queue."""
-    api = "$JS.API.CONSUMER"
-    verbs = ("CREATE", "DURABLE.CREATE", "DELETE", "PAUSE", "MSG.NEXT")
-    return [f"{api}.CREATE.{stream}", *(f"{api}.{verb}.{stream}.>" for verb in verbs), f"$JS.ACK.{stream}.>"]
-
-
-def _quoted(value: str | Path) -> str:
-    text = str(value)
-    if not text.isprintable():
-        raise InvalidInputError("nats", f"printable characters, got {text[:64]!r}")
-    return json.dumps(text, ensure_ascii=False)
+def _credential(account: str, name: str) -> Credential:
+    return Credential(f"{account}.{name}", secrets.token_hex(24))
 
 
 def _credentials(account: str, *roles: Role) -> dict[Role, Credential]:
-    return {role: Credential(f"{account}.{role}", secrets.token_hex(24)) for role in roles}
+    return {role: _credential(account, role) for role in roles}

@@ -3,9 +3,10 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.nats import accounts as credentials
+from gateway.nats import credentials
 from gateway.nats.accounts import Accounts, Role
 from gateway.nats.link import Login
+from gateway.nats.tls import to_another
 from protocol import subjects
 from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError
 
@@ -20,10 +21,11 @@ class ExternalBroker:
         InvalidInputError: ``url`` is not one of a NATS server, or ``accounts_file`` is missing or unreadable.
     """
 
-    def __init__(self, url: str, accounts_file: Path) -> None:
+    def __init__(self, url: str, accounts_file: Path, ca: Path | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("nats", "tls", "ws", "wss") or not parts.hostname or parts.username:
             raise InvalidInputError("nats.url", "nats://host:port or tls://host:port, without credentials")
+        self._tls = to_another(ca) if parts.scheme in ("tls", "wss") else None
         self._url = url
         self._file = accounts_file
         self._accounts = self._load()
@@ -39,7 +41,7 @@ class ExternalBroker:
             found = self._accounts.find(account, role)
         except NotFoundError as error:
             raise NotFoundError(f"{error.what} (in {self._file})") from error
-        return Login(self._url, found.user, found.password)
+        return Login(self._url, found.user, found.password, self._tls)
 
     async def ensure_account(self, clinic: str) -> None:
         """Returns if the file has the clinic's account.

@@ -7,6 +7,7 @@ old connection's subscriptions by mistake.
 
 import asyncio
 import random
+import ssl
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from protocol.errors import BusUnavailableError, PlantaoError
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
+INBOX: Final = b"_INBOX_plantao"
+"""What our own inboxes begin with: no login of a service may listen there."""
 CONNECT_TIMEOUT: Final = 5.0
 REQUEST_TIMEOUT: Final = 10.0
 """Seconds that an answer may take; a server that is synced to disk, busy and full still answers in far less."""
@@ -37,11 +40,13 @@ _PING_INTERVAL: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How to reach an account: ``server`` is a URL without credentials."""
+    """How to reach an account: ``server`` is a URL without credentials; ``tls`` says whom to trust there, if it is one
+    with TLS."""
 
     server: str
     user: str
     password: str
+    tls: ssl.SSLContext | None = None
 
     @property
     def url(self) -> str:
@@ -229,6 +234,8 @@ class Link:
                         [login.server],
                         user=login.user,
                         password=login.password,
+                        tls=login.tls,
+                        inbox_prefix=INBOX,
                         name="plantao",
                         allow_reconnect=False,
                         max_reconnect_attempts=1,

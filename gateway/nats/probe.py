@@ -10,6 +10,8 @@ from gateway.nats.link import Login
 
 _INBOX: Final = "_INBOX.probe"
 _MAX_LINE: Final = 64 * 1024
+_PING: Final = b"PING\r\n"
+_JETSTREAM: Final = f"SUB {_INBOX} 1\r\nPUB $JS.API.INFO {_INBOX} 0\r\n\r\n".encode()
 
 
 async def usable(login: Login, *, timeout: float) -> bool:
@@ -17,6 +19,14 @@ async def usable(login: Login, *, timeout: float) -> bool:
     seconds."""
     try:
         return bool(await _ask(login, timeout))
+    except (OSError, TimeoutError, ValueError):
+        return False
+
+
+async def accepted(login: Login, *, timeout: float) -> bool:
+    """True if the server lets ``login`` in; False if not, or not within ``timeout`` seconds."""
+    try:
+        return bool(await _ask(login, timeout, _PING))
     except (OSError, TimeoutError, ValueError):
         return False
 
@@ -32,21 +42,25 @@ async def alive(login: Login, *, timeout: float) -> bool:
         return True
 
 
-async def _ask(login: Login, timeout: float) -> bool | None:
-    """Whether JetStream served ``login``; None if the server hung up without an answer."""
+async def _ask(login: Login, timeout: float, question: bytes = _JETSTREAM) -> bool | None:
+    """Whether ``login`` was served; None if the server hung up without an answer."""
     address = urlsplit(login.server)
     async with asyncio.timeout(timeout):
         reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=_MAX_LINE)
         try:
-            return await _answer(login, reader, writer)
+            return await _answer(login, question, reader, writer)
         finally:
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
 
 
-async def _answer(login: Login, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool | None:
+async def _answer(
+    login: Login, question: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> bool | None:
     await reader.readline()
+    if login.tls is not None:
+        await writer.start_tls(login.tls, server_hostname=urlsplit(login.server).hostname)
     hello = {
         "verbose": False,
         "pedantic": False,
@@ -57,14 +71,14 @@ async def _answer(login: Login, reader: asyncio.StreamReader, writer: asyncio.St
         "pass": login.password,
         "name": "plantao probe",
     }
-    writer.write(
-        f"CONNECT {json.dumps(hello)}\r\nSUB {_INBOX} 1\r\nPUB $JS.API.INFO {_INBOX} 0\r\n\r\n".encode(),
-    )
+    writer.write(f"CONNECT {json.dumps(hello)}\r\n".encode() + question)
     while line := await reader.readline():
         if line.startswith((b"-ERR", b"HMSG")):
             return False
         if line.startswith(b"PING"):
             writer.write(b"PONG\r\n")
+        if line.startswith(b"PONG"):
+            return True
         if line.startswith(b"MSG"):
             answer = json.loads(await reader.readline())
             return "error" not in answer

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -104,6 +105,7 @@ class Node:
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._http: aiohttp.ClientSession | None = None
+        self._logins: dict[str, Any] = {}
         self.where: dict[str, Any] = {}
 
     @property
@@ -259,6 +261,14 @@ class Node:
         return out.decode() + err.decode()
 
     # -- NATS --
+
+    async def login(self, clinic: str, **options: Any) -> Client:
+        """A service of one clinic, by a login that is issued for it at the first time; ``options`` are the client's."""
+        if clinic not in self._logins:
+            name = f"test-{secrets.token_hex(4)}"
+            self._logins[clinic] = await self.request("POST", f"/api/v1/clinics/{clinic}/nats", {"name": name})
+        login = self._logins[clinic]
+        return await nats.connect(login["url"], inbox_prefix=login["inbox_prefix"].encode(), **options)
 
     async def listen(self) -> "Listener":
         """A service that serves all clinics: the account ``platform``."""

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gateway.nats.broker import EmbeddedBroker
 from supervisor.heartbeat import Heartbeat
 from tests.acceptance.node import Listener, Node, children
 from tests.acceptance.phones import Phones
+from tests.broker import embedded, hand_out
 from tests.emulator.client import EmulatorProcess
 
 PHONE, ANA, BIA = "5511900000001", "5511888000001", "5511888000002"
@@ -28,7 +28,7 @@ class Away:
     """A NATS server outside the node, which can be frozen, or killed and started again on the same port."""
 
     def __init__(self, directory: Path) -> None:
-        self.broker = EmbeddedBroker(directory, heartbeat=PATIENT)
+        self.broker = embedded(directory, heartbeat=PATIENT)
         self._pid = 0
 
     async def start(self) -> None:
@@ -73,7 +73,7 @@ def limits() -> dict[str, Any]:
 @pytest.fixture
 def tables(tmp_path: Path, away: Away, limits: dict[str, Any]) -> dict[str, Any]:
     """On that server; most of what waits for it has no room in memory."""
-    accounts = str(tmp_path / "nats" / "accounts.json")
+    accounts = str(hand_out(tmp_path / "nats"))
     return {
         "nats": {"url": away.broker.server, "accounts_file": accounts},
         "inbox": {"in_memory": 16},

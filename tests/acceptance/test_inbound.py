@@ -2,14 +2,11 @@
 
 import base64
 import hashlib
-import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from typing import Any
-from urllib.parse import urlsplit
 
-import nats
 import pytest
 from nats.js.object_store import ObjectStore
 
@@ -137,12 +134,7 @@ async def test_a_gap_report_says_what_waited_and_what_came(
 @asynccontextmanager
 async def objects(node: Node, clinic: str) -> AsyncIterator[ObjectStore]:
     """The clinic's media, by the login of its own services."""
-    accounts = json.loads((node.data / "nats" / "accounts.json").read_bytes())["accounts"]
-    login = accounts[f"clinic-{clinic}"]["service"]
-    server = urlsplit(node.where["nats"])
-    connection = await nats.connect(
-        f"nats://{server.hostname}:{server.port}", user=login["user"], password=login["password"]
-    )
+    connection = await node.login(clinic)
     try:
         yield await connection.jetstream().object_store("media")
     finally:

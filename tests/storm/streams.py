@@ -6,22 +6,20 @@ Not the platform's copy: what a clinic's stream holds is what the node's acknowl
 import asyncio
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
-import nats
+import aiohttp
 import nats.errors
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from gateway.nats.accounts import Role, load
 from protocol.codec import decode_raw
-from protocol.subjects import STREAM_EVENTS, account
-from tests.acceptance.node import Node
+from protocol.subjects import STREAM_EVENTS
+from tests.acceptance.node import Node, NodeError
 from tests.storm.evidence import Stored
 
 _BATCH: Final = 512
 _FETCH_S: Final = 5.0
-_FAILED = (nats.errors.Error, OSError, TimeoutError)
+_FAILED = (nats.errors.Error, aiohttp.ClientError, NodeError, OSError, TimeoutError)
 
 
 async def unheard(_: Exception) -> None:
@@ -59,14 +57,7 @@ class ClinicStream:
         return False
 
     async def _connect(self) -> Client:
-        accounts = load(self._node.data / "nats" / "accounts.json")
-        assert accounts is not None
-        login = accounts.find(account(self._clinic), Role.SERVICE)
-        place = urlsplit(self._node.where["nats"])
-        return await nats.connect(
-            f"nats://{place.hostname}:{place.port}", user=login.user, password=login.password,
-            allow_reconnect=False, connect_timeout=2, error_cb=unheard,
-        )  # fmt: skip
+        return await self._node.login(self._clinic, allow_reconnect=False, connect_timeout=2, error_cb=unheard)
 
     async def _read(self, connection: Client) -> None:
         last = self.events[-1].sequence if self.events else 0

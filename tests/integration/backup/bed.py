@@ -19,15 +19,18 @@ from gateway.jobs import NodeJobs
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.registry import NatsRegistry
+from gateway.nats.server_config import ClinicQuota
 from gateway.nats.streams import Retention
 from gateway.store.store import SqliteStore
 from gateway.vault import MasterKey, Vaults
+from gateway.vault.node_key import ensure_node_key
 from protocol.access import NODE
 from protocol.bus import Wanted
 from protocol.channel import ChannelRecord, ClinicRecord, ClinicSnapshot, ClinicState
 from protocol.jobs import JobState, JobView
 from protocol.ledger import Ledger
 from supervisor.names import Names
+from tests.broker import embedded
 from tests.fakes.memory_audit import MemoryAudit
 from tests.integration.vault import session_stores
 
@@ -154,7 +157,7 @@ class Bed:
 async def running(directory: Path, master: MasterKey = MASTER, *, follow: bool = True) -> AsyncIterator[Bed]:
     """A node in ``directory``, from its start to its end."""
     data, runtime = directory / "data", directory / "runtime"
-    broker = EmbeddedBroker(data / "nats", clinic_bytes=SMALL.clinic_bytes)
+    broker = embedded(data / "nats", ensure_node_key(data, master), quota=ClinicQuota(file_bytes=SMALL.clinic_bytes))
     await broker.start()
     bus = NatsBus(broker, retention=SMALL, ack_wait=2)
     vaults = Vaults(data, master)

@@ -23,7 +23,7 @@ from protocol.commands import utc_now
 from tests.fakes.any_clinic import AnyClinic
 from tests.fakes.memory_audit import MemoryAudit
 from tests.fakes.memory_keys import MemoryKeys
-from tests.unit.gateway.http.fake_node import FakeBackups, FakeHealth, FakeOperations, FakePersonal
+from tests.unit.gateway.http.fake_node import NO_LOGINS, FakeBackups, FakeHealth, FakeOperations, FakePersonal
 
 Plantao = Callable[..., Awaitable[Result]]
 
@@ -108,6 +108,7 @@ async def server(
     backends = Backends(
         operations=operations,
         keys=keys,
+        logins=NO_LOGINS,
         jobs=jobs,
         backups=backups,
         personal=personal,

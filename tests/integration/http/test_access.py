@@ -50,6 +50,10 @@ CLINICS: Final = {
     f"POST {CHANNEL}/presence": OPERATE,
     f"GET {CHANNEL}/qr": OPERATE,
     f"GET {CHANNEL}/qr.png": OPERATE,
+    f"GET {CLINIC}/nats": ADMINISTER,
+    f"POST {CLINIC}/nats": ADMINISTER,
+    f"POST {CLINIC}/nats/{{name}}/rotate": ADMINISTER,
+    f"DELETE {CLINIC}/nats/{{name}}": ADMINISTER,
     f"GET {MESSAGES}": VIEW,
     f"GET {MESSAGES}/{{id}}": VIEW,
     f"POST {MESSAGES}/{{id}}/cancel": OPERATE,
@@ -65,6 +69,10 @@ NODE: Final = {
     "GET /metrics": VIEW,
     f"GET {API}/audit/verify": ADMINISTER,
     f"POST {API}/clinics": ADMINISTER,
+    f"GET {API}/nats": ADMINISTER,
+    f"POST {API}/nats": ADMINISTER,
+    f"POST {API}/nats/{{name}}/rotate": ADMINISTER,
+    f"DELETE {API}/nats/{{name}}": ADMINISTER,
     f"POST {API}/restore": ADMINISTER,
 }
 """Of all clinics, or of the node: only with a key for all."""
@@ -180,7 +188,7 @@ def expected(name: str, role: Role, scope: str) -> int:
 
 async def asked(client: TestClient[Any, Any], name: str, key: str | None, clinic: str = "acme") -> tuple[int, bytes]:
     method, _, path = name.partition(" ")
-    filled = path.format(clinic=clinic, channel="front", id="m-1", key="some")
+    filled = path.format(clinic=clinic, channel="front", id="m-1", key="some", name="some")
     async with client.request(method, filled, headers={} if key is None else {"X-API-Key": key}) as response:
         return response.status, await response.read()
 

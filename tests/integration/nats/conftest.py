@@ -14,8 +14,10 @@ from nats.aio.client import Client
 from gateway.nats.accounts import Role
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
+from gateway.nats.server_config import ClinicQuota
 from gateway.nats.streams import Retention
 from protocol.bus import ClinicBus
+from tests.broker import embedded
 
 Connect = Callable[..., Awaitable[Client]]
 
@@ -26,7 +28,7 @@ SMALL = Retention(clinic_bytes=64 << 20, platform_bytes=64 << 20)
 @pytest.fixture
 async def broker(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
     """Started."""
-    made = EmbeddedBroker(tmp_path / "nats", clinic_bytes=SMALL.clinic_bytes)
+    made = embedded(tmp_path / "nats", quota=ClinicQuota(file_bytes=SMALL.clinic_bytes))
     await made.start()
     yield made
     await made.stop(timeout=5)

@@ -25,6 +25,7 @@ from gateway.nats.server_process import BrokerError, find_program
 from protocol import subjects
 from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError
 from supervisor.heartbeat import Heartbeat
+from tests.broker import embedded, hand_out
 from tests.integration.nats.conftest import SMALL, Connect, crash
 
 WAIT = 20.0
@@ -32,10 +33,10 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 NODE = """
 import asyncio, pathlib, sys
-from gateway.nats.broker import EmbeddedBroker
+from tests.broker import embedded
 
 async def main():
-    broker = EmbeddedBroker(pathlib.Path(sys.argv[1]))
+    broker = embedded(pathlib.Path(sys.argv[1]))
     await broker.start()
     print("up", broker.pid, flush=True)
     await broker.wait()
@@ -50,13 +51,13 @@ async def test_a_killed_broker_starts_again_with_its_data_its_credentials_and_it
 ) -> None:
     await broker.ensure_account("acme")
     before = broker.login("clinic-acme", Role.SERVICE)
-    nc = await connect("clinic-acme")
+    nc = await connect("clinic-acme", Role.PLANTAO)
     await nc.jetstream().add_stream(name="notes", subjects=["notes"])
     await nc.jetstream().publish("notes", b"keep me")
     await crash(broker)
     await broker.start()
     assert broker.login("clinic-acme", Role.SERVICE) == before
-    again = await connect("clinic-acme")
+    again = await connect("clinic-acme", Role.PLANTAO)
     assert (await again.jetstream().stream_info("notes")).state.messages == 1
 
 
@@ -65,7 +66,7 @@ async def test_a_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        broker = EmbeddedBroker(tmp_path / "nats", port=port)
+        broker = embedded(tmp_path / "nats", port=port)
         with pytest.raises(BrokerError, match=rf"{port}.*nats\.port"):
             await broker.start()
     assert broker.pid is None
@@ -75,7 +76,7 @@ async def test_a_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
 
 
 async def test_a_remembered_port_that_is_taken_meanwhile_is_given_up(tmp_path: Path) -> None:
-    broker = EmbeddedBroker(tmp_path / "nats")
+    broker = embedded(tmp_path / "nats")
     await broker.start()
     old = broker.server
     await broker.stop(timeout=5)
@@ -90,12 +91,12 @@ async def test_a_remembered_port_that_is_taken_meanwhile_is_given_up(tmp_path: P
 
 
 async def test_a_broker_left_over_from_a_killed_node_is_ended_first(tmp_path: Path) -> None:
-    killed = EmbeddedBroker(tmp_path / "nats")
+    killed = embedded(tmp_path / "nats")
     await killed.start()
     left_over = killed.pid
     assert left_over is not None
     ended = asyncio.create_task(killed.wait())
-    successor = EmbeddedBroker(tmp_path / "nats")
+    successor = embedded(tmp_path / "nats")
     await successor.start()
     await ended
     assert successor.pid != left_over
@@ -116,7 +117,7 @@ async def test_a_broker_left_over_from_a_killed_node_is_ended_first_even_if_it_h
     os.kill(left_over, signal.SIGSTOP)
     node.kill()
     await node.wait()
-    successor = EmbeddedBroker(tmp_path / "nats")
+    successor = embedded(tmp_path / "nats")
     await successor.start()
     with suppress(ChildProcessError):  # it is ours if an earlier test has made us the owner of orphans
         await asyncio.to_thread(os.waitpid, left_over, 0)
@@ -131,7 +132,7 @@ async def test_a_pid_file_that_names_another_process_harms_nobody(tmp_path: Path
     directory = tmp_path / "nats"
     directory.mkdir()
     (directory / "server.pid").write_text(str(bystander.pid))
-    broker = EmbeddedBroker(directory)
+    broker = embedded(directory)
     await broker.start()
     await broker.stop(timeout=5)
     assert bystander.returncode is None
@@ -142,7 +143,7 @@ async def test_a_pid_file_that_names_another_process_harms_nobody(tmp_path: Path
 async def test_two_servers_never_share_a_directory(broker: EmbeddedBroker, tmp_path: Path) -> None:
     (tmp_path / "nats" / "server.pid").unlink()
     with pytest.raises(BrokerError, match="used by another nats-server"):
-        await EmbeddedBroker(tmp_path / "nats").start()
+        await embedded(tmp_path / "nats").start()
     assert broker.pid is not None
 
 
@@ -151,11 +152,11 @@ async def test_a_server_that_dies_at_start_is_reported_with_its_last_words(tmp_p
     directory.mkdir()
     (directory / "jetstream").write_text("in the way")
     with pytest.raises(BrokerError, match=r"ended at start.*JetStream"):
-        await EmbeddedBroker(directory).start()
+        await embedded(directory).start()
 
 
 async def test_a_directory_of_any_name_will_do(tmp_path: Path) -> None:
-    broker = EmbeddedBroker(tmp_path / 'a "quoted" \\ directory, é {x}')
+    broker = embedded(tmp_path / 'a "quoted" \\ directory, é {x}')
     await broker.start()
     await broker.ensure_account("acme")
     await broker.stop(timeout=5)
@@ -165,7 +166,7 @@ async def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr("gateway.nats.server_process._DISTRIBUTION", "no-such-distribution")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(BrokerError, match="no-such-distribution"):
-        await EmbeddedBroker(tmp_path / "nats").start()
+        await embedded(tmp_path / "nats").start()
 
 
 def test_the_program_is_found_by_its_distribution_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -175,7 +176,7 @@ def test_the_program_is_found_by_its_distribution_too(monkeypatch: pytest.Monkey
 
 
 async def test_a_stopped_broker_is_gone_and_can_be_stopped_again(tmp_path: Path) -> None:
-    broker = EmbeddedBroker(tmp_path / "nats")
+    broker = embedded(tmp_path / "nats")
     await broker.stop(timeout=1)
     await broker.start()
     pid = broker.pid
@@ -187,7 +188,7 @@ async def test_a_stopped_broker_is_gone_and_can_be_stopped_again(tmp_path: Path)
 
 
 async def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
-    broker = EmbeddedBroker(tmp_path / "nats")
+    broker = embedded(tmp_path / "nats")
     await broker.start()
     assert broker.pid is not None
     os.kill(broker.pid, signal.SIGSTOP)
@@ -196,7 +197,7 @@ async def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_gives_no_answer_is_killed(tmp_path: Path) -> None:
-    broker = EmbeddedBroker(tmp_path / "nats", heartbeat=Heartbeat(every=0.1, silence=1.0))
+    broker = embedded(tmp_path / "nats", heartbeat=Heartbeat(every=0.1, silence=1.0))
     await broker.start()
     assert broker.pid is not None
     os.kill(broker.pid, signal.SIGSTOP)
@@ -208,7 +209,7 @@ async def test_a_server_that_gives_no_answer_is_killed(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_is_busy_reloading_answers(tmp_path: Path) -> None:
-    broker = EmbeddedBroker(tmp_path / "nats", heartbeat=Heartbeat(every=0.02, silence=1.0))
+    broker = embedded(tmp_path / "nats", heartbeat=Heartbeat(every=0.02, silence=1.0))
     await broker.start()
     ended = asyncio.create_task(broker.wait())
     for number in range(10):
@@ -241,8 +242,8 @@ async def test_a_server_is_not_taken_for_hung_because_we_have_no_descriptors(
 
 
 async def test_files_that_hold_credentials_are_their_owners_alone(broker: EmbeddedBroker, tmp_path: Path) -> None:
-    for name in ("accounts.json", "server.conf"):
-        assert stat.S_IMODE((tmp_path / "nats" / name).stat().st_mode) == 0o600
+    for path in (tmp_path / "nats" / "accounts", tmp_path / "nats-run" / "server.conf"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 async def test_accounts_come_and_go_while_connections_stay(broker: EmbeddedBroker, connect: Connect) -> None:
@@ -267,16 +268,16 @@ async def test_a_removed_account_comes_back_empty_and_with_new_credentials(
 ) -> None:
     await broker.ensure_account("acme")
     first = broker.login("clinic-acme")
-    await (await connect("clinic-acme")).jetstream().add_stream(name="notes", subjects=["notes"])
+    await (await connect("clinic-acme", Role.PLANTAO)).jetstream().add_stream(name="notes", subjects=["notes"])
     await broker.remove_account("acme")
     await broker.remove_account("acme")
     await broker.ensure_account("acme")
     assert broker.login("clinic-acme") != first
-    assert await (await connect("clinic-acme")).jetstream().streams_info() == []
+    assert await (await connect("clinic-acme", Role.PLANTAO)).jetstream().streams_info() == []
 
 
 async def test_accounts_need_a_running_broker(tmp_path: Path) -> None:
-    broker = EmbeddedBroker(tmp_path / "nats")
+    broker = embedded(tmp_path / "nats")
     with pytest.raises(BrokerError, match="not been started"):
         await broker.ensure_account("acme")
     with pytest.raises(BrokerError, match="not been started"):
@@ -290,10 +291,11 @@ async def test_accounts_need_a_running_broker(tmp_path: Path) -> None:
 async def test_an_external_server_is_reached_with_the_credentials_of_a_file(
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    external = ExternalBroker(broker.server, tmp_path / "nats" / "accounts.json")
+    external = ExternalBroker(broker.server, hand_out(tmp_path / "nats"))
     with pytest.raises(BusUnavailableError, match=r"clinic-acme.*accounts\.json"):
         await external.ensure_account("acme")
     await broker.ensure_account("acme")
+    hand_out(tmp_path / "nats")
     await external.ensure_account("acme")
     nc = await nats.connect(external.login("clinic-acme").url)
     await nc.close()

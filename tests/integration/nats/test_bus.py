@@ -58,7 +58,7 @@ async def stored(js: JetStreamContext, stream: str) -> list[int]:
 async def test_clinics_see_nothing_of_each_other(bus: NatsBus, connect: Connect) -> None:
     acme, other = await serving(bus, "acme", "front"), await serving(bus, "other", "front")
     await acme.publish([state(1)])
-    spy = await connect("clinic-other")
+    spy = await connect("clinic-other", Role.PLANTAO)
     with pytest.raises(NoStreamResponseError):
         await spy.jetstream().publish("clinic.acme.channel.front.send", b"{}")
     seen: list[str] = []

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from gateway.nats import copies
-from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
+from gateway.nats.server_config import ClinicQuota
+from gateway.vault.keys import new_key
 from protocol import subjects
 from protocol.errors import BusUnavailableError, InvalidInputError
 from protocol.subjects import Priority
+from tests.broker import embedded
 from tests.integration.nats.conftest import SMALL, serving
 
 
@@ -28,7 +30,7 @@ async def pieces_of(pieces: list[bytes]) -> AsyncIterator[bytes]:
 @pytest.fixture
 async def other(tmp_path: Path) -> AsyncIterator[NatsBus]:
     """Another server, with its bus."""
-    broker = EmbeddedBroker(tmp_path / "other", clinic_bytes=SMALL.clinic_bytes)
+    broker = embedded(tmp_path / "other", new_key(), quota=ClinicQuota(file_bytes=SMALL.clinic_bytes))
     await broker.start()
     bus = NatsBus(broker, retention=SMALL, ack_wait=2)
     await bus.start()

@@ -56,7 +56,7 @@ async def test_commands_come_high_before_normal_before_bulk_and_once_acknowledge
     assert found[0].headers == {"traceparent": "00-t"}
     assert abs((found[0].queued_at - datetime.now(UTC)).total_seconds()) < 60
     waiting = asyncio.create_task(acme.fetch("front", 1))
-    js = (await connect("clinic-acme")).jetstream()
+    js = (await connect("clinic-acme", Role.PLANTAO)).jetstream()
     while (await js.stream_info("send")).state.messages:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     assert not waiting.done()
@@ -143,7 +143,7 @@ async def test_what_was_settled_right_before_the_end_does_not_come_again(
     found = await asyncio.wait_for(acme.fetch("front", 20), 5)
     await acme.settle(found, taken=True)
     await bus.stop(timeout=2)
-    js = (await connect("clinic-acme")).jetstream()
+    js = (await connect("clinic-acme", Role.PLANTAO)).jetstream()
     async with asyncio.timeout(5):
         while (await js.stream_info("send")).state.messages > 20 - len(found):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -192,7 +192,7 @@ async def test_settling_many_at_once_leaves_none_behind(slow: NatsBus, connect: 
     found = await fetch_all(acme, 200, limit=64)
     await acme.settle(found, taken=True)
     await acme.settle([], taken=True)
-    js = (await connect("clinic-acme")).jetstream()
+    js = (await connect("clinic-acme", Role.PLANTAO)).jetstream()
     async with asyncio.timeout(5):
         while (await js.stream_info("send")).state.messages:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -280,7 +280,7 @@ async def test_an_oversized_or_misdirected_command_is_refused_as_it_is_published
     bus: NatsBus, connect: Connect
 ) -> None:
     acme = await serving(bus, "acme", "front")
-    js = (await connect("clinic-acme")).jetstream()
+    js = (await connect("clinic-acme", Role.PLANTAO)).jetstream()
     with pytest.raises(APIError, match="message size exceeds"):
         await js.publish("clinic.acme.channel.front.send", bytes((1 << 20) + (128 << 10)))
     with pytest.raises(NoStreamResponseError):

@@ -121,7 +121,7 @@ async def test_subjects_changed_by_hand_are_put_right_with_the_next_connection(
 
 async def test_a_removed_channel_leaves_nothing_and_its_neighbours_lose_nothing(bus: NatsBus, connect: Connect) -> None:
     acme = await serving(bus, "acme", "front", "front-2", "back")
-    nc = await connect("clinic-acme")
+    nc = await connect("clinic-acme", Role.PLANTAO)
     for channel in ("front", "front-2", "back"):
         assert await taken_after(acme, nc, channel) == b"first"
         for priority in Priority:
@@ -142,7 +142,7 @@ async def test_a_channel_forgotten_before_it_is_removed_is_purged_as_it_is_remov
     bus: NatsBus, connect: Connect
 ) -> None:
     acme = await serving(bus, "acme", "front", "back")
-    nc = await connect("clinic-acme")
+    nc = await connect("clinic-acme", Role.PLANTAO)
     await send(nc, "front", body=b"kept while it is served")
     await acme.forget_channel("front")
     assert await taken(acme, "front") == b"kept while it is served"
@@ -156,14 +156,14 @@ async def test_a_channel_whose_removal_failed_is_refused_once_it_is_forgotten(
     bus: NatsBus, broker: EmbeddedBroker, connect: Connect
 ) -> None:
     acme = await serving(bus, "acme", "front")
-    await send(await connect("clinic-acme"), "front")
+    await send(await connect("clinic-acme", Role.PLANTAO), "front")
     await crash(broker)
     for attempt in (acme.serve_channels([]), acme.forget_channel("front")):
         with pytest.raises(BusUnavailableError):
             await attempt
     await broker.start()
     await acme.forget_channel("front")
-    nc = await connect("clinic-acme")
+    nc = await connect("clinic-acme", Role.PLANTAO)
     assert await refused(nc, "front")
     assert await waiting(nc) == {}
 
@@ -172,7 +172,7 @@ async def test_forgetting_a_channel_first_makes_good_a_removal_that_was_not_answ
     bus: NatsBus, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = await serving(bus, "acme", "front")
-    nc = await connect("clinic-acme")
+    nc = await connect("clinic-acme", Role.PLANTAO)
     await send(nc, "front")
 
     async def no_answer(*_: object) -> None:
@@ -236,7 +236,7 @@ async def test_fifty_channels_are_served_and_asking_again_changes_nothing(bus: N
 
 async def test_what_is_no_identifier_is_neither_served_nor_purged(bus: NatsBus, connect: Connect) -> None:
     acme = await serving(bus, "acme", "front")
-    nc = await connect("clinic-acme")
+    nc = await connect("clinic-acme", Role.PLANTAO)
     await send(nc, "front")
     for name in ("*", ">", "a.b", "", "-"):
         with pytest.raises(InvalidIdError):

@@ -14,6 +14,7 @@ from actors.custody.rotating import Rotating
 from gateway.http.backends import Backends
 from gateway.http.health import HealthReport, Part, RoleCount, TreeNode
 from gateway.jobs import NodeJobs
+from gateway.nats.logins import Logins
 from protocol.access import Caller
 from protocol.channel import (
     Breaker,
@@ -25,7 +26,7 @@ from protocol.channel import (
     QrCode,
     WantedState,
 )
-from protocol.commands import parse
+from protocol.commands import parse, utc_now
 from protocol.errors import AlreadyExistsError, ConflictError, NotFoundError, UnavailableError
 from protocol.jobs import JobKind, JobState, JobView
 from protocol.people import parse_person
@@ -371,10 +372,14 @@ NO_KEYS = MemoryKeys()
 NO_ROTATIONS = Rotating(AnyClinic(), NO_JOBS, NO_KEYS, NO_KEYS, NO_KEYS.restored)
 
 
+NO_LOGINS = Logins(None, utc_now)
+"""Of a node whose NATS server is somebody else's."""
+
+
 def fake_backends(**changes: Any) -> Backends:
     """A node without a node, that anybody's key "k" opens, with ``changes``."""
     parts: dict[str, Any] = {
-        "operations": FakeOperations(), "keys": admin_keys("k"), "jobs": NO_JOBS,
+        "operations": FakeOperations(), "keys": admin_keys("k"), "logins": NO_LOGINS, "jobs": NO_JOBS,
         "backups": NO_BACKUPS, "personal": NO_PERSONAL, "rotations": NO_ROTATIONS,
         "audit": NO_AUDIT, "health": FakeHealth(),
     }  # fmt: skip

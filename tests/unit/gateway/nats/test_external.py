@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.nats.accounts import Accounts, Credential, Role, save
+from gateway.nats.accounts import Accounts, Credential, Role
+from gateway.nats.credentials import save
 from gateway.nats.external import ExternalBroker
 from gateway.nats.link import Login
 from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError

@@ -1,0 +1,169 @@
+"""Logins that are issued: what each kind is good for, and that it is good for nothing once it is rotated or revoked."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import nats
+import nats.errors
+import pytest
+from nats.aio.client import Client
+
+from gateway.nats.accounts import Kind, Role
+from gateway.nats.broker import EmbeddedBroker
+from gateway.nats.bus import NatsBus
+from gateway.nats.logins import Logins, LoginWithPassword
+from protocol.commands import utc_now
+from protocol.errors import BusUnavailableError, ConflictError, InvalidInputError, NotFoundError
+from protocol.subjects import Priority
+from tests.integration.nats.conftest import Connect, crash, serving
+
+ACME, PLATFORM = "clinic-acme", "platform"
+SEND, EVENT = "clinic.acme.channel.front.send", "clinic.acme.channel.front.event.message"
+
+Enter = Callable[[LoginWithPassword], Awaitable[Client]]
+
+
+@pytest.fixture
+def logins(broker: EmbeddedBroker) -> Logins:
+    return Logins(broker, utc_now)
+
+
+@pytest.fixture
+async def enter() -> AsyncIterator[Enter]:
+    """Connects by a login, as a service that was given it."""
+
+    async def ignore(error: Exception) -> None:
+        """The client library prints what nobody handles."""
+
+    async with AsyncExitStack() as opened:
+
+        async def connect(login: LoginWithPassword) -> Client:
+            client = Client()
+            opened.push_async_callback(client.close)
+            prefix = login.inbox_prefix.encode()
+            await client.connect(login.url, inbox_prefix=prefix, allow_reconnect=False, error_cb=ignore)
+            return client
+
+        yield connect
+
+
+async def until_closed(client: Client) -> None:
+    """Returns when the server has cut ``client`` off."""
+    async with asyncio.timeout(5):
+        while not client.is_closed:  # noqa: ASYNC110 - it says so to nobody
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("account", [ACME, PLATFORM])
+async def test_a_sender_sends_and_hears_nothing(bus: NatsBus, logins: Logins, enter: Enter, account: str) -> None:
+    clinic = await serving(bus, "acme", "front")
+    sender = await enter(await logins.issue(account, "reminders", Kind.SENDER, None))
+    assert (await sender.jetstream().publish(SEND, b"{}")).stream == "send"
+    assert [one.body for one in await clinic.fetch("front", 1)] == [b"{}"]
+    if account == ACME:
+        await (await sender.jetstream().object_store("media")).put("scan", b"paper")
+    with pytest.raises((nats.errors.Error, TimeoutError)):
+        await sender.jetstream(timeout=0.3).pull_subscribe("clinic.>", durable="x", stream="events")
+
+
+@pytest.mark.parametrize("account", [ACME, PLATFORM])
+async def test_a_listener_follows_events_and_sends_nothing(
+    bus: NatsBus, logins: Logins, enter: Enter, connect: Connect, account: str
+) -> None:
+    await serving(bus, "acme", "front")
+    listener = await enter(await logins.issue(account, "panel", Kind.LISTENER, None))
+    durable = await listener.jetstream().pull_subscribe("clinic.>", durable="panel", stream="events")
+    live = await listener.subscribe("clinic.acme.channel.*.event.>")
+    await listener.flush()
+    plantao = await connect(ACME, Role.PLANTAO)
+    await plantao.jetstream().publish(EVENT, b"hello")
+    [message] = await durable.fetch(1, timeout=5)
+    await message.ack_sync(timeout=5)
+    assert (await live.next_msg(timeout=5)).data == message.data == b"hello"
+    ordered = await listener.jetstream().subscribe("clinic.>", stream="events", ordered_consumer=True)
+    assert (await ordered.next_msg(timeout=5)).data == b"hello"
+    if account == ACME:
+        await (await plantao.jetstream().object_store("media")).put("scan", b"paper")
+        assert (await (await listener.jetstream().object_store("media")).get("scan")).data == b"paper"
+    with pytest.raises((nats.errors.Error, TimeoutError)):
+        await listener.jetstream(timeout=0.3).publish(SEND, b"{}", timeout=0.3)
+
+
+@pytest.mark.parametrize("kind", [Kind.SERVICE, None])
+async def test_a_service_does_what_the_examples_do(
+    bus: NatsBus, logins: Logins, enter: Enter, connect: Connect, kind: Kind | None
+) -> None:
+    clinic = await serving(bus, "acme", "front")
+    service = await connect(ACME) if kind is None else await enter(await logins.issue(ACME, "bot", kind, None))
+    events = await service.jetstream().pull_subscribe(EVENT, durable="autoresponder", stream="events")
+    await (await connect(ACME, Role.PLANTAO)).jetstream().publish(EVENT, b"oi")
+    [message] = await events.fetch(1, timeout=5)
+    await service.jetstream().publish(SEND, b"{}")
+    await message.ack()
+    assert len(await clinic.fetch("front", 1)) == 1
+    store = await service.jetstream().object_store("media")
+    for body in (b"first", b"second"):
+        await store.put("scan", body)
+    assert (await store.get("scan")).data == b"second"
+    assert json.loads((await service.request("$JS.API.STREAM.INFO.send", timeout=5)).data)["state"]["messages"] == 1
+
+
+async def test_a_revoked_login_is_cut_off_at_once_and_its_neighbours_are_not(
+    bus: NatsBus, logins: Logins, enter: Enter
+) -> None:
+    clinic = await serving(bus, "acme", "front")
+    goes, stays = [await enter(await logins.issue(ACME, name, Kind.SERVICE, None)) for name in ("goes", "stays")]
+    login = await logins.issue(ACME, "late", Kind.SERVICE, None)
+    await logins.revoke(ACME, "goes")
+    await until_closed(goes)
+    await stays.flush()
+    await clinic.enqueue("front", Priority.NORMAL, b"{}", {})
+    await logins.revoke(ACME, "late")
+    with pytest.raises(nats.errors.Error, match="Authorization"):
+        await enter(login)
+    assert [one.name for one in logins.all(ACME)] == ["service", "stays"]
+    with pytest.raises(NotFoundError, match="goes"):
+        await logins.revoke(ACME, "goes")
+
+
+async def test_rotating_a_login_ends_the_old_password_and_who_was_in_by_it(
+    bus: NatsBus, logins: Logins, enter: Enter
+) -> None:
+    await serving(bus, "acme", "front")
+    old = await logins.issue(PLATFORM, "panel", Kind.LISTENER, None)
+    inside = await enter(old)
+    new = await logins.rotate(PLATFORM, "panel")
+    await until_closed(inside)
+    with pytest.raises(nats.errors.Error, match="Authorization"):
+        await enter(old)
+    await (await enter(new)).flush()
+
+
+async def test_a_login_that_expires_is_cut_off_when_it_does(bus: NatsBus, logins: Logins, enter: Enter) -> None:
+    await serving(bus, "acme", "front")
+    inside = await enter(await logins.issue(ACME, "today", Kind.SENDER, utc_now() + timedelta(seconds=1)))
+    await inside.flush()
+    await until_closed(inside)
+    [login] = [one for one in logins.all(ACME) if one.name == "today"]
+    assert login.expired
+    with pytest.raises(InvalidInputError, match="to come"):
+        await logins.issue(ACME, "gone", Kind.SENDER, utc_now())
+
+
+async def test_logins_outlive_the_server(broker: EmbeddedBroker, logins: Logins, enter: Enter) -> None:
+    await broker.ensure_account("acme")
+    login = await logins.issue(ACME, "reminders", Kind.SENDER, None)
+    await crash(broker)
+    with pytest.raises(BusUnavailableError, match="not running"):
+        await logins.issue(ACME, "other", Kind.SENDER, None)
+    await broker.start()
+    await (await enter(login)).flush()
+    assert [one.name for one in logins.all(ACME)] == ["reminders", "service"]
+
+
+async def test_logins_of_a_server_that_is_not_ours_are_not_ours_to_change() -> None:
+    with pytest.raises(ConflictError, match="nats config"):
+        Logins(None, utc_now).all(ACME)
