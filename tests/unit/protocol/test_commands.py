@@ -329,7 +329,6 @@ def test_a_type_that_is_not_supported_is_named(kind: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"type": "image", "media": {"url": "https://example.org/"}}, "media.url"),
         ({"mentions": [PHONE]}, "mentions"),
     ],
 )
