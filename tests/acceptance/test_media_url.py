@@ -56,9 +56,9 @@ async def test_media_named_by_its_address_arrives_and_a_refused_address_fails_fo
     (item,) = await emulator.inbox(ANA)
     assert (item.type, item.sha256) == ("image", sha256(PNG).hexdigest())
 
-    for id, address in (("metadata", "http://169.254.169.254/"), ("gone", f"{url}/other?token=s3cr3t")):
-        await service.send(*FRONT, image(id, address))
-        failed = await service.until("result", id=id)
+    for refused, address in (("metadata", "http://169.254.169.254/"), ("gone", f"{url}/other?token=s3cr3t")):
+        await service.send(*FRONT, image(refused, address))
+        failed = await service.until("result", id=refused)
         assert (failed["status"], failed["attempts"]) == ("failed", 1)
         assert (failed["error"]["code"], failed["error"]["permanent"]) == ("media_invalid", True)
     assert "s3cr3t" not in node.log

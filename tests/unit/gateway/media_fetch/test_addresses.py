@@ -45,7 +45,7 @@ def test_an_ipv4_address_in_the_disguise_of_ipv6_is_never_public(address: IPv4Ad
 def test_what_is_public_is_global_unicast(address: IPv4Address | IPv6Address) -> None:
     if public(str(address)):
         assert address.is_global
-        assert not (address.is_multicast or address.is_loopback or address.is_link_local or address.is_private)
+        assert not any((address.is_multicast, address.is_loopback, address.is_link_local, address.is_private))
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "200.147.3.157", "2a00:1450:4001:800::200e", "2800:3f0:4001::1"])

@@ -25,7 +25,7 @@ def test_an_address_is_read(text: str, host: str, port: int, usual: bool) -> Non
 @pytest.mark.parametrize(
     "text",
     [
-        "", "x", "//example.org/", "ftp://example.org/", "file:///etc/passwd", "https://", "https:///x",
+        "", "nowhere", "//example.org/", "ftp://example.org/", "file:///etc/passwd", "https://", "https:///x",
         "https://user@example.org/", "https://user:pw@example.org/", "https://example.org:0/", "https://example.org:99999/",
         "https://0177.0.0.1/", "https://0x7f.1/", "https://2130706433/", "https://127.1/", "https://example.org\\@10.0.0.1/",
         "https://exa mple.org/", "https://[::1", "https://" + "a" * 2050,
