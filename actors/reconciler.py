@@ -31,6 +31,7 @@ from protocol.channel import ChannelRecord, ChannelState, ClinicRecord, ClinicSn
 from protocol.events import message_id
 from protocol.interfaces import Failure, Loop, PortOpener
 from protocol.ledger import Store
+from protocol.media import MediaSource
 from protocol.subjects import EventKind
 from protocol.vault import Vault, Vaults
 from supervisor.actor import Actor, Call, Link, tell
@@ -53,7 +54,7 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicParts:
     """What every clinic is made with. ``runtime``: the memory-backed directory of session stores; ``vaults``: where
-    they are kept while the machine is off."""
+    they are kept while the machine is off; ``web``: where media is that commands name by its address."""
 
     bus: Bus
     store: Store
@@ -64,6 +65,7 @@ class ClinicParts:
     policy: ChannelPolicy
     runtime: Path
     vaults: Vaults
+    web: MediaSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,6 +369,7 @@ class Reconciler(Actor):
             board=parts.board,
             policy=parts.policy.in_zone(clinic.timezone),
             vault=self._vault,
+            web=parts.web,
         )
 
     @property

@@ -39,6 +39,8 @@ from gateway.http.tls import server_context
 from gateway.jobs import NodeJobs
 from gateway.lgpd.sessions import PeopleInSessions
 from gateway.lgpd.tombstones import DiskTombstones
+from gateway.media_fetch import networks
+from gateway.media_fetch.fetcher import WebFetcher
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.external import ExternalBroker
@@ -189,6 +191,7 @@ def make(settings: Settings) -> Parts:
             policy=channel_policy(settings),
             runtime=settings.runtime,
             vaults=kept,
+            web=_web(settings),
         ),
         desk=desk,
         health=health,
@@ -287,6 +290,15 @@ def _receiving(settings: Settings) -> ReceivingPolicy:
 def admin_key_file(data: Path) -> Path:
     """Where the admin key is."""
     return data / "admin.key"
+
+
+def _web(settings: Settings) -> WebFetcher:
+    media = settings.media
+    return WebFetcher(
+        allow=networks.read(media.allow_networks, "media.allow_networks"),
+        at_once=media.at_once,
+        deadline_s=media.deadline,
+    )
 
 
 def _broker(settings: Settings, master_key: MasterKey) -> EmbeddedBroker | ExternalBroker:

@@ -187,6 +187,21 @@ class Calls(Struct, frozen=True, kw_only=True):
     media_timeout: Deadline = 30.0
 
 
+class Media(Struct, frozen=True, kw_only=True):
+    """Media that a command names by its ``media.url``.
+
+    It is fetched from public servers over https alone, within ``deadline``, ``at_once`` of one clinic at the same time.
+    ``allow_networks`` opens others (``10.1.2.0/24``), such as a media server of your own, and http there: every service
+    that may send can then reach all that answers in them.
+    """
+
+    allow_networks: Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(max_length=100)] = (
+        msgspec.field(default_factory=list)
+    )
+    deadline: Annotated[float, Meta(ge=1, le=50)] = 30.0
+    at_once: Annotated[int, Meta(ge=1, le=32)] = 4
+
+
 class Events(Struct, frozen=True, kw_only=True):
     """How events are written; ``from_me``: also publish what the account's owner sends from other devices."""
 
@@ -350,6 +365,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     uncertain: Uncertain = msgspec.field(default_factory=Uncertain)
     pacing: Pacing = msgspec.field(default_factory=Pacing)
     calls: Calls = msgspec.field(default_factory=Calls)
+    media: Media = msgspec.field(default_factory=Media)
     events: Events = msgspec.field(default_factory=Events)
     inbox: Inbox = msgspec.field(default_factory=Inbox)
     limits: Limits = msgspec.field(default_factory=Limits)

@@ -56,7 +56,7 @@ class ErrorCode(Enum):
         "the media is missing, too large or of a wrong type",
     )
     EXPIRED = "expired", Permanence.PERMANENT, "expires_at passed before it could be sent"
-    MEDIA_UNAVAILABLE = "media_unavailable", Permanence.TRANSIENT, "the media could not be stored or uploaded"
+    MEDIA_UNAVAILABLE = "media_unavailable", Permanence.TRANSIENT, "the media could not be fetched, stored or uploaded"
     NOT_ENCRYPTED = "not_encrypted", Permanence.TRANSIENT, "no device of the recipient could be encrypted for"
     RATE_LIMITED = "rate_limited", Permanence.TRANSIENT, "WhatsApp asks to slow down"
     SERVER_ERROR = "server_error", Permanence.TRANSIENT, "WhatsApp's server failed"

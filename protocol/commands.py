@@ -47,6 +47,9 @@ ContentType = Literal[
 SUPPORTED_TYPES: Final = frozenset({"text", "image", "audio", "video", "document", "reaction"})
 """Types this version sends; the others are valid commands answered with ``unsupported``."""
 
+MEDIA_URL_PATTERN: Final = r"^https?://[A-Za-z0-9._:%\[\]-]+([/?][!-~]*)?$(?!\n)"
+"""Without a user and a password; what else an address has to be, whoever fetches it says."""
+
 ShortText = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
@@ -54,7 +57,7 @@ class Media(Struct, frozen=True, kw_only=True):
     """Where the bytes are: exactly one of ``object`` (key in the Object Store ``media``), ``url`` and ``data``."""
 
     object: ShortText | None = None
-    url: Annotated[str, Meta(max_length=2048)] | None = None
+    url: Annotated[str, Meta(max_length=2048, pattern=MEDIA_URL_PATTERN)] | None = None
     data: Annotated[bytes, Meta(min_length=1, max_length=MAX_INLINE_MEDIA)] | None = None
     mime: Annotated[str, Meta(pattern=r"^[a-z]+/[a-zA-Z0-9.+-]{1,100}$(?!\n)")] | None = None
     filename: ShortText | None = None
@@ -240,8 +243,6 @@ def unsupported(command: SendCommand) -> str | None:
     """
     if command.type not in SUPPORTED_TYPES:
         return f"type {command.type} (supported: {', '.join(sorted(SUPPORTED_TYPES))})"
-    if command.media is not None and command.media.url is not None:
-        return "media.url (supported: object, data)"
     return "mentions" if command.mentions else None
 
 

@@ -16,7 +16,7 @@ from actors.channel.context import Context
 from actors.channel.parcel import Parcel
 from protocol.codes import ErrorCode
 from protocol.commands import Media, SendCommand
-from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError, PortError, StoreUnavailableError
+from protocol.errors import InvalidInputError, NotFoundError, PortError, StoreUnavailableError, UnavailableError
 from protocol.ids import Address
 from protocol.interfaces import Port, SendOutcome
 from protocol.port import Failed, MediaKind, Quote, SendMedia, SendReaction, SendRequest, SendText, ShowPresence
@@ -121,10 +121,10 @@ class Attempts:
                 request = await self._request(command, key, secret, to)
         except NotSendableError as refused:
             answer = refused.answer
-        except (BusUnavailableError, TimeoutError) as error:
-            answer = Failed(code=ErrorCode.MEDIA_UNAVAILABLE.value, message=str(error) or "media: no answer in time")
         except StoreUnavailableError as error:
             answer = Failed(code=ErrorCode.STORE_FAILED.value, message=str(error))
+        except (UnavailableError, TimeoutError) as error:
+            answer = Failed(code=ErrorCode.MEDIA_UNAVAILABLE.value, message=str(error) or "media: no answer in time")
         except Exception as error:  # whatever it was, the command must not wait for ever
             self._context.log.exception("request not made", type=command.type)
             answer = Failed(code=ErrorCode.UNSUPPORTED.value, message=f"not sent: {type(error).__name__}; see the log")
@@ -146,13 +146,14 @@ class Attempts:
             case "image" | "audio" | "video" | "document":
                 media = command.media
                 assert media is not None
+                data, found = await self._media(kind, media)
                 return SendMedia(
                     key=key,
                     secret=secret,
                     to=to,
                     kind=kind,
-                    data=await self._media(media),
-                    mime=media.mime or _MIME[kind],
+                    data=data,
+                    mime=media.mime or found or _MIME[kind],
                     caption=media.caption,
                     filename=media.filename,
                     voice=media.voice,
@@ -169,14 +170,25 @@ class Attempts:
             case _:
                 raise NotSendableError(ErrorCode.UNSUPPORTED, f"not supported: type {command.type}")
 
-    async def _media(self, media: Media) -> bytes:
+    async def _media(self, kind: MediaKind, media: Media) -> tuple[bytes, str | None]:
+        """What it is, and its type if whoever has it says so."""
         if media.data is not None:
-            return media.data
+            return media.data, None
+        if media.url is not None:
+            return await self._from_web(kind, media, media.url)
         assert media.object is not None
         try:
-            return await self._context.bus.get_media(media.object, limit=self.media_limit)
+            return await self._context.bus.get_media(media.object, limit=self.media_limit), None
         except (NotFoundError, InvalidInputError) as error:
             raise NotSendableError(ErrorCode.MEDIA_INVALID, f"media.object: {error}") from error
+
+    async def _from_web(self, kind: MediaKind, media: Media, url: str) -> tuple[bytes, str]:
+        web, clinic = self._context.web, self._context.clinic
+        try:
+            found = await web.fetch(clinic, url, kind=kind, mime=media.mime, limit=self.media_limit)
+        except InvalidInputError as error:
+            raise NotSendableError(ErrorCode.MEDIA_INVALID, str(error)) from error
+        return found.data, found.mime
 
 
 def _text(command: SendCommand, key: str, secret: bytes, to: str) -> SendText:

@@ -13,6 +13,7 @@ from protocol.bus import ClinicBus
 from protocol.commands import utc_now
 from protocol.interfaces import Failure, Loop, Remains
 from protocol.ledger import Ledger
+from protocol.media import MediaSource
 from supervisor.actor import monotonic
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class Context:
     channel: str
     bus: ClinicBus
     ledger: Ledger
+    web: MediaSource
     loop: Loop
     remains: Remains
     flights: Flights

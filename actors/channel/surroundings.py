@@ -19,6 +19,7 @@ from protocol.bus import ClinicBus
 from protocol.channel import ChannelRecord
 from protocol.interfaces import Loop, PortOpener
 from protocol.ledger import Ledger
+from protocol.media import MediaSource
 from protocol.vault import Vault
 from supervisor.breaker import Breaker
 
@@ -59,6 +60,7 @@ class Surroundings:
     board: Board
     policy: ChannelPolicy
     vault: Vault
+    web: MediaSource
 
     def now(self) -> "Surroundings":
         """These, with the channel's record as it is by now: it may have been given other settings since."""
@@ -74,6 +76,7 @@ class Surroundings:
             channel=record.id,
             bus=self.bus,
             ledger=self.ledger,
+            web=self.web,
             loop=self.loop,
             remains=self.opener.remains(self.store),
             flights=Flights(),

@@ -6,7 +6,8 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import unquote, urlsplit
 
 import typer
 
@@ -19,6 +20,7 @@ from protocol.subjects import Priority
 
 TIMEOUT_S: Final = 60.0
 _KINDS: Final = ("image", "audio", "video", "document")
+Kind = Literal["image", "audio", "video", "document"]
 _UNNAMED: Final = "application/octet-stream"
 
 
@@ -32,6 +34,11 @@ ImageOption = Annotated[Path | None, _file("--image", "An image")]
 AudioOption = Annotated[Path | None, _file("--audio", "A sound")]
 VideoOption = Annotated[Path | None, _file("--video", "A video")]
 DocumentOption = Annotated[Path | None, _file("--document", "Any file, shown under its name")]
+UrlOption = Annotated[
+    str | None,
+    typer.Option("--url", metavar="URL", help="A medium on the web, which the node fetches when it sends; with --as."),
+]
+AsOption = Annotated[Kind | None, typer.Option("--as", help="What the medium at --url is.")]
 CaptionOption = Annotated[str | None, typer.Option("--caption", help="Words under an image, video or document.")]
 VoiceOption = Annotated[bool, typer.Option("--voice", help="Show the audio as a voice note (Ogg Opus).")]
 AtOption = Annotated[str | None, typer.Option("--at", metavar="TIME", help=f"Not before: {FORMS}.")]
@@ -55,6 +62,8 @@ def send(
     audio: AudioOption = None,
     video: VideoOption = None,
     document: DocumentOption = None,
+    url: UrlOption = None,
+    kind: AsOption = None,
     caption: CaptionOption = None,
     voice: VoiceOption = False,
     at: AtOption = None,
@@ -66,13 +75,17 @@ def send(
     timeout: TimeoutOption = TIMEOUT_S,
 ) -> None:
     """Put a message on a channel's queue; the channel sends it as soon as it can."""
+    if url is not None and (text is not None or any((image, audio, video, document))):
+        raise InvalidInputError("--url", "to go without words and files")
+    if url is None and kind is not None:
+        raise InvalidInputError("--as", "to go with --url")
     files = {"image": image, "audio": audio, "video": video, "document": document}
     times = Times(at, expires, deliver_by)
     body = {
         "v": 1,
         "id": id or f"cli-{uuid.uuid4().hex}",
         "to": to,
-        **content(text, files, caption, voice),
+        **(content(text, files, caption, voice) if url is None else linked(url, kind, caption, voice)),
         **times.fields(datetime.now().astimezone()),
     }
     queued = asking.node.post("clinics", clinic, "channels", channel, "send", body=body, priority=priority.value)
@@ -118,6 +131,23 @@ def content(text: str | None, files: dict[str, Path | None], caption: str | None
         return {"type": "text", "text": text}
     media = _media(kind, path) | ({} if caption is None else {"caption": caption}) | ({"voice": True} if voice else {})
     return {"type": kind, "media": media}
+
+
+def linked(url: str, kind: str | None, caption: str | None, voice: bool) -> dict[str, Any]:
+    """What a command says whose medium is on the web; a document is shown under the last part of its address.
+
+    Raises:
+        InvalidInputError: it does not say what it is.
+    """
+    if kind is None:
+        raise InvalidInputError("--as", f"what is at --url: {', '.join(_KINDS)}")
+    media: dict[str, Any] = {"url": url}
+    if kind == "document":
+        media["filename"] = unquote(urlsplit(url).path).rpartition("/")[2] or "document"
+    return {
+        "type": kind,
+        "media": media | ({"caption": caption} if caption else {}) | ({"voice": True} if voice else {}),
+    }
 
 
 def _media(kind: str, path: Path) -> dict[str, str]:

@@ -25,6 +25,7 @@ from tests.fakes.bell import Bell
 from tests.fakes.memory_node import MemoryBus, MemoryStore
 from tests.fakes.memory_registry import MemoryRegistry
 from tests.fakes.memory_vault import MemoryVaults
+from tests.fakes.memory_web import MemoryWeb
 from tests.fakes.scripted_port import UP, ScriptedPort, obliging
 from tests.fakes.scripted_remains import ScriptedRemains
 from tests.unit.actors.channel.home import POLICY
@@ -68,6 +69,7 @@ def start(channels: int) -> list[ActorRef[Any]]:
         policy=POLICY,
         runtime=_NOWHERE,
         vaults=MemoryVaults(bell),
+        web=MemoryWeb(),
     )
     registry = _registry(bell, channels)
 

@@ -32,6 +32,7 @@ from tests.fakes.bell import Bell
 from tests.fakes.memory_node import MemoryBus, MemoryStore
 from tests.fakes.memory_registry import MemoryRegistry
 from tests.fakes.memory_vault import MemoryVaults
+from tests.fakes.memory_web import MemoryWeb
 from tests.fakes.parent import PATIENCE_S, Parent, until
 from tests.fakes.scripted_port import AT, ScriptedOpener
 from tests.unit.actors.channel.home import AT_ONCE, POLICY, has_port
@@ -86,6 +87,7 @@ class Node:
             policy=POLICY,
             runtime=self.runtime,
             vaults=self.vaults,
+            web=MemoryWeb(),
         )
 
         children = [tree.clinics(self.names, self.supervision), tree.follow(self.registry, parts, self.supervision)]

@@ -11,6 +11,7 @@ from actors.channel.context import Context
 from actors.channel.flights import Flights
 from tests.fakes.memory_bus import MemoryClinicBus
 from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.memory_web import MemoryWeb
 from tests.fakes.scripted_remains import ScriptedRemains
 from tests.fakes.stepping_loop import SteppingLoop
 
@@ -28,6 +29,7 @@ class Bench:
         self.bus: MemoryClinicBus = before.bus if before else MemoryClinicBus()
         self.ledger: MemoryLedger = before.ledger if before else MemoryLedger(self.bus.bell)
         self.remains: ScriptedRemains = before.remains if before else ScriptedRemains()
+        self.web = MemoryWeb()
         self.loop = SteppingLoop()
         self.handlers: dict[type, Callable[[Any], None]] = {}
         self.timers: dict[str, tuple[float, Any]] = {}
@@ -37,6 +39,7 @@ class Bench:
             channel=CHANNEL,
             bus=self.bus,
             ledger=self.ledger,
+            web=self.web,
             loop=self.loop,
             remains=self.remains,
             flights=Flights(),

@@ -22,6 +22,7 @@ from tests.fakes.bell import PATIENCE_S, Bell
 from tests.fakes.memory_bus import MemoryClinicBus, body_of
 from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.memory_vault import MemoryVault
+from tests.fakes.memory_web import MemoryWeb
 from tests.fakes.parent import Parent, until
 from tests.fakes.scripted_port import AT, UP, ScriptedOpener, ScriptedPort
 from tests.unit.actors.channel.bench import CHANNEL, CLINIC
@@ -70,6 +71,7 @@ class Home:
             board=self.board,
             policy=policy,
             vault=self.vault,
+            web=MemoryWeb(),
         )
         self.parent = Parent()
         self.ref = Channel.start(self.parent.link, surroundings)

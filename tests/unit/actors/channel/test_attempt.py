@@ -11,6 +11,7 @@ from protocol.commands import Media, ReplyTo
 from protocol.errors import BusUnavailableError, StoreUnavailableError
 from protocol.events import ResultEvent
 from protocol.interfaces import SendOutcome
+from protocol.media import WebMedia
 from protocol.port import Failed, PortAnswer, Quote, SendMedia, SendReaction, SendRequest, SendText, Sent
 from tests.fakes.bell import Bell
 from tests.fakes.memory_ledger import Entry
@@ -122,6 +123,25 @@ async def test_a_command_becomes_the_request_that_it_means(
     assert isinstance(outcome.answer, Sent)
     assert outcome.key == KEY
     assert asked.calls == [request_]
+
+
+async def test_media_on_the_web_is_fetched_at_the_attempt_for_the_clinic(bench: Launch) -> None:
+    bench.web.media["https://a.example/x"] = WebMedia(data=b"png", mime="image/png")
+    asked = port()
+    await bench.send(asked, parcel(type="image", text=None, media={"url": "https://a.example/x"}))
+    assert asked.calls == [SendMedia(**SAID, kind="image", data=b"png", mime="image/png")]
+    assert bench.web.asked == [(CLINIC, "https://a.example/x", "image", None, 1000)]
+
+
+@pytest.mark.parametrize(("away", "code"), [(True, "media_unavailable"), (False, "media_invalid")])
+async def test_media_that_the_web_does_not_give_is_an_answer_that_does_not_tell_where(
+    bench: Launch, away: bool, code: str
+) -> None:
+    bench.web.away = away
+    (outcome,) = await bench.send(port(), parcel(type="image", text=None, media={"url": "https://a.example/x"}))
+    assert isinstance(outcome.answer, Failed)
+    assert outcome.answer.code == code
+    assert "a.example" not in outcome.answer.message
 
 
 def _structs(fields: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from config.cli.sending import Times, content
+from config.cli.sending import Times, content, linked
 from protocol.codec import Encoding, encode
 from protocol.commands import MAX_INLINE_MEDIA, parse
 from protocol.errors import InvalidInputError
@@ -37,6 +37,18 @@ def test_a_file_becomes_media_that_a_node_takes(
 
     assert made == {"type": kind, "media": {"data": "AAAAAA==", **media}}
     assert parse(encode({**HEAD, **made}, Encoding.JSON)).type == kind
+
+
+def test_a_medium_on_the_web_is_named_and_a_document_called_as_there() -> None:
+    made = linked("https://a.example/x/exame%201.pdf?k=1", "document", "O exame", False)
+    assert made["media"] == {
+        "url": "https://a.example/x/exame%201.pdf?k=1",
+        "filename": "exame 1.pdf",
+        "caption": "O exame",
+    }
+    assert parse(encode({**HEAD, **made}, Encoding.JSON)).type == "document"
+    with pytest.raises(InvalidInputError, match="--as"):
+        linked("https://a.example/x", None, None, False)
 
 
 def test_words_are_a_text() -> None:
