@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup run demo test check bench chaos storm drill soak lock clean
+.PHONY: setup run demo test check audit bench chaos storm drill soak lock clean
 
 setup: $(VENV)/.installed
 
@@ -27,6 +27,10 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.dependencies
+
+audit: setup
+	$(BIN)/python -m tests.dependencies $(ARGS)
 
 test: check
 	$(BIN)/coverage erase

@@ -36,9 +36,9 @@ VideoOption = Annotated[Path | None, _file("--video", "A video")]
 DocumentOption = Annotated[Path | None, _file("--document", "Any file, shown under its name")]
 UrlOption = Annotated[
     str | None,
-    typer.Option("--url", metavar="URL", help="A medium on the web, which the node fetches when it sends; with --as."),
+    typer.Option("--media-url", metavar="URL", help="A medium on the web, fetched when it is sent; with --as."),
 ]
-AsOption = Annotated[Kind | None, typer.Option("--as", help="What the medium at --url is.")]
+AsOption = Annotated[Kind | None, typer.Option("--as", help="What the medium at --media-url is.")]
 CaptionOption = Annotated[str | None, typer.Option("--caption", help="Words under an image, video or document.")]
 VoiceOption = Annotated[bool, typer.Option("--voice", help="Show the audio as a voice note (Ogg Opus).")]
 AtOption = Annotated[str | None, typer.Option("--at", metavar="TIME", help=f"Not before: {FORMS}.")]
@@ -62,7 +62,7 @@ def send(
     audio: AudioOption = None,
     video: VideoOption = None,
     document: DocumentOption = None,
-    url: UrlOption = None,
+    media_url: UrlOption = None,
     kind: AsOption = None,
     caption: CaptionOption = None,
     voice: VoiceOption = False,
@@ -75,17 +75,17 @@ def send(
     timeout: TimeoutOption = TIMEOUT_S,
 ) -> None:
     """Put a message on a channel's queue; the channel sends it as soon as it can."""
-    if url is not None and (text is not None or any((image, audio, video, document))):
-        raise InvalidInputError("--url", "to go without words and files")
-    if url is None and kind is not None:
-        raise InvalidInputError("--as", "to go with --url")
+    if media_url is not None and (text is not None or any((image, audio, video, document))):
+        raise InvalidInputError("--media-url", "to go without words and files")
+    if media_url is None and kind is not None:
+        raise InvalidInputError("--as", "to go with --media-url")
     files = {"image": image, "audio": audio, "video": video, "document": document}
     times = Times(at, expires, deliver_by)
     body = {
         "v": 1,
         "id": id or f"cli-{uuid.uuid4().hex}",
         "to": to,
-        **(content(text, files, caption, voice) if url is None else linked(url, kind, caption, voice)),
+        **(content(text, files, caption, voice) if media_url is None else linked(media_url, kind, caption, voice)),
         **times.fields(datetime.now().astimezone()),
     }
     queued = asking.node.post("clinics", clinic, "channels", channel, "send", body=body, priority=priority.value)
@@ -140,14 +140,12 @@ def linked(url: str, kind: str | None, caption: str | None, voice: bool) -> dict
         InvalidInputError: it does not say what it is.
     """
     if kind is None:
-        raise InvalidInputError("--as", f"what is at --url: {', '.join(_KINDS)}")
+        raise InvalidInputError("--as", f"what is at --media-url: {', '.join(_KINDS)}")
     media: dict[str, Any] = {"url": url}
     if kind == "document":
         media["filename"] = unquote(urlsplit(url).path).rpartition("/")[2] or "document"
-    return {
-        "type": kind,
-        "media": media | ({"caption": caption} if caption else {}) | ({"voice": True} if voice else {}),
-    }
+    said = ({"caption": caption} if caption else {}) | ({"voice": True} if voice else {})
+    return {"type": kind, "media": media | said}
 
 
 def _media(kind: str, path: Path) -> dict[str, str]:
