@@ -36,8 +36,8 @@ Decisions:
 * Everything personal has an end. A body goes when its command is sent, what came in when NATS has it; a command with
   its results and failures ``keep`` after it ended, also one that was held, failed or discarded; the key of what came in
   ``remember`` after it came; receipts that nobody asked for after a day; people ``people`` after they were last heard
-  of or written to, and with them their entries of the register. That somebody opted out is kept, with their JID, until the
-  channel or the clinic is forgotten. A command that waits for its time or its channel is kept until it ends.
+  of or written to, and with them their entries of the register. That somebody opted out is kept, with their JID, until
+  the channel or the clinic is forgotten. A command that waits for its time or its channel is kept until it ends.
 * One sealed value for all that a command says of people (``rows.Private``): one row, one operation.
 * Two commands have the same content if they decode to the same command: in JSON or msgpack, in any order of fields.
 """
