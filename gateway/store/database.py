@@ -25,6 +25,7 @@ T = TypeVar("T")
 Row = tuple[Any, ...]
 
 _PRAGMAS: Final = (
+    "PRAGMA secure_delete = ON",  # what is erased is overwritten; costs nothing that can be measured
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA journal_size_limit = 67108864",

@@ -1,9 +1,10 @@
 """All of a file sealed anew under another key, in one transaction, with every lookup.
 
-On the connection's thread, some rows at a time. Python's lock is free while SQLite works, and held for no more than
-``SLICE`` rows in between, so that other clinics are not held up.
+On the connection's thread, some rows at a time, with a rest after each: the thread lets go of Python's lock whenever
+SQLite works, but for so short a time that others, the loop first of all, would get it only every 5 ms.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -28,8 +29,9 @@ from gateway.store.sealing import (
 
 Row = tuple[Any, ...]
 
-SLICE: Final = 64
+SLICE: Final = 32
 """Rows that are opened and sealed, at some 10 µs each, before others on the node get their turn."""
+REST_S: Final = 0.0001
 _FIRST: Final = -1
 """Before every place: numbers count from 0, and words come after numbers."""
 
@@ -83,6 +85,7 @@ def _slices(connection: SealedFile, select: str, places: int) -> Iterator[list[R
     after: Row = (_FIRST,) * places
     while rows := connection.execute(select, (*after, SLICE)).fetchall():
         yield rows
+        time.sleep(REST_S)
         after = rows[-1][:places]
 
 

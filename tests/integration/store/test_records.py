@@ -1,7 +1,10 @@
 """What there is of people is handed over, erased, agreed to and forgotten."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -147,6 +150,18 @@ async def test_a_person_is_erased_and_still_not_written_to(ledger: SqliteLedger)
     [again] = await ledger.accept(CHANNEL, [offer("sent", "de novo")], NOW)
     assert isinstance(again, Accepted)
     assert again.contact == Contact(opted_out=True)
+
+
+async def test_nothing_of_what_is_erased_stays_in_a_file_also_sealed(ledger: SqliteLedger, file: Path) -> None:
+    await ledger.accept(CHANNEL, [offer("a", not_before=later(60))], NOW)
+    await ledger.claim(CHANNEL, [words("k1")], NOW)
+    with closing(sqlite3.connect(file)) as other:
+        found = other.execute("SELECT private FROM commands UNION SELECT body FROM bodies UNION SELECT what FROM spool")
+        sealed = [value for (value,) in found]
+    await ledger.erase_person(ANA)
+    files = [each.read_bytes() for each in file.parent.iterdir()]
+    assert len(sealed) == 3
+    assert not [value for value in sealed for content in files if value[:40] in content]
 
 
 async def test_what_is_erased_is_gone_when_it_has_ended_as_well(ledger: SqliteLedger) -> None:
