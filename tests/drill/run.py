@@ -1,13 +1,16 @@
 """The drill: prepares, kills, checks, and does it again to its end."""
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -158,20 +161,50 @@ def _killed(scenario: Scenario, directory: Path, when: Point | Delay) -> bool:
         if isinstance(when, Delay):
             threading.Event().wait(when.seconds)
             child.kill()
-        said, _ = child.communicate(timeout=PATIENCE_S)
-        if "through" in said:
+        if "through" in _rest(child):
             return False
         assert child.returncode == -9, f"the child ended with {child.returncode}"
-        return True
+    _end_orphans(directory)
+    return True
 
 
 def _through(scenario: Scenario, directory: Path) -> tuple[int, float]:
     """Have a child act to its end: how many points it passed, and how long it took (seconds)."""
     with _child(scenario, directory) as child:
-        said, _ = child.communicate(timeout=PATIENCE_S)
+        said = _rest(child)
         assert child.returncode == 0, f"the child ended with {child.returncode}"
         _, points, took_s = said.split()
         return int(points), float(took_s)
+
+
+def _rest(child: "subprocess.Popen[str]") -> str:
+    """What it says until its end, which is waited for."""
+    assert child.stdout is not None
+    killer = threading.Timer(PATIENCE_S, child.kill)
+    killer.start()
+    said = child.stdout.read()
+    child.wait()
+    killer.cancel()
+    killer.join()
+    return said
+
+
+def _end_orphans(directory: Path) -> None:
+    """What a killed one had started, such as a broker, and has not ended with it: as by a reboot."""
+    deadline = time.monotonic() + PATIENCE_S
+    while left := [int(it.name) for it in Path("/proc").glob("[0-9]*") if str(directory) in _command_line(it)]:
+        assert time.monotonic() < deadline, f"left behind: {left}"
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def _command_line(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 @contextmanager
