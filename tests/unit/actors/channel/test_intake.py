@@ -51,7 +51,6 @@ WRONG: dict[str, tuple[bytes, str | None, str]] = {
 }
 UNSUPPORTED = {
     "a type": body_of(id="x", type="poll"),
-    "a url": body_of(id="x", type="image", media={"url": "https://example.com/x.png"}),
     "mentions": body_of(id="x", mentions=["5511988887777"]),
 }
 
