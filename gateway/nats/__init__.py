@@ -32,7 +32,8 @@ module                  what it holds
 
 ::
 
-    broker = EmbeddedBroker(data / "nats", key=node_key, runtime=runtime / "nats", port=port)    # or ExternalBroker(url, accounts_file)
+    broker = EmbeddedBroker(data / "nats", key=node_key, runtime=runtime / "nats", port=port)
+    # or ExternalBroker(url, accounts_file)
     bus = NatsBus(broker, encoding=encoding_of_clinic)
     bus.serve(operations, audit)                             # before clinics are opened
     registry = NatsRegistry(bus)
