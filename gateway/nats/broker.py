@@ -48,8 +48,8 @@ _RELOAD_PAUSE: Final = 0.1
 
 
 class EmbeddedBroker:
-    """Runs nats-server on ``host`` with JetStream in ``directory`` (implements ``Service`` and ``Broker``). ``tls`` has
-    to be given unless that is loopback.
+    """Runs nats-server with JetStream in ``directory`` (implements ``Service`` and ``Broker``). It listens on ``host``;
+    unless that is loopback, ``tls`` must be given.
 
     ``key`` is the node's: what JetStream stores and the credentials are encrypted with keys derived from it; what the
     server has to read in clear lies in ``runtime``, which should be memory.
