@@ -14,7 +14,7 @@ from tests.acceptance.node import Node
 Found = dict[str, str | bytes]
 
 _OF_CLINIC = ("snapshots", "database", "lookups")
-_OF_NODE = ("audit", "jetstream", "nats accounts")
+_OF_NODE = ("audit", "jetstream", "nats accounts", "schedules")
 _PRE_KEYS = 5
 """How many of a store's 811, oldest and newest, are looked for: all of them would take the time of everything else."""
 _STORE = {

@@ -64,10 +64,10 @@ async def talk(
 ) -> None:
     """Something to them and something back."""
     phone, (to, back) = PHONES[clinic][channel], words
-    id = WORDS["command id"] if person == ANA else "to-the-erased"
+    name = WORDS["command id"] if person == ANA else "to-the-erased"
     meta = {"file": WORDS["meta"]}
-    await service.send(clinic, channel, {"v": 1, "id": id, "to": person, "type": "text", "text": to, "meta": meta})
-    await service.until("result", clinic=clinic, channel=channel, id=id, status="sent")
+    await service.send(clinic, channel, {"v": 1, "id": name, "to": person, "type": "text", "text": to, "meta": meta})
+    await service.until("result", clinic=clinic, channel=channel, id=name, status="sent")
     await emulator.send_text(person, phone, back)
     await service.until("message", clinic=clinic, channel=channel, text=back)
 
@@ -103,10 +103,10 @@ async def session(service: Listener, phones: Phones, emulator: EmulatorProcess) 
 
 async def done(node: Node, job_kind: str, **body: Any) -> str:
     """A job, once it is done: its id."""
-    id = (await node.request("POST", f"/api/v1/{job_kind}", body))["id"]
-    job = await node.once(f"/api/v1/jobs/{id}", lambda found: found["state"] != "running")
+    job_id = str((await node.request("POST", f"/api/v1/{job_kind}", body))["id"])
+    job = await node.once(f"/api/v1/jobs/{job_id}", lambda found: found["state"] != "running")
     assert job["state"] == "done", job
-    return str(id)
+    return job_id
 
 
 async def custody(node: Node, service: Listener, emulator: EmulatorProcess) -> Found:
