@@ -51,8 +51,8 @@ class NatsBus:
 
     ``encoding`` is asked for each event of a clinic. ``ack_wait``: seconds after which a fetched command that nobody
     settled comes again. ``commands_per_s`` is asked at each fetch how many commands a second all channels of a clinic
-    may be given (0: as many as come); twice as many may come at once. ``schedules_key``, at most 64 bytes and always the
-    same, keeps whoever sees the names of schedules from finding out by trials which ids they stand for. All methods
+    may be given (0: as many as come); twice as many may come at once. ``schedules_key``, at most 64 bytes and always
+    the same, keeps whoever sees the names of schedules from finding out by trials which ids they stand for. All methods
     belong to the loop's thread.
     """
 

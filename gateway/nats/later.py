@@ -4,7 +4,7 @@ A schedule is a message on a subject of its own, which holds one: a newer one ta
 the server puts its body on the channel's ``due`` subject and deletes it. The times are whole seconds.
 
 The subject names a command by a keyed hash of its id: of all that JetStream writes, ``sched.db`` alone, which has the
-subjects of schedules, is not encrypted (nats-server 2.12, as it ends; found by ``tests/acceptance``), and an id may
+subjects of schedules, is not encrypted (nats-server 2.15.1, as it ends; found by ``tests/acceptance``), and an id may
 hold a phone number. A schedule of an earlier version, under the id itself, rings as before; one that is taken back
 rings in vain.
 """

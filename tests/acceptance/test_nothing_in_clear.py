@@ -38,6 +38,7 @@ WORDS = {
     "meta": "prontuario-Uruburetama-5573",
     "file name sent": "laudo-Anajatuba-1199.pdf",
     "file name received": "exame-Brumadinho-4408.pdf",
+    "id of the dead": f"aviso-{NOBODY}-Sirinhaem",
     "command id": f"ordem-{ANA}-Mutunopolis",
     "id of what is held back": f"lembrete-{BIA}-Guaratingueta",
     "sent to the erased": "Esqueca Paranapiacaba-7702",
@@ -88,8 +89,8 @@ async def session(service: Listener, phones: Phones, emulator: EmulatorProcess) 
         paper |= {"filename": WORDS["file name sent"], "caption": WORDS["caption"]}
         await send("paper", type="document", media=paper)
         await service.until("result", clinic=clinic, id="paper", status="sent")
-        await send("dead", NOBODY, text=WORDS["dead"])
-        await service.until("dead", clinic=clinic, id="dead")
+        await send(WORDS["id of the dead"], NOBODY, text=WORDS["dead"])
+        await service.until("dead", clinic=clinic, id=WORDS["id of the dead"])
         later = WORDS["id of what is held back"]
         await send(later, BIA, text=WORDS["held back"], not_before="2099-01-01T00:00:00Z")
         await service.send(clinic, "reception", b"\xc1" + WORDS["poison"].encode())
