@@ -106,6 +106,7 @@ def make(settings: Settings) -> Parts:
         encoding=lambda _clinic: settings.events.encoding,
         retention=Retention(clinic_bytes=limits.stream_bytes),
         commands_per_s=lambda _clinic: limits.commands_per_s,
+        schedules_key=ensure_node_key(settings.data, master_key).derive("schedules"),
     )
     tombstones = DiskTombstones(settings.data)
     registry = NatsRegistry(bus, is_erased=tombstones.stands)

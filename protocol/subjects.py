@@ -85,9 +85,10 @@ def send(clinic: str, channel: str, priority: Priority = Priority.NORMAL) -> str
     return root if priority is Priority.NORMAL else f"{root}.{priority}"
 
 
-def later(clinic: str, channel: str, id: str) -> str:
-    """Where the schedule of a command waits for its time."""
-    return f"{channel_root(clinic, channel)}.later.{id}"
+def later(clinic: str, channel: str, name: str) -> str:
+    """Where the schedule of a command waits for its time; ``name`` is not the command's id, which may tell of a person,
+    but says which it is."""
+    return f"{channel_root(clinic, channel)}.later.{name}"
 
 
 def due(clinic: str, channel: str) -> str:

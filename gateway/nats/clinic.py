@@ -54,8 +54,10 @@ class NatsClinicBus:
         ack_wait: float,
         served: tuple[Operations, Audit] | None,
         rate: Callable[[str], float],
+        schedules_key: bytes,
     ) -> None:
         self._clinic = clinic
+        self._key = schedules_key
         self._encoding = encoding
         self._retention = retention
         self._ack_wait = ack_wait
@@ -104,14 +106,15 @@ class NatsClinicBus:
         info = await connection.during(connection.js.stream_info(subjects.STREAM_LATER), "scheduling")
         if not room_for_schedules(info):
             raise BusUnavailableError(f"scheduling: clinic {self._clinic} has as many schedules as its quota allows")
-        await self._store([schedules.schedule(self._clinic, channel, one) for one in later], "scheduling")
+        await self._store([schedules.schedule(self._clinic, channel, one, self._key) for one in later], "scheduling")
 
     async def unschedule(self, channel: str, ids: Sequence[str]) -> None:
         """See ``ClinicBus``."""
         check_name("channel", channel)
         connection = await self.link.connection()
         for first in range(0, len(ids), _PURGES):
-            part = [subjects.later(self._clinic, channel, one) for one in ids[first : first + _PURGES]]
+            some = ids[first : first + _PURGES]
+            part = [schedules.subject(self._clinic, channel, one, self._key) for one in some]
             await connection.during(self._purge_schedules(connection, part), "taking back schedules")
 
     async def due(self, channel: str, limit: int) -> Sequence[Due]:

@@ -43,15 +43,23 @@ def unpacked(content: bytes) -> Iterator[bytes]:
             at = content.find(mark, at + 1)
 
 
+def _contents(file: Path) -> Iterator[bytes]:
+    """What of ``file`` is on its disk: of a link, where it leads to, which may be memory."""
+    if file.is_symlink():
+        yield str(file.readlink()).encode()
+    elif file.is_file():
+        yield from unpacked(file.read_bytes())
+
+
 def traces(directory: Path, values: dict[str, str | bytes]) -> list[str]:
     """Where in the files below ``directory``, and in their names, any of ``values`` stands."""
     patterns = [
         (name, writing, pattern) for name, value in values.items() for writing, pattern in writings(value).items()
     ]
     found = []
-    for file in sorted(path for path in directory.rglob("*") if path.is_file()):
+    for file in sorted(directory.rglob("*")):
         where = str(file.relative_to(directory))
-        contents = [where.encode(), *unpacked(file.read_bytes())]
+        contents = [where.encode(), *_contents(file)]
         found += [
             f"{name} as {writing} in {where}"
             for name, writing, pattern in patterns

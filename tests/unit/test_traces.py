@@ -42,3 +42,13 @@ def test_names_of_files_are_looked_at_and_what_is_not_there_is_not_found(tmp_pat
     assert traces(tmp_path, {"number": "5511987654321"}) == ["number as raw in of 5511987654321"]
     assert traces(tmp_path, {"name": VALUE}) == []
     assert not any(list(unpacked(b"x\x78\x9cx"))[1:])
+
+
+def test_a_link_is_looked_at_and_what_it_leads_to_is_not(tmp_path: Path) -> None:
+    (tmp_path / "memory").write_text(VALUE)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    (disk / "node.json").symlink_to(tmp_path / "memory")
+    assert traces(disk, {"name": VALUE}) == []
+    (disk / "other").symlink_to(tmp_path / VALUE)
+    assert traces(disk, {"name": VALUE}) == ["name as raw in other"]

@@ -1,5 +1,6 @@
 """What lies on the disk: nothing in clear, and what an earlier version left there in clear is taken over."""
 
+import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -92,6 +93,35 @@ async def test_what_an_earlier_version_left_in_clear_is_taken_over_whole_and_is_
     finally:
         await broker.stop(timeout=5)
     assert not found_in(directory, BODY, *passwords)
+
+
+async def test_no_block_of_a_large_stream_stays_in_clear_nor_what_was_deleted_in_it(tmp_path: Path) -> None:
+    directory = tmp_path / "nats"
+    directory.mkdir()
+    accounts = Accounts.fresh().with_clinic("acme")
+    login = accounts.find("clinic-acme", Role.PLANTAO)
+    async with (
+        earlier_version(directory, accounts) as address,
+        stream_context(f"nats://{login.user}:{login.password}@{address}") as js,
+    ):
+        await js.add_stream(name="events", subjects=["clinic.acme.>"], max_bytes=24 << 20)
+        for number in range(1, 301):
+            await js.publish(f"clinic.acme.{number}", BODY + os.urandom(30_000))
+        for number in range(2, 301, 7):
+            await js.delete_msg("events", number)
+    assert len([path for path in found_in(directory, BODY) if path.suffix == ".blk"]) > 2
+    broker = embedded(directory, quota=ClinicQuota(file_bytes=64 << 20))
+    await broker.start()
+    try:
+        assert not found_in(directory, BODY)
+        async with stream_context(broker.login("clinic-acme").url) as js:
+            left = [number for number in range(1, 301) if number % 7 != 2]
+            assert (await js.stream_info("events")).state.messages == len(left)
+            for number in left:
+                assert ((await js.get_msg("events", number)).data or b"").startswith(BODY)
+    finally:
+        await broker.stop(timeout=5)
+    assert not found_in(directory, BODY)
 
 
 async def test_with_another_nodes_key_nothing_is_started_and_nothing_lost(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from actors.channel.schedules import Schedules
 from gateway.nats.accounts import Role
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
+from gateway.nats.later import subject
 from gateway.nats.streams import Retention
 from protocol.bus import ClinicBus, Due, Later
 from protocol.errors import BusUnavailableError, InvalidInputError
 from protocol.ledger import Accepted
-from protocol.subjects import later
 from protocol.views import CommandState
 from tests.fakes.memory_ledger import Entry
 from tests.integration.nats.conftest import SMALL, Connect, crash, serving
@@ -151,8 +151,8 @@ async def test_a_service_cannot_schedule_or_take_what_is_due(bus: NatsBus, conne
     await acme.schedule("front", [Later(id="a", run=1, at=soon(3600))])
     service = await connect("clinic-acme")
     js = service.jetstream(timeout=0.3)
-    for subject in ("clinic.acme.channel.front.later.x", "clinic.acme.channel.front.due"):
-        await service.publish(subject, b"{}")
+    for forbidden in ("clinic.acme.channel.front.later.x", "clinic.acme.channel.front.due"):
+        await service.publish(forbidden, b"{}")
     for attempt in (js.purge_stream("later"), js.delete_stream("later"), js.pull_subscribe("", "x", stream="later")):
         with pytest.raises(TimeoutError):
             await attempt
@@ -213,7 +213,7 @@ async def test_what_is_purged_by_hand_while_its_channel_runs_is_set_again_and_wo
     async with asyncio.timeout(20):
         while not (await js.stream_info("later")).state.messages:
             await bench.run()
-        await js.purge_stream("later", subject=later("acme", CHANNEL, "a"))
+        await js.purge_stream("later", subject=subject("acme", CHANNEL, "a", b""))
         assert not (await js.stream_info("later")).state.messages
         while not woken:
             await bench.run()

@@ -12,6 +12,8 @@ from gateway.nats import later, wire
 from gateway.nats.pull import Delivery, Pull
 from protocol.bus import Later
 
+KEY = bytes(range(32))
+
 
 def delivered(body: bytes) -> Delivery:
     class Consumer:
@@ -29,8 +31,8 @@ def delivered(body: bytes) -> Delivery:
     ],
 )
 def test_a_time_is_whole_seconds_in_utc_and_never_earlier(at: datetime, said: str) -> None:
-    message = later.schedule("acme", "front", Later(id="a:1_x", run=2, at=at))
-    assert message.subject == "clinic.acme.channel.front.later.a:1_x"
+    message = later.schedule("acme", "front", Later(id="a:1_x", run=2, at=at), KEY)
+    assert message.subject == later.subject("acme", "front", "a:1_x", KEY)
     assert wire.headers_of(message.block) == {
         "Nats-Schedule": said,
         "Nats-Schedule-Target": "clinic.acme.channel.front.due",
@@ -39,9 +41,18 @@ def test_a_time_is_whole_seconds_in_utc_and_never_earlier(at: datetime, said: st
 
 @given(st.from_regex(r"[A-Za-z0-9_:-]{1,128}", fullmatch=True), st.integers(1, 2**31))
 def test_what_was_scheduled_is_what_is_due(name: str, run: int) -> None:
-    body = later.schedule("acme", "front", Later(id=name, run=run, at=datetime(2026, 1, 1, tzinfo=UTC))).body
+    body = later.schedule("acme", "front", Later(id=name, run=run, at=datetime(2026, 1, 1, tzinfo=UTC)), KEY).body
     due: Any = later.due(delivered(body))
     assert (due.id, due.run) == (name, run)
+
+
+def test_the_subject_of_a_schedule_does_not_tell_the_commands_id_and_is_always_the_same() -> None:
+    name = "to-5511987654321"
+    found = later.subject("acme", "front", name, KEY)
+    assert found == later.subject("acme", "front", name, KEY)
+    assert found.startswith("clinic.acme.channel.front.later.")
+    assert name not in found
+    assert len({later.subject("acme", "front", one, key) for one in (name, "other") for key in (KEY, b"")}) == 4
 
 
 @pytest.mark.parametrize("body", [b"", b"nonsense", b"{}", b'{"id": 3, "run": 1}', b'{"v": 2, "id": "a", "run": 1}'])

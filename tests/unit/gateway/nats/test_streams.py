@@ -1,7 +1,7 @@
 """What the streams of each account are."""
 
 import pytest
-from nats.js.api import DiscardPolicy, RetentionPolicy
+from nats.js.api import DiscardPolicy, RetentionPolicy, StoreCompression
 
 from gateway.nats.streams import DAY, MAX_SEND, Retention, clinic_streams, node_streams, platform_streams, send_stream
 from protocol.codec import MAX_BODY
@@ -14,6 +14,11 @@ def test_a_clinics_streams_fit_into_its_quota() -> None:
     sizes = [config.max_bytes or 0 for config in clinic_streams("acme", retention)]
     assert all(size > 0 for size in sizes)
     assert sum(sizes) < retention.clinic_bytes
+
+
+def test_nothing_is_compressed_before_it_is_encrypted() -> None:
+    streams = [*clinic_streams("acme", Retention()), *platform_streams(Retention()), *node_streams()]
+    assert {stream.compression for stream in streams} <= {None, StoreCompression.NONE}
 
 
 def test_the_work_queue_takes_nothing_that_a_publisher_could_abuse() -> None:
