@@ -15,6 +15,13 @@ module          what it holds
 ``clinics``     ``plantao clinic …``
 ``channels``    ``plantao channel …``
 ``keys``        ``plantao key …``
+``nats_keys``   ``plantao key nats …``
+``nats_config`` ``plantao nats config``
+``backup``      ``plantao backup``, ``restore`` and ``verify``
+``rotate``      ``plantao rotate …``
+``export``      ``plantao export``
+``erase``       ``plantao erase``
+``consent``     ``plantao consent …``
 ``jobs``        ``plantao job …``
 ``following``   follows a job to its end, and fetches what it made
 ``audit``       ``plantao audit …``
