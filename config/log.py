@@ -47,6 +47,8 @@ _OPAQUE: Final = re.compile(
 )
 """UUIDs, trace ids and WhatsApp message ids: digits in them are no number, and without them no line can be followed."""
 _BEARER: Final = re.compile(r"(?i)\b(bearer|x-api-key:?)\s+[^\s'\"]+")
+_CONTROLS: Final = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), "�")
+"""All but tabs and line ends, which tracebacks have."""
 _USERINFO: Final = re.compile(r"://[^/\s@]+@")
 _DEPTH: Final = 6
 _LONGEST_NUMBER: Final = 999_999_999
@@ -120,7 +122,8 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 
 
 def redact_text(text: str) -> str:
-    """``text`` with phone numbers, bearer keys and passwords in URLs masked."""
+    """``text`` with phone numbers, bearer keys and passwords in URLs masked, and without what would move a terminal."""
+    text = text.translate(_CONTROLS)
     text = _BEARER.sub(r"\1 ***", _USERINFO.sub("://***@", text))
     shown, end = [], 0
     for opaque in _OPAQUE.finditer(text):

@@ -3,12 +3,34 @@
 A port is the OS process that holds one channel's neonize socket (Erlang's word for an outside program that looks like
 a process). Requests, answers and events are tagged Structs: the same types travel through the framed socket pair and
 into the actors. An event carries no incarnation of its own; whoever opened the port knows which one it listens to.
+
+What a port says has limits, which whoever reads it checks: a port may have been taken over by who writes to it. The
+port keeps to them, whatever WhatsApp and strangers say.
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Final, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+LONGEST_TEXT: Final = 1 << 18
+"""Characters of the text or caption of an inbound message; WhatsApp's own clients write 65,536 at most."""
+LONGEST_WORDS: Final = 2000
+"""Characters of what a port says for people."""
+LONGEST_NAME: Final = 256
+"""Characters of a stranger's name, file name, media type or id."""
+LONGEST_REFERENCE: Final = 1 << 18
+"""Bytes."""
+MOST_IDS: Final = 5000
+"""In one receipt."""
+LONGEST_S: Final = 1e9
+"""Seconds: 31 years."""
+
+Words = Annotated[str, Meta(max_length=LONGEST_WORDS)]
+Name = Annotated[str, Meta(max_length=LONGEST_NAME)]
+Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
+Seconds = Annotated[float, Meta(ge=0, le=LONGEST_S)]
+Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class PortSpec(Struct, frozen=True, kw_only=True):
@@ -35,8 +57,8 @@ class PortMessage(Struct, frozen=True, kw_only=True, tag=True, tag_field="tag"):
 class Quote(Struct, frozen=True, kw_only=True):
     """The message that is replied to: its WhatsApp id and the JID of its author."""
 
-    wa_id: str
-    author: str
+    wa_id: Name
+    author: Name
 
 
 class SendMessage(PortMessage, frozen=True, kw_only=True):
@@ -133,14 +155,14 @@ PortRequest = RequestPairingCode | FetchMedia | Probe | LogOut | CheckNumbers | 
 class Sent(PortMessage, frozen=True, kw_only=True):
     """WhatsApp's server acknowledged the message *and* it was encrypted for the recipient's main device."""
 
-    wa_id: str
-    at: datetime
+    wa_id: Name
+    at: Moment
 
 
 class PairingCodeIssued(PortMessage, frozen=True, kw_only=True):
     """The code, as ``XXXX-XXXX``."""
 
-    code: str
+    code: Words
 
 
 class MediaFetched(PortMessage, frozen=True, kw_only=True):
@@ -157,8 +179,8 @@ class Failed(PortMessage, frozen=True, kw_only=True):
     """It was not done. ``code`` is the wire name of a ``protocol.codes.ErrorCode``; ``message`` is fit for an operator:
     no text of a message, no full phone number."""
 
-    code: str
-    message: str
+    code: Words
+    message: Words
 
 
 class NumberFound(Struct, frozen=True, kw_only=True):
@@ -183,8 +205,8 @@ PortAnswer = PairingCodeIssued | MediaFetched | Done | NumbersChecked | Failed
 class QrShown(PortMessage, frozen=True, kw_only=True):
     """A pairing code to scan; it replaces the one before. ``valid_s``: how long WhatsApp takes it, in seconds."""
 
-    code: str
-    valid_s: float
+    code: Words
+    valid_s: Seconds
 
 
 class PairingSucceeded(PortMessage, frozen=True, kw_only=True):
@@ -207,7 +229,7 @@ class Connected(PortMessage, frozen=True, kw_only=True):
     jid: str
     lid: str | None
     phone: str
-    profile_name: str | None
+    profile_name: Name | None
 
 
 class Disconnected(PortMessage, frozen=True, kw_only=True):
@@ -227,7 +249,7 @@ class KeepAliveRestored(PortMessage, frozen=True, kw_only=True):
 class LoggedOut(PortMessage, frozen=True, kw_only=True):
     """WhatsApp ended the session (device removed, account gone): a new pairing is needed."""
 
-    reason: str
+    reason: Words
 
 
 class Replaced(PortMessage, frozen=True, kw_only=True):
@@ -238,7 +260,7 @@ class Banned(PortMessage, frozen=True, kw_only=True):
     """The account is banned for ``expires_in_s`` seconds (0: not said), for reason ``code``."""
 
     code: int
-    expires_in_s: float
+    expires_in_s: Seconds
 
 
 class Outdated(PortMessage, frozen=True, kw_only=True):
@@ -248,19 +270,19 @@ class Outdated(PortMessage, frozen=True, kw_only=True):
 class ConnectRefused(PortMessage, frozen=True, kw_only=True):
     """WhatsApp refused the login for another ``reason``; whatsmeow does not reconnect."""
 
-    reason: str
+    reason: Words
 
 
 class StoreUnusable(PortMessage, frozen=True, kw_only=True):
     """The session store cannot be opened, read or written; ``reason`` names the file. The port is of no more use."""
 
-    reason: str
+    reason: Words
 
 
 class StreamFailed(PortMessage, frozen=True, kw_only=True):
     """A stream error ``code`` that whatsmeow does not understand; the socket will close."""
 
-    code: str
+    code: Words
 
 
 class BacklogAnnounced(PortMessage, frozen=True, kw_only=True):
@@ -280,12 +302,12 @@ class MediaReference(Struct, frozen=True, kw_only=True):
     """Media of an inbound message; ``reference`` is opaque and goes into ``FetchMedia``. ``sha256`` is hexadecimal."""
 
     kind: MediaKind
-    mime: str
+    mime: Name
     size: int
-    sha256: str
-    filename: str | None
-    caption: str | None
-    reference: bytes
+    sha256: Name
+    filename: Name | None
+    caption: Text | None
+    reference: Annotated[bytes, Meta(max_length=LONGEST_REFERENCE)]
 
 
 class MessageReceived(PortMessage, frozen=True, kw_only=True):
@@ -295,21 +317,21 @@ class MessageReceived(PortMessage, frozen=True, kw_only=True):
     ``target``: the message that a reaction, edit or revocation is about.
     """
 
-    wa_id: str
-    chat: str
-    sender: str
-    sender_phone: str | None
-    sender_lid: str | None
-    push_name: str | None
+    wa_id: Name
+    chat: Name
+    sender: Name
+    sender_phone: Name | None
+    sender_lid: Name | None
+    push_name: Name | None
     is_group: bool
     from_me: bool
     backlog: bool
-    at: datetime
-    type: str
-    text: str | None = None
+    at: Moment
+    type: Name
+    text: Text | None = None
     media: MediaReference | None = None
     quote: Quote | None = None
-    target: str | None = None
+    target: Name | None = None
     edited: bool = False
     revoked: bool = False
     forwarded: bool = False
@@ -318,29 +340,29 @@ class MessageReceived(PortMessage, frozen=True, kw_only=True):
 class ReceiptReceived(PortMessage, frozen=True, kw_only=True):
     """``sender`` has received, read or played the messages ``wa_ids`` of ``chat``."""
 
-    wa_ids: list[str]
-    chat: str
-    sender: str
+    wa_ids: Annotated[list[Name], Meta(max_length=MOST_IDS)]
+    chat: Name
+    sender: Name
     kind: Literal["delivered", "read", "played"]
-    at: datetime
+    at: Moment
 
 
 class Undecryptable(PortMessage, frozen=True, kw_only=True):
     """An inbound message that could not be decrypted; whatsmeow has asked its sender to send it again."""
 
-    wa_id: str
-    chat: str
-    sender: str
-    at: datetime
+    wa_id: Name
+    chat: Name
+    sender: Name
+    at: Moment
 
 
 class AlreadyDecrypted(PortMessage, frozen=True, kw_only=True):
     """WhatsApp delivered a message again that whatsmeow had decrypted before, and takes it for received from now on:
     it throws it away. If no ``MessageReceived`` of it was ever recorded, because a port died in between, it is lost."""
 
-    wa_id: str
-    chat: str
-    sender: str
+    wa_id: Name
+    chat: Name
+    sender: Name
 
 
 class SendAnswered(PortMessage, frozen=True, kw_only=True):
@@ -357,7 +379,7 @@ class Record(PortMessage, frozen=True, kw_only=True):
     reach those who sent (see ``interfaces.SendOutcome``), or are found in the journal of a port that is gone.
     """
 
-    number: int
+    number: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     what: MessageReceived | ReceiptReceived | Undecryptable | AlreadyDecrypted | SendAnswered
 
 

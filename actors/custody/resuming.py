@@ -32,10 +32,10 @@ class Resuming:
 
     async def wait(self) -> str:
         """Returns only if it broke by a mistake of ours."""
-        if self._work is None:
+        if (work := self._work) is None:
             return "it is not running"
-        await asyncio.wait((self._work,))
-        if not self._work.cancelled() and (error := self._work.exception()) is not None:
+        await asyncio.wait((work,))
+        if not work.cancelled() and (error := work.exception()) is not None:
             return f"it broke: {error!r}"
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         return await ended

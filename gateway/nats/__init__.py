@@ -3,8 +3,12 @@
 ======================  ==================================================================================
 module                  what it holds
 ======================  ==================================================================================
-``accounts``            credentials of all accounts, and the server's configuration made from them
-``broker``              the embedded nats-server, with ``server_process`` and ``probe``
+``accounts``            the accounts, and who may log in to each
+``credentials``         where those are kept: sealed, or in a file of an operator's
+``permissions``         what each kind of login may do, and what that does not prevent
+``server_config``       the server's configuration made from all that, with quotas
+``broker``              the embedded nats-server, with ``broker_files``, ``server_process``, ``probe`` and ``tls``
+``logins``              logins issued to services, rotated and revoked
 ``external``            any other server, by URL and a file of credentials
 ``link``                one connection to one account, for ever; the one owner of reconnection
 ``client``, ``wire``    the client library put right, and the few words of its protocol that we speak ourselves
@@ -32,7 +36,8 @@ module                  what it holds
 
 ::
 
-    broker = EmbeddedBroker(data / "nats", port=port)        # or ExternalBroker(url, accounts_file)
+    broker = EmbeddedBroker(data / "nats", key=node_key, runtime=runtime / "nats", port=port)
+    # or ExternalBroker(url, accounts_file)
     bus = NatsBus(broker, encoding=encoding_of_clinic)
     bus.serve(operations, audit)                             # before clinics are opened
     registry = NatsRegistry(bus)

@@ -48,8 +48,8 @@ _RELOAD_PAUSE: Final = 0.1
 
 
 class EmbeddedBroker:
-    """Runs nats-server on ``host`` with JetStream in ``directory`` (implements ``Service`` and ``Broker``). ``tls`` has
-    to be given unless that is loopback.
+    """Runs nats-server with JetStream in ``directory`` (implements ``Service`` and ``Broker``). It listens on ``host``;
+    unless that is loopback, ``tls`` must be given.
 
     ``key`` is the node's: what JetStream stores and the credentials are encrypted with keys derived from it; what the
     server has to read in clear lies in ``runtime``, which should be memory.
@@ -107,9 +107,8 @@ class EmbeddedBroker:
         program = find_program()
         try:
             await asyncio.to_thread(self._files.prepare)
-            ended = await end_left_over(self._files.pid, self._files.config, timeout=_LEFT_OVER_TIMEOUT)
-            if ended is not None:
-                log.warning("broker_left_over_ended", pid=ended)
+            for pid in await end_left_over(self._files.configs, timeout=_LEFT_OVER_TIMEOUT):
+                log.warning("broker_left_over_ended", pid=pid)
             # A server that has only just begun does not know SIGHUP yet: it would end.
             async with self._reloading:
                 self._accounts = await asyncio.to_thread(self._files.load)
@@ -144,8 +143,7 @@ class EmbeddedBroker:
             await process.end(timeout=timeout)
         except ProcessStuckError as error:
             raise BrokerError(f"nats-server does not end: {error}") from error
-        self._files.pid.unlink(missing_ok=True)
-        self._files.clear_ports()
+        self._files.clear()
 
     def kill(self, reason: str) -> None:
         """SIGKILL the server, if it runs. Callable from any thread."""

@@ -35,6 +35,8 @@ class BrokerFiles:
     def __init__(self, data: Path, runtime: Path, key: DataKey) -> None:
         self.data: Final = data.absolute()
         self.config: Final = runtime.absolute() / "server.conf"
+        self.configs: Final = (self.config, self.data / "server.conf")
+        """With those of earlier versions, of which a server may still run."""
         self.pid: Final = self.data / "server.pid"
         self.store_key: Final = key.derive(_PURPOSE).hex()
         self._sealed: Final = SealedAccounts(self.data, key)
@@ -75,6 +77,12 @@ class BrokerFiles:
         """A killed server leaves its file behind, and its pid may come again."""
         for path in (self.data / "ports").glob("*.ports"):
             path.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """What is of no use once the server has ended; its configuration holds passwords."""
+        self.pid.unlink(missing_ok=True)
+        self.config.unlink(missing_ok=True)
+        self.clear_ports()
 
     def put_log_away(self) -> None:
         """So that the log holds what the next server says."""

@@ -33,6 +33,7 @@ CONNECT_TIMEOUT: Final = 5.0
 REQUEST_TIMEOUT: Final = 10.0
 """Seconds that an answer may take; a server that is synced to disk, busy and full still answers in far less."""
 _SET_UP_TIMEOUT: Final = 30.0
+_CLOSE_TIMEOUT: Final = 2.0
 _BACKOFF_BASE: Final = 0.1
 _BACKOFF_CAP: Final = 5.0
 _PING_INTERVAL: Final = 10
@@ -279,4 +280,6 @@ async def _end(nc: Client) -> None:
         if nc.is_connected:
             await nc.flush(timeout=1)
     with suppress(NatsError, OSError, TimeoutError):
-        await nc.close()
+        # Not for ever: after a certificate that was refused the library waits for an end that never comes.
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await nc.close()

@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import signal
 import sys
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -113,42 +114,41 @@ def watch(process: ChildProcess, login: Login, heartbeat: Heartbeat) -> None:
     process.when_ended(give_up)
 
 
-async def end_left_over(pid_file: Path, config: Path, *, timeout: float) -> int | None:
-    """End the nats-server of a node that was killed: the process in ``pid_file``, if it really is a nats-server that
-    runs on ``config``. Returns its pid, or None if there is none.
+async def end_left_over(configs: Collection[Path], *, timeout: float) -> Sequence[int]:
+    """End the nats-servers of a node that was killed: all that run on one of ``configs``. Returns their pids.
+
+    They are looked for among all processes: one that has only just begun has not written its own pid anywhere yet.
 
     Raises:
-        BrokerError: it cannot be ended.
+        BrokerError: one cannot be ended.
     """
-    opened = _open(pid_file)
-    if opened is None:
-        return None
-    pid, process = opened
-    with process:
-        # Looked at after the handle was taken: from here on the number cannot come to mean another process.
-        if not _runs(pid, config):
-            return None
-        try:
-            ended = await process.end(ask=signal.SIGTERM, patience=timeout)
-        except OSError as error:
-            raise BrokerError(f"nats-server {pid} was left over and cannot be ended: {error}") from error
+    ended = []
+    for pid in await asyncio.to_thread(_running, configs):
+        with suppress(ProcessLookupError), Pidfd(pid) as process:
+            # Looked at again with the handle in hand: from here on the number cannot come to mean another process.
+            if _runs(pid, configs):
+                await _end(pid, process, timeout)
+                ended.append(pid)
+    return ended
+
+
+async def _end(pid: int, process: Pidfd, timeout: float) -> None:
+    try:
+        ended = await process.end(ask=signal.SIGTERM, patience=timeout)
+    except OSError as error:
+        raise BrokerError(f"nats-server {pid} was left over and cannot be ended: {error}") from error
     if not ended:
         raise BrokerError(f"nats-server {pid} was left over and does not end")
-    return pid
 
 
-def _open(pid_file: Path) -> tuple[int, Pidfd] | None:
-    """The pid in the file and a handle on it; None if there is no such process."""
+def _running(configs: Collection[Path]) -> Sequence[int]:
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _runs(int(entry.name), configs)]
+
+
+def _runs(pid: int, configs: Collection[Path]) -> bool:
     try:
-        pid = int(pid_file.read_text())
-        return pid, Pidfd(pid)
-    except (OSError, ValueError):
-        return None
-
-
-def _runs(pid: int, config: Path) -> bool:
-    try:
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        program, *arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return Path(os.fsdecode(arguments[0])).name == PROGRAM and os.fsencode(config) in arguments
+    wanted = {os.fsencode(config) for config in configs}
+    return Path(os.fsdecode(program)).name == PROGRAM and not wanted.isdisjoint(arguments)

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from gateway.whatsapp.jids import bare_jid
 from gateway.whatsapp.library import e2e
-from protocol.port import MediaKind, MediaReference, Quote
+from gateway.whatsapp.strangers import file_name, name, words
+from protocol.port import LONGEST_REFERENCE, MediaKind, MediaReference, Quote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,37 +36,40 @@ def read(message: Any) -> Content | None:
     fields = [(field.name, value) for field, value in message.ListFields() if field.name not in _NOT_CONTENT]
     if not fields:
         return None
-    for name, value in fields:
-        if reader := READERS.get(name):
+    for field_name, value in fields:
+        if reader := READERS.get(field_name):
             return reader(value)
     return UNKNOWN
 
 
 def _conversation(value: str) -> Content:
-    return Content(type="text", text=value)
+    return Content(type="text", text=words(value))
 
 
 def _text(value: Any) -> Content:
-    return _with_context(Content(type="text", text=value.text), value)
+    return _with_context(Content(type="text", text=words(value.text)), value)
 
 
 def _media(field: str, kind: MediaKind) -> Callable[[Any], Content]:
     def read_media(value: Any) -> Content:
-        caption = getattr(value, "caption", "") or None
+        caption = words(getattr(value, "caption", "") or None)
         bare = e2e.Message()
         part = getattr(bare, field)
         part.CopyFrom(value)
         for large in ("JPEGThumbnail", "contextInfo", "caption", "pngThumbnail", "waveform", "scansSidecar"):
             if large in part.DESCRIPTOR.fields_by_name:
                 part.ClearField(large)
+        reference = bare.SerializeToString()
+        if len(reference) > LONGEST_REFERENCE:  # no client writes such a thing
+            return _with_context(Content(type=kind, text=caption), value)
         media = MediaReference(
             kind=kind,
-            mime=value.mimetype,
+            mime=name(value.mimetype),
             size=value.fileLength,
-            sha256=value.fileSHA256.hex(),
-            filename=getattr(value, "fileName", "") or None,
+            sha256=name(value.fileSHA256.hex()),
+            filename=file_name(getattr(value, "fileName", "")),
             caption=caption,
-            reference=bare.SerializeToString(),
+            reference=reference,
         )
         return _with_context(Content(type=kind, text=caption, media=media), value)
 
@@ -75,22 +79,22 @@ def _media(field: str, kind: MediaKind) -> Callable[[Any], Content]:
 def _said(type: str, *fields: str) -> Callable[[Any], Content]:
     def read_said(value: Any) -> Content:
         text = next((said for field in fields if (said := getattr(value, field))), None)
-        return _with_context(Content(type=type, text=text), value)
+        return _with_context(Content(type=type, text=words(text)), value)
 
     return read_said
 
 
 def _reaction(value: Any) -> Content:
-    return Content(type="reaction", text=value.text, target=value.key.ID)
+    return Content(type="reaction", text=words(value.text), target=name(value.key.ID))
 
 
 def _protocol(value: Any) -> Content | None:
     kinds = e2e.ProtocolMessage
     if value.type == kinds.REVOKE and value.HasField("key"):
-        return Content(type="revoke", target=value.key.ID, revoked=True)
+        return Content(type="revoke", target=name(value.key.ID), revoked=True)
     if value.type == kinds.MESSAGE_EDIT:
         new = read(value.editedMessage) or UNKNOWN
-        return replace(new, type="edit", target=value.key.ID, edited=True)
+        return replace(new, type="edit", target=name(value.key.ID), edited=True)
     return None
 
 
@@ -102,7 +106,9 @@ def _with_context(content: Content, value: Any) -> Content:
     if not value.HasField("contextInfo"):
         return content
     context = value.contextInfo
-    quote = Quote(wa_id=context.stanzaID, author=bare_jid(context.participant)) if context.stanzaID else None
+    quote = None
+    if context.stanzaID:
+        quote = Quote(wa_id=name(context.stanzaID), author=name(bare_jid(context.participant)))
     return replace(content, quote=quote, forwarded=context.isForwarded)
 
 

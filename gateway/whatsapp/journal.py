@@ -94,7 +94,7 @@ def _read(data: bytes) -> Iterator[What]:
             return
         try:
             what = _DECODER.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
         yield what
         at += _HEADER.size + length

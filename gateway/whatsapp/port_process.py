@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from gateway.whatsapp import exits, send_line
+from gateway.whatsapp.conduct import BreachError, Conduct, words
 from gateway.whatsapp.frames import (
     Answered,
     Beat,
@@ -101,6 +102,8 @@ class PortProcess(asyncio.Protocol):
         self._timings = timings
         self._deliver = deliver
         self._remains = remains
+        self._conduct = Conduct()
+        self._broke_off = False
         self._events: list[PortEvent] = []
         self._listened_to = False
         self._decoder: FrameDecoder[FromPort] = FrameDecoder(FromPort)  # type: ignore[arg-type]  # a union is no type[]
@@ -184,6 +187,7 @@ class PortProcess(asyncio.Protocol):
 
     def grant(self, count: int) -> None:
         """Let ``count`` more ``Record`` events through."""
+        self._conduct.granted(count)
         self._write(Grant(count=count))
 
     async def stop(self, *, timeout: float) -> None:
@@ -205,13 +209,21 @@ class PortProcess(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """asyncio: the port says something."""
+        if self._broke_off:
+            return
         self._process.heard()
         try:
             for frame in self._decoder.feed(data):
                 self._take(frame)
         except FrameError as error:
-            self.kill(f"sent what is not a frame: {error}")
+            self._break_off(f"sent what is not a frame: {words(str(error))}")
+        except BreachError as error:
+            self._break_off(f"sent {error}")
         self._hand_on()
+
+    def _break_off(self, reason: str) -> None:
+        self._broke_off = True
+        self.kill(reason)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the port's end of the socket is closed, which is how its end begins; or ended."""
@@ -226,26 +238,52 @@ class PortProcess(asyncio.Protocol):
         return bool(self._dead or self._said is not None or self._transport is None or self._transport.is_closing())
 
     def _take(self, frame: FromPort) -> None:
+        """Raises BreachError."""
+        if not self._took(frame):
+            self._conduct.unasked(self._loop.time())
+
+    def _took(self, frame: FromPort) -> bool:
+        """Whether it was asked for, or there was credit for it."""
         match frame:
             case Outcome():
-                self._line.answered(frame.key, frame.answer, frame.record, self._loop.time())
+                return self._line.answered(frame.key, frame.answer, frame.record, self._loop.time())
             case Happened():
-                if isinstance(frame.event, Record) and self._listened_to:
-                    self._remains.heard(frame.event)
-                self._events.append(frame.event)
+                return self._happened(frame.event)
             case Answered():
                 pending = self._pending.get(frame.id)
-                if pending is not None and not pending.answer.done():
-                    pending.answer.set_result(frame.answer)
+                if pending is None or pending.answer.done():
+                    return False
+                pending.answer.set_result(frame.answer)
+                return True
             case Ready() | NotReady():
-                self._listened_to = isinstance(frame, Ready)
-                if not self.readiness.done():
-                    self.readiness.set_result(frame)
+                self._begun(frame)
             case Ended():
-                self._said = frame.reason
-                self._process.must_end(_AFTER_EOF_S, f"{frame.reason}, and did not end")
+                self._said = words(frame.reason)
+                self._process.must_end(_AFTER_EOF_S, f"{self._said}, and did not end")
             case Beat():
                 pass
+        return False
+
+    def _happened(self, event: PortEvent) -> bool:
+        if isinstance(event, PortExited):
+            raise BreachError("word of its own end, which is not its to give")
+        if isinstance(event, Record):
+            if isinstance(event.what, SendAnswered):
+                raise BreachError("the outcome of a send as something that came in")
+            self._conduct.record()
+            if self._listened_to:
+                self._remains.heard(event)
+        self._events.append(event)
+        return isinstance(event, Record)
+
+    def _begun(self, frame: Ready | NotReady) -> None:
+        if self._listened_to:
+            raise BreachError("word of its beginning twice")
+        self._listened_to = isinstance(frame, Ready)
+        if not self.readiness.done():
+            if isinstance(frame, NotReady):
+                frame = NotReady(reason=words(frame.reason), holder=frame.holder)
+            self.readiness.set_result(frame)
 
     def _write(self, frame: Frame) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -41,12 +41,14 @@ class SendLine:
         for request in requests:
             self._waiting[request.key] = batch
 
-    def answered(self, key: str, answer: Sent | Failed, record: int | None, now: float) -> None:
-        """What came of one; an outcome that nobody waits for is dropped."""
+    def answered(self, key: str, answer: Sent | Failed, record: int | None, now: float) -> bool:
+        """What came of one; whether somebody waits for it: else it is dropped."""
         batch = self._waiting.pop(key, None)
-        if batch is not None:
-            self._moved = now
-            self._give(batch, SendOutcome(key=key, answer=answer, record=record))
+        if batch is None:
+            return False
+        self._moved = now
+        self._give(batch, SendOutcome(key=key, answer=answer, record=record))
+        return True
 
     def due(self) -> float | None:
         """When the head of the line is late; None if there is no line."""

@@ -21,7 +21,9 @@ from gateway.whatsapp.content import Content
 from gateway.whatsapp.jids import bare_jid
 from gateway.whatsapp.journal import Inbound
 from gateway.whatsapp.library import events, proto
+from gateway.whatsapp.strangers import maybe_name, name, seconds
 from protocol.port import (
+    MOST_IDS,
     AlreadyDecrypted,
     BacklogAnnounced,
     BacklogDelivered,
@@ -85,7 +87,7 @@ def _connected(_: Any, context: Context) -> PortEvent:
         jid=jid_text(own.JID),
         lid=jid_text(own.LID) if own.LID.User else None,
         phone=own.JID.User,
-        profile_name=own.PushName or None,
+        profile_name=maybe_name(own.PushName),
     )
 
 
@@ -106,7 +108,7 @@ _BAN_CODES: Final[Mapping[int, int]] = {
 
 
 def _banned(event: Any, _: Context) -> PortEvent:
-    return Banned(code=_BAN_CODES.get(event.Code, 0), expires_in_s=float(event.Expire))
+    return Banned(code=_BAN_CODES.get(event.Code, 0), expires_in_s=seconds(event.Expire))
 
 
 def _refused(event: Any, _: Context) -> PortEvent:
@@ -137,12 +139,12 @@ def _received(info: Any, said: Content, context: Context) -> MessageReceived:
     source = info.MessageSource
     at = from_ms(info.Timestamp)
     return MessageReceived(
-        wa_id=info.ID,
+        wa_id=name(info.ID),
         chat=bare(source.Chat),
         sender=bare(source.Sender),
-        sender_phone=_on(PHONE_SERVER, source, lambda jid: str(jid.User)),
+        sender_phone=_on(PHONE_SERVER, source, lambda jid: name(jid.User)),
         sender_lid=_on(LID_SERVER, source, bare),
-        push_name=info.Pushname or None,
+        push_name=maybe_name(info.Pushname),
         is_group=source.IsGroup,
         from_me=source.IsFromMe,
         backlog=context.backlog_before is not None and at <= context.backlog_before,
@@ -177,7 +179,7 @@ def _receipt(event: Any, _: Context) -> ReceiptReceived | None:
     if kind is None or source.IsFromMe:
         return None
     return ReceiptReceived(
-        wa_ids=list(event.MessageIDs),
+        wa_ids=[name(each) for each in event.MessageIDs[:MOST_IDS]],
         chat=bare(source.Chat),
         sender=bare(source.Sender),
         kind=kind,
@@ -188,7 +190,7 @@ def _receipt(event: Any, _: Context) -> ReceiptReceived | None:
 def _undecryptable(event: Any, _: Context) -> Undecryptable:
     source = event.Info.MessageSource
     return Undecryptable(
-        wa_id=event.Info.ID, chat=bare(source.Chat), sender=bare(source.Sender), at=from_ms(event.Info.Timestamp)
+        wa_id=name(event.Info.ID), chat=bare(source.Chat), sender=bare(source.Sender), at=from_ms(event.Info.Timestamp)
     )
 
 
@@ -205,7 +207,7 @@ TABLE: Final[Mapping[Any, Translate | NotSubscribed]] = {
     events.TemporaryBanEv: _banned,
     events.ConnectFailureEv: _refused,
     events.ClientOutdatedEv: lambda _event, _: Outdated(),
-    events.StreamErrorEv: lambda event, _: StreamFailed(code=event.Code),
+    events.StreamErrorEv: lambda event, _: StreamFailed(code=name(event.Code)),
     events.DisconnectedEv: lambda _event, _: Disconnected(),
     events.MessageEv: _message,
     events.ReceiptEv: _receipt,
@@ -295,8 +297,9 @@ def already_decrypted(line: str) -> AlreadyDecrypted | None:
     """
     if not (found := _IGNORED.match(line)):
         return None
-    sender = bare_jid(found["sender"])
-    return AlreadyDecrypted(wa_id=found["id"], chat=bare_jid(found["chat"]) if found["chat"] else sender, sender=sender)
+    sender = name(bare_jid(found["sender"]))
+    chat = name(bare_jid(found["chat"])) if found["chat"] else sender
+    return AlreadyDecrypted(wa_id=name(found["id"]), chat=chat, sender=sender)
 
 
 def from_raised(text: str, store: str) -> PortEvent | None:
@@ -332,7 +335,7 @@ def jid_text(jid: Any) -> str:
 
 def bare(jid: Any) -> str:
     """A neonize JID without its device, as text."""
-    return f"{jid.User}@{jid.Server}" if jid.User else str(jid.Server)
+    return name(f"{jid.User}@{jid.Server}" if jid.User else str(jid.Server))
 
 
 def from_ms(value: int) -> datetime:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -269,6 +270,18 @@ class Node:
             self._logins[clinic] = await self.request("POST", f"/api/v1/clinics/{clinic}/nats", {"name": name})
         login = self._logins[clinic]
         return await nats.connect(login["url"], inbox_prefix=login["inbox_prefix"].encode(), **options)
+
+    @property
+    def nats_config(self) -> Path:
+        """What its nats-server has read, in memory."""
+        return self.runtime / "nats" / "server.conf"
+
+    def own_url(self, account: str) -> str:
+        """By which the node itself connects to one of its accounts, as ``_INBOX_plantao``."""
+        user = f"{account}.plantao"
+        found = re.search(f'user: "{user}", password: "([^"]+)"', self.nats_config.read_text())
+        assert found is not None
+        return f"nats://{user}:{found[1]}@{self.where['nats'].rpartition('@')[2]}"
 
     async def listen(self) -> "Listener":
         """A service that serves all clinics: the account ``platform``."""

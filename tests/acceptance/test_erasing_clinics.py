@@ -65,7 +65,7 @@ async def test_nothing_of_an_erased_clinic_is_left_and_its_neighbour_notices_not
     assert result["nats_account"] == "removed"
     for place in (node.data / "clinics" / "acme", node.runtime / "clinics" / "acme", node.data / "erasing" / "acme"):
         assert not place.exists()
-    assert b"clinic-acme" not in (node.data / "nats" / "accounts.json").read_bytes()
+    assert b"clinic-acme" not in node.nats_config.read_bytes()
     assert not (node.data / "nats" / "jetstream" / "clinic-acme").exists()
     stream = service.connection.jetstream()
     subjects = (await stream.stream_info("events", subjects_filter="clinic.>")).state.subjects or {}

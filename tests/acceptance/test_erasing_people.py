@@ -97,10 +97,7 @@ async def stream_bodies(node: Node, account: str, stream: str) -> list[bytes]:
     """All messages of a stream, as its account sees them."""
     import nats
 
-    accounts = json.loads((node.data / "nats" / "accounts.json").read_bytes())["accounts"]
-    login = accounts[account]["plantao"]
-    url = node.where["nats"].rpartition("@")[2]
-    client = await nats.connect(f"nats://{login['user']}:{login['password']}@{url}")
+    client = await nats.connect(node.own_url(account), inbox_prefix=b"_INBOX_plantao")
     try:
         js, found = client.jetstream(), []
         state = (await js.stream_info(stream)).state

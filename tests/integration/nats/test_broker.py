@@ -25,7 +25,7 @@ from gateway.nats.server_process import BrokerError, find_program
 from protocol import subjects
 from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError
 from supervisor.heartbeat import Heartbeat
-from tests.broker import embedded, hand_out
+from tests.broker import NODE_KEY, embedded, hand_out
 from tests.integration.nats.conftest import SMALL, Connect, crash
 
 WAIT = 20.0
@@ -141,9 +141,9 @@ async def test_a_pid_file_that_names_another_process_harms_nobody(tmp_path: Path
 
 
 async def test_two_servers_never_share_a_directory(broker: EmbeddedBroker, tmp_path: Path) -> None:
-    (tmp_path / "nats" / "server.pid").unlink()
+    another = EmbeddedBroker(tmp_path / "nats", key=NODE_KEY, runtime=tmp_path / "another's")
     with pytest.raises(BrokerError, match="used by another nats-server"):
-        await embedded(tmp_path / "nats").start()
+        await another.start()
     assert broker.pid is not None
 
 

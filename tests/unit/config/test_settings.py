@@ -147,6 +147,8 @@ def test_variables_that_kubernetes_or_the_command_line_use_are_left_alone(name: 
         ("runtime_in_memory = true", "runtime_in_memory", "a known setting"),
         ("http = 3", "http", "a table, [http]"),
         ("data = 3", "data", "a path"),
+        ("[nats]\nhost = '0.0.0.0'", "nats.host", "nats.certificate"),
+        ("[nats]\ncertificate = '/c.pem'", "nats.key", "private key"),
         ("[http]\nhost = '0.0.0.0'", "http.host", "a loopback address"),
         ("[http]\nhost = 'example.com'", "http.host", "a loopback address"),
         ("[http]\nkey = 'k.pem'", "http.key", "http.certificate and http.key go together"),

@@ -57,9 +57,10 @@ def _plain(info: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.BoolType():
             return st.booleans()
         case inspect.IntType():
-            return st.integers(-(2**63), 2**63 - 1)
+            least, most = info.ge if info.ge is not None else -(2**63), info.le if info.le is not None else 2**63 - 1
+            return st.integers(least, most)
         case inspect.FloatType():
-            return st.floats(allow_nan=False, allow_infinity=False)
+            return st.floats(info.ge, info.le, allow_nan=False, allow_infinity=False)
         case inspect.DateTimeType():
             return times
         case inspect.AnyType():

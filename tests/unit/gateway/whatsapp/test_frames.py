@@ -1,11 +1,14 @@
 """Framing: whatever the pieces, the frames come out; whatever the garbage, nothing else does."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.whatsapp.frames import (
     MAX_FRAME,
@@ -30,14 +33,18 @@ from gateway.whatsapp.frames import (
     pack,
 )
 from protocol.port import (
+    LONGEST_TEXT,
+    Banned,
     Disconnected,
     Done,
     Failed,
     FetchMedia,
+    LoggedOut,
     LogOut,
     MediaFetched,
     MediaReference,
     MessageReceived,
+    PortEvent,
     PortSpec,
     Probe,
     QrShown,
@@ -179,3 +186,49 @@ def test_a_frame_of_the_other_direction_is_not_accepted() -> None:
     decoder = FrameDecoder[ToPort](ToPort)  # type: ignore[arg-type]  # a union is no type[]
     with pytest.raises(FrameError):
         list(decoder.feed(pack(Ready())))
+
+
+def values() -> st.SearchStrategy[object]:
+    """Anything that msgpack can say, timestamps and extensions among it."""
+    odd = [msgspec.msgpack.Ext(-1, b"\xff" * 12), msgspec.msgpack.Ext(5, b"x"), float("nan"), float("inf"), 2**64 - 1]
+    leaves = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | WORDS | st.binary(max_size=9)
+    names = st.sampled_from(
+        ["frame", "event", "tag", "what", "at", "id", "answer", "number", "wa_id", "reason", "code"]
+    )
+    tags = st.sampled_from(["Happened", "Record", "MessageReceived", "QrShown", "Banned", "Ended", "Outcome", "Sent"])
+    return st.recursive(
+        leaves | tags | st.sampled_from(odd),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=6),
+        max_leaves=12,
+    )
+
+
+@given(values())
+def test_any_msgpack_is_a_frame_or_an_error(value: object) -> None:
+    decoder = FrameDecoder[FromPort](FromPort)  # type: ignore[arg-type]  # a union is no type[]
+    body = msgspec.msgpack.encode(value)
+    with suppress(FrameError):
+        for frame in decoder.feed(len(body).to_bytes(4, "big") + body):
+            assert isinstance(frame, FromPort)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        QrShown(code="2@x", valid_s=float("inf")),
+        QrShown(code="2@x", valid_s=float("nan")),
+        QrShown(code="2@x", valid_s=-1.0),
+        QrShown(code="x" * 3000, valid_s=1.0),
+        Banned(code=1, expires_in_s=1e300),
+        LoggedOut(reason="x" * 3000),
+        Record(number=2**63, what=MESSAGE),
+        Record(number=1, what=replace(MESSAGE, at=datetime(2026, 1, 1))),
+        Record(number=1, what=replace(MESSAGE, text="x" * (LONGEST_TEXT + 1))),
+        Record(number=1, what=replace(MESSAGE, push_name="x" * 257)),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_values_that_the_actor_could_not_take_do_not_reach_it(event: PortEvent) -> None:
+    decoder = FrameDecoder[FromPort](FromPort)  # type: ignore[arg-type]  # a union is no type[]
+    with pytest.raises(FrameError):
+        list(decoder.feed(pack(Happened(event=event))))

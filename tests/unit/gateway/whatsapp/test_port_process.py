@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from gateway.whatsapp.conduct import MOST_UNASKED
 from gateway.whatsapp.frames import (
     Answered,
     Beat,
@@ -18,6 +22,7 @@ from gateway.whatsapp.frames import (
     Ended,
     Frame,
     FrameDecoder,
+    FromPort,
     Grant,
     Happened,
     NotReady,
@@ -47,6 +52,7 @@ from protocol.port import (
     Sent,
     Undecryptable,
 )
+from tests.unit.protocol.shapes import values_of
 
 WAIT = 10.0
 SENT = Sent(wa_id="3A", at=datetime(2026, 1, 1, tzinfo=UTC))
@@ -372,3 +378,70 @@ async def test_what_a_port_says_in_its_last_moment_is_why_it_is_not_ready(play: 
     port.say(NotReady(reason="the store is held"))
     port.hang_up()
     assert await port.main.until_ready(WAIT) == NotReady(reason="the store is held")
+
+
+# -- a port that was taken over --
+
+
+async def test_a_port_that_tells_its_own_end_is_killed_and_its_word_is_not_passed_on(play: Play) -> None:
+    port = play()
+    await port.begin()
+    port.say(Happened(event=PortExited(reason="all is well", expected=True)), Happened(event=Disconnected()))
+    assert (await port.end()).reason == "sent word of its own end, which is not its to give"
+    assert len(port.events) == 1
+
+
+async def test_a_port_that_begins_twice_is_killed_and_its_end_is_told_all_the_same(play: Play) -> None:
+    port = play()
+    await port.begin()
+    port.say(NotReady(reason="no"))
+    assert (await port.end()).reason == "sent word of its beginning twice"
+
+
+async def test_a_port_that_says_what_nobody_asked_for_without_an_end_is_killed(play: Play) -> None:
+    port = play()
+    await port.begin()
+    for _ in range(MOST_UNASKED // 10 + 1):
+        port.say(*[Beat()] * 10)
+    assert "that nobody asked for" in (await port.end()).reason
+
+
+async def test_the_outcome_of_a_send_is_not_something_that_came_in(play: Play) -> None:
+    port = play()
+    await port.begin()
+    port.say(Happened(event=Record(number=1, what=SendAnswered(key="a", answer=SENT))))
+    assert (await port.end()).reason == "sent the outcome of a send as something that came in"
+
+
+async def test_last_words_are_short_and_printable(play: Play) -> None:
+    port = play()
+    await port.begin()
+    asked = asyncio.create_task(port.main.call(Probe(), deadline=WAIT))
+    await port.heard(Call)
+    port.say(Ended(reason="\x1b[2J" + "x" * 9000), Answered(id=1, answer=Done()))
+    await asked
+    os.kill(port.pid, signal.SIGKILL)
+    said = (await port.end()).reason
+    assert len(said) < 600
+    assert said.isprintable()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.one_of(st.binary(max_size=100), values_of(FromPort).map(pack)), max_size=30))
+def test_whatever_a_port_says_main_stays_whole_and_hears_of_its_end_once(said: list[bytes], tmp_path: Path) -> None:
+    async def play() -> None:
+        faults: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+        port = PlayedPort(PATIENT, tmp_path / "session.db")
+        await port.begin()
+        port.say_bytes(b"".join(said))
+        await asyncio.sleep(0)
+        port.main.kill("the test is over")
+        await asyncio.wait_for(port.main.closed(), WAIT)
+        port.hang_up()
+        await asyncio.sleep(0)
+        assert faults == []
+        assert [type(event) for event in port.events].count(PortExited) == 1
+        assert isinstance(port.events[-1], PortExited)
+
+    asyncio.run(play())
