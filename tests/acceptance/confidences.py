@@ -54,7 +54,7 @@ def node_keys(data: Path, master: MasterKey) -> Found:
 
 def broker_secrets(node: Node) -> Found:
     """Every password of every login, and JetStream's key, as the server reads them from memory."""
-    config = (node.runtime / "nats" / "server.conf").read_text()
+    config = node.nats_config.read_text()
     logins = re.findall(r'user: "([^"]+)", password: "([^"]+)"', config)
     (key,) = re.findall(r'^ +key: "([0-9a-f]{64})"$', config, re.MULTILINE)
     assert len(logins) > 5

@@ -167,6 +167,8 @@ async def test_the_disk_and_the_log_tell_nothing(
     await session(service, phones, emulator)
     found = await custody(node, service, emulator)
     found |= await asyncio.to_thread(kept, node)
+    in_memory = {trace.split(" ")[0] for trace in await asyncio.to_thread(traces, node.runtime, found)}
+    assert in_memory >= {"JetStream's", "password", "noise", "identity", "number", "name"}, "the scan sees nothing"
     await service.stop()
     await node.close_http()
     if end == "killed":

@@ -235,3 +235,8 @@ def test_without_a_terminal_the_default_format_is_json(lines: io.StringIO) -> No
     configure(Log(), lines)
     logging.getLogger("plantao").info("hello")
     assert json.loads(lines.getvalue())["event"] == "hello"
+
+
+def test_nothing_that_moves_a_terminal_reaches_a_log() -> None:
+    said = redact_text("a\x1b[2J\x07\x9b1;1H\x00\r b\n\tc")
+    assert said == "a\ufffd[2J\ufffd\ufffd1;1H\ufffd\ufffd b\n\tc"

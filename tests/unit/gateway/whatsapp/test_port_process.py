@@ -427,7 +427,7 @@ async def test_last_words_are_short_and_printable(play: Play) -> None:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.one_of(st.binary(max_size=100), values_of(FromPort).map(pack)), max_size=30))
+@given(said=st.lists(st.one_of(st.binary(max_size=100), values_of(FromPort).map(pack)), max_size=30))
 def test_whatever_a_port_says_main_stays_whole_and_hears_of_its_end_once(said: list[bytes], tmp_path: Path) -> None:
     async def play() -> None:
         faults: list[object] = []
