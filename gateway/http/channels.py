@@ -2,21 +2,25 @@
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from typing import Annotated, Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from msgspec import Meta, Struct
 
 from gateway.http.requests import answer, asked_clinic, channel_of, choice, clinic_of, listing, read_as, read_body
-from gateway.http.routes import CALLER
-from protocol.channel import ChannelSnapshot, ChannelState, DisplayName
+from gateway.http.routes import API, CALLER, CHANNEL, CLINIC, OF_CLINIC, Query, Route
+from protocol.access import Permission
+from protocol.channel import ChannelSnapshot, ChannelState, DisplayName, PairingCode, QrCode
+from protocol.commands import SendCommand
 from protocol.errors import InvalidAddressError, InvalidBodyError, InvalidInputError
 from protocol.ids import Address, DescribedAddress, DescribedName, check_name
 from protocol.operations import MOST_PHONES, MOST_WA_IDS, Operations
 from protocol.port import Presence
 from protocol.subjects import Priority
+from protocol.views import NumberChecks
 
 Phone = Annotated[str, Meta(extra_json_schema={"pattern": r"^\+?[1-9][0-9]{6,14}$(?!\n)"})]
 
@@ -207,3 +211,78 @@ def _digits(phone: str) -> str:
     if address.server != "s.whatsapp.net":
         raise refusal
     return address.user
+
+
+def of_channels(channels: ChannelRoutes, pair_s: float) -> Sequence[Route]:
+    """Their routes. ``pair_s``: how long pairing may take."""
+    many, one, view, admin = f"{CLINIC}/channels", CHANNEL, Permission.VIEW, Permission.ADMINISTER
+    state = Query(name="state", kind=ChannelState, what="only channels in this state")
+    return (
+        Route(
+            method="GET",
+            path=f"{API}/channels",
+            handler=channels.search,
+            permission=view,
+            filtered=True,
+            query=(OF_CLINIC, state),
+            answer=ChannelList,
+        ),
+        Route(method="GET", path=many, handler=channels.list, permission=view, answer=ChannelList),
+        Route(
+            method="POST",
+            path=many,
+            handler=channels.add,
+            permission=admin,
+            action="channel.add",
+            body=NewChannel,
+            answer=ChannelSnapshot,
+            status=201,
+        ),
+        Route(method="GET", path=one, handler=channels.get, permission=view, answer=ChannelSnapshot),
+        Route(
+            method="PATCH",
+            path=one,
+            handler=channels.change,
+            permission=admin,
+            action="channel.change",
+            body=ChannelChange,
+            answer=ChannelSnapshot,
+        ),
+        Route(
+            method="DELETE", path=one, handler=channels.remove, permission=admin, action="channel.remove", status=204
+        ),
+        *_of_verbs(channels, pair_s),
+    )
+
+
+def _of_verbs(channels: ChannelRoutes, pair_s: float) -> Sequence[Route]:
+    act = Permission.OPERATE
+    codes = (QrCode, PairingCode)
+    priority = Query(name="priority", kind=Priority, what="of the queue; normal if not given")
+
+    def verb(name: str, handler: Handler, **more: Any) -> Route:
+        return Route(
+            method="POST", path=f"{CHANNEL}/{name}", handler=handler, permission=act, action=f"channel.{name}", **more
+        )
+
+    return (
+        verb("connect", channels.connect, answer=ChannelSnapshot),
+        verb("disconnect", channels.disconnect, answer=ChannelSnapshot),
+        verb("suspend", channels.suspend, answer=ChannelSnapshot),
+        verb("resume", channels.resume, answer=ChannelSnapshot),
+        verb("logout", channels.logout, answer=ChannelSnapshot),
+        verb("pair", channels.pair, body=PairRequest | None, answer=codes, patience_s=pair_s),
+        verb("send", channels.send, body=SendCommand, answer=Queued, status=202, query=(priority,)),
+        verb("check", channels.check, body=NumberCheckRequest, answer=NumberChecks),
+        verb("mark_read", channels.mark_read, body=ReadMark, status=204),
+        verb("presence", channels.presence, body=PresenceChange, status=204),
+        Route(method="GET", path=f"{CHANNEL}/qr", handler=channels.qr, permission=act, answer=QrCode),
+        Route(
+            method="GET",
+            path=f"{CHANNEL}/qr.png",
+            handler=channels.qr_png,
+            permission=act,
+            answer=bytes,
+            content="image/png",
+        ),
+    )

@@ -1,14 +1,18 @@
 """``/api/v1/clinics``: the clinics this node is to run."""
 
+from collections.abc import Sequence
+
 from aiohttp import web
 from msgspec import Struct
 
 from gateway.access.api_keys import ApiKeys
 from gateway.http.requests import answer, clinic_of, listing, read_as
-from gateway.http.routes import CALLER
+from gateway.http.routes import API, CALLER, CLINIC, Route
+from protocol.access import Permission
 from protocol.channel import ClinicSnapshot, DisplayName
 from protocol.ids import DescribedName, check_name
 from protocol.operations import Operations
+from protocol.views import ClinicStats
 
 
 class NewClinic(Struct, frozen=True, kw_only=True):
@@ -63,3 +67,34 @@ class ClinicRoutes:
         await self._operations.remove_clinic(clinic)
         await self._keys.forget_clinic(clinic)
         return web.Response(status=204)
+
+
+def of_clinics(clinics: ClinicRoutes) -> Sequence[Route]:
+    """Their routes."""
+    many, view, admin = f"{API}/clinics", Permission.VIEW, Permission.ADMINISTER
+    return (
+        Route(method="GET", path=many, handler=clinics.list, permission=view, filtered=True, answer=ClinicList),
+        Route(
+            method="POST",
+            path=many,
+            handler=clinics.add,
+            permission=admin,
+            action="clinic.add",
+            body=NewClinic,
+            answer=ClinicSnapshot,
+            status=201,
+        ),
+        Route(method="GET", path=CLINIC, handler=clinics.get, permission=view, answer=ClinicSnapshot),
+        Route(
+            method="DELETE", path=CLINIC, handler=clinics.remove, permission=admin, action="clinic.remove", status=204
+        ),
+        Route(method="GET", path=f"{CLINIC}/stats", handler=clinics.stats, permission=view, answer=ClinicStats),
+        Route(
+            method="POST",
+            path=f"{CLINIC}/release",
+            handler=clinics.release,
+            permission=Permission.OPERATE,
+            action="clinic.release",
+            answer=ClinicSnapshot,
+        ),
+    )

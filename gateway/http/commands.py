@@ -1,20 +1,26 @@
 """Commands of a channel: what became of them, and what a person decides of those that wait or have failed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Annotated, Any, Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
+from msgspec import Meta
 
 from gateway.http.requests import CLOSING, answer, channel_of, choice, number
+from gateway.http.routes import CHANNEL, Query, Route
+from protocol.access import Permission
 from protocol.ids import check_command_id
 from protocol.operations import Operations
-from protocol.views import CommandState, CommandView
+from protocol.views import CommandPage, CommandState, CommandView
 
 MOST_WAIT_S: Final = 30.0
 """How long a command may be waited for in one request."""
 MOST_LISTED: Final = 200
 LISTED: Final = 50
+Listed = Annotated[int, Meta(ge=1, le=MOST_LISTED)]
+Wait = Annotated[float, Meta(ge=0, le=MOST_WAIT_S)]
 
 
 class CommandRoutes:
@@ -84,3 +90,59 @@ async def _unless(closing: asyncio.Event, waiting: Coroutine[Any, Any, CommandVi
 
 def _id(request: web.Request) -> str:
     return check_command_id(request.match_info["id"])
+
+
+def of_commands(commands: CommandRoutes, request_s: float) -> Sequence[Route]:
+    """Their routes. ``request_s``: how long a request may take that waits for nothing."""
+    view, act = Permission.VIEW, Permission.OPERATE
+    message, letter = f"{CHANNEL}/messages/{{id}}", f"{CHANNEL}/dead/{{id}}"
+    page = (
+        Query(name="cursor", kind=str, what="the next of the page before"),
+        Query(name="limit", kind=Listed, what="how many at most"),
+    )
+    state = Query(name="state", kind=CommandState, what="only commands in this state")
+    wait = Query(name="wait", kind=Wait, what="seconds, until the run has ended")
+
+    def decision(path: str, name: str, handler: Handler, action: str) -> Route:
+        return Route(
+            method="POST",
+            path=f"{path}/{name}",
+            handler=handler,
+            permission=act,
+            action=action,
+            answer=CommandView,
+        )
+
+    return (
+        Route(
+            method="GET",
+            path=f"{CHANNEL}/messages",
+            handler=commands.list,
+            permission=view,
+            query=(state, *page),
+            answer=CommandPage,
+        ),
+        Route(
+            method="GET",
+            path=message,
+            handler=commands.get,
+            permission=view,
+            patience_s=request_s + MOST_WAIT_S,
+            query=(wait,),
+            answer=CommandView,
+        ),
+        decision(message, "cancel", commands.cancel, "message.cancel"),
+        decision(message, "release", commands.release, "message.release"),
+        Route(
+            method="GET",
+            path=f"{CHANNEL}/dead",
+            handler=commands.dead,
+            permission=view,
+            query=page,
+            answer=CommandPage,
+        ),
+        decision(letter, "replay", commands.replay, "dead.replay"),
+        Route(
+            method="DELETE", path=letter, handler=commands.discard, permission=act, action="dead.discard", status=204
+        ),
+    )

@@ -37,24 +37,6 @@ class ConsentRoutes:
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
 
-    def routes(self) -> Sequence[Route]:
-        """All of them."""
-        return (
-            Route(
-                method="GET", path=PATH, handler=self.list, permission=Permission.VIEW, query=_PAGE, answer=ConsentList
-            ),
-            Route(
-                method="POST",
-                path=PATH,
-                handler=self.record,
-                permission=Permission.OPERATE,
-                action="consent.record",
-                body=NewConsent,
-                answer=ConsentView,
-                status=201,
-            ),
-        )
-
     async def list(self, request: web.Request) -> web.Response:
         """A page of the register, newest first, of all or of ``?contact=``."""
         limit = int(number(request, "limit", LISTED, least=1, most=MOST_LISTED, whole=True))
@@ -67,3 +49,27 @@ class ConsentRoutes:
         where, new = channel_of(request), await read_as(request, NewConsent)
         entry = await self._operations.record_consent(*where, new.contact, new.status, new.source, new.note)
         return answer(entry, status=201)
+
+
+def of_consents(consents: ConsentRoutes) -> Sequence[Route]:
+    """Their routes."""
+    return (
+        Route(
+            method="GET",
+            path=PATH,
+            handler=consents.list,
+            permission=Permission.VIEW,
+            query=_PAGE,
+            answer=ConsentList,
+        ),
+        Route(
+            method="POST",
+            path=PATH,
+            handler=consents.record,
+            permission=Permission.OPERATE,
+            action="consent.record",
+            body=NewConsent,
+            answer=ConsentView,
+            status=201,
+        ),
+    )

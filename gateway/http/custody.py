@@ -28,26 +28,6 @@ class CustodyRoutes:
     def __init__(self, personal: PersonalData) -> None:
         self._personal = personal
 
-    def routes(self) -> Sequence[Route]:
-        """All of them."""
-        return (
-            self._route("export", self.export),
-            self._route("erase", self.erase),
-        )
-
-    def _route(self, name: str, handler: Handler) -> Route:
-        return Route(
-            method="POST",
-            path=f"{API}/{name}",
-            handler=handler,
-            permission=Permission.ADMINISTER,
-            filtered=True,
-            action=f"{name}.ask",
-            body=Whose,
-            answer=JobView,
-            status=202,
-        )
-
     async def export(self, request: web.Request) -> web.Response:
         """Begin: 202 with the job, from which the ZIP is fetched."""
         wanted, caller = await read_as(request, Whose), request[CALLER]
@@ -63,3 +43,22 @@ class CustodyRoutes:
         if wanted.contact is None:
             return begun(await self._personal.erase_clinic(wanted.clinic, by=caller))
         return begun(await self._personal.erase_contact(wanted.clinic, wanted.contact, by=caller))
+
+
+def of_custody(custody: CustodyRoutes) -> Sequence[Route]:
+    """Their routes."""
+
+    def begin(name: str, handler: Handler) -> Route:
+        return Route(
+            method="POST",
+            path=f"{API}/{name}",
+            handler=handler,
+            permission=Permission.ADMINISTER,
+            filtered=True,
+            action=f"{name}.ask",
+            body=Whose,
+            answer=JobView,
+            status=202,
+        )
+
+    return (begin("export", custody.export), begin("erase", custody.erase))

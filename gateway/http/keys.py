@@ -1,5 +1,6 @@
 """``/api/v1/keys``: who may come in. A clinic's own administrator makes and sees keys for its clinics alone."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from aiohttp import web
@@ -9,8 +10,8 @@ from msgspec.structs import asdict
 from gateway.access.api_keys import ApiKeys
 from gateway.access.key import ApiKey, Clinics, PerHour
 from gateway.http.requests import answer, listing, read_as
-from gateway.http.routes import API, CALLER
-from protocol.access import Caller, Role
+from gateway.http.routes import API, CALLER, Route
+from protocol.access import Caller, Permission, Role
 from protocol.channel import DisplayName
 from protocol.errors import ForbiddenError, InvalidInputError, NotFoundError
 from protocol.operations import Operations
@@ -154,3 +155,32 @@ class KeyRoutes:
 def _within(key: ApiKey, caller: Caller) -> bool:
     """Whether ``key`` is for nothing that the caller is not for."""
     return caller.clinics is None or (key.clinics is not None and caller.clinics.issuperset(key.clinics))
+
+
+def of_keys(keys: KeyRoutes) -> Sequence[Route]:
+    """Their routes."""
+    many, one, admin = f"{API}/keys", f"{API}/keys/{{key}}", Permission.ADMINISTER
+    return (
+        Route(method="GET", path=many, handler=keys.list, permission=admin, filtered=True, answer=KeyList),
+        Route(
+            method="POST",
+            path=many,
+            handler=keys.add,
+            permission=admin,
+            filtered=True,
+            action="key.add",
+            body=NewKey,
+            answer=MadeKey,
+            status=201,
+        ),
+        Route(method="GET", path=one, handler=keys.get, permission=admin, filtered=True, answer=KeyView),
+        Route(
+            method="DELETE",
+            path=one,
+            handler=keys.revoke,
+            permission=admin,
+            filtered=True,
+            action="key.revoke",
+            status=204,
+        ),
+    )

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Final, TypeVar
 
@@ -14,8 +14,10 @@ from msgspec.structs import replace
 
 from gateway.http import metrics
 from gateway.http.health import Health, HealthReport, Part
+from gateway.http.origins import HEALTH
 from gateway.http.requests import answer
-from gateway.http.routes import CALLER
+from gateway.http.routes import CALLER, Route
+from protocol.access import Permission
 from protocol.channel import ChannelState, ClinicState
 from protocol.errors import PlantaoError
 from protocol.operations import Operations
@@ -141,3 +143,27 @@ def _of_report(report: HealthReport | None, *, ready: bool, named: bool) -> Read
 def _told(part: Part, named: bool) -> Part:
     """``part``, without the reason unless that may be told."""
     return part if named else Part(ok=part.ok)
+
+
+def of_node(node: NodeRoutes, ready_per_minute: int) -> Sequence[Route]:
+    """Its routes. ``ready_per_minute``: how often an address may ask whether it is ready."""
+    return (
+        Route(method="GET", path=HEALTH, handler=node.alive, permission=Permission.OPEN, per_minute=0, answer=Alive),
+        Route(
+            method="GET",
+            path="/ready",
+            handler=node.ready,
+            permission=Permission.OPEN,
+            per_minute=ready_per_minute,
+            answer=Readiness,
+            also=(503,),
+        ),
+        Route(
+            method="GET",
+            path="/metrics",
+            handler=node.scrape,
+            permission=Permission.VIEW,
+            answer=str,
+            content="text/plain",
+        ),
+    )

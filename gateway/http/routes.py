@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from protocol.access import Caller, Permission
+from protocol.ids import ClinicId
 
 API: Final = "/api/v1"
 CLINIC: Final = f"{API}/clinics/{{clinic}}"
@@ -22,6 +23,9 @@ class Query:
     name: str
     kind: Any
     what: str
+
+
+OF_CLINIC: Final = Query(name="clinic", kind=ClinicId, what="only of this clinic")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

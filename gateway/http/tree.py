@@ -1,22 +1,25 @@
 """``/api/v1/tree``: every actor of the node, as it is now."""
 
 import asyncio
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from concurrent.futures import Executor
 from functools import partial
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from gateway.http.health import Health, TreeNode
 from gateway.http.requests import asked_clinic
-from gateway.http.routes import CALLER
+from gateway.http.routes import API, CALLER, OF_CLINIC, Query, Route
+from protocol.access import Permission
 from protocol.errors import InvalidInputError, NotFoundError
 
 CLINIC: Final = "clinic"
 """The ``kind`` of the nodes whose ``id`` is that of a clinic."""
 DEEPEST: Final = 99
+Depth = Annotated[int, Meta(ge=0, le=DEEPEST)]
 """Levels that may be asked for."""
 _PUBLIC: Final = ("version", "uptime_s")
 """What of the node's own facts a clinic's key is shown."""
@@ -77,3 +80,19 @@ def _depth(given: str | None) -> int | None:
     if not (given.isascii() and given.isdigit() and len(given) <= len(str(DEEPEST))):
         raise InvalidInputError("depth", f"a whole number from 0 to {DEEPEST}")
     return int(given)
+
+
+def of_tree(tree: TreeRoutes) -> Sequence[Route]:
+    """Its route."""
+    depth = Query(name="depth", kind=Depth, what="levels below the root")
+    return (
+        Route(
+            method="GET",
+            path=f"{API}/tree",
+            handler=tree.get,
+            permission=Permission.VIEW,
+            filtered=True,
+            query=(depth, OF_CLINIC),
+            answer=TreeNode,
+        ),
+    )
