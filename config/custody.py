@@ -1,10 +1,10 @@
 """Custody, made from the settings: where ``actors.custody`` and its gateways meet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from actors.board import Board
 from actors.custody.backing_up import BackingUp
 from actors.custody.backups import BackupDesk
 from actors.custody.erasing import ErasingClinics
@@ -13,6 +13,8 @@ from actors.custody.exporting import Exporting
 from actors.custody.keeping import LOOK_S, Keeping, Schedule
 from actors.custody.personal import PersonalDesk
 from actors.custody.restoring import Restoring
+from actors.custody.resuming import Resuming
+from actors.custody.rotating import Rotating
 from actors.switchboard import Switchboard
 from config.sections import Settings
 from gateway.access.api_keys import ApiKeys
@@ -32,89 +34,83 @@ from gateway.nats.people import PeopleInStreams
 from gateway.nats.registry import NatsRegistry
 from gateway.store.store import SqliteStore
 from gateway.vault import Vaults
+from gateway.vault.rotation import KeyRotation
 from protocol.erasing import Holding
 from protocol.operations import Operations
-from supervisor.names import Names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BackupParts:
-    """``desk`` does what is asked for, ``keeping`` what is done by the clock; ``restoring`` is at work for both."""
+class Held:
+    """All that holds data of clinics, or says who they are."""
 
-    desk: BackupDesk
-    restoring: Restoring
+    settings: Settings
+    switchboard: Switchboard
+    operations: Operations
+    jobs: NodeJobs
+    vaults: Vaults
+    rotation: KeyRotation
+    bus: NatsBus
+    broker: EmbeddedBroker | ExternalBroker
+    registry: NatsRegistry
+    store: SqliteStore
+    keys: ApiKeys
+    tombstones: DiskTombstones
+    sessions: PeopleInSessions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Custody:
+    """``backups``, ``personal`` and ``rotations`` do what is asked for; ``resuming`` and ``keeping`` go on with what
+    was interrupted, and do what is done by the clock."""
+
+    backups: BackupDesk
+    personal: PersonalDesk
+    rotations: Rotating
+    resuming: Resuming
     keeping: Keeping
 
 
-def backups(
-    settings: Settings,
-    *,
-    board: Board,
-    names: Names,
-    jobs: NodeJobs,
-    vaults: Vaults,
-    bus: NatsBus,
-    registry: NatsRegistry,
-    store: SqliteStore,
-    erasing: ErasingClinics,
-) -> BackupParts:
+def make(held: Held) -> Custody:
     """Opens nothing."""
-    data, switchboard = settings.data, Switchboard(board, names)
-    archives = NodeArchives(data, settings.runtime, vaults, bus, version=version("plantao"))
+    settings, switchboard, jobs = held.settings, held.switchboard, held.jobs
+    archives = NodeArchives(settings.data, settings.runtime, held.vaults, held.bus, version=version("plantao"))
     backing_up = BackingUp(switchboard, jobs, archives)
-    restoring = Restoring(switchboard, jobs, archives, registry, store)
+    restoring = Restoring(switchboard, jobs, archives, held.registry, held.store)
+    erasing = ErasingClinics(switchboard, jobs, held.registry, held.tombstones, _holdings(held))
+    rotating = Rotating(switchboard, jobs, held.rotation, held.store, restoring.finish_all)
     shelf = BackupShelf(_shelf(settings), settings.backup.keep)
-    return BackupParts(
-        restoring=restoring,
-        desk=BackupDesk(backing_up=backing_up, restoring=restoring, folder=jobs_directory(data)),
+    return Custody(
+        backups=BackupDesk(backing_up=backing_up, restoring=restoring, folder=jobs_directory(settings.data)),
+        personal=_personal(held, erasing),
+        rotations=rotating,
+        resuming=Resuming(rotating),
         keeping=Keeping(_schedule(settings.backup.every), shelf, jobs, backing_up, restoring, erasing),
     )
 
 
-def erasing(
-    settings: Settings,
-    *,
-    switchboard: Switchboard,
-    jobs: NodeJobs,
-    vaults: Vaults,
-    bus: NatsBus,
-    broker: EmbeddedBroker | ExternalBroker,
-    registry: NatsRegistry,
-    store: SqliteStore,
-    keys: ApiKeys,
-    tombstones: DiskTombstones,
-) -> ErasingClinics:
-    """Opens nothing."""
-    # Keys first; then what they do not open, or is nobody's else to close; the clinic's directory holds the vault's own
-    # note of what it has begun, so it goes last.
-    holdings: tuple[Holding, ...] = (
-        Keys(data=settings.data, runtime=settings.runtime, forget=vaults.forget_clinic),
+def _holdings(held: Held) -> Sequence[Holding]:
+    """Keys first; then what they do not open, or is nobody's else to close; the clinic's directory holds the vault's
+    own note of what it has begun, so it goes last."""
+    settings = held.settings
+    return (
+        Keys(data=settings.data, runtime=settings.runtime, forget=held.vaults.forget_clinic),
         Directory(name="backups", parent=_shelf(settings), counted="backups"),
-        Account(bus, broker),
-        PlatformEvents(bus),
+        Account(held.bus, held.broker),
+        PlatformEvents(held.bus),
         Sessions(settings.runtime),
-        Forgetting(name="API keys", forget=keys.forget_clinic),
-        Forgetting(name="database", forget=store.forget_clinic),
+        Forgetting(name="API keys", forget=held.keys.forget_clinic),
+        Forgetting(name="database", forget=held.store.forget_clinic),
         clinic_directory(settings.data),
     )
-    return ErasingClinics(switchboard, jobs, registry, tombstones, holdings)
 
 
-def personal(
-    erasing: ErasingClinics,
-    *,
-    switchboard: Switchboard,
-    operations: Operations,
-    jobs: NodeJobs,
-    bus: NatsBus,
-    store: SqliteStore,
-    sessions: PeopleInSessions,
-) -> PersonalDesk:
-    """Opens nothing."""
+def _personal(held: Held, erasing: ErasingClinics) -> PersonalDesk:
+    switchboard, jobs, store, sessions = held.switchboard, held.jobs, held.store, held.sessions
+    people = PeopleInStreams(held.bus)
     return PersonalDesk(
         erasing,
-        ErasingPeople(switchboard, operations, jobs, bus, store, sessions, PeopleInStreams(bus)),
-        Exporting(switchboard, jobs, store, NatsAccounts(bus), sessions, sessions.forms_of, SealedExports),
+        ErasingPeople(switchboard, held.operations, jobs, held.bus, store, sessions, people),
+        Exporting(switchboard, jobs, store, NatsAccounts(held.bus), sessions, sessions.forms_of, SealedExports),
     )
 
 

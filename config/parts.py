@@ -7,16 +7,8 @@ from pathlib import Path
 from random import Random
 
 from actors.board import Board
-from actors.channel.life import Policy
-from actors.channel.optout import OptOut
-from actors.channel.outbox import OutboxPolicy
-from actors.channel.sealing import SealingPolicy
-from actors.channel.sending import SendingPolicy
-from actors.channel.surroundings import ChannelPolicy
-from actors.channel.telling import ReceivingPolicy
 from actors.custody.keeping import Keeping
 from actors.custody.resuming import Resuming
-from actors.custody.rotating import Rotating
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
@@ -27,7 +19,7 @@ from config.counted import CountedOpener
 from config.health import NodeHealth
 from config.nats_quota import nats_quota
 from config.noting import PassedOverNotes
-from config.own import own_policy, pacing_policy
+from config.policies import channel_policy
 from config.sections import Nats, Settings
 from gateway.access.api_keys import open_keys
 from gateway.audit.keeper import NodeAudit, audit_key
@@ -56,11 +48,8 @@ from gateway.vault.node_key import ensure_node_key
 from gateway.whatsapp.opener import Nursery
 from protocol.commands import utc_now
 from protocol.errors import InvalidInputError
-from supervisor.backoff import Backoff
-from supervisor.breaker import Breaker, Consecutive, FailureRate
 from supervisor.names import Names
 from supervisor.tally import Tally
-from supervisor.window import Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,50 +116,33 @@ def make(settings: Settings) -> Parts:
     health = NodeHealth(names, tally, bus, settings.data)
     jobs = NodeJobs(settings.data, audit)
     keys = open_keys(settings.data, admin_key_file(settings.data), utc_now)
-    switchboard = Switchboard(board, names)
-    erasing = custody.erasing(
-        settings,
-        switchboard=switchboard,
-        jobs=jobs,
-        vaults=kept,
-        bus=bus,
-        broker=broker,
-        registry=registry,
-        store=store,
-        keys=keys,
-        tombstones=tombstones,
+    custodians = custody.make(
+        custody.Held(
+            settings=settings,
+            switchboard=Switchboard(board, names),
+            operations=desk,
+            jobs=jobs,
+            vaults=kept,
+            rotation=key_rotation,
+            bus=bus,
+            broker=broker,
+            registry=registry,
+            store=store,
+            keys=keys,
+            tombstones=tombstones,
+            sessions=sessions,
+        )
     )
-    backups = custody.backups(
-        settings,
-        board=board,
-        names=names,
-        jobs=jobs,
-        vaults=kept,
-        bus=bus,
-        registry=registry,
-        store=store,
-        erasing=erasing,
-    )
-    rotating = Rotating(switchboard, jobs, key_rotation, store, backups.restoring.finish_all)
     backends = Backends(
         operations=desk,
         keys=keys,
         logins=Logins(broker if isinstance(broker, EmbeddedBroker) else None, utc_now),
         jobs=jobs,
-        backups=backups.desk,
-        personal=custody.personal(
-            erasing, switchboard=switchboard, operations=desk, jobs=jobs, bus=bus, store=store, sessions=sessions
-        ),
-        rotations=rotating,
+        backups=custodians.backups,
+        personal=custodians.personal,
+        rotations=custodians.rotations,
         audit=audit,
         health=health,
-    )
-    opener = StaggeredOpener(
-        CountedOpener(nursery, tally),
-        parallel=settings.boot.parallel,
-        jitter_s=settings.boot.jitter_s,
-        deadline_s=settings.calls.connect_deadline,
-        random=Random(),  # noqa: S311 - jitter
     )
     return Parts(
         loop=loop,
@@ -186,7 +158,7 @@ def make(settings: Settings) -> Parts:
             bus=bus,
             store=store,
             loop=loop,
-            opener=opener,
+            opener=_opener(settings, nursery, tally),
             board=board,
             names=names,
             policy=channel_policy(settings),
@@ -198,9 +170,19 @@ def make(settings: Settings) -> Parts:
         health=health,
         audit=audit,
         jobs=jobs,
-        resuming=Resuming(rotating),
-        keeping=backups.keeping,
+        resuming=custodians.resuming,
+        keeping=custodians.keeping,
         admin=_admin(settings, backends),
+    )
+
+
+def _opener(settings: Settings, nursery: Nursery, tally: Tally) -> StaggeredOpener:
+    return StaggeredOpener(
+        CountedOpener(nursery, tally),
+        parallel=settings.boot.parallel,
+        jitter_s=settings.boot.jitter_s,
+        deadline_s=settings.calls.connect_deadline,
+        random=Random(),  # noqa: S311 - jitter
     )
 
 
@@ -220,71 +202,6 @@ def _admin(settings: Settings, backends: Backends) -> AdminServer:
         ),
         origins=Origins(hosts=frozenset([http.host, *http.hosts]), allowed=frozenset(http.allowed_origins)),
         tls=tls,
-    )
-
-
-def channel_policy(settings: Settings) -> ChannelPolicy:
-    """What the settings say about channels."""
-    reconnect = settings.reconnect
-    return ChannelPolicy(
-        life=_life(settings),
-        breaker=Breaker(trip=Consecutive(reconnect.breaker_failures), pause_s=reconnect.breaker_pause_s),
-        sending=_sending(settings),
-        receiving=_receiving(settings),
-        sealing=SealingPolicy(interval_s=settings.vault.interval),
-        device_name=settings.whatsapp.device_name,
-        proxy=settings.whatsapp.proxy or None,
-        own=own_policy,
-    )
-
-
-def _life(settings: Settings) -> Policy:
-    reconnect = settings.reconnect
-    return Policy(
-        patience_s=reconnect.patience,
-        open_s=settings.calls.connect_deadline,
-        pairing_s=settings.pairing.connect_patience,
-        max_codes=settings.pairing.max_codes,
-        max_attempts=reconnect.max_attempts,
-        backoff=Backoff(base_s=reconnect.base, factor=reconnect.factor, cap_s=reconnect.cap),
-        lazy=settings.channel.start == "lazy",
-        idle_after_s=settings.channel.idle_after,
-    )
-
-
-def _sending(settings: Settings) -> SendingPolicy:
-    outbox = settings.outbox
-    return SendingPolicy(
-        outbox=OutboxPolicy(
-            window=outbox.window,
-            backlog=outbox.backlog,
-            bytes=outbox.bytes,
-            in_flight=outbox.in_flight,
-            attempts=outbox.attempts,
-            on_uncertain=outbox.on_uncertain,
-            backoff=Backoff(base_s=outbox.backoff_base, cap_s=outbox.backoff_cap),
-        ),
-        breaker=Breaker(
-            trip=FailureRate(threshold=outbox.breaker_rate, minimum=outbox.breaker_minimum),
-            pause_s=outbox.breaker_pause,
-            window=Window(span_s=outbox.breaker_window),
-        ),
-        deadline_s=settings.calls.send_deadline,
-        media_limit=settings.limits.media_bytes,
-        uncertain_wait_s=settings.uncertain.wait,
-        pacing=pacing_policy(settings.pacing),
-    )
-
-
-def _receiving(settings: Settings) -> ReceivingPolicy:
-    inbox = settings.inbox
-    return ReceivingPolicy(
-        from_me=settings.events.from_me,
-        media_timeout_s=settings.calls.media_timeout,
-        media_limit=settings.limits.media_bytes,
-        in_memory=inbox.in_memory,
-        backlog_s=inbox.backlog_wait,
-        optout=OptOut.of(inbox.opt_out_words, inbox.opt_in_words),
     )
 
 

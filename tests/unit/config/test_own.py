@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from config.own import own_policy, pacing_policy
-from config.parts import channel_policy
+from config.policies import channel_policy
 from config.sections import Pacing, Settings
 
 POLICY = channel_policy(Settings(data=Path("/d"), runtime=Path("/r"), runtime_in_memory=True))

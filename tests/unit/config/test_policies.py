@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from config.parts import channel_policy
+from config.policies import channel_policy
 from config.sections import Channel, Outbox, Reconnect, Settings, Vault
 from supervisor.breaker import Breaker, Consecutive, FailureRate
 from supervisor.window import Window
