@@ -426,7 +426,7 @@ async def test_last_words_are_short_and_printable(play: Play) -> None:
     assert said.isprintable()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=st.lists(st.one_of(st.binary(max_size=100), values_of(FromPort).map(pack)), max_size=30))
 def test_whatever_a_port_says_main_stays_whole_and_hears_of_its_end_once(said: list[bytes], tmp_path: Path) -> None:
     async def play() -> None:
@@ -435,10 +435,9 @@ def test_whatever_a_port_says_main_stays_whole_and_hears_of_its_end_once(said: l
         port = PlayedPort(PATIENT, tmp_path / "session.db")
         await port.begin()
         port.say_bytes(b"".join(said))
-        await asyncio.sleep(0)
+        port.hang_up()
         port.main.kill("the test is over")
         await asyncio.wait_for(port.main.closed(), WAIT)
-        port.hang_up()
         await asyncio.sleep(0)
         assert faults == []
         assert [type(event) for event in port.events].count(PortExited) == 1
