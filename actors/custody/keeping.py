@@ -96,17 +96,18 @@ class Keeping:
     async def _keep(self) -> None:
         while True:
             await self._erase_on()
-            if await self._finished() and self._schedule.every_s:
+            await self._finish_restores()
+            if self._schedule.every_s:
                 await self._back_up_all()
             await asyncio.sleep(self._schedule.look_s)
 
-    async def _finished(self) -> bool:
-        """Whether no clinic is between two states: of those that failed half-way, too, while the node ran."""
+    async def _finish_restores(self) -> None:
+        """Also those that failed half-way while the node ran. A clinic between two states is not registered, so it has
+        no backup made of it, and one that cannot be finished keeps no other's waiting."""
         try:
-            return await self._restoring.finish_all()
+            await self._restoring.finish_all()
         except PlantaoError as error:
             log.warning("interrupted restores are not known yet", error=str(error))
-            return False
 
     async def _erase_on(self) -> None:
         """Nobody's backups wait for that."""

@@ -75,6 +75,7 @@ class Restoring:
         clinics = view.clinics if clinic is None else [clinic]
         self._check_free(clinics, over=over)
         async with self._turn:
+            await self._check_unfinished(clinics)
             await self._archives.stage(archive, clinics, passphrase=passphrase, progress=progress)
             try:
                 for each in clinics:
@@ -157,6 +158,15 @@ class Restoring:
             raise ConflictError(
                 f"{', '.join(there)}: there already, and what it holds would be lost: ask for it to be replaced, or "
                 "remove it first"
+            )
+
+    async def _check_unfinished(self, clinics: Sequence[str]) -> None:
+        """What is half put back is in no other place, and would go to make room. Raises ConflictError."""
+        under_way = sorted({one.clinic for one in await self._archives.committed()} & set(clinics))
+        if under_way:
+            raise ConflictError(
+                f"{', '.join(under_way)}: being put back from another archive, and the node goes on by itself until it "
+                "is: wait for that, or erase the clinic first"
             )
 
 

@@ -31,6 +31,9 @@ _SILENCE: Final = 20.0
 """Seconds; the server gives up after 5 without an acknowledgement, and says so."""
 _COMPLETE: Final = 120.0
 """Seconds in which the server must have put back what it was sent."""
+_LOOKS: Final = 50
+_LOOK_S: Final = 0.1
+"""Together more than the server needs to remove a stream's files, a few for each gigabyte."""
 _STATUS: Final = "Status"
 
 
@@ -85,7 +88,7 @@ async def put_back(connection: Connection, wanted: StreamConfig, pieces: AsyncIt
     """
     nc, doing = connection.nc, f"putting back the stream {wanted.name}"
     with translating(doing):
-        await delete(connection, wanted.name or "")
+        await _clear(connection, wanted, doing)
         request = {"config": wanted.as_dict(), "state": {}}
         answer = await _ask(nc, f"$JS.API.STREAM.RESTORE.{wanted.name}", request, doing)
         async for piece in pieces:
@@ -94,6 +97,29 @@ async def put_back(connection: Connection, wanted: StreamConfig, pieces: AsyncIt
                 _check(said.data, doing)
         said = await nc.request(answer.deliver_subject, b"", timeout=_COMPLETE)
         _check(said.data, doing)
+
+
+async def _clear(connection: Connection, wanted: StreamConfig, doing: str) -> None:
+    """Have no stream ``wanted``, and nothing of one in the server's files.
+
+    The server (2.15.1) deletes by renaming a directory to one that it then empties in its own time. Deleted again by
+    then, a stream stays where it was, is still said to be gone, and is found by the one that is restored: with its
+    messages, or so that the restoration fails (``expected sequence does not match store``). So one that nobody can
+    publish to is made first, until it comes up empty; what may be left of that is nothing.
+
+    Raises:
+        BusUnavailableError: it did not in time.
+    """
+    name, empty = wanted.name or "", wanted.evolve(subjects=[connection.nc.new_inbox()])
+    await delete(connection, name)
+    for _ in range(_LOOKS):
+        made = await connection.js.add_stream(empty)
+        if made.state.last_seq == 0:
+            await delete(connection, name)
+            return
+        await asyncio.sleep(_LOOK_S)
+        await delete(connection, name)
+    raise BusUnavailableError(f"{doing}: the server does not let go of the one before")
 
 
 async def delete(connection: Connection, stream: str) -> None:

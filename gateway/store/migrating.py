@@ -23,6 +23,9 @@ from protocol.ledger import Paired
 SEALED_SINCE: Final = 3
 """The version from which on files are sealed."""
 
+_VERSION_AT: Final = slice(60, 64)
+"""Where a database's header has its ``user_version`` (sqlite.org/fileformat2.html, 1.3)."""
+
 _unpack_map: Final = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
 
@@ -44,6 +47,16 @@ def bring_forward(connection: SealedFile, clinic: str, path: Path, keys: Callabl
     migrate(connection, migrations, functions_of(connection.seal))
     connection.execute("PRAGMA temp_store = DEFAULT")
     wipe(connection, path)
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether ``path`` is a clinic's file of which something is sealed, without opening it. Blocks. Raises OSError."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_VERSION_AT.stop)
+    except FileNotFoundError:
+        return False
+    return int.from_bytes(header[_VERSION_AT], "big") >= SEALED_SINCE
 
 
 def _seal(connection: sqlite3.Connection, clinic: str, path: Path, keys: Sequence[Key], version: int) -> Seal:

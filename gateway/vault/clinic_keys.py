@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gateway import disk
-from gateway.store.files import clinics_directory
+from gateway.store.files import clinics_directory, database_file
+from gateway.store.migrating import is_sealed
 from gateway.vault import keys
 from gateway.vault.keys import SNAPSHOTS, DataKey, key_file, make_key, new_key, read_keys
 from gateway.vault.master import MasterKey
@@ -33,10 +34,10 @@ class ClinicKeys:
         return {key.id: key.derive(SNAPSHOTS) for key in self.all()}
 
     def all(self) -> list[DataKey]:
-        """The one that seals first; made if the clinic has none and no snapshots either.
+        """The one that seals first; made if the clinic has none and nothing that is sealed either.
 
         Raises:
-            WrongKeyError, StoreUnavailableError: as ``read_keys``; or the clinic has snapshots and no key.
+            WrongKeyError, StoreUnavailableError: as ``read_keys``; or the clinic has something sealed and no key.
         """
         with self._lock:
             return list(self._held())
@@ -90,12 +91,28 @@ class ClinicKeys:
             self._shred()
         if found := read_keys(self._data, self._clinic, self._master()):
             return found
+        self._check_nothing_sealed()
+        return make_key(self._data, self._clinic, self._master())
+
+    def _check_nothing_sealed(self) -> None:
+        key, database = key_file(self._data, self._clinic), database_file(self._data, self._clinic)
+        gone = f"clinic {self._clinic}: {key} is gone, and with it what opens"
         if any(self._channels.glob("*/*.vault")):
             raise StoreUnavailableError(
-                f"clinic {self._clinic}: {key_file(self._data, self._clinic)} is gone, and with it what opens the "
-                f"snapshots in {self._channels}: put back a copy of the key, or remove the snapshots and pair anew"
+                f"{gone} the snapshots in {self._channels}: put back a copy of the key, or remove the snapshots and "
+                "pair anew"
             )
-        return make_key(self._data, self._clinic, self._master())
+        try:
+            sealed = is_sealed(database)
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"clinic {self._clinic}: {database} cannot be read: {error.strerror or error}; make the disk usable "
+                "for the node's user"
+            ) from error
+        if sealed:
+            raise StoreUnavailableError(
+                f"{gone} {database}: put back a copy of the key, or restore the clinic from a backup"
+            )
 
     # -- forgetting --
 

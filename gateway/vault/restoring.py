@@ -106,12 +106,18 @@ def snapshot(snapshots: Snapshots, store: str, keys: Callable[[], Keys], *, clea
 
 def reseal(snapshots: Snapshots, keys: Callable[[], Keys]) -> int:
     """Have all snapshots sealed with the first of the keys; how many were not. One that cannot be opened stays as it
-    is, and will be passed over when it is needed, as before."""
+    is, and will be passed over when it is needed, as before.
+
+    Raises:
+        SealError: one that can be opened was not written as it is to be read. It needs its key yet.
+    """
     resealed = 0
     for snapshot in snapshots.found():
         try:
             resealed += snapshots.reseal(snapshot, keys())
         except SealError as error:
+            if _opens(snapshots, snapshot, keys()):
+                raise
             log.warning(
                 "snapshot cannot be sealed anew",
                 clinic=snapshots.clinic,
@@ -122,3 +128,11 @@ def reseal(snapshots: Snapshots, keys: Callable[[], Keys]) -> int:
     if resealed:
         disk.remove_drafts(snapshots.directory)
     return resealed
+
+
+def _opens(snapshots: Snapshots, snapshot: Snapshot, keys: Keys) -> bool:
+    try:
+        snapshots.read(snapshot, keys)
+    except SealError:
+        return False
+    return True

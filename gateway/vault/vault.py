@@ -63,21 +63,23 @@ class Vaults:
         return self._key
 
     def clinic(self, clinic: str) -> "ClinicVault":
-        """The vault of a clinic, always the same.
+        """The vault of a clinic, always the same. From any thread.
 
         Raises:
             InvalidIdError
         """
-        if clinic not in self._vaults:
-            keys = ClinicKeys(self._data, check_name("clinic", clinic), lambda: self._key)
-            self._vaults[clinic] = ClinicVault(self._data, clinic, keys, self._at_once, self._keep, self._passed_over)
-        return self._vaults[clinic]
+        if (known := self._vaults.get(clinic)) is not None:
+            return known
+        keys = ClinicKeys(self._data, check_name("clinic", clinic), lambda: self._key)
+        vault = ClinicVault(self._data, clinic, keys, self._at_once, self._keep, self._passed_over)
+        # In one step: of two threads both have the same, or one would go on with keys that the other has exchanged.
+        return self._vaults.setdefault(clinic, vault)
 
     def data_keys(self, clinic: str) -> Sequence[DataKey]:
         """The clinic's keys, the one that seals first; made if it has none. Blocks; from any thread.
 
         Raises:
-            WrongKeyError, StoreUnavailableError: as ``read_keys``; or the clinic has snapshots and no key.
+            WrongKeyError, StoreUnavailableError: as ``read_keys``; or the clinic has something sealed and no key.
             InvalidIdError
         """
         return self.clinic(clinic).data_keys()

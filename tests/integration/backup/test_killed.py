@@ -80,6 +80,8 @@ async def test_a_restore_that_could_not_be_finished_is_finished_when_it_can_be(
     assert view.state is JobState.FAILED
     assert (view.error or "").endswith("NATS is away")
     assert not await bed.restoring.finish_all()
+    again = await bed.restore(tmp_path / "archive", replace=True)
+    assert "being put back from another archive" in (again.error or "")
     monkeypatch.undo()
     assert await bed.restoring.finish_all()
     await is_back(bed)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from gateway import disk
-from gateway.vault import MasterKey, PassedOver
+from gateway.store.migrating import SEALED_SINCE
+from gateway.vault import MasterKey, PassedOver, snapshots
 from gateway.vault.snapshots import Snapshots
 from protocol.errors import InvalidIdError, StoreUnavailableError, WrongKeyError
 from protocol.vault import Restoration, Vault
@@ -429,3 +430,39 @@ async def test_what_was_let_go_is_read_anew(vaults: MakeVaults, data: Path, stor
     await asyncio.to_thread(shutil.rmtree, data / "clinics" / "north")
     assert made.data_keys("north")[0].id != keys[0].id
     await made.let_go("south")
+
+
+async def test_a_lost_key_is_not_replaced_while_a_database_is_sealed_with_it(vaults: MakeVaults, data: Path) -> None:
+    directory = data / "clinics" / "north"
+    directory.mkdir(parents=True)
+    with closing(sqlite3.connect(directory / "clinic.db")) as database:
+        database.execute(f"PRAGMA user_version = {SEALED_SINCE}")
+    with pytest.raises(StoreUnavailableError, match=r"clinic north: .*key is gone.*clinic\.db.*put back a copy"):
+        vaults().data_keys("north")
+    assert not (directory / "key").exists()
+
+
+@pytest.mark.parametrize("version", [0, SEALED_SINCE - 1])
+async def test_a_database_of_before_there_were_keys_gets_one(vaults: MakeVaults, data: Path, version: int) -> None:
+    directory = data / "clinics" / "north"
+    directory.mkdir(parents=True)
+    with closing(sqlite3.connect(directory / "clinic.db")) as database:
+        database.execute(f"PRAGMA user_version = {version}")
+    assert len(vaults().data_keys("north")) == 1
+
+
+async def test_a_snapshot_that_is_not_written_as_it_is_to_be_read_keeps_its_key(
+    vaults: MakeVaults, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_stores.make(store)
+    vault = vaults().clinic("north")
+    await vault.snapshot(CHANNEL, str(store), clean=True)
+    await vault.add_key()
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshots, "seal", lambda *_: b"what the disk made of it")
+        with pytest.raises(StoreUnavailableError, match="cannot be sealed"):
+            await vault.reseal(CHANNEL)
+    assert await vault.reseal(CHANNEL) == 1
+    await vault.drop_keys()
+    session_stores.lose(store)
+    assert await vault.restore(CHANNEL, str(store)) is Restoration.CLEAN
