@@ -57,12 +57,13 @@ def backups(
     registry: NatsRegistry,
     store: SqliteStore,
     erasing: ErasingClinics,
+    tombstones: DiskTombstones,
 ) -> BackupParts:
     """Opens nothing."""
     data, switchboard = settings.data, Switchboard(board, names)
     archives = NodeArchives(data, settings.runtime, vaults, bus, version=version("plantao"))
     backing_up = BackingUp(switchboard, jobs, archives)
-    restoring = Restoring(switchboard, jobs, archives, registry, store)
+    restoring = Restoring(switchboard, jobs, archives, registry, store, tombstones.stands)
     shelf = BackupShelf(_shelf(settings), settings.backup.keep)
     return BackupParts(
         restoring=restoring,
