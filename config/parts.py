@@ -74,6 +74,7 @@ class Parts:
     store: SqliteStore
     broker: EmbeddedBroker | ExternalBroker
     bus: NatsBus
+    logins: Logins
     registry: NatsRegistry
     nursery: Nursery
     clinics: ClinicParts
@@ -149,12 +150,14 @@ def make(settings: Settings) -> Parts:
         registry=registry,
         store=store,
         erasing=erasing,
+        tombstones=tombstones,
     )
     rotating = Rotating(switchboard, jobs, key_rotation, store, backups.restoring.finish_all)
+    logins = Logins(broker if isinstance(broker, EmbeddedBroker) else None, utc_now)
     backends = Backends(
         operations=desk,
         keys=keys,
-        logins=Logins(broker if isinstance(broker, EmbeddedBroker) else None, utc_now),
+        logins=logins,
         jobs=jobs,
         backups=backups.desk,
         personal=custody.personal(
@@ -179,6 +182,7 @@ def make(settings: Settings) -> Parts:
         store=store,
         broker=broker,
         bus=bus,
+        logins=logins,
         registry=registry,
         nursery=nursery,
         clinics=ClinicParts(
