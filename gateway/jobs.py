@@ -26,10 +26,10 @@ from protocol.jobs import JobKind, JobState, JobView, JobWork, Reading
 log = logging.getLogger(__name__)
 
 REMEMBERED: Final = 100
-"""Jobs of one clinic (or of the node) that have ended and are still shown. What one clinic asks for pushes out nothing of
-another's."""
+"""Jobs of one clinic (or of the node) that have ended and are still shown. What one clinic asks for pushes out nothing
+of another's."""
 FILES_KEPT: Final = 10
-"""What so many jobs of one clinic made waits to be fetched; more would let it fill the disk on which all have theirs."""
+"""What so many jobs of one clinic made waits to be fetched: else it could fill the disk on which all have theirs."""
 KEPT_S: Final = 24 * 3600.0
 """How long what a job made waits to be fetched."""
 STOPPED: Final = "the node was stopped before it was done: start it again"
@@ -203,9 +203,9 @@ class NodeJobs:
         forgotten = ended[: max(0, len(theirs) - REMEMBERED)]
         for job in forgotten:
             del self._jobs[job.view.id]
-        with_file = [job for job in ended if job.view.file]
+        with_file = [job for job in ended if job.view.file and job not in forgotten]
         # One place is for what the new one makes.
-        for job in {job.view.id: job for job in [*forgotten, *with_file[: max(0, len(with_file) - FILES_KEPT + 1)]]}.values():
+        for job in [*forgotten, *with_file[: max(0, len(with_file) - FILES_KEPT + 1)]]:
             await self._remove(job)
 
     async def _remove(self, job: _Job) -> None:
