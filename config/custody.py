@@ -75,7 +75,7 @@ def make(held: Held) -> Custody:
     settings, switchboard, jobs = held.settings, held.switchboard, held.jobs
     archives = NodeArchives(settings.data, settings.runtime, held.vaults, held.bus, version=version("plantao"))
     backing_up = BackingUp(switchboard, jobs, archives)
-    restoring = Restoring(switchboard, jobs, archives, held.registry, held.store)
+    restoring = Restoring(switchboard, jobs, archives, held.registry, held.store, held.tombstones.stands)
     erasing = ErasingClinics(switchboard, jobs, held.registry, held.tombstones, _holdings(held))
     rotating = Rotating(switchboard, jobs, held.rotation, held.store, restoring.finish_all)
     shelf = BackupShelf(_shelf(settings), settings.backup.keep)

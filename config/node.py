@@ -55,6 +55,11 @@ class _Read:
 
 
 @dataclass(frozen=True, slots=True)
+class _Rotated:
+    """A login to NATS has a new password."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Down:
     """The tree has ended."""
 
@@ -68,7 +73,7 @@ class _Signalled:
     number: int
 
 
-_News = _Up | _Read | _Down | _Signalled
+_News = _Up | _Read | _Rotated | _Down | _Signalled
 
 
 def run(settings: Settings, json_ready: bool) -> int:
@@ -93,6 +98,7 @@ def _run(settings: Settings, json_ready: bool) -> int:
     parts = make(settings)
     _spare_what_stays()
     news: SimpleQueue[_News] = SimpleQueue()
+    parts.logins.on_rotated(lambda account, _: news.put(_Rotated()) if account == ACCOUNT_PLATFORM else None)
     with _signals(news):
         link = Link(started=lambda _: news.put(_Up()), exited=lambda reason: news.put(_Down(reason)))
         cpu = OneCpu() if settings.threads.one_cpu else None
@@ -110,6 +116,8 @@ def _run(settings: Settings, json_ready: bool) -> int:
                     case _Read() if deadline is None:
                         _ready(settings, parts, json_ready)
                         terminal.start()
+                    case _Rotated() if (settings.data / NODE_FILE).exists():
+                        _write_node_file(settings, _where(settings, parts))
                     case _Signalled(number):
                         log.info("draining", signal=signal.Signals(number).name)
                         terminal.stop()
@@ -205,14 +213,7 @@ def _ready(settings: Settings, parts: Parts, json_ready: bool) -> None:
     login = parts.broker.login(ACCOUNT_PLATFORM, Role.SERVICE)
     key = admin_key_file(settings.data)
     where = {"ready": True, "http": parts.admin.url, "nats": login.url, "admin_key": str(key)}
-    certificate = None if settings.http.certificate is None else str(settings.http.certificate.absolute())
-    node: dict[str, object] = {
-        "http": parts.admin.url,
-        "certificate": certificate,
-        "nats": login.url,
-        "pid": os.getpid(),
-    }
-    _write_node_file(settings, node)
+    _write_node_file(settings, _where(settings, parts))
     if json_ready:
         print(json.dumps(where), flush=True)  # noqa: T201 - the contract of --json
         return
@@ -229,6 +230,13 @@ def _ready(settings: Settings, parts: Parts, json_ready: bool) -> None:
         f"  plantao channel pair acme reception\n",
         flush=True,
     )
+
+
+def _where(settings: Settings, parts: Parts) -> dict[str, object]:
+    """What stands in the node's file."""
+    certificate = None if settings.http.certificate is None else str(settings.http.certificate.absolute())
+    login = parts.broker.login(ACCOUNT_PLATFORM, Role.SERVICE)
+    return {"http": parts.admin.url, "certificate": certificate, "nats": login.url, "pid": os.getpid()}
 
 
 def _write_node_file(settings: Settings, content: dict[str, object]) -> None:

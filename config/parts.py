@@ -63,6 +63,7 @@ class Parts:
     store: SqliteStore
     broker: EmbeddedBroker | ExternalBroker
     bus: NatsBus
+    logins: Logins
     registry: NatsRegistry
     nursery: Nursery
     clinics: ClinicParts
@@ -133,10 +134,11 @@ def make(settings: Settings) -> Parts:
             sessions=sessions,
         )
     )
+    logins = Logins(broker if isinstance(broker, EmbeddedBroker) else None, utc_now)
     backends = Backends(
         operations=desk,
         keys=keys,
-        logins=Logins(broker if isinstance(broker, EmbeddedBroker) else None, utc_now),
+        logins=logins,
         jobs=jobs,
         backups=custodians.backups,
         personal=custodians.personal,
@@ -152,6 +154,7 @@ def make(settings: Settings) -> Parts:
         store=store,
         broker=broker,
         bus=bus,
+        logins=logins,
         registry=registry,
         nursery=nursery,
         clinics=ClinicParts(

@@ -26,7 +26,10 @@ from protocol.jobs import JobKind, JobState, JobView, JobWork, Reading
 log = logging.getLogger(__name__)
 
 REMEMBERED: Final = 100
-"""Jobs that have ended and are still shown."""
+"""Jobs of one clinic (or of the node) that have ended and are still shown. What one clinic asks for pushes out nothing
+of another's."""
+FILES_KEPT: Final = 10
+"""What so many jobs of one clinic made waits to be fetched: else it could fill the disk on which all have theirs."""
 KEPT_S: Final = 24 * 3600.0
 """How long what a job made waits to be fetched."""
 STOPPED: Final = "the node was stopped before it was done: start it again"
@@ -92,6 +95,8 @@ class NodeJobs:
                 log.error("%d jobs have not ended in %g seconds: they are left", len(left), timeout)
         for job in self._jobs.values():
             _expire_no_more(job)
+            if job.view.state is JobState.RUNNING and job.task is not None and job.task.done():
+                job.end(error=STOPPED, file=False)  # cancelled while it was ending
             job.view = replace(job.view, file=False)
 
     async def start(
@@ -112,7 +117,7 @@ class NodeJobs:
             del self._jobs[name]
             raise
         job.task = asyncio.create_task(self._run(job, work, about), name=f"job {kind} {name}")
-        await self._forget_oldest()
+        await self._forget_oldest(clinic)
         return job.view
 
     def get(self, id: str) -> JobView:
@@ -192,10 +197,15 @@ class NodeJobs:
         self._removals.add(task)
         task.add_done_callback(self._removals.discard)
 
-    async def _forget_oldest(self) -> None:
-        ended = [job for job in self._jobs.values() if job.view.state is not JobState.RUNNING]
-        for job in ended[: max(0, len(self._jobs) - REMEMBERED)]:
+    async def _forget_oldest(self, clinic: str | None) -> None:
+        theirs = [job for job in self._jobs.values() if job.view.clinic == clinic]
+        ended = [job for job in theirs if job.view.state is not JobState.RUNNING]
+        forgotten = ended[: max(0, len(theirs) - REMEMBERED)]
+        for job in forgotten:
             del self._jobs[job.view.id]
+        with_file = [job for job in ended if job.view.file and job not in forgotten]
+        # One place is for what the new one makes.
+        for job in [*forgotten, *with_file[: max(0, len(with_file) - FILES_KEPT + 1)]]:
             await self._remove(job)
 
     async def _remove(self, job: _Job) -> None:

@@ -67,7 +67,7 @@ Reading = Callable[[Path], AsyncIterator[bytes]]
 
 
 class Jobs(Protocol):
-    """Those of this node since it started; the last hundred. On the loop's thread."""
+    """Those of this node since it started; the last hundred of each clinic, and of the node. On the loop's thread."""
 
     async def start(
         self, kind: JobKind, clinic: str | None, work: JobWork, *, by: Caller, reading: Reading | None = None

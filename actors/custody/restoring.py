@@ -11,7 +11,7 @@ the archive was made, and moves.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -32,16 +32,23 @@ log = structlog.get_logger(__name__)
 
 
 class Restoring:
-    """Puts them back, one at a time."""
+    """Puts them back, one at a time; none that ``is_erased``, whose erasure has begun and not ended."""
 
     def __init__(
-        self, switchboard: Switchboard, jobs: Jobs, archives: Archives, registry: Registry, store: Store
+        self,
+        switchboard: Switchboard,
+        jobs: Jobs,
+        archives: Archives,
+        registry: Registry,
+        store: Store,
+        is_erased: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._switchboard = switchboard
         self._jobs = jobs
         self._archives = archives
         self._registry = registry
         self._store = store
+        self._is_erased = is_erased
         self._turn = asyncio.Lock()
 
     async def restore(
@@ -100,6 +107,8 @@ class Restoring:
         async with self._turn:
             done = True
             for one in await self._archives.committed():
+                if self._is_erased(one.clinic):
+                    continue  # what was to be put back is erased with all else
                 log.info("an interrupted restore goes on", clinic=one.clinic)
                 try:
                     await self._finish(one, _untold)
@@ -153,6 +162,9 @@ class Restoring:
 
     def _check_free(self, clinics: Sequence[str], *, over: bool) -> None:
         """Raises ConflictError, UnavailableError."""
+        erased = sorted(filter(self._is_erased, clinics))
+        if erased:
+            raise ConflictError(f"{', '.join(erased)}: being erased; wait for the end of that (plantao job list)")
         there = sorted(set(clinics) & self._switchboard.wanted().clinics.keys())
         if there and not over:
             raise ConflictError(

@@ -3,12 +3,13 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import structlog
 
 from gateway.backup import clinic_copy, database_copy
 from gateway.backup.archive_file import HOLDS, ArchiveWriter, KeyOf, file_pieces, header_of, reading, writing
@@ -39,6 +40,8 @@ from protocol.errors import StoreUnavailableError
 from protocol.jobs import Progress
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class NodeArchives:
@@ -127,12 +130,8 @@ class NodeArchives:
 
         def look() -> list[Committed]:
             with _disk(self._data):
-                orders = [(staging.clinic, staging.order()) for staging in staging_found(self._data, self._runtime)]
-            return [
-                Committed(clinic=clinic, held_at=order.held_at, settled=order.step == "settled")
-                for clinic, order in orders
-                if order is not None
-            ]
+                found = [_committed(staging) for staging in staging_found(self._data, self._runtime)]
+            return [one for one in found if one is not None]
 
         return await asyncio.to_thread(look)
 
@@ -178,8 +177,9 @@ class NodeArchives:
         def sweep() -> None:
             with _disk(self._data):
                 for staging in staging_found(self._data, self._runtime):
-                    if staging.order() is None:
-                        staging.remove()
+                    with suppress(StoreUnavailableError):  # a damaged order is an order
+                        if staging.order() is None:
+                            staging.remove()
 
         await asyncio.to_thread(sweep)
 
@@ -258,3 +258,15 @@ def _unavailable(path: Path, error: BaseException) -> StoreUnavailableError:
         fault = fault_of(error)
         return StoreUnavailableError(f"{getattr(error, 'filename', None) or path} {fault.what}: {fault.mend}")
     return StoreUnavailableError(f"{path}: {error}")
+
+
+def _committed(staging: Staging) -> Committed | None:
+    """A damaged order holds up nobody else's."""
+    try:
+        order = staging.order()
+    except StoreUnavailableError as error:
+        log.error("an interrupted restore cannot go on", clinic=staging.clinic, error=str(error))
+        return None
+    if order is None:
+        return None
+    return Committed(clinic=staging.clinic, held_at=order.held_at, settled=order.step == "settled")

@@ -14,6 +14,7 @@ No clinic can be called so. What has no ``order`` was never more than an attempt
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -24,7 +25,7 @@ from msgspec import Struct
 from gateway import disk
 from gateway.store.files import clinics_directory
 from gateway.vault.stream_key import Header
-from protocol.errors import StoreUnavailableError
+from protocol.errors import InvalidIdError, StoreUnavailableError
 from protocol.ids import check_name
 
 _PREFIX: Final = ".restoring-"
@@ -113,6 +114,7 @@ class Staging:
 
 
 def staging_found(data: Path, runtime: Path) -> Iterator[Staging]:
-    """All that there are."""
+    """All that there are; what is called so and names no clinic is none."""
     for path in sorted(clinics_directory(data).glob(f"{_PREFIX}*")):
-        yield Staging(data, path.name.removeprefix(_PREFIX), runtime)
+        with suppress(InvalidIdError):
+            yield Staging(data, path.name.removeprefix(_PREFIX), runtime)

@@ -10,6 +10,7 @@ from gateway.http.requests import answer, clinic_of, listing, read_as
 from gateway.http.routes import API, CALLER, CLINIC, Route
 from protocol.access import Permission
 from protocol.channel import ClinicSnapshot, DisplayName
+from protocol.errors import NotFoundError
 from protocol.ids import DescribedName, check_name
 from protocol.operations import Operations
 from protocol.views import ClinicStats
@@ -64,7 +65,11 @@ class ClinicRoutes:
     async def remove(self, request: web.Request) -> web.Response:
         """Stop a clinic and its channels for good; keys for it are revoked."""
         clinic = clinic_of(request)
-        await self._operations.remove_clinic(clinic)
+        try:
+            await self._operations.remove_clinic(clinic)
+        except NotFoundError:
+            await self._keys.forget_clinic(clinic)  # it was removed before, and that could not be written then
+            raise
         await self._keys.forget_clinic(clinic)
         return web.Response(status=204)
 

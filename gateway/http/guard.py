@@ -8,7 +8,8 @@ the same address.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from math import ceil
 from typing import Final, NoReturn
 
@@ -26,6 +27,8 @@ from protocol.errors import ForbiddenError, NotFoundError
 from protocol.ids import check_name
 
 HOUR_S: Final = 3600.0
+AT_ONCE: Final = 32
+"""Requests of one clinic's keys that may be under way: all connections together are bounded, too."""
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="plantao"'}
 
 
@@ -65,6 +68,7 @@ class Guard:
         self._routes: dict[web.AbstractRoute, Route] = {}
         self._open: dict[str, set[asyncio.Task[object]]] = {}
         self._cut: set[asyncio.Task[object]] = set()
+        self._busy: Counter[str] = Counter()
         self._stop = keys.on_revoked(self._end)
 
     def watch(self, where: web.AbstractRoute, route: Route) -> None:
@@ -96,7 +100,24 @@ class Guard:
             self._check(request, route, key.caller)
             request[ROUTE] = route
         request[CALLER] = key.caller
-        return await self._follow(key, request, handler)
+        with self._shared(key.caller):
+            return await self._follow(key, request, handler)
+
+    @contextmanager
+    def _shared(self, caller: Caller) -> Iterator[None]:
+        """Keys of one clinic together have no more than their share of the connections under way. Raises Refused."""
+        clinics = caller.clinics or ()
+        if any(self._busy[clinic] >= AT_ONCE for clinic in clinics):
+            self._refused["busy"] += 1
+            raise Refused(TOO_MANY, f"{AT_ONCE} requests of this clinic are under way", headers={"Retry-After": "1"})
+        self._busy.update(clinics)
+        try:
+            yield
+        finally:
+            self._busy.subtract(clinics)
+            for clinic in clinics:
+                if not self._busy[clinic]:
+                    del self._busy[clinic]
 
     def _recognise(self, request: web.Request, secret: str | None) -> ApiKey:
         """The key with this secret. One that is not good counts for the address, as none does."""

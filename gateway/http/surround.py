@@ -91,8 +91,9 @@ def surround(
     app.on_cleanup.append(guard.close)
     for route in routes:
         bounded = _within(route.patience_s or limits.request_s, route.handler)
+        expect = _expecting(limits.archive_bytes if route.stream else limits.body_bytes)
         for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
-            guard.watch(app.router.add_route(method, route.path, bounded, expect_handler=_expect), route)
+            guard.watch(app.router.add_route(method, route.path, bounded, expect_handler=expect), route)
     return app
 
 
@@ -119,16 +120,21 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
         return respond_to(error)
 
 
-async def _expect(request: web.Request) -> web.StreamResponse | None:
-    """Answer ``Expect: 100-continue`` before the body is sent, with the refusal if it is known to be too large."""
-    if (request.content_length or 0) > request.app[BODY_LIMIT]:
-        response = respond(TOO_LARGE, f"at most {request.app[BODY_LIMIT]} bytes")
-        response.force_close()
-        return response
-    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    # Not a part of the response: that begins anew.
-    request.writer.output_size = 0
-    return None
+def _expecting(most: int) -> Callable[[web.Request], Awaitable[web.StreamResponse | None]]:
+    """Answers ``Expect: 100-continue`` before the body is sent, with the refusal if that is known to have more bytes
+    than ``most``."""
+
+    async def expect(request: web.Request) -> web.StreamResponse | None:
+        if (request.content_length or 0) > most:
+            response = respond(TOO_LARGE, f"at most {most} bytes")
+            response.force_close()
+            return response
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # Not a part of the response: that begins anew.
+        request.writer.output_size = 0
+        return None
+
+    return expect
 
 
 def _secured(door: Doorman, secure: bool) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:

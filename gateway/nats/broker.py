@@ -43,6 +43,7 @@ _PROBE_TIMEOUT: Final = 1.0
 _POLL: Final = 0.01
 _LONGEST_TIMER: Final = 24 * 3600.0
 """Seconds, after which is looked again what expires when: the wall clock may have been set."""
+_EXPIRY_AGAIN: Final = 10.0
 _RELOAD_PAUSE: Final = 0.1
 """Seconds between two reloads at least: each disturbs JetStream's API of all accounts for some milliseconds."""
 
@@ -220,7 +221,7 @@ class EmbeddedBroker:
 
     @property
     def accounts(self) -> Accounts:
-        """The accounts as they are now. Raises BrokerError before the first start."""
+        """As they are now. Raises BrokerError before the first start."""
         if self._accounts is None:
             raise BrokerError("nats-server has not been started")
         return self._accounts
@@ -230,8 +231,8 @@ class EmbeddedBroker:
         connected by what is good no more.
 
         Raises:
-            BrokerError: the server does not run (then nothing was changed), or did not take it over in time (then it
-                will be so when it next does).
+            BrokerError: the server does not run or the disk takes nothing (then nothing was changed), or it did not
+                take it over in time (then it will be so when it next does).
             PlantaoError: what ``change`` raises.
         """
         async with self._reloading:
@@ -240,7 +241,13 @@ class EmbeddedBroker:
             if self.pid is None:
                 raise BrokerError("nats-server is not running")
             self._accounts = after
-            await self._reload()
+            try:
+                await self._reload()
+            except OSError as error:
+                # Else a login would be back at the next start, and until then nobody could revoke it.
+                if self._accounts is after:
+                    self._accounts = before
+                raise BrokerError(f"{error.filename or self._directory}: {error.strerror or error}") from error
             if old is not None:
                 await self._until(self._login_by(old), accepted, present=False)
             if new is not None:
@@ -265,8 +272,12 @@ class EmbeddedBroker:
 
     async def _expire(self) -> None:
         async with self._reloading:
-            if self.pid is not None:
-                await self._reload()
+            try:
+                if self.pid is not None:
+                    await self._reload()
+            except (OSError, BrokerError) as error:
+                log.error("nats_logins_not_expired", error=str(error))
+                self._expiry = asyncio.get_running_loop().call_later(_EXPIRY_AGAIN, self._begin_expiring)
 
     # -- starting --
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from nats.js.api import RawStreamMsg
 
@@ -18,6 +19,8 @@ from protocol.exporting import StoredObject, Told
 from protocol.ids import check_name
 
 _UNKNOWN: str = "application/octet-stream"
+_MIME: Final = 255
+"""Characters of a media type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ def _object_of(message: RawStreamMsg) -> StoredObject | None:
         linked = (info.get("options") or {}).get("link") is not None
         if info.get("deleted") or linked or not nuid.isalnum():
             return None
+        # Whoever may store media may say anything here, and a list of all is held in memory.
         mimes = (info.get("headers") or {}).get(subjects.HEADER_CONTENT_TYPE) or [_UNKNOWN]
-        return StoredObject(name=name, mime=str(mimes[0]), size=int(info.get("size") or 0), nuid=nuid)
+        return StoredObject(name=name, mime=str(mimes[0])[:_MIME], size=int(info.get("size") or 0), nuid=nuid)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None

@@ -46,6 +46,11 @@ class Logins:
     def __init__(self, broker: EmbeddedBroker | None, clock: Callable[[], datetime]) -> None:
         self._broker = broker
         self._clock = clock
+        self._told: list[Callable[[str, str], None]] = []
+
+    def on_rotated(self, tell: Callable[[str, str], None]) -> None:
+        """Have ``tell`` called with account and name of each login that has a new password, on the loop's thread."""
+        self._told.append(tell)
 
     def all(self, account: str) -> list[LoginView]:
         """By name. Raises NotFoundError, ConflictError, BusUnavailableError."""
@@ -73,7 +78,11 @@ class Logins:
         Raises:
             NotFoundError, ConflictError, BusUnavailableError
         """
-        await self._own.change_login(account, name, lambda these: these.rotate(account, name))
+        try:
+            await self._own.change_login(account, name, lambda these: these.rotate(account, name))
+        finally:  # it may have come to be all the same
+            for tell in self._told:
+                tell(account, name)
         return self._with_password(account, name)
 
     async def revoke(self, account: str, name: str) -> None:

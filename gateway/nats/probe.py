@@ -11,6 +11,7 @@ from gateway.nats.link import Login
 _INBOX: Final = "_INBOX.probe"
 _MAX_LINE: Final = 64 * 1024
 _PING: Final = b"PING\r\n"
+_FULL: Final = b"maximum account active connections"
 _JETSTREAM: Final = f"SUB {_INBOX} 1\r\nPUB $JS.API.INFO {_INBOX} 0\r\n\r\n".encode()
 
 
@@ -24,7 +25,8 @@ async def usable(login: Login, *, timeout: float) -> bool:
 
 
 async def accepted(login: Login, *, timeout: float) -> bool:
-    """True if the server lets ``login`` in; False if not, or not within ``timeout`` seconds."""
+    """True if the server knows ``login``, whether or not its account has room for one more connection; False if not, or
+    not within ``timeout`` seconds. Who holds all connections of a clinic must not look like a server that is behind."""
     try:
         return bool(await _ask(login, timeout, _PING))
     except (OSError, TimeoutError, ValueError):
@@ -74,7 +76,7 @@ async def _answer(
     writer.write(f"CONNECT {json.dumps(hello)}\r\n".encode() + question)
     while line := await reader.readline():
         if line.startswith((b"-ERR", b"HMSG")):
-            return False
+            return question == _PING and _FULL in line.lower()
         if line.startswith(b"PING"):
             writer.write(b"PONG\r\n")
         if line.startswith(b"PONG"):

@@ -17,9 +17,13 @@ _ERASE_TIMEOUT: Final = 30.0
 
 
 async def scan(connection: Connection, stream: str, subject: str) -> AsyncIterator[RawStreamMsg]:
-    """The messages that ``stream`` has on ``subject`` (wildcards are allowed), in order; none if there is no stream."""
-    sequence = 1
-    while (found := await connection.during(_next(connection, stream, subject, sequence), _doing(stream))) is not None:
+    """The messages that ``stream`` has by now on ``subject`` (wildcards are allowed), in order; none if there is no
+    stream. What comes later is not among them: it could go on for ever."""
+    sequence, last = 1, await connection.during(_last(connection, stream), _doing(stream))
+    while sequence <= last:
+        found = await connection.during(_next(connection, stream, subject, sequence), _doing(stream))
+        if found is None or (found.seq or 0) > last:
+            return
         yield found
         sequence = (found.seq or sequence) + 1
 
@@ -51,6 +55,13 @@ async def erase(connection: Connection, stream: str, sequence: int) -> None:
                 raise
 
     await connection.during(ask(), f"erasing from the stream {stream}", timeout=_ERASE_TIMEOUT)
+
+
+async def _last(connection: Connection, stream: str) -> int:
+    try:
+        return (await connection.js.stream_info(stream)).state.last_seq
+    except NotFoundError:
+        return 0
 
 
 async def _next(

@@ -14,7 +14,7 @@ from tests.acceptance.phones import Phones
 from tests.broker import embedded, hand_out
 from tests.emulator.client import EmulatorProcess
 
-PHONE, ANA, BIA = "5511900000001", "5511888000001", "5511888000002"
+PHONE, ANA, BIA, EVA = "5511900000001", "5511888000001", "5511888000002", "5511888000003"
 FRONT = ("acme", "reception")
 PATIENT = Heartbeat(every=60.0, silence=600.0)
 """Nobody kills the server that the test has stopped."""
@@ -96,7 +96,7 @@ async def test_sessions_outlive_nats_and_it_is_told_everything_once_when_it_is_b
 
     await away.go(how)
     await emulator.clear(late)
-    await emulator.burst([ANA, BIA], PHONE, len(LETTERS), "n{n}")
+    await emulator.burst([BIA, EVA], PHONE, len(LETTERS), "n{n}")
     await emulator.wait_for_message(ANA, text=COMMANDS[-1], timeout=30.0)
     sent = await node.once(messages + "?state=sent", lambda found: len(found["items"]) == len(COMMANDS))
     assert {command["attempts"] for command in sent["items"]} == {1}
@@ -131,13 +131,13 @@ async def test_a_full_spool_closes_the_socket_and_whatsapp_keeps_the_rest(
     after = await emulator.last_event()
 
     await away.go("frozen")
-    await emulator.burst([ANA, BIA], PHONE, 1, "n{n}")
+    await emulator.burst([BIA, EVA], PHONE, 1, "n{n}")
     await node.once(f"/api/v1/clinics/{FRONT[0]}/stats", lambda found: found["channels"][0]["spooled"] == 1)
-    await emulator.burst([BIA, ANA], PHONE, len(LETTERS) - 1, "n{n}", first=1)
+    await emulator.burst([EVA, BIA], PHONE, len(LETTERS) - 1, "n{n}", first=1)
     await emulator.wait_for("offline", PHONE, after=after)
     shown = await node.once(f"/api/v1/clinics/{FRONT[0]}/channels/{FRONT[1]}", lambda it: it["state"] == "error")
     assert "the spool is full (4096 bytes)" in shown["reason"]
-    kept = await emulator.burst([ANA, BIA], PHONE, len(LETTERS), "n{n}", first=len(LETTERS))
+    kept = await emulator.burst([BIA, EVA], PHONE, len(LETTERS), "n{n}", first=len(LETTERS))
     await away.come_back("frozen")
 
     await service.until("state", state="connected", count=2, timeout=60.0)

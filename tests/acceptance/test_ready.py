@@ -1,6 +1,7 @@
 """What a node that says it is ready knows: all clinics that the registry wants, and that there are no others."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -23,3 +24,12 @@ async def test_from_the_ready_line_on_every_clinic_is_there(node: Node) -> None:
         with pytest.raises(NodeError) as refused:
             await node.request("GET", "/api/v1/clinics/clinic-9")
         assert refused.value.status == 404
+
+
+async def test_the_nodes_file_holds_the_new_password_once_that_is_rotated(node: Node) -> None:
+    before = node.where["nats"]
+    new = (await node.request("POST", "/api/v1/nats/service/rotate"))["url"]
+    async with asyncio.timeout(10):
+        while (found := json.loads((node.data / "node.json").read_bytes())["nats"]) == before:  # noqa: ASYNC110 - a file
+            await asyncio.sleep(0.05)
+    assert found == new

@@ -25,7 +25,12 @@ def main() -> None:
     wiring: Any = parts
     timings = Timings(beat=float(beat), silence=float(silence))
     wiring.Nursery = partial(Nursery, timings=timings)
-    wiring.EmbeddedBroker = partial(EmbeddedBroker, heartbeat=timings.heartbeat)
+
+    class WatchedBroker(EmbeddedBroker):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, heartbeat=timings.heartbeat, **options)
+
+    wiring.EmbeddedBroker = WatchedBroker
     hand = inside.Hand()
     running: Any = node
 

@@ -146,6 +146,16 @@ async def test_what_is_there_is_replaced_only_if_that_is_wanted(bed: Bed, tmp_pa
     assert not (bed.data / "incoming").exists()
 
 
+async def test_one_that_is_being_erased_is_refused_before_anything_is_touched(bed: Bed, tmp_path: Path) -> None:
+    await fill(bed)
+    await bed.backup("north", tmp_path / "archive")
+    bed.restoring._is_erased = lambda clinic: clinic == "north"
+    view = await bed.restore(tmp_path / "archive", "north", replace=True)
+    assert (view.state, "being erased" in (view.error or "")) == (JobState.FAILED, True)
+    assert not (bed.data / "incoming").exists()
+    assert bed.board.clinic("north") is not None
+
+
 async def test_other_clinics_notice_nothing(bed: Bed, tmp_path: Path) -> None:
     await fill(bed)
     south = bed.opened["south"]

@@ -41,7 +41,7 @@ async def test_a_body_that_never_comes_is_given_up(server: AdminServer, key: str
 
 
 async def test_a_body_that_is_announced_too_large_is_refused_unread(server: AdminServer, key: str) -> None:
-    head = post(key, f"{API}/clinics", "Content-Type: application/json", "Content-Length: 99999999")
+    head = post(key, f"{API}/clinics", "Content-Type: application/json", "Content-Length: 500000")
 
     status, problem = problem_of(await exchange(server, head))
 
@@ -71,6 +71,13 @@ async def test_who_expects_to_continue_is_told_before_the_body(server: AdminServ
     assert problem_of(await exchange(server, strange))[0] == 417
     answer = await exchange(server, right, body)
     assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created")
+
+
+async def test_who_sends_an_archive_may_expect_to_continue_however_large_it_is(server: AdminServer, key: str) -> None:
+    head = post(key, f"{API}/restore", "Expect: 100-continue", "Content-Type: text/plain")
+    large = head.replace(b"\r\n\r\n", b"\r\nContent-Length: 500000\r\n\r\n")
+
+    assert (await exchange(server, large)).startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 415 ")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from gateway.access.secret import digest
 from gateway.http.server import AdminServer
 from protocol.access import Role
 from protocol.commands import utc_now
+from protocol.errors import StoreUnavailableError
 from tests.integration.http.conftest import Entering
 from tests.integration.http.test_routes import API, FRONT, ask
 from tests.unit.gateway.http.fake_node import FakeOperations
@@ -165,6 +166,23 @@ async def test_the_keys_of_a_removed_clinic_open_nothing(entering: Entering, ope
     assert (await ask(viewer, "GET", FRONT))[0] == 200
 
     assert (await ask(operator, "DELETE", f"{API}/clinics/acme"))[0] == 204
+    await ask(operator, "POST", f"{API}/clinics", json={"id": "acme", "name": "Another"})
+
+    assert (await ask(viewer, "GET", f"{API}/clinics/acme"))[0] == 401
+
+
+async def test_keys_that_could_not_be_revoked_with_their_clinic_are_when_that_is_asked_for_again(
+    entering: Entering, operator: aiohttp.ClientSession, keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = await entering(Role.VIEWER, "acme")
+
+    async def cut_off(_clinic: str) -> None:
+        raise StoreUnavailableError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(keys, "forget_clinic", cut_off)
+        assert (await ask(operator, "DELETE", f"{API}/clinics/acme"))[0] == 503
+    assert (await ask(operator, "DELETE", f"{API}/clinics/acme"))[0] == 404
     await ask(operator, "POST", f"{API}/clinics", json={"id": "acme", "name": "Another"})
 
     assert (await ask(viewer, "GET", f"{API}/clinics/acme"))[0] == 401

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.access.api_keys import ApiKeys
+from gateway.http.guard import AT_ONCE
 from gateway.http.origins import Origins
 from gateway.http.routes import API, Route
 from gateway.http.surround import HttpLimits, surround
@@ -44,6 +46,27 @@ async def test_a_stream_ends_when_its_key_is_revoked_or_expires(keys: ApiKeys, t
             await keys.revoke(key.id)
         with pytest.raises(aiohttp.ClientPayloadError):
             await asyncio.wait_for(response.content.read(), 5)
+
+
+async def test_one_clinics_keys_do_not_take_all_connections(keys: ApiKeys) -> None:
+    acme, bela = [
+        await keys.make("k", Role.VIEWER, [clinic], made_by="test", per_hour=0) for clinic in ("acme", "bela")
+    ]
+    route = Route(
+        method="GET", path=f"{API}/events", handler=forever, permission=Permission.VIEW, filtered=True, answer=str
+    )
+    app = surround([route], keys, HttpLimits(), Origins(), Counter(), MemoryAudit(), secure=False)
+
+    async with AsyncExitStack() as opened:
+        client = await opened.enter_async_context(TestClient[web.Request, web.Application](TestServer(app)))
+
+        async def follow(secret: str) -> int:
+            asking = client.get(route.path, headers={"X-API-Key": secret})
+            return (await opened.enter_async_context(asking)).status
+
+        assert [await follow(acme[1]) for _ in range(AT_ONCE)] == [200] * AT_ONCE
+        assert await follow(acme[1]) == 429
+        assert await follow(bela[1]) == 200
 
 
 async def test_an_application_that_has_ended_hears_of_no_revocation(keys: ApiKeys) -> None:

@@ -1,20 +1,24 @@
 """Logins that are issued: what each kind is good for, and that it is good for nothing once it is rotated or revoked."""
 
 import asyncio
+import errno
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
+from typing import Any
 
 import nats
 import nats.errors
 import pytest
 from nats.aio.client import Client
 
+import gateway.nats.broker as module
 from gateway.nats.accounts import Kind, Role
 from gateway.nats.broker import EmbeddedBroker
 from gateway.nats.bus import NatsBus
 from gateway.nats.logins import Logins, LoginWithPassword
+from gateway.nats.server_config import ClinicQuota
 from protocol.commands import utc_now
 from protocol.errors import BusUnavailableError, ConflictError, InvalidInputError, NotFoundError
 from protocol.subjects import Priority
@@ -167,3 +171,56 @@ async def test_logins_outlive_the_server(broker: EmbeddedBroker, logins: Logins,
 async def test_logins_of_a_server_that_is_not_ours_are_not_ours_to_change() -> None:
     with pytest.raises(ConflictError, match="nats config"):
         Logins(None, utc_now).all(ACME)
+
+
+async def test_a_clinic_that_holds_all_its_connections_does_not_hold_up_changes_of_logins(
+    bus: NatsBus, logins: Logins, enter: Enter
+) -> None:
+    await serving(bus, "acme", "front")
+    held = await logins.issue(ACME, "hog", Kind.LISTENER, None)
+    with suppress(nats.errors.Error):
+        for _ in range(ClinicQuota().connections):
+            await enter(held)
+    async with asyncio.timeout(5):
+        await logins.issue(ACME, "panel", Kind.LISTENER, None)
+        await logins.revoke(ACME, "panel")
+    assert [view.name for view in logins.all(ACME)] == ["hog", "service"]
+
+
+async def test_a_login_that_could_not_be_revoked_is_still_there_to_be_revoked(
+    broker: EmbeddedBroker, bus: NatsBus, logins: Logins, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await serving(bus, "acme", "front")
+    client = await enter(await logins.issue(ACME, "panel", Kind.LISTENER, None))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "accounts")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(broker._files, "write", full)
+        with pytest.raises(BusUnavailableError, match="No space left"):
+            await logins.revoke(ACME, "panel")
+    assert [view.name for view in logins.all(ACME)] == ["panel", "service"]
+    await logins.revoke(ACME, "panel")
+    await until_closed(client)
+
+
+async def test_what_expires_while_the_disk_is_full_is_cut_off_when_it_is_not(
+    broker: EmbeddedBroker, bus: NatsBus, logins: Logins, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await serving(bus, "acme", "front")
+    client = await enter(await logins.issue(ACME, "panel", Kind.LISTENER, utc_now() + timedelta(seconds=1)))
+    failed = asyncio.Event()
+    write = broker._files.write
+
+    def once_full(*given: Any) -> None:
+        if not failed.is_set():
+            loop.call_soon_threadsafe(failed.set)
+            raise OSError(errno.ENOSPC, "No space left on device", "accounts")
+        write(*given)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(module, "_EXPIRY_AGAIN", 0.1)
+    monkeypatch.setattr(broker._files, "write", once_full)
+    await asyncio.wait_for(failed.wait(), 5)
+    await until_closed(client)

@@ -238,7 +238,7 @@ async def test_the_register_is_read_by_pages_and_by_person(ledger: SqliteLedger)
         ConsentKind.OPTED_OUT: True,
         ConsentKind.OPTED_IN: False,
         ConsentKind.GRANTED: False,
-        ConsentKind.WITHDRAWN: False,
+        ConsentKind.WITHDRAWN: True,
     }.items(),
 )
 async def test_who_opts_out_by_an_operator_is_as_one_who_wrote_the_word(

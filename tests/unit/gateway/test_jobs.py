@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.jobs import REMEMBERED, STOPPED, JobService, NodeJobs, jobs_directory
+from gateway.jobs import FILES_KEPT, REMEMBERED, STOPPED, JobService, NodeJobs, jobs_directory
 from protocol.access import NODE
 from protocol.errors import ConflictError, InvalidInputError, NotFoundError, StoreUnavailableError, UnavailableError
 from protocol.jobs import JobKind, JobState, JobView, JobWork, Progress
@@ -263,12 +263,40 @@ async def test_only_the_last_hundred_are_remembered_and_one_that_runs_is_not_for
 ) -> None:
     work = Waiting()
     running = await jobs.start(JobKind.ROTATE, "slow", work, by=NODE)
+    of_another = await run(jobs, writing, "other")
     first = await run(jobs, writing)
     for _ in range(REMEMBERED):
         last = await run(jobs, nothing)
-    assert len(jobs.all()) == REMEMBERED
+    assert len([view for view in jobs.all() if view.clinic == "acme"]) == REMEMBERED
+    assert await read(jobs, of_another) == b"sealed"
     assert jobs.all()[0] == last
     assert jobs.get(running.id) == jobs.all()[-1]
     with pytest.raises(NotFoundError):
         jobs.get(first.id)
     assert not (jobs_directory(tmp_path) / first.id).exists()
+
+
+async def test_a_clinic_keeps_no_more_than_so_many_files_and_pushes_out_none_of_another(jobs: NodeJobs) -> None:
+    of_another = await run(jobs, writing, "other")
+    made = [await run(jobs, writing) for _ in range(FILES_KEPT + 2)]
+    assert [jobs.get(view.id).file for view in made] == [False] * 2 + [True] * FILES_KEPT
+    assert await read(jobs, of_another) == b"sealed"
+
+
+async def test_a_job_that_is_cancelled_while_it_ends_is_not_taken_to_run_for_ever(
+    jobs: NodeJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ending = asyncio.Event()
+
+    async def end(*_: object) -> None:
+        ending.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(jobs, "_end", end)
+    view = await jobs.start(JobKind.BACKUP, "acme", nothing, by=NODE)
+    await asyncio.wait_for(ending.wait(), 5)
+    await jobs.close(timeout=5.0)
+    assert jobs.get(view.id).state is JobState.FAILED
+    monkeypatch.undo()
+    await jobs.open()
+    assert (await run(jobs, nothing)).state is JobState.DONE
