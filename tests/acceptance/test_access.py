@@ -68,7 +68,7 @@ async def test_without_tls_it_listens_nowhere_but_at_home_and_says_what_to_set(
 ) -> None:
     config = tmp_path / "plantao.toml"
     rows = "".join(f'{name} = "{value}"\n' for name, value in {"host": "0.0.0.0", "port": "", **http}.items() if value)
-    config.write_text(f"[http]\nport = 0\n{rows}")
+    config.write_text(f'runtime = "{tmp_path / "runtime"}"\n[http]\nport = 0\n{rows}')
     process = await asyncio.create_subprocess_exec(
         str(PLANTAO), "run", "--config", str(config), "--data", str(tmp_path / "data"),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=tmp_path,
