@@ -10,7 +10,7 @@ from config import master_keys
 from config.settings import load
 from gateway.audit.keeper import audit_key
 from gateway.audit.verifying import read_since, verify
-from gateway.vault.node_key import node_key_file
+from gateway.vault.node_key import ensure_node_key, node_key_file
 from protocol.errors import InvalidInputError
 
 
@@ -28,5 +28,5 @@ def verified(config: Path | None, data: Path | None, since: str | None) -> Any:
     path = node_key_file(settings.data)
     if not path.exists():
         raise InvalidInputError("--data", f"the data directory of a node; there is no {path}")
-    key = audit_key(settings.data, master_keys.present(settings))
+    key = audit_key(ensure_node_key(settings.data, master_keys.present(settings)))
     return to_builtins(verify(settings.data, key, known))

@@ -43,7 +43,8 @@ from gateway.nats.streams import Retention
 from gateway.nats.tls import checked
 from gateway.store.part import Bounds
 from gateway.store.store import SqliteStore
-from gateway.vault import KeyRotation, MasterKey, Vaults
+from gateway.vault import KeyRotation, Vaults
+from gateway.vault.keys import DataKey
 from gateway.vault.node_key import ensure_node_key
 from gateway.whatsapp.opener import Nursery
 from protocol.commands import utc_now
@@ -85,8 +86,9 @@ def make(settings: Settings) -> Parts:
     """
     loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
     master_key = master_keys.present(settings)
-    broker = _broker(settings, master_key)
-    audit = NodeAudit(settings.data, audit_key(settings.data, master_key), utc_now)
+    node_key = ensure_node_key(settings.data, master_key)
+    broker = _broker(settings, node_key)
+    audit = NodeAudit(settings.data, audit_key(node_key), utc_now)
     kept = Vaults(settings.data, master_key, keep=settings.vault.keep, passed_over=PassedOverNotes(audit))
     key_rotation = KeyRotation(settings.data, kept, partial(master_keys.next_one, settings))
     key_rotation.finish()
@@ -96,7 +98,7 @@ def make(settings: Settings) -> Parts:
         encoding=lambda _clinic: settings.events.encoding,
         retention=Retention(clinic_bytes=limits.stream_bytes),
         commands_per_s=lambda _clinic: limits.commands_per_s,
-        schedules_key=ensure_node_key(settings.data, master_key).derive("schedules"),
+        schedules_key=node_key.derive("schedules"),
     )
     tombstones = DiskTombstones(settings.data)
     registry = NatsRegistry(bus, is_erased=tombstones.stands)
@@ -222,11 +224,11 @@ def _web(settings: Settings) -> WebFetcher:
     )
 
 
-def _broker(settings: Settings, master_key: MasterKey) -> EmbeddedBroker | ExternalBroker:
+def _broker(settings: Settings, node_key: DataKey) -> EmbeddedBroker | ExternalBroker:
     if not settings.nats.url:
         return EmbeddedBroker(
             settings.data / "nats",
-            key=ensure_node_key(settings.data, master_key),
+            key=node_key,
             runtime=settings.runtime / "nats",
             host=settings.nats.host,
             port=settings.nats.port,

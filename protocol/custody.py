@@ -1,4 +1,4 @@
-"""Custody of the clinics' data: keys exchanged, data backed up, put back, handed over and erased, as jobs."""
+"""Custody of the clinics' data: backed up, put back, handed over and erased, as jobs; ``rotation`` has their keys."""
 
 from pathlib import Path
 from typing import Protocol
@@ -43,13 +43,3 @@ class PersonalData(Protocol):
 
     async def erase_contact(self, clinic: str, contact: str, *, by: Caller) -> JobView:
         """Delete all that there is of one person, save that they do not want to be written to."""
-
-
-class Custody(Backups, PersonalData, Protocol):
-    """On the loop's thread. Each starts a job, and may raise what ``Jobs.start`` does, and NotFoundError (clinic)."""
-
-    async def rotate_master(self, *, by: Caller) -> JobView:
-        """Wrap all keys with the next master key. Raises ConflictError if none is given."""
-
-    async def rotate_clinic(self, clinic: str, *, by: Caller) -> JobView:
-        """Give the clinic a new data key, and seal all it has anew with it."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from gateway.audit.chain import FIELDS, START, Fields, Head, seal
-from gateway.store.database import BEGIN, LOOK, Connection
+from gateway.store.database import BEGIN, LOOK, Connection, transact
 from gateway.store.faults import NO_WAL, STORE_ERRORS, FaultError, fault_of
 from gateway.store.files import make_private_directory, make_private_file
 from gateway.store.schema import NewerSchemaError, read_version, split_statements
@@ -77,7 +77,7 @@ class AuditFile:
     async def _use(self, work: Callable[[sqlite3.Connection], T], begin: str = LOOK) -> T:
         try:
             connection = await self._connected()
-            return await connection.run(partial(_transact, begin, work))
+            return await connection.run(partial(transact, begin, work))
         except STORE_ERRORS as error:
             fault = fault_of(error)
             if fault.lasting:
@@ -95,7 +95,7 @@ class AuditFile:
     async def _connect(self) -> Connection:
         async with self._lock:
             if self._connection is None:
-                self._connection = await _connect(self._path)
+                self._connection = await Connection.to(partial(_open_file, self._path))
             return self._connection
 
     async def _disconnect(self) -> None:
@@ -103,17 +103,6 @@ class AuditFile:
         if connection is not None:
             with suppress(sqlite3.Error):  # a damaged file may fail to close, and is let go all the same
                 await connection.close()
-
-
-async def _connect(path: Path) -> Connection:
-    connection = Connection(partial(_open_file, path), iter_chunk_size=64)
-    try:
-        await connection
-    except BaseException:
-        if connection.stopped is not None:
-            await connection.stopped
-        raise
-    return connection
 
 
 # What follows runs on the connection's thread.
@@ -147,18 +136,6 @@ def _create(connection: sqlite3.Connection) -> None:
         for statement in split_statements(script):
             connection.execute(statement)
         connection.execute("COMMIT")
-
-
-def _transact(begin: str, work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
-    try:
-        connection.execute(begin)
-        result = work(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):  # the first error says more; a full disk has rolled back by itself
-            connection.rollback()
-        raise
-    return result
 
 
 def _last(connection: sqlite3.Connection) -> Head:

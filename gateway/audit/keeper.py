@@ -21,8 +21,7 @@ from gateway.audit.file import AuditFile, audit_file
 from gateway.audit.head import ForgedError, head_file, read_head, write_head
 from gateway.audit.verifying import verify
 from gateway.audit.words import check, detail_text
-from gateway.vault.master import MasterKey
-from gateway.vault.node_key import ensure_node_key
+from gateway.vault.keys import DataKey
 from protocol.audit import Entry, Verification
 from protocol.errors import ConflictError, StoreUnavailableError
 
@@ -48,14 +47,9 @@ _Subject = tuple[str, str, str | None, str | None]
 """Who, what, and of which clinic and channel."""
 
 
-def audit_key(data: Path, master: MasterKey) -> bytes:
-    """What the audit in the data directory ``data`` is sealed with. Blocks.
-
-    Raises:
-        WrongKeyError: another master key wrapped the node's key.
-        StoreUnavailableError: that is damaged, or cannot be read or made.
-    """
-    return ensure_node_key(data, master).derive("audit")
+def audit_key(node: DataKey) -> bytes:
+    """What the audit of the node with this key is sealed with."""
+    return node.derive("audit")
 
 
 class NodeAudit:

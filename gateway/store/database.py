@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Self, TypeVar, cast
 
 import aiosqlite
 
@@ -53,6 +53,18 @@ class Connection(aiosqlite.Connection):
     aiosqlite stops but doesn't wait for."""
 
     stopped: asyncio.Future[Any] | None = None
+
+    @classmethod
+    async def to(cls, open_file: Callable[[], sqlite3.Connection]) -> Self:
+        """One to what ``open_file``, on the connection's thread, opens; if that raises, the thread has ended."""
+        connection = cls(open_file, iter_chunk_size=64)
+        try:
+            await connection
+        except BaseException:
+            if connection.stopped is not None:
+                await connection.stopped
+            raise
+        return connection
 
     async def run(self, work: Callable[[SealedFile], T]) -> T:
         """Do ``work`` on the connection's thread."""
@@ -233,7 +245,7 @@ class Database:
     async def _connected(self) -> Connection:
         if self._connection is None:
             work = partial(_open_file, self._clinic, self._path, self._keys, self._busy_timeout, self._max_bytes)
-            self._connection = await _connect(work)
+            self._connection = await Connection.to(work)
         return self._connection
 
     async def _disconnect(self) -> None:
@@ -270,18 +282,27 @@ def execute_many(connection: sqlite3.Connection, sql: str, rows: Sequence[Row]) 
     return connection.executemany(sql, rows).rowcount if rows else 0
 
 
-def _transact(begin: str, work: Callable[[SealedFile], T], connection: SealedFile) -> T:
+def transact(begin: str, work: Callable[[SealedFile], T], connection: SealedFile) -> T:
+    """Do ``work`` in a transaction that ``begin`` opens; whatever it raises rolls that back."""
     try:
         connection.execute(begin)
         result = work(connection)
         connection.execute("COMMIT")
-    except BaseException as error:
+    except BaseException:
         with suppress(sqlite3.Error):  # the first error says more; a full disk has rolled back by itself
             connection.rollback()
-        if isinstance(error, sqlite3.Error) and fault_of(error) is FULL:
-            _tell_limit(connection, error)
         raise
     return result
+
+
+def _transact(begin: str, work: Callable[[SealedFile], T], connection: SealedFile) -> T:
+    """The same in a clinic's file, which may grow so far and no further."""
+    try:
+        return transact(begin, work, connection)
+    except sqlite3.Error as error:
+        if fault_of(error) is FULL:
+            _tell_limit(connection, error)
+        raise
 
 
 def _tell_limit(connection: sqlite3.Connection, error: sqlite3.Error) -> None:
@@ -290,17 +311,6 @@ def _tell_limit(connection: sqlite3.Connection, error: sqlite3.Error) -> None:
     disk = os.statvfs(Path(file).parent)
     if pages * 2 >= most and disk.f_bavail * disk.f_frsize >= _SOME_SPACE:
         raise FaultError(limit_reached(most * size)) from error
-
-
-async def _connect(work: Callable[[], SealedFile]) -> Connection:
-    connection = Connection(work, iter_chunk_size=64)
-    try:
-        await connection
-    except BaseException:
-        if connection.stopped is not None:
-            await connection.stopped
-        raise
-    return connection
 
 
 def _open_file(
