@@ -74,13 +74,13 @@ class Pacing(Struct, frozen=True, kw_only=True):
     new_per_day: PerDay = 50
     """Messages a day to people who never wrote and were never written to."""
     warm_up: WarmUp = msgspec.field(default_factory=lambda: [20, 30, 45, 65, 90, 120, 160])
-    """Messages a day on a number's first days: the first day's, the second's …"""
+    """Messages a day on a number's first days, from the first day's on."""
     quiet_from: Clock = "00:00"
     """From then on (the clinic's time) only high priority goes out, and to who wrote in the last 24 hours."""
     quiet_until: Clock = "00:00"
     """Until then; if it equals ``pacing.quiet_from``, no hour is quiet."""
     restriction: Pause = 21_600.0
-    """How long new people wait when WhatsApp itself restricts the number and does not say until when."""
+    """How long new people wait after WhatsApp has last refused one because it restricts the number."""
     typing_per_s: TypingSpeed = 0.0
     """Characters a second at which the channel is shown typing before a text; 0: it is not."""
     typing_most: Seconds = 5.0
