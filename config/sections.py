@@ -340,8 +340,12 @@ class Supervision(Struct, frozen=True, kw_only=True):
 
 
 class Shutdown(Struct, frozen=True, kw_only=True):
-    """After ``deadline_s`` what has not ended in an orderly way is ended by force."""
+    """How the node ends when it is told to (SIGTERM). First it drains: it takes no more commands, and what is with
+    WhatsApp already may come to its end, for ``drain_s`` at most (0: it does not). Then all parts end, and what has not
+    ended in an orderly way after another ``deadline_s`` is ended by force. Whoever stops the node should give it a
+    little more than both together."""
 
+    drain_s: Seconds = 10.0
     deadline_s: Deadline = 20.0
 
 
