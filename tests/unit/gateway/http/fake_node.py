@@ -306,6 +306,7 @@ class FakeHealth:
     root: TreeNode | None = field(default_factory=lambda: TREE)
     counted: list[RoleCount] = field(default_factory=list)
     walked_by: list[str] = field(default_factory=list)
+    draining: bool = False
 
     async def report(self) -> HealthReport:
         if self.hanging:
@@ -314,7 +315,9 @@ class FakeHealth:
             name: Part(ok=name not in self.broken, reason=self.broken.get(name, ""))
             for name in ("store", "bus", "broker", "nursery")
         }
-        return HealthReport(version="1.2.3", uptime_s=42.0, memory_bytes=1000, disk_free_bytes=2000, **parts)
+        return HealthReport(
+            version="1.2.3", uptime_s=42.0, memory_bytes=1000, disk_free_bytes=2000, draining=self.draining, **parts
+        )
 
     def tree(self) -> TreeNode:
         self.walked_by.append(threading.current_thread().name)
