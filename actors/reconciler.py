@@ -25,6 +25,7 @@ from actors.channel.context import Context
 from actors.channel.life import begin
 from actors.channel.requests import Configure
 from actors.channel.surroundings import ChannelPolicy, Surroundings
+from actors.meters import NodeMeters
 from actors.places import REGISTRAR, account_name, channel_name, channels_name, reconciler_name
 from protocol.bus import Bus, Publication
 from protocol.channel import ChannelRecord, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
@@ -61,6 +62,7 @@ class ClinicParts:
     loop: Loop
     opener: PortOpener
     board: Board
+    meters: NodeMeters
     names: Names
     policy: ChannelPolicy
     runtime: Path
@@ -347,6 +349,7 @@ class Reconciler(Actor):
         """The channel is no more. One that is added again under its name begins when all of it is cleaned up."""
         self._cleaning.add(channel)
         self._parts.board.drop_channel(self._clinic, channel)
+        self._parts.meters.forget(self._clinic, channel)
         self._clean_up(channel)
 
     def _clean_up(self, channel: str) -> None:
@@ -367,6 +370,7 @@ class Reconciler(Actor):
             loop=parts.loop,
             opener=parts.opener,
             board=parts.board,
+            meters=parts.meters,
             policy=parts.policy.in_zone(clinic.timezone),
             vault=self._vault,
             web=parts.web,

@@ -15,6 +15,7 @@ from actors.channel.life import Policy
 from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.telling import ReceivingPolicy
+from actors.meters import NodeMeters
 from protocol.bus import ClinicBus
 from protocol.channel import ChannelRecord
 from protocol.interfaces import Loop, PortOpener
@@ -58,6 +59,7 @@ class Surroundings:
     loop: Loop
     opener: PortOpener
     board: Board
+    meters: NodeMeters
     policy: ChannelPolicy
     vault: Vault
     web: MediaSource
@@ -80,6 +82,7 @@ class Surroundings:
             loop=self.loop,
             remains=self.opener.remains(self.store),
             flights=Flights(),
+            count=self.meters.of(record.clinic, record.id),
             tell=tell,
             timer=timer,
             random=Random(),  # noqa: S311 - jitter

@@ -13,6 +13,7 @@ from actors.channel.outbox import OutboxPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy, Surroundings
 from actors.loop import AsyncioLoop
+from actors.meters import NodeMeters
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState
 from supervisor.actor import ShutDown, ask, tell
 from supervisor.backoff import Backoff
@@ -58,6 +59,7 @@ class Home:
         self.remains = self.opener.remains(STORE)
         self.vault = MemoryVault(self.bell)
         self.board = Board()
+        self.meters = NodeMeters(self.board)
         self.board.listen(self.bell.ring)
 
     def start(self, policy: ChannelPolicy = POLICY) -> "Home":
@@ -69,6 +71,7 @@ class Home:
             loop=self.loop,
             opener=self.opener,
             board=self.board,
+            meters=self.meters,
             policy=policy,
             vault=self.vault,
             web=MemoryWeb(),
