@@ -151,6 +151,7 @@ def make(settings: Settings) -> Parts:
         rotations=custodians.rotations,
         audit=audit,
         health=health,
+        live=board,
         meters=meters,
     )
     return Parts(
