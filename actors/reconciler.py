@@ -1,7 +1,7 @@
 """A clinic's reconciler: keeps its channels as the registry wants them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,8 @@ from actors.channel.context import Context
 from actors.channel.life import begin
 from actors.channel.requests import Configure
 from actors.channel.surroundings import ChannelPolicy, Surroundings
+from actors.drain import Drain
+from actors.meters import NodeMeters
 from actors.places import REGISTRAR, account_name, channel_name, channels_name, reconciler_name
 from protocol.bus import Bus, Publication
 from protocol.channel import ChannelRecord, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
@@ -54,18 +56,21 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicParts:
     """What every clinic is made with. ``runtime``: the memory-backed directory of session stores; ``vaults``: where
-    they are kept while the machine is off; ``web``: where media is that commands name by its address."""
+    they are kept while the machine is off; ``web``: where media is that commands name by its address; ``drain``:
+    whether the node is ending."""
 
     bus: Bus
     store: Store
     loop: Loop
     opener: PortOpener
     board: Board
+    meters: NodeMeters
     names: Names
     policy: ChannelPolicy
     runtime: Path
     vaults: Vaults
     web: MediaSource
+    drain: Drain = field(default_factory=Drain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +352,7 @@ class Reconciler(Actor):
         """The channel is no more. One that is added again under its name begins when all of it is cleaned up."""
         self._cleaning.add(channel)
         self._parts.board.drop_channel(self._clinic, channel)
+        self._parts.meters.forget(self._clinic, channel)
         self._clean_up(channel)
 
     def _clean_up(self, channel: str) -> None:
@@ -367,9 +373,11 @@ class Reconciler(Actor):
             loop=parts.loop,
             opener=parts.opener,
             board=parts.board,
+            meters=parts.meters,
             policy=parts.policy.in_zone(clinic.timezone),
             vault=self._vault,
             web=parts.web,
+            drain=parts.drain,
         )
 
     @property

@@ -128,6 +128,11 @@ class Sending:
         return self._outbox.flying
 
     @property
+    def closed(self) -> bool:
+        """Whether it takes and begins nothing any more."""
+        return self._closing
+
+    @property
     def recovered(self) -> bool:
         """Whether all was taken up, and the session store was asked for what may have been sent."""
         return self._recovering.done and not self._settling.looking
@@ -191,9 +196,10 @@ class Sending:
         for (command_id, run), wa_id in early.items():
             self._settling.show(command_id, run, wa_id)
         self._schedules.add(left.scheduled)
-        self._taking.open()
-        self._schedules.open()
-        self._lateness.open()
+        if not self._closing:
+            self._taking.open()
+            self._schedules.open()
+            self._lateness.open()
         self.pump()
 
     def _taken(self, intake: Intake) -> None:

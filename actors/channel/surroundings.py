@@ -15,6 +15,8 @@ from actors.channel.life import Policy
 from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.telling import ReceivingPolicy
+from actors.drain import Drain
+from actors.meters import NodeMeters
 from protocol.bus import ClinicBus
 from protocol.channel import ChannelRecord
 from protocol.interfaces import Loop, PortOpener
@@ -49,7 +51,7 @@ class ChannelPolicy:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What a channel needs of the world. ``store``: path of its session store on memory-backed storage; ``vault``:
-    where it is kept while the machine is off."""
+    where it is kept while the machine is off; ``drain``: whether the node is ending."""
 
     record: ChannelRecord
     store: str
@@ -58,9 +60,11 @@ class Surroundings:
     loop: Loop
     opener: PortOpener
     board: Board
+    meters: NodeMeters
     policy: ChannelPolicy
     vault: Vault
     web: MediaSource
+    drain: Drain = field(default_factory=Drain)
 
     def now(self) -> "Surroundings":
         """These, with the channel's record as it is by now: it may have been given other settings since."""
@@ -80,6 +84,7 @@ class Surroundings:
             loop=self.loop,
             remains=self.opener.remains(self.store),
             flights=Flights(),
+            count=self.meters.of(record.clinic, record.id),
             tell=tell,
             timer=timer,
             random=Random(),  # noqa: S311 - jitter

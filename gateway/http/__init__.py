@@ -10,6 +10,7 @@ module          what it holds
 ``origins``     the door: under which names it is served, and which web pages may use it
 ``guard``       the guard: which key asks, how often, and whether the route is for it
 ``auditing``    what changes something is in the audit, before it is done and after
+``draining``    nothing is taken on while the node drains before its end
 ``tls``         certificate and key
 ``openapi``     ``/api/v1/openapi.json``, written from the table
 ``node``        ``/health``, ``/ready``, ``/metrics``
@@ -67,7 +68,7 @@ add a clinic) takes a key for all, and lists show each key its own part::
     POST    /api/v1/rotate                  ``{"what": "master"}`` or ``{"what": "clinic", "clinic": …}``: 202, the job
 
 Until the registry has been read ``/ready`` says 503, and so does, with ``Retry-After``, all that asks for clinics or
-channels.
+channels. So does, while the node drains before its end, ``/ready`` and all that would change anything.
 
 Everything is asked of ``protocol.operations.Operations``; nothing here knows an actor.
 """

@@ -15,6 +15,7 @@ from gateway.http.clinics import ClinicRoutes, of_clinics
 from gateway.http.commands import CommandRoutes, of_commands
 from gateway.http.consents import ConsentRoutes, of_consents
 from gateway.http.custody import CustodyRoutes, of_custody
+from gateway.http.draining import refusing
 from gateway.http.jobs import JobRoutes, of_jobs
 from gateway.http.keys import KeyRoutes, of_keys
 from gateway.http.nats_keys import of_logins
@@ -40,7 +41,9 @@ def build(
     """The whole application; ``executor`` does what would hold up the loop. ``secure``: it is served with TLS."""
     refused = Counter[str]()
     routes = table(backends, limits, executor, refused)
-    return surround(routes, backends.keys, limits, origins, refused, backends.audit, secure=secure)
+    app = surround(routes, backends.keys, limits, origins, refused, backends.audit, secure=secure)
+    app.middlewares.append(refusing(backends.health))
+    return app
 
 
 def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: Mapping[str, int]) -> Sequence[Route]:

@@ -11,6 +11,7 @@ from pykka import ActorRef
 
 from actors.board import Board
 from actors.loop import AsyncioLoop
+from actors.meters import NodeMeters
 from actors.reconciler import ClinicParts
 from config import tree
 from config.tree import Supervision
@@ -65,6 +66,7 @@ def start(channels: int) -> list[ActorRef[Any]]:
         loop=loop,
         opener=_Opener(bell),
         board=board,
+        meters=NodeMeters(board),
         names=names,
         policy=POLICY,
         runtime=_NOWHERE,

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.documents import environment, reference
+from tests.documents import asyncapi, environment, reference
 
 ROOT: Final = Path(__file__).parent.parent.parent
 
 MADE: Final[Mapping[str, Callable[[], str]]] = {
     "deploy/REFERENCE.md": reference.text,
     ".env.example": environment.text,
+    "protocol/asyncapi.yaml": asyncapi.text,
 }
 """Paths below ``ROOT``, and what makes the text."""
 
