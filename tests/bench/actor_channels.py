@@ -10,6 +10,7 @@ from typing import Any, Final
 from pykka import ActorRef
 
 from actors.board import Board
+from actors.channel.surroundings import Policies
 from actors.loop import AsyncioLoop
 from actors.reconciler import ClinicParts
 from config import tree
@@ -66,7 +67,7 @@ def start(channels: int) -> list[ActorRef[Any]]:
         opener=_Opener(bell),
         board=board,
         names=names,
-        policy=POLICY,
+        policies=Policies(POLICY),
         runtime=_NOWHERE,
         vaults=MemoryVaults(bell),
         web=MemoryWeb(),

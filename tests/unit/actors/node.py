@@ -15,6 +15,7 @@ from actors import reconciler as reconciler_module
 from actors import registrar as registrar_module
 from actors.board import Board
 from actors.channel.requests import Configure
+from actors.channel.surroundings import Policies
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.places import channel_name
@@ -72,6 +73,7 @@ class Node:
         self.desk = Desk(
             self.board, self.names, self.registry, self.bus, self.store, only_notes, most_channels=3, forms_of=as_given
         )
+        self.policies = Policies(POLICY)
         self.supervision = SUPERVISION
         self.parent = Parent()
         self.root: ActorRef[Any] | None = None
@@ -84,7 +86,7 @@ class Node:
             opener=self.opener,
             board=self.board,
             names=self.names,
-            policy=POLICY,
+            policies=self.policies,
             runtime=self.runtime,
             vaults=self.vaults,
             web=MemoryWeb(),
