@@ -26,6 +26,7 @@ from actors.channel.life import begin
 from actors.channel.requests import Configure
 from actors.channel.surroundings import ChannelPolicy, Policies, Surroundings
 from actors.drain import Drain
+from actors.meters import NodeMeters
 from actors.places import REGISTRAR, account_name, channel_name, channels_name, reconciler_name
 from protocol.bus import Bus, Publication
 from protocol.channel import ChannelRecord, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
@@ -63,6 +64,7 @@ class ClinicParts:
     loop: Loop
     opener: PortOpener
     board: Board
+    meters: NodeMeters
     names: Names
     policies: Policies
     runtime: Path
@@ -357,6 +359,7 @@ class Reconciler(Actor):
         self._cleaning.add(channel)
         self._live_by.pop(channel, None)
         self._parts.board.drop_channel(self._clinic, channel)
+        self._parts.meters.forget(self._clinic, channel)
         self._clean_up(channel)
 
     def _clean_up(self, channel: str) -> None:
@@ -377,6 +380,7 @@ class Reconciler(Actor):
             loop=parts.loop,
             opener=parts.opener,
             board=parts.board,
+            meters=parts.meters,
             policies=parts.policies,
             vault=self._vault,
             web=parts.web,

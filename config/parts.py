@@ -13,6 +13,7 @@ from actors.custody.resuming import Resuming
 from actors.desk import Desk
 from actors.drain import Drain
 from actors.loop import AsyncioLoop
+from actors.meters import NodeMeters
 from actors.reconciler import ClinicParts
 from actors.switchboard import Switchboard
 from config import custody, master_keys, overrides
@@ -88,6 +89,7 @@ def make(settings: Settings) -> Parts:
         StoreUnavailableError: a key's file cannot be read or written, or the data was sealed with another master key.
     """
     loop, names, tally, board, drain = AsyncioLoop(), Names(), Tally(), Board(), Drain()
+    meters = NodeMeters(board)
     master_key = master_keys.present(settings)
     node_key = ensure_node_key(settings.data, master_key)
     broker = _broker(settings, node_key)
@@ -150,6 +152,7 @@ def make(settings: Settings) -> Parts:
         rotations=custodians.rotations,
         audit=audit,
         health=health,
+        meters=meters,
     )
     return Parts(
         loop=loop,
@@ -168,6 +171,7 @@ def make(settings: Settings) -> Parts:
             loop=loop,
             opener=_opener(settings, nursery, tally),
             board=board,
+            meters=meters,
             names=names,
             policies=Policies(channel_policy(settings)),
             runtime=settings.runtime,

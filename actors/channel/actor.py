@@ -414,4 +414,4 @@ class Channel(Actor):
         showing = (self._record, self._life, self._wanted, self._sending.breaker.state, counts, self._last_activity)
         if showing != self._shown and self.actor_ref.is_alive():  # else another is in its place
             self._shown = showing
-            self._with.board.put_channel(self.snapshot())
+            self._with.board.put_channel(self.snapshot(), self._life.qr)

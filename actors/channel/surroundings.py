@@ -16,6 +16,7 @@ from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.telling import ReceivingPolicy
 from actors.drain import Drain
+from actors.meters import NodeMeters
 from protocol.bus import ClinicBus
 from protocol.channel import ChannelRecord, ClinicSnapshot
 from protocol.interfaces import Loop, PortOpener
@@ -71,6 +72,7 @@ class Surroundings:
     loop: Loop
     opener: PortOpener
     board: Board
+    meters: NodeMeters
     policies: Policies
     vault: Vault
     web: MediaSource
@@ -99,6 +101,7 @@ class Surroundings:
             loop=self.loop,
             remains=self.opener.remains(self.store),
             flights=Flights(),
+            count=self.meters.of(record.clinic, record.id),
             tell=tell,
             timer=timer,
             random=Random(),  # noqa: S311 - jitter

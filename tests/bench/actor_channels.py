@@ -12,6 +12,7 @@ from pykka import ActorRef
 from actors.board import Board
 from actors.channel.surroundings import Policies
 from actors.loop import AsyncioLoop
+from actors.meters import NodeMeters
 from actors.reconciler import ClinicParts
 from config import tree
 from config.tree import Supervision
@@ -66,6 +67,7 @@ def start(channels: int) -> list[ActorRef[Any]]:
         loop=loop,
         opener=_Opener(bell),
         board=board,
+        meters=NodeMeters(board),
         names=names,
         policies=Policies(POLICY),
         runtime=_NOWHERE,

@@ -23,7 +23,14 @@ from protocol.commands import utc_now
 from tests.fakes.any_clinic import AnyClinic
 from tests.fakes.memory_audit import MemoryAudit
 from tests.fakes.memory_keys import MemoryKeys
-from tests.unit.gateway.http.fake_node import NO_LOGINS, FakeBackups, FakeHealth, FakeOperations, FakePersonal
+from tests.unit.gateway.http.fake_node import (
+    NO_LOGINS,
+    FakeBackups,
+    FakeHealth,
+    FakeMeters,
+    FakeOperations,
+    FakePersonal,
+)
 
 Plantao = Callable[..., Awaitable[Result]]
 
@@ -115,6 +122,7 @@ async def server(
         rotations=rotations,
         audit=audit,
         health=health,
+        meters=FakeMeters(),
     )
     served = AdminServer("127.0.0.1", 0, backends, limits=LIMITS)
     await served.start()

@@ -18,6 +18,7 @@ from actors.channel.requests import Configure
 from actors.channel.surroundings import Policies
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
+from actors.meters import NodeMeters
 from actors.places import channel_name
 from actors.reconciler import ClinicParts
 from config import tree
@@ -67,6 +68,7 @@ class Node:
         self.registry = MemoryRegistry(self.bell)
         self.vaults = MemoryVaults(self.bell)
         self.board = Board()
+        self.meters = NodeMeters(self.board)
         self.board.listen(self.bell.ring)
         self.names = Names()
         self.runtime = runtime
@@ -85,6 +87,7 @@ class Node:
             loop=self.loop,
             opener=self.opener,
             board=self.board,
+            meters=self.meters,
             names=self.names,
             policies=self.policies,
             runtime=self.runtime,

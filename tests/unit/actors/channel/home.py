@@ -14,6 +14,7 @@ from actors.channel.sending import SendingPolicy
 from actors.channel.surroundings import ChannelPolicy, Policies, Surroundings
 from actors.drain import Drain
 from actors.loop import AsyncioLoop
+from actors.meters import NodeMeters
 from actors.places import channel_name
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState
 from supervisor.actor import ShutDown, ask, tell
@@ -61,6 +62,7 @@ class Home:
         self.remains = self.opener.remains(STORE)
         self.vault = MemoryVault(self.bell)
         self.board = Board()
+        self.meters = NodeMeters(self.board)
         self.board.listen(self.bell.ring)
         self.drain = Drain()
         self.names = Names()
@@ -75,6 +77,7 @@ class Home:
             loop=self.loop,
             opener=self.opener,
             board=self.board,
+            meters=self.meters,
             policies=self.policies,
             vault=self.vault,
             web=MemoryWeb(),

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from actors.custody.rotating import Rotating
+from actors.meters import ChannelCount
 from gateway.http.backends import Backends
 from gateway.http.health import HealthReport, Part, RoleCount, TreeNode
 from gateway.jobs import NodeJobs
@@ -29,6 +30,7 @@ from protocol.channel import (
 from protocol.commands import parse, utc_now
 from protocol.errors import AlreadyExistsError, ConflictError, NotFoundError, UnavailableError
 from protocol.jobs import JobKind, JobState, JobView
+from protocol.meters import ChannelMeter, ClinicTimes
 from protocol.people import parse_person
 from protocol.records import ConsentKind, ConsentList, ConsentSource, ConsentView
 from protocol.subjects import Priority
@@ -275,6 +277,25 @@ class FakeOperations(FakeCommands):
 
 
 @dataclass
+class FakeMeters:
+    """Says what it is given."""
+
+    counted: list[ChannelMeter] = field(default_factory=list)
+    timed: list[ClinicTimes] = field(default_factory=list)
+
+    def channels(self) -> list[ChannelMeter]:
+        return self.counted
+
+    def times(self) -> list[ClinicTimes]:
+        return self.timed
+
+
+def channel_meter(clinic: str, channel: str, **changes: Any) -> ChannelMeter:
+    """Of a channel where nothing has happened yet, with ``changes``."""
+    return msgspec.structs.replace(ChannelCount().read(clinic, channel), **changes)
+
+
+@dataclass
 class FakeHealth:
     """Well, but for ``broken`` parts, or hanging; ``root`` is its tree (None: none yet), ``counted`` its
     counts, ``walked_by`` the threads that asked for the tree.
@@ -384,6 +405,6 @@ def fake_backends(**changes: Any) -> Backends:
     parts: dict[str, Any] = {
         "operations": FakeOperations(), "keys": admin_keys("k"), "logins": NO_LOGINS, "jobs": NO_JOBS,
         "backups": NO_BACKUPS, "personal": NO_PERSONAL, "rotations": NO_ROTATIONS,
-        "audit": NO_AUDIT, "health": FakeHealth(),
+        "audit": NO_AUDIT, "health": FakeHealth(), "meters": FakeMeters(),
     }  # fmt: skip
     return Backends(**{**parts, **changes})
