@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 
 from actors.board import Board
+from actors.channel.surroundings import Policies
 from actors.custody.keeping import Keeping
 from actors.custody.resuming import Resuming
 from actors.desk import Desk
@@ -173,7 +174,7 @@ def make(settings: Settings) -> Parts:
             board=board,
             meters=meters,
             names=names,
-            policy=channel_policy(settings),
+            policies=Policies(channel_policy(settings)),
             runtime=settings.runtime,
             vaults=kept,
             web=_web(settings),

@@ -49,7 +49,7 @@ _GROUP: Final = "@g.us"
 class SendingPolicy:
     """``deadline_s``: of a send in the port; ``media_limit``: bytes of outgoing media; ``breaker``: while it is open
     the port is given no command; ``uncertain_wait_s``: for a receipt of what may have been sent. Of a channel that
-    runs only ``pacing`` can be changed."""
+    runs only ``pacing`` and ``media_limit`` can be changed."""
 
     outbox: OutboxPolicy
     pacing: PacingPolicy = OFF
@@ -362,7 +362,8 @@ class Sending:
         self.pump()
 
     def configure(self, policy: SendingPolicy) -> None:
-        """Go by this pacing from now on."""
+        """Go by this from now on: its pacing, and the limit of media. All else is as it was at the channel's start."""
+        self._attempts.media_limit = policy.media_limit
         if policy.pacing != self._pacing.policy:
             self._pacing.configure(policy.pacing)
             self._attempts.typing = policy.pacing.typing

@@ -11,7 +11,7 @@ from actors.channel.actor import Channel
 from actors.channel.life import Policy
 from actors.channel.outbox import OutboxPolicy
 from actors.channel.sending import SendingPolicy
-from actors.channel.surroundings import ChannelPolicy, Surroundings
+from actors.channel.surroundings import ChannelPolicy, Policies, Surroundings
 from actors.drain import Drain
 from actors.loop import AsyncioLoop
 from actors.meters import NodeMeters
@@ -68,6 +68,7 @@ class Home:
         self.names = Names()
 
     def start(self, policy: ChannelPolicy = POLICY) -> "Home":
+        self.policies = Policies(policy)
         surroundings = Surroundings(
             record=RECORD,
             store=STORE,
@@ -77,7 +78,7 @@ class Home:
             opener=self.opener,
             board=self.board,
             meters=self.meters,
-            policy=policy,
+            policies=self.policies,
             vault=self.vault,
             web=MemoryWeb(),
             drain=self.drain,
