@@ -9,6 +9,8 @@ module          what it holds
 ``surround``    what surrounds every route: headers, problems, deadlines, and these two:
 ``origins``     the door: under which names it is served, and which web pages may use it
 ``guard``       the guard: which key asks, how often, and whether the route is for it
+``session``     ``/api/v1/session``: signing in on the page
+``static``      ``/`` and ``/page/…``: the page itself, whose files are in ``page/``
 ``auditing``    what changes something is in the audit, before it is done and after
 ``tls``         certificate and key
 ``openapi``     ``/api/v1/openapi.json``, written from the table
@@ -30,12 +32,14 @@ module          what it holds
 ``supervision`` the part of it that is about the supervision tree
 ==============  ======================================================================
 
-Routes; ``/health`` and ``/ready`` are open, all others want ``Authorization: Bearer <key>`` or ``X-API-Key: <key>``. A
-wrong key is refused everywhere. What each takes is in the table: to look is for every role, to act for operators, to
-add and remove for administrators. A key for some clinics finds no others; what concerns all clinics (``/metrics``, to
-add a clinic) takes a key for all, and lists show each key its own part::
+Routes; ``/health``, ``/ready`` and the page are open, all others want ``Authorization: Bearer <key>`` or ``X-API-Key:
+<key>``, or the cookie of who has signed in. A wrong key is refused everywhere. What each takes is in the table: to look
+is for every role, to act for operators, to add and remove for administrators. A key for some clinics finds no others;
+what concerns all clinics (``/metrics``, to add a clinic) takes a key for all, and lists show each key its own part::
 
     GET     /health   /ready   /metrics
+    GET     /   /page/{file}
+    POST    /api/v1/session                 ``{"key"}``: a cookie that stands for it; GET who that is, DELETE signs out
     GET     /api/v1/openapi.json            all of this for programs
     GET     /api/v1/tree?depth=&clinic=     every actor and port with its state, restarts, inbox and last exit;
                                             asks none of them

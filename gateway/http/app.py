@@ -23,6 +23,8 @@ from gateway.http.openapi import OpenApiRoutes
 from gateway.http.origins import Origins
 from gateway.http.rotate import RotateRoutes, of_rotations
 from gateway.http.routes import Route
+from gateway.http.session import SessionRoutes, of_session
+from gateway.http.static import StaticRoutes, of_page, read_page
 from gateway.http.surround import HttpLimits, surround
 from gateway.http.tree import TreeRoutes, of_tree
 
@@ -48,6 +50,8 @@ def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: M
     operations, keys, health = backends.operations, backends.keys, backends.health
     routes = (
         *of_node(NodeRoutes(operations, health, executor, refused), limits.ready_per_minute),
+        *of_page(StaticRoutes(read_page())),
+        *of_session(SessionRoutes(keys, backends.audit)),
         *of_tree(TreeRoutes(health, executor)),
         *of_clinics(ClinicRoutes(operations, keys)),
         *of_channels(ChannelRoutes(operations, executor), limits.pair_s),

@@ -16,7 +16,7 @@ from msgspec import Struct
 from gateway.access.api_keys import ApiKeys
 from gateway.audit.refusals import Refusals
 from gateway.http.auditing import auditing
-from gateway.http.guard import Guard
+from gateway.http.guard import GUARD, Guard
 from gateway.http.node import VIEW_DEADLINE_S
 from gateway.http.origins import Doorman, Origins
 from gateway.http.problems import NO_ANSWER, TOO_LARGE, Refused, respond, respond_to
@@ -35,6 +35,8 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_THEIR_OWN: Final = frozenset({"Cache-Control", "Content-Security-Policy"})
+"""What an answer may say differently: the page's files do."""
 HSTS: Final = {"Strict-Transport-Security": "max-age=31536000"}
 """Of what is served with TLS."""
 
@@ -84,6 +86,7 @@ def surround(
     )
     middlewares = [_problems, door.check, guard.admit, auditing(audit)]
     app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
+    app[GUARD] = guard
     app[BODY_LIMIT] = limits.body_bytes
     app[BODY_TIMEOUT_S] = limits.body_s
     app[VIEW_DEADLINE_S] = limits.view_s
@@ -141,7 +144,8 @@ def _secured(door: Doorman, secure: bool) -> Callable[[web.Request, web.StreamRe
     headers = HEADERS | (HSTS if secure else {})
 
     async def prepare(request: web.Request, response: web.StreamResponse) -> None:
-        response.headers.update(headers)
+        kept = {name: response.headers[name] for name in _THEIR_OWN if name in response.headers}
+        response.headers.update(headers | kept)
         door.tell(request, response)
 
     return prepare
