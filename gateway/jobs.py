@@ -10,7 +10,7 @@ import secrets
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -48,6 +48,7 @@ class _Job:
     reading: Reading
     task: "asyncio.Task[None] | None" = None
     expiry: asyncio.TimerHandle | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def file(self) -> Path:
@@ -61,6 +62,7 @@ class _Job:
         state = JobState.DONE if error is None else JobState.FAILED
         ended = datetime.now(UTC)
         self.view = replace(self.view, state=state, error=error, result=result or {}, file=file, ended_at=ended)
+        self.over.set()
 
 
 class NodeJobs:
@@ -115,6 +117,7 @@ class NodeJobs:
             self._check_open()
         except BaseException:
             del self._jobs[name]
+            job.over.set()
             raise
         job.task = asyncio.create_task(self._run(job, work, about), name=f"job {kind} {name}")
         await self._forget_oldest(clinic)
@@ -142,13 +145,25 @@ class NodeJobs:
             raise UnavailableError("the node is starting or stopping: no job is begun now")
 
     def _check_free(self, clinic: str | None) -> None:
-        for job in self._jobs.values():
+        """One of the node waits for those of clinics (``_alone``), and lets no more begin: a clinic that begins one
+        after another could else keep it out for ever."""
+        for job in self._running():
             running = job.view
-            if running.state is JobState.RUNNING and (None in (clinic, running.clinic) or running.clinic == clinic):
+            if running.clinic in (None, clinic):
                 of = "the node" if running.clinic is None else f"clinic {running.clinic}"
                 raise ConflictError(
                     f"job {running.id} ({running.kind} of {of}) is running: wait for its end (plantao job list)"
                 )
+
+    def _running(self) -> list[_Job]:
+        return [job for job in self._jobs.values() if job.view.state is JobState.RUNNING]
+
+    async def _alone(self, job: _Job) -> None:
+        """Returns when no other job runs."""
+        others = [other for other in self._running() if other is not job]
+        for number, other in enumerate(others):
+            job.progress("waiting for the jobs of clinics", number, len(others))
+            await other.over.wait()
 
     def _job(self, id: str) -> _Job:
         try:
@@ -168,6 +183,8 @@ class NodeJobs:
         outcome, error, result = "failed", None, None
         try:
             await asyncio.to_thread(disk.make_directory, job.directory)
+            if job.view.clinic is None:
+                await self._alone(job)
             result = await work(job.progress, job.file)
             outcome = "done"
         except asyncio.CancelledError:

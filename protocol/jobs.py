@@ -72,7 +72,8 @@ class Jobs(Protocol):
     async def start(
         self, kind: JobKind, clinic: str | None, work: JobWork, *, by: Caller, reading: Reading | None = None
     ) -> JobView:
-        """Begin, with an entry in the audit before and after; returns at once.
+        """Begin, with an entry in the audit before and after; returns at once. One of the node as a whole (``clinic``
+        None) begins when those of clinics that run have ended; none of them begins meanwhile.
 
         Raises:
             ConflictError: a job of this clinic is running, or one of the node as a whole.

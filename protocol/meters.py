@@ -11,10 +11,10 @@ class ChannelMeter(Struct, frozen=True, kw_only=True):
     """Of one channel; counts never go back while the node runs, whatever becomes of the channel's actor.
 
     ``accepted``: commands taken into the ledger (not repeats). ``ended``: runs by result status (``sent failed expired
-    held late``). ``failed``: runs that failed, by error code. ``dead``: dead letters. ``receipts``: by type (``delivered
-    read played``). ``inbound``: messages that came in. ``lost``: inbound messages that a gap report named as lost.
-    ``undecryptable``: messages that could not be decrypted. ``reconnects``: ports opened to get a lost session back.
-    ``oldest_waiting_at``: since when the oldest command waits that could be sent by now; None: none does.
+    held late``). ``failed``: runs that failed, by error code. ``dead``: dead letters. ``receipts``: by type
+    (``delivered read played``). ``inbound``: messages that came in. ``lost``: inbound messages that a gap report named
+    as lost. ``undecryptable``: messages that could not be decrypted. ``reconnects``: ports opened to get a lost session
+    back. ``oldest_waiting_at``: since when the oldest command waits that could be sent by now; None: none does.
     """
 
     clinic: str

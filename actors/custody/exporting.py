@@ -28,6 +28,8 @@ BATCH: Final = 64 << 10
 """Bytes that are written at once."""
 PART: Final = 1 << 30
 """Bytes of one file; what is more goes into another."""
+LISTED: Final = 1 << 20
+"""Bytes of one list of media: that of all could be more than should be held at a time."""
 _FILES: Final[dict[type, str]] = {
     NumberRecord: "numbers",
     CommandRecord: "commands",
@@ -125,7 +127,7 @@ class Lines:
             await self._begin(name, f"{name}.jsonl")
         elif self._size > PART:
             await self._begin(name, f"{name}-from-{int(self.counts[name]):010d}.jsonl")
-        self._waiting += msgspec.json.encode(value) + b"\n"
+        self._waiting += _line(value)
         count = self.counts[name] = int(self.counts.get(name, 0)) + 1
         if len(self._waiting) >= BATCH:
             await self.end()
@@ -146,23 +148,35 @@ class Lines:
 
 
 async def _media(archive: Archive, account: AccountReader, names: set[str] | None, progress: Progress) -> int:
-    """Each into a file of its own; then a list of them."""
-    listed: list[dict[str, str | int]] = []
+    """Each into a file of its own, and a list of them whenever it has ``LISTED`` bytes; how many."""
+    count, before, listed = 0, 0, bytearray()
     async for found in account.objects(names):
-        file = f"media/{len(listed) + 1:06d}.{ending(found.mime)}"
+        count += 1
+        file = f"media/{count:06d}.{ending(found.mime)}"
         await archive.begin(file, packed=False, large=found.size > PART)
         size = 0
         async for piece in account.content(found):
             await archive.write(piece)
             size += len(piece)
-        listed.append({"file": file, "object": found.name, "mime": found.mime, "size": size})
-        progress("media", len(listed))
+        listed += _line({"file": file, "object": found.name, "mime": found.mime, "size": size})
+        progress("media", count)
+        if len(listed) >= LISTED:
+            await _list(archive, listed, before)
+            before = count
     if listed:
-        lines = Lines(archive, progress)
-        for each in listed:
-            await lines.add("media", each)
-        await lines.end()
-    return len(listed)
+        await _list(archive, listed, before)
+    return count
+
+
+async def _list(archive: Archive, listed: bytearray, before: int) -> None:
+    """The list of media that follow the first ``before``; ``listed`` is empty then."""
+    await archive.begin("media.jsonl" if before == 0 else f"media-from-{before:010d}.jsonl", packed=True)
+    await archive.write(bytes(listed))
+    listed.clear()
+
+
+def _line(value: Any) -> bytes:
+    return msgspec.json.encode(value) + b"\n"
 
 
 def ending(mime: str) -> str:

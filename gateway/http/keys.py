@@ -83,6 +83,11 @@ class KeyRoutes:
             expires_at=self._expiry(new, own),
             per_hour=self._per_hour(new, own),
         )
+        try:
+            await self._check_clinics(new, caller)
+        except NotFoundError:
+            await self._keys.revoke(key.id)  # the clinic was removed meanwhile, and its keys with it, but for this one
+            raise
         made = MadeKey(**asdict(self._view(key)), key=secret)
         return answer(made, status=201, location=f"{API}/keys/{key.id}")
 

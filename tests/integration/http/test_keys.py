@@ -76,6 +76,20 @@ async def test_a_key_for_a_clinic_that_is_not_there_is_not_made(operator: aiohtt
     assert (await made(operator, clinics=["acme", "nada"]))[0] == 404
 
 
+async def test_a_key_that_was_being_made_while_its_clinic_was_removed_is_good_for_nothing(
+    operator: aiohttp.ClientSession, keys: ApiKeys, operations: FakeOperations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = keys._write
+
+    async def slowly(kept: Any) -> None:
+        await write(kept)
+        operations.names.pop("acme", None)  # and forget_clinic has looked for its keys before this one was there
+
+    monkeypatch.setattr(keys, "_write", slowly)
+    assert (await made(operator, clinics=["acme"]))[0] == 404
+    assert len(keys.all()) == 1
+
+
 async def test_the_administrator_of_a_clinic_makes_keys_for_that_one_alone(entering: Entering) -> None:
     admin = await entering(Role.ADMIN, "acme")
 

@@ -107,7 +107,6 @@ async def test_what_the_audit_cannot_keep_is_not_begun(jobs: NodeJobs, audit: Me
     [
         ("acme", "acme", False),
         ("acme", "bela", True),
-        ("acme", None, False),
         (None, "acme", False),
         (None, None, False),
     ],
@@ -125,6 +124,28 @@ async def test_a_clinic_has_one_job_at_a_time_and_none_beside_one_of_the_node(
     work.go.set()
     await ended(jobs, view)
     assert (await run(jobs, nothing, wanted)).state is JobState.DONE
+
+
+async def test_one_of_the_node_waits_for_those_of_clinics_and_lets_no_more_begin(jobs: NodeJobs) -> None:
+    clinics, node = Waiting(), Waiting()
+    running = [await jobs.start(JobKind.EXPORT, clinic, clinics, by=NODE) for clinic in ("acme", "zeta")]
+    view = await jobs.start(JobKind.ROTATE, None, node, by=NODE)
+    await clinics.begun.wait()
+    with pytest.raises(ConflictError, match=view.id):
+        await jobs.start(JobKind.EXPORT, "beta", nothing, by=NODE)
+    assert not node.begun.is_set()
+    clinics.go.set()
+    await node.begun.wait()
+    assert [jobs.get(each.id).state for each in running] == [JobState.DONE] * 2
+    node.go.set()
+    assert (await ended(jobs, view)).state is JobState.DONE
+
+
+async def test_one_of_the_node_that_waits_ends_with_the_node(jobs: NodeJobs) -> None:
+    await jobs.start(JobKind.EXPORT, "acme", Waiting(), by=NODE)
+    view = await jobs.start(JobKind.ROTATE, None, nothing, by=NODE)
+    await jobs.close(timeout=5.0)
+    assert jobs.get(view.id).error == STOPPED
 
 
 async def test_two_asked_for_at_once_are_not_both_begun(jobs: NodeJobs) -> None:
