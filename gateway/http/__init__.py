@@ -49,7 +49,8 @@ add a clinic) takes a key for all, and lists show each key its own part::
     GET     /api/v1/channels                of all clinics
     GET     /api/v1/events?clinic=&channel= Server-Sent Events: all there is, and then what changes of it
     GET     /api/v1/clinics                 POST adds one
-    GET     …/clinics/{c}                   DELETE; its keys are revoked
+    GET     …/clinics/{c}                   DELETE; its keys are revoked; PATCH ``{"name"?, "timezone"?}``: holds at
+                                            once
     GET     …/clinics/{c}/stats
     POST    …/clinics/{c}/release           out of quarantine
     GET     …/clinics/{c}/channels          POST adds one

@@ -30,7 +30,7 @@ CLINICS = f"{API}/clinics"
         ("GET", f"{CLINICS}/nobody/channels", {}, 404, None),
         ("POST", f"{CLINICS}/nobody/channels", {"json": {"id": "x"}}, 404, None),
         ("POST", f"{CLINICS}/acme/channels", {"json": {"id": "x y"}}, 400, "id"),
-        ("POST", f"{CLINICS}/acme/channels", {"json": {"id": "front"}}, 409, None),
+        ("POST", f"{CLINICS}/acme/channels", {"json": {"id": "front", "name": "Another"}}, 409, None),
         ("GET", f"{CLINICS}/acme/channels/nobody", {}, 404, None),
         ("GET", f"{CLINICS}/acme/channels/-x", {}, 400, "channel"),
         ("GET", f"{API}/channels?state=sleepy", {}, 400, "state"),
