@@ -6,6 +6,7 @@ module          what it holds
 ``server``      ``AdminServer``, the ``Service`` that listens; bounds on connections
 ``app``         the application: all its routes in one table
 ``routes``      what a route is: path, handler, permission, audit action
+``methods``     which methods there are where
 ``surround``    what surrounds every route: headers, problems, deadlines, and these two:
 ``origins``     the door: under which names it is served, and which web pages may use it
 ``guard``       the guard: which key asks, how often, and whether the route is for it
