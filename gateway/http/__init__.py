@@ -6,6 +6,7 @@ module          what it holds
 ``server``      ``AdminServer``, the ``Service`` that listens; bounds on connections
 ``app``         the application: all its routes in one table
 ``routes``      what a route is: path, handler, permission, audit action
+``methods``     which methods there are where
 ``surround``    what surrounds every route: headers, problems, deadlines, and these two:
 ``origins``     the door: under which names it is served, and which web pages may use it
 ``guard``       the guard: which key asks, how often, and whether the route is for it
@@ -53,7 +54,8 @@ what concerns all clinics (``/metrics``, to add a clinic) takes a key for all, a
     GET     /api/v1/channels                of all clinics
     GET     /api/v1/events?clinic=&channel= Server-Sent Events: all there is, and then what changes of it
     GET     /api/v1/clinics                 POST adds one
-    GET     …/clinics/{c}                   DELETE; its keys are revoked
+    GET     …/clinics/{c}                   DELETE; its keys are revoked; PATCH ``{"name"?, "timezone"?}``: holds at
+                                            once
     GET     …/clinics/{c}/stats
     POST    …/clinics/{c}/release           out of quarantine
     GET     …/clinics/{c}/channels          POST adds one

@@ -17,6 +17,7 @@ from gateway.access.api_keys import ApiKeys
 from gateway.audit.refusals import Refusals
 from gateway.http.auditing import auditing
 from gateway.http.guard import GUARD, Guard
+from gateway.http.methods import all_of, options
 from gateway.http.node import VIEW_DEADLINE_S
 from gateway.http.origins import Doorman, Origins
 from gateway.http.problems import NO_ANSWER, TOO_LARGE, Refused, respond, respond_to
@@ -92,11 +93,11 @@ def surround(
     app[VIEW_DEADLINE_S] = limits.view_s
     app.on_response_prepare.append(_secured(door, secure))
     app.on_cleanup.append(guard.close)
-    for route in routes:
+    for route in (*routes, *options(routes)):
         handler = route.handler
         bounded = handler if route.endless else _within(route.patience_s or limits.request_s, handler)
         expect = _expecting(limits.archive_bytes if route.stream else limits.body_bytes)
-        for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+        for method in all_of(route):
             guard.watch(app.router.add_route(method, route.path, bounded, expect_handler=expect), route)
     return app
 

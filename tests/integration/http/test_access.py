@@ -30,6 +30,7 @@ MESSAGES, DEAD = f"{CHANNEL}/messages", f"{CHANNEL}/dead"
 
 CLINICS: Final = {
     f"GET {CLINIC}": VIEW,
+    f"PATCH {CLINIC}": ADMINISTER,
     f"DELETE {CLINIC}": ADMINISTER,
     f"GET {CLINIC}/stats": VIEW,
     f"POST {CLINIC}/release": OPERATE,

@@ -30,7 +30,7 @@ CLINICS = f"{API}/clinics"
         ("GET", f"{CLINICS}/nobody/channels", {}, 404, None),
         ("POST", f"{CLINICS}/nobody/channels", {"json": {"id": "x"}}, 404, None),
         ("POST", f"{CLINICS}/acme/channels", {"json": {"id": "x y"}}, 400, "id"),
-        ("POST", f"{CLINICS}/acme/channels", {"json": {"id": "front"}}, 409, None),
+        ("POST", f"{CLINICS}/acme/channels", {"json": {"id": "front", "name": "Another"}}, 409, None),
         ("GET", f"{CLINICS}/acme/channels/nobody", {}, 404, None),
         ("GET", f"{CLINICS}/acme/channels/-x", {}, 400, "channel"),
         ("GET", f"{API}/channels?state=sleepy", {}, 400, "state"),
@@ -86,10 +86,9 @@ async def test_an_unknown_route_is_a_404_problem(operator: aiohttp.ClientSession
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", CLINICS, "GET, HEAD, POST"),
-        ("OPTIONS", CLINICS, "GET, HEAD, POST"),
-        ("GET", f"{FRONT}/connect", "POST"),
-        ("POST", "/health", "GET, HEAD"),
+        ("PUT", CLINICS, "GET, HEAD, OPTIONS, POST"),
+        ("GET", f"{FRONT}/connect", "OPTIONS, POST"),
+        ("POST", "/health", "GET, HEAD, OPTIONS"),
     ],
 )
 async def test_a_wrong_method_is_a_405_problem_that_says_the_right_ones(

@@ -185,7 +185,7 @@ async def test_pairing_that_ends_otherwise_fails(plantao: Plantao, operations: F
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("clinic", "add", "acme"), 1, "clinic acme exists already"),
+        (("clinic", "add", "acme", "--name", "Another"), 1, "clinic acme exists already"),
         (("clinic", "add", "ACME"), 2, "id: expected"),
         (("channel", "status", "acme", "nobody"), 1, "does not exist"),
         (("channel", "status", "../x", "y"), 2, "clinic: expected"),

@@ -133,10 +133,18 @@ class FakeOperations(FakeCommands):
 
     async def add_clinic(self, id: str, name: str, timezone: str | None = None) -> ClinicSnapshot:
         await self._enter("add_clinic", id, name, str(timezone))
-        if id in self.names:
+        if self.names.get(id, name) != name:
             raise AlreadyExistsError(f"clinic {id}")
         self.names[id] = name
         return self._clinic(id)
+
+    async def configure_clinic(
+        self, clinic: str, name: str | None = None, timezone: str | None = None
+    ) -> ClinicSnapshot:
+        await self._enter("configure_clinic", clinic, str(name), str(timezone))
+        self._clinic(clinic)
+        self.names[clinic] = name or self.names[clinic]
+        return self._clinic(clinic)
 
     async def remove_clinic(self, clinic: str) -> None:
         await self._enter("remove_clinic", clinic)
@@ -164,7 +172,7 @@ class FakeOperations(FakeCommands):
     async def add_channel(self, clinic: str, id: str, name: str | None = None) -> ChannelSnapshot:
         await self._enter("add_channel", clinic, id, str(name))
         self._clinic(clinic)
-        if (clinic, id) in self.found:
+        if (clinic, id) in self.found and self.found[clinic, id].name != (name or id):
             raise AlreadyExistsError(f"channel {id}")
         self.set(clinic, id, name=name or id)
         return self.found[clinic, id]
