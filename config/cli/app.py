@@ -11,10 +11,12 @@ from config.cli import (
     backup,
     channels,
     clinics,
+    completion,
     consent,
     dead,
     doctor,
     erase,
+    events,
     export,
     jobs,
     keys,
@@ -26,12 +28,12 @@ from config.cli import (
     top,
 )
 from config.cli.asking import DEFAULT_CONFIG, command
-from config.cli.output import Output
+from config.cli.output import EXIT_CODES, Output
 from protocol.errors import PlantaoError
 
 app = typer.Typer(
     help="Keeps the WhatsApp sessions of many clinics on duty.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong use or bad configuration.",
+    epilog="Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -53,6 +55,7 @@ backup.register(app)
 doctor.register(app)
 erase.register(app)
 export.register(app)
+completion.register(app)
 
 
 def _version(wanted: bool) -> None:
@@ -99,6 +102,5 @@ def run(
 
 
 command(app, "top")(top.top)
-
-
+command(app, "events")(events.follow)
 command(app, "send")(sending.send)
