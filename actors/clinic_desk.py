@@ -1,23 +1,19 @@
 """The part of the desk that is about clinics."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 from zoneinfo import available_timezones
 
-from msgspec.structs import replace
-
+from actors.clinic_view import shown
 from actors.places import CLINICS
 from actors.switchboard import Switchboard
 from protocol.bus import Registry
-from protocol.channel import ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
+from protocol.channel import ClinicRecord, ClinicSnapshot, ClinicState
 from protocol.commands import utc_now
 from protocol.errors import ConflictError, InvalidInputError
 from protocol.ids import check_name
 
 MOST_NAME: Final = 120
-
-_UNWELL: Final = frozenset({ChannelState.RECONNECTING, ChannelState.ERROR, ChannelState.LOGGED_OUT})
 
 
 class ClinicDesk:
@@ -68,15 +64,8 @@ class ClinicDesk:
         return None if snapshot is None or snapshot.state is ClinicState.QUARANTINED else snapshot
 
     def _counted(self, snapshot: ClinicSnapshot) -> ClinicSnapshot:
-        channels = Counter(str(channel.state) for channel in self._switchboard.board.channels(snapshot.id))
-        state, reason = snapshot.state, snapshot.reason
-        unwell = sum(count for name, count in channels.items() if name in _UNWELL)
-        trouble = self._switchboard.board.trouble(snapshot.id)
-        if state is ClinicState.RUNNING and trouble is not None:
-            state, reason = ClinicState.ERROR, f"cannot store: {trouble}"
-        elif state is ClinicState.RUNNING and unwell:
-            state, reason = ClinicState.DEGRADED, f"{unwell} of {channels.total()} channels need attention"
-        return replace(snapshot, channels=dict(channels), state=state, reason=reason)
+        board = self._switchboard.board
+        return shown(snapshot, board.channels(snapshot.id), board.trouble(snapshot.id))
 
 
 def display_name(name: str) -> str:

@@ -1,7 +1,8 @@
 """Outermost: everything is wired here, and nobody imports it.
 
 ``tree`` the supervision tree as data · ``parts`` what it is made of, ``policies`` what its channels are told,
-``custody`` what exchanges, copies and erases data · ``node`` a running node (lock, signals, ready line) ·
+``custody`` what exchanges, copies and erases data · ``node`` a running node (lock, signals, ready line) · ``ending``
+how it comes to its end ·
 ``settings`` and ``sections`` what can be set · ``own`` and ``overrides`` a channel's own settings · ``master_keys``
 where the master key comes from, and the next one · ``nats_quota`` bounds of a clinic's account · ``runtime``
 directories · ``boot`` bounded start · ``health`` how the node is, ``live_tree`` its tree, ``counted`` its ports in the

@@ -15,15 +15,18 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
+from pykka import ActorRef
 
 from config import log as logging_setup
 from config import tree
+from config.ending import Cause, Stage, after
 from config.parts import Parts, admin_key_file, make
 from config.runtime import ensure_private
 from config.sections import Settings
+from config.sections import Shutdown as ShutdownSettings
 from config.terminal import Terminal
 from gateway import disk
 from gateway.nats.accounts import Role
@@ -73,11 +76,17 @@ class _Signalled:
     number: int
 
 
-_News = _Up | _Read | _Rotated | _Down | _Signalled
+@dataclass(frozen=True, slots=True)
+class _Drained:
+    """Nothing is under way any more."""
+
+
+_News = _Up | _Read | _Rotated | _Down | _Signalled | _Drained
 
 
 def run(settings: Settings, json_ready: bool) -> int:
-    """Run until SIGTERM or SIGINT (drains, exit code 0) or until the root gives up (1). Main thread only.
+    """Run until SIGTERM or SIGINT (drains and ends, exit code 0; a second one ends the drain) or until the root gives
+    up (1). Main thread only.
 
     ``json_ready``: the first line on stdout, once ready, is a JSON object that says where everything is.
 
@@ -105,29 +114,65 @@ def _run(settings: Settings, json_ready: bool) -> int:
         supervision = _supervision(settings, parts.tally)
         root = _start(cpu, partial(tree.start, parts, supervision, link))
         terminal = Terminal(parts, show_codes=not json_ready and sys.stdout.isatty())
-        deadline: float | None = None
+        end = _End(settings.shutdown, parts, root, lambda: news.put(_Drained()))
         try:
             while True:
-                match _next(news, deadline, cpu):
+                match _next(news, end.deadline, cpu):
                     case None:
-                        return _give_up(parts, settings.shutdown.deadline_s)
+                        if end.go_on(Cause.TIME_OVER) is Stage.FORCED:
+                            return _give_up(parts, settings.shutdown.deadline_s)
                     case _Up():
                         parts.board.when_read(lambda: news.put(_Read()))
-                    case _Read() if deadline is None:
+                    case _Read() if end.stage is Stage.ON_DUTY:
                         _ready(settings, parts, json_ready)
                         terminal.start()
                     case _Rotated() if (settings.data / NODE_FILE).exists():
                         _write_node_file(settings, _where(settings, parts))
                     case _Signalled(number):
-                        log.info("draining", signal=signal.Signals(number).name)
                         terminal.stop()
-                        deadline = deadline or time.monotonic() + settings.shutdown.deadline_s
-                        tell(root, ShutDown())
+                        log.info("told to end", signal=signal.Signals(number).name)
+                        end.go_on(Cause.ASKED)
+                    case _Drained():
+                        end.go_on(Cause.DRAINED)
                     case _Down(reason):
-                        return _exit_code(reason, asked=deadline is not None)
+                        return _exit_code(reason, asked=end.stage is not Stage.ON_DUTY)
         finally:
             for path in (settings.data / NODE_FILE, settings.runtime / NODE_FILE):
                 path.unlink(missing_ok=True)
+
+
+class _End:
+    """The node's way to its end: does what belongs to each stage when it comes to it. Main thread only. ``told`` is
+    called when nothing is under way any more."""
+
+    def __init__(self, policy: ShutdownSettings, parts: Parts, root: ActorRef[Any], told: Callable[[], None]) -> None:
+        self._policy = policy
+        self._parts = parts
+        self._root = root
+        self._told = told
+        self.stage = Stage.ON_DUTY
+        self.deadline: float | None = None
+        """When the stage is over, in monotonic seconds; None: it has no end of its own."""
+
+    def go_on(self, cause: Cause) -> Stage:
+        """The stage that follows from ``cause``; begins it if it is another."""
+        before, self.stage = self.stage, after(self.stage, cause)
+        if self.stage is not before:
+            log.info(self.stage.value, reason=cause.value)
+            self._begin()
+        return self.stage
+
+    def _begin(self) -> None:
+        match self.stage:
+            case Stage.DRAINING:
+                self.deadline = time.monotonic() + self._policy.drain_s
+                channels = [(shown.clinic, shown.channel) for shown in self._parts.board.channels()]
+                self._parts.drain.begin(channels, self._parts.names, self._told)
+            case Stage.ENDING:
+                self.deadline = time.monotonic() + self._policy.deadline_s
+                tell(self._root, ShutDown())
+            case _:
+                pass
 
 
 def _start(cpu: OneCpu | None, begin: Callable[[], T]) -> T:

@@ -7,10 +7,13 @@ from pathlib import Path
 from random import Random
 
 from actors.board import Board
+from actors.channel.surroundings import Policies
 from actors.custody.keeping import Keeping
 from actors.custody.resuming import Resuming
 from actors.desk import Desk
+from actors.drain import Drain
 from actors.loop import AsyncioLoop
+from actors.meters import NodeMeters
 from actors.reconciler import ClinicParts
 from actors.switchboard import Switchboard
 from config import custody, master_keys, overrides
@@ -68,6 +71,7 @@ class Parts:
     registry: NatsRegistry
     nursery: Nursery
     clinics: ClinicParts
+    drain: Drain
     desk: Desk
     health: NodeHealth
     audit: NodeAudit
@@ -84,7 +88,8 @@ def make(settings: Settings) -> Parts:
         InvalidInputError: settings that do not go together.
         StoreUnavailableError: a key's file cannot be read or written, or the data was sealed with another master key.
     """
-    loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
+    loop, names, tally, board, drain = AsyncioLoop(), Names(), Tally(), Board(), Drain()
+    meters = NodeMeters(board)
     master_key = master_keys.present(settings)
     node_key = ensure_node_key(settings.data, master_key)
     broker = _broker(settings, node_key)
@@ -116,7 +121,7 @@ def make(settings: Settings) -> Parts:
         forms_of=sessions.forms_of,
     )
     bus.serve(desk, audit)
-    health = NodeHealth(names, tally, bus, settings.data)
+    health = NodeHealth(names, tally, bus, settings.data, drain)
     jobs = NodeJobs(settings.data, audit)
     keys = open_keys(settings.data, admin_key_file(settings.data), utc_now)
     custodians = custody.make(
@@ -147,6 +152,8 @@ def make(settings: Settings) -> Parts:
         rotations=custodians.rotations,
         audit=audit,
         health=health,
+        live=board,
+        meters=meters,
     )
     return Parts(
         loop=loop,
@@ -165,12 +172,15 @@ def make(settings: Settings) -> Parts:
             loop=loop,
             opener=_opener(settings, nursery, tally),
             board=board,
+            meters=meters,
             names=names,
-            policy=channel_policy(settings),
+            policies=Policies(channel_policy(settings)),
             runtime=settings.runtime,
             vaults=kept,
             web=_web(settings),
+            drain=drain,
         ),
+        drain=drain,
         desk=desk,
         health=health,
         audit=audit,

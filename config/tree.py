@@ -30,7 +30,6 @@ Each child has a role: its kind and its clinic. Metrics count by it, and the liv
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -135,7 +134,10 @@ def follow(registry: Registry, parts: ClinicParts, supervision: Supervision) -> 
         def clinic_spec(id: str) -> ChildSpec:
             return clinic(id, parts, supervision)
 
-        close = partial(account.close, parts.bus, parts.store)
+        async def close(clinic: str) -> None:
+            parts.meters.forget_clinic(clinic)
+            await account.close(parts.bus, parts.store, clinic)
+
         return Registrar.start(link, registry, parts.loop, parts.board, parts.names, clinic_spec, close)
 
     return ChildSpec(id=places.REGISTRAR, start=start, hang_s=supervision.hang_s, role=Role(places.REGISTRAR))

@@ -201,6 +201,8 @@ class Bookkeeping:
         context, changes = self._context, transaction.changes()
         if changes:
             await context.ledger.record(context.channel, changes)
+            for result in changes.results:
+                context.count.ends(result)
             if changes.results:
                 context.ended([result.id for result in changes.results])
         if transaction.records:

@@ -18,7 +18,7 @@ from actors.channel.optout import OptOut
 from actors.channel.retry import Retry
 from protocol.interfaces import Failure, Port
 from protocol.ledger import Claim, Inbound
-from protocol.port import Record
+from protocol.port import MessageReceived, Record, Undecryptable
 from supervisor.backoff import Backoff
 
 CLAIM_TIMEOUT_S: Final = 10.0
@@ -175,6 +175,9 @@ async def _claim(
         if count:
             port.grant(count)
     new = [(place, claim) for place, claim in zip(places, claims, strict=True) if place is not None]
+    messages = sum(isinstance(claim.what, MessageReceived) and not claim.what.from_me for _, claim in new)
+    context.count.comes_in(messages, now)
+    context.count.undecryptable += sum(isinstance(claim.what, Undecryptable) for _, claim in new)
     return Taken(
         items=[Item(place, claim.key, claim.what, now) for place, claim in new],
         claims=claims if again else [claim for _, claim in new],

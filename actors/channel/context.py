@@ -9,6 +9,7 @@ from structlog.typing import FilteringBoundLogger
 
 from actors.channel.flights import Flights
 from actors.channel.life import Now
+from actors.meters import ChannelCount
 from protocol.bus import ClinicBus
 from protocol.commands import utc_now
 from protocol.interfaces import Failure, Loop, Remains
@@ -28,7 +29,7 @@ class Context:
     """``tell`` puts a message into the actor's inbox (any thread); ``timer`` is the actor's (its own thread only).
 
     ``remains``: what this channel's ports leave behind (on the loop alone). ``ended``: the ledger has the end
-    of a run of these commands; for who waits for it (any thread).
+    of a run of these commands; for who waits for it (any thread). ``count``: where it is counted what happens.
     """
 
     clinic: str
@@ -39,6 +40,7 @@ class Context:
     loop: Loop
     remains: Remains
     flights: Flights
+    count: ChannelCount
     tell: Callable[[Any], None]
     timer: Callable[[str, float, Any], None]
     random: Random

@@ -102,7 +102,16 @@ async def take_in(context: Context, fetched: Sequence[Fetched], ours: Callable[[
     refusals += judged.refusals
     letters = [letter for refusal in refusals for letter in _publications(context.clinic, channel, refusal)]
     error = await _settle(context, fetched, judged.repeats + letters)
+    _count(context, judged, refusals if error is None else ())
     return Intake(accepted=judged.accepted, scheduled=judged.scheduled, refused=len(refusals), error=error)
+
+
+def _count(context: Context, judged: "_Judged", told: Sequence[Refusal]) -> None:
+    """``told``: refusals that will not come again; each is a dead letter, and a result if it has an id."""
+    context.count.accepted += len(judged.accepted) + len(judged.scheduled)
+    for refusal in told:
+        context.count.fails(refusal.code.value)
+        context.count.ended["failed"] += refusal.id is not None
 
 
 @dataclass(slots=True)

@@ -77,6 +77,7 @@ class Lateness:
         if late:
             await publish_fitting(context, [self._publication(each) for each in late])
             await context.ledger.lateness(channel, [(each.result.id, each.result.run) for each in late])
+            context.count.ended["late"] += len(late)
             context.log.warning("not delivered in time", count=len(late))
         return await context.ledger.next_deadline(channel)
 

@@ -239,6 +239,7 @@ async def _report(
     if rows[0] != rows[1]:
         await context.ledger.trace(context.channel, rows[1])
     context.remains.done([record.number for record in report.thrown])
+    context.count.lost += len(lost)
 
 
 def _events(context: Context, report: Report, lost: Sequence[LostMessage]) -> list[Publication]:

@@ -38,7 +38,11 @@ class Supervision(Struct, frozen=True, kw_only=True):
 
 
 class Shutdown(Struct, frozen=True, kw_only=True):
-    """How the node ends."""
+    """How the node ends when it is told to (SIGTERM). First it drains: it takes no more commands, and what is with
+    WhatsApp already may come to its end. Then all parts end. Whoever stops the node should give it a little more than
+    both times together."""
 
+    drain_s: Seconds = 10.0
+    """How long draining may take at most (0: there is none)."""
     deadline_s: Deadline = 20.0
-    """After which what has not ended in an orderly way is ended by force."""
+    """After which, from the end of draining, what has not ended in an orderly way is ended by force."""

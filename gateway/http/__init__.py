@@ -10,12 +10,14 @@ module          what it holds
 ``origins``     the door: under which names it is served, and which web pages may use it
 ``guard``       the guard: which key asks, how often, and whether the route is for it
 ``auditing``    what changes something is in the audit, before it is done and after
+``draining``    nothing is taken on while the node drains before its end
 ``tls``         certificate and key
 ``openapi``     ``/api/v1/openapi.json``, written from the table
 ``node``        ``/health``, ``/ready``, ``/metrics``
 ``tree``        ``/api/v1/tree``
 ``keys``        ``/api/v1/keys``
 ``clinics``     ``/api/v1/clinics``
+``events``      ``/api/v1/events``: what changes, as it does; ``watching`` keeps streams going, ``streams`` bounds them
 ``channels``    channels, their verbs and settings, QR codes, sending, what they ask WhatsApp
 ``commands``    what became of commands, dead letters, and what a person decides of them
 ``consents``    a channel's register of who agreed to what
@@ -45,6 +47,7 @@ add a clinic) takes a key for all, and lists show each key its own part::
     GET     /api/v1/audit?clinic=&before=&limit=   newest first
     GET     /api/v1/audit/verify?since=     whether all of it is as it was written, and a continuation of what was
     GET     /api/v1/channels                of all clinics
+    GET     /api/v1/events?clinic=&channel= Server-Sent Events: all there is, and then what changes of it
     GET     /api/v1/clinics                 POST adds one
     GET     …/clinics/{c}                   DELETE; its keys are revoked
     GET     …/clinics/{c}/stats
@@ -67,7 +70,7 @@ add a clinic) takes a key for all, and lists show each key its own part::
     POST    /api/v1/rotate                  ``{"what": "master"}`` or ``{"what": "clinic", "clinic": …}``: 202, the job
 
 Until the registry has been read ``/ready`` says 503, and so does, with ``Retry-After``, all that asks for clinics or
-channels.
+channels. So does, while the node drains before its end, ``/ready`` and all that would change anything.
 
 Everything is asked of ``protocol.operations.Operations``; nothing here knows an actor.
 """

@@ -15,6 +15,8 @@ from gateway.http.clinics import ClinicRoutes, of_clinics
 from gateway.http.commands import CommandRoutes, of_commands
 from gateway.http.consents import ConsentRoutes, of_consents
 from gateway.http.custody import CustodyRoutes, of_custody
+from gateway.http.draining import refusing
+from gateway.http.events import EventRoutes, of_events
 from gateway.http.jobs import JobRoutes, of_jobs
 from gateway.http.keys import KeyRoutes, of_keys
 from gateway.http.nats_keys import of_logins
@@ -23,6 +25,7 @@ from gateway.http.openapi import OpenApiRoutes
 from gateway.http.origins import Origins
 from gateway.http.rotate import RotateRoutes, of_rotations
 from gateway.http.routes import Route
+from gateway.http.streams import Streams
 from gateway.http.surround import HttpLimits, surround
 from gateway.http.tree import TreeRoutes, of_tree
 
@@ -40,7 +43,9 @@ def build(
     """The whole application; ``executor`` does what would hold up the loop. ``secure``: it is served with TLS."""
     refused = Counter[str]()
     routes = table(backends, limits, executor, refused)
-    return surround(routes, backends.keys, limits, origins, refused, backends.audit, secure=secure)
+    app = surround(routes, backends.keys, limits, origins, refused, backends.audit, secure=secure)
+    app.middlewares.append(refusing(backends.health))
+    return app
 
 
 def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: Mapping[str, int]) -> Sequence[Route]:
@@ -60,5 +65,6 @@ def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: M
         *of_logins(backends.logins),
         *of_jobs(JobRoutes(backends.jobs)),
         *of_rotations(RotateRoutes(backends.rotations)),
+        *of_events(EventRoutes(operations, backends.live, backends.meters, Streams())),
     )
     return (*routes, OpenApiRoutes(routes, executor).route)

@@ -8,6 +8,8 @@ from gateway.nats.logins import Logins
 from protocol.audit import VerifiedAudit
 from protocol.custody import Backups, PersonalData
 from protocol.jobs import Jobs
+from protocol.live import Live
+from protocol.meters import Meters
 from protocol.operations import Operations
 from protocol.rotation import Rotations
 
@@ -25,3 +27,5 @@ class Backends:
     rotations: Rotations
     audit: VerifiedAudit
     health: Health
+    live: Live
+    meters: Meters

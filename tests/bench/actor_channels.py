@@ -10,7 +10,9 @@ from typing import Any, Final
 from pykka import ActorRef
 
 from actors.board import Board
+from actors.channel.surroundings import Policies
 from actors.loop import AsyncioLoop
+from actors.meters import NodeMeters
 from actors.reconciler import ClinicParts
 from config import tree
 from config.tree import Supervision
@@ -65,8 +67,9 @@ def start(channels: int) -> list[ActorRef[Any]]:
         loop=loop,
         opener=_Opener(bell),
         board=board,
+        meters=NodeMeters(board),
         names=names,
-        policy=POLICY,
+        policies=Policies(POLICY),
         runtime=_NOWHERE,
         vaults=MemoryVaults(bell),
         web=MemoryWeb(),

@@ -10,7 +10,9 @@ import aiohttp
 import pytest
 from typer.testing import CliRunner, Result
 
+from actors.board import Board
 from actors.custody.rotating import Rotating
+from actors.meters import NodeMeters
 from config.cli.app import app
 from gateway.access.api_keys import ApiKeys, open_keys
 from gateway.http.backends import Backends
@@ -23,12 +25,25 @@ from protocol.commands import utc_now
 from tests.fakes.any_clinic import AnyClinic
 from tests.fakes.memory_audit import MemoryAudit
 from tests.fakes.memory_keys import MemoryKeys
-from tests.unit.gateway.http.fake_node import NO_LOGINS, FakeBackups, FakeHealth, FakeOperations, FakePersonal
+from tests.unit.gateway.http.fake_node import (
+    NO_LOGINS,
+    FakeBackups,
+    FakeHealth,
+    FakeOperations,
+    FakePersonal,
+)
 
 Plantao = Callable[..., Awaitable[Result]]
 
 LIMITS = HttpLimits(
-    body_bytes=4096, connections=8, idle_s=0.4, body_s=0.2, request_s=0.6, pair_s=0.6, view_s=0.2, archive_bytes=1 << 20
+    body_bytes=4096,
+    connections=12,
+    idle_s=0.4,
+    body_s=0.2,
+    request_s=0.6,
+    pair_s=0.6,
+    view_s=0.2,
+    archive_bytes=1 << 20,
 )
 """Short enough that a test of each takes a moment."""
 
@@ -45,6 +60,17 @@ def operations() -> FakeOperations:
 @pytest.fixture
 def health() -> FakeHealth:
     return FakeHealth()
+
+
+@pytest.fixture
+def board() -> Board:
+    """What changes; it is not what ``operations`` answers from."""
+    return Board()
+
+
+@pytest.fixture
+def meters(board: Board) -> NodeMeters:
+    return NodeMeters(board)
 
 
 @pytest.fixture
@@ -104,6 +130,8 @@ async def server(
     audit: MemoryAudit,
     health: FakeHealth,
     keys: ApiKeys,
+    board: Board,
+    meters: NodeMeters,
 ) -> AsyncIterator[AdminServer]:
     backends = Backends(
         operations=operations,
@@ -115,6 +143,8 @@ async def server(
         rotations=rotations,
         audit=audit,
         health=health,
+        meters=meters,
+        live=board,
     )
     served = AdminServer("127.0.0.1", 0, backends, limits=LIMITS)
     await served.start()

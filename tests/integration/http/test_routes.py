@@ -186,6 +186,25 @@ async def test_a_broken_part_makes_the_node_unready_and_its_reason_is_for_those_
     assert named["store"]["reason"] == "clinics/acme/clinic.db is locked"
 
 
+async def test_a_node_that_drains_is_unready_says_so_and_takes_nothing_on(
+    operator: aiohttp.ClientSession, stranger: aiohttp.ClientSession, health: FakeHealth, operations: FakeOperations
+) -> None:
+    health.draining = True
+
+    status, told = await ask(stranger, "GET", "/ready")
+    async with operator.post(f"{FRONT}/send", json=COMMAND) as refused:
+        problem = await refused.json()
+
+    assert (status, told["ready"], told["draining"]) == (503, False, True)
+    assert (refused.status, problem["type"], int(refused.headers["Retry-After"]) > 0) == (
+        503,
+        "urn:plantao:problem:unavailable",
+        True,
+    )
+    assert operations.sent == []
+    assert (await ask(operator, "GET", f"{API}/clinics"))[0] == 200
+
+
 @pytest.mark.parametrize("hanging", ["clinics", "channels"])
 async def test_a_node_that_does_not_answer_is_unready_in_time(
     stranger: aiohttp.ClientSession, operations: FakeOperations, hanging: str

@@ -15,8 +15,10 @@ from actors import reconciler as reconciler_module
 from actors import registrar as registrar_module
 from actors.board import Board
 from actors.channel.requests import Configure
+from actors.channel.surroundings import Policies
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
+from actors.meters import NodeMeters
 from actors.places import channel_name
 from actors.reconciler import ClinicParts
 from config import tree
@@ -66,12 +68,14 @@ class Node:
         self.registry = MemoryRegistry(self.bell)
         self.vaults = MemoryVaults(self.bell)
         self.board = Board()
+        self.meters = NodeMeters(self.board)
         self.board.listen(self.bell.ring)
         self.names = Names()
         self.runtime = runtime
         self.desk = Desk(
             self.board, self.names, self.registry, self.bus, self.store, only_notes, most_channels=3, forms_of=as_given
         )
+        self.policies = Policies(POLICY)
         self.supervision = SUPERVISION
         self.parent = Parent()
         self.root: ActorRef[Any] | None = None
@@ -83,8 +87,9 @@ class Node:
             loop=self.loop,
             opener=self.opener,
             board=self.board,
+            meters=self.meters,
             names=self.names,
-            policy=POLICY,
+            policies=self.policies,
             runtime=self.runtime,
             vaults=self.vaults,
             web=MemoryWeb(),

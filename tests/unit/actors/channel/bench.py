@@ -9,6 +9,7 @@ import structlog
 
 from actors.channel.context import Context
 from actors.channel.flights import Flights
+from actors.meters import ChannelCount
 from tests.fakes.memory_bus import MemoryClinicBus
 from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.memory_web import MemoryWeb
@@ -43,6 +44,7 @@ class Bench:
             loop=self.loop,
             remains=self.remains,
             flights=Flights(),
+            count=ChannelCount(),
             tell=self._told.append,
             timer=self._timer,
             random=Random(1),

@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
+from actors.board import Board
 from actors.custody.rotating import Rotating
+from actors.meters import ChannelCount
 from gateway.http.backends import Backends
 from gateway.http.health import HealthReport, Part, RoleCount, TreeNode
 from gateway.jobs import NodeJobs
@@ -29,6 +31,7 @@ from protocol.channel import (
 from protocol.commands import parse, utc_now
 from protocol.errors import AlreadyExistsError, ConflictError, NotFoundError, UnavailableError
 from protocol.jobs import JobKind, JobState, JobView
+from protocol.meters import ChannelMeter, ClinicTimes
 from protocol.people import parse_person
 from protocol.records import ConsentKind, ConsentList, ConsentSource, ConsentView
 from protocol.subjects import Priority
@@ -275,6 +278,25 @@ class FakeOperations(FakeCommands):
 
 
 @dataclass
+class FakeMeters:
+    """Says what it is given."""
+
+    counted: list[ChannelMeter] = field(default_factory=list)
+    timed: list[ClinicTimes] = field(default_factory=list)
+
+    def channels(self) -> list[ChannelMeter]:
+        return self.counted
+
+    def times(self) -> list[ClinicTimes]:
+        return self.timed
+
+
+def channel_meter(clinic: str, channel: str, **changes: Any) -> ChannelMeter:
+    """Of a channel where nothing has happened yet, with ``changes``."""
+    return msgspec.structs.replace(ChannelCount().read(clinic, channel), **changes)
+
+
+@dataclass
 class FakeHealth:
     """Well, but for ``broken`` parts, or hanging; ``root`` is its tree (None: none yet), ``counted`` its
     counts, ``walked_by`` the threads that asked for the tree.
@@ -285,6 +307,7 @@ class FakeHealth:
     root: TreeNode | None = field(default_factory=lambda: TREE)
     counted: list[RoleCount] = field(default_factory=list)
     walked_by: list[str] = field(default_factory=list)
+    draining: bool = False
 
     async def report(self) -> HealthReport:
         if self.hanging:
@@ -293,7 +316,9 @@ class FakeHealth:
             name: Part(ok=name not in self.broken, reason=self.broken.get(name, ""))
             for name in ("store", "bus", "broker", "nursery")
         }
-        return HealthReport(version="1.2.3", uptime_s=42.0, memory_bytes=1000, disk_free_bytes=2000, **parts)
+        return HealthReport(
+            version="1.2.3", uptime_s=42.0, memory_bytes=1000, disk_free_bytes=2000, draining=self.draining, **parts
+        )
 
     def tree(self) -> TreeNode:
         self.walked_by.append(threading.current_thread().name)
@@ -381,6 +406,6 @@ def fake_backends(**changes: Any) -> Backends:
     parts: dict[str, Any] = {
         "operations": FakeOperations(), "keys": admin_keys("k"), "logins": NO_LOGINS, "jobs": NO_JOBS,
         "backups": NO_BACKUPS, "personal": NO_PERSONAL, "rotations": NO_ROTATIONS,
-        "audit": NO_AUDIT, "health": FakeHealth(),
+        "audit": NO_AUDIT, "health": FakeHealth(), "meters": FakeMeters(), "live": Board(),
     }  # fmt: skip
     return Backends(**{**parts, **changes})
