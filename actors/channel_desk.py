@@ -52,7 +52,12 @@ class ChannelDesk:
     """See ``protocol.operations.Operations``."""
 
     def __init__(
-        self, switchboard: Switchboard, registry: Registry, check_config: ConfigCheck, *, most_channels: int
+        self,
+        switchboard: Switchboard,
+        registry: Registry,
+        check_config: ConfigCheck,
+        *,
+        most_channels: Callable[[], int],
     ) -> None:
         self._switchboard = switchboard
         self._registry = registry
@@ -76,9 +81,9 @@ class ChannelDesk:
         """Register it, and wait until it is there."""
         check_name("id", id)
         self._switchboard.clinic(clinic)
-        board = self._switchboard.board
-        if len(board.channels(clinic)) >= self._most_channels:
-            raise ConflictError(f"clinic {clinic} has {self._most_channels} channels, as many as it may")
+        board, most = self._switchboard.board, self._most_channels()
+        if len(board.channels(clinic)) >= most:
+            raise ConflictError(f"clinic {clinic} has {most} channels, as many as it may")
         record = ChannelRecord(clinic=clinic, id=id, name=display_name(name or id), created_at=utc_now())
         await self._registry.create_channel(record)
         return await self._switchboard.until(lambda: board.channel(clinic, id), f"channel {clinic}/{id} is registered")

@@ -10,6 +10,7 @@ from protocol.custody import Backups, PersonalData
 from protocol.jobs import Jobs
 from protocol.meters import Meters
 from protocol.operations import Operations
+from protocol.reloading import Reloading
 from protocol.rotation import Rotations
 
 
@@ -24,6 +25,7 @@ class Backends:
     backups: Backups
     personal: PersonalData
     rotations: Rotations
+    reloading: Reloading
     audit: VerifiedAudit
     health: Health
     meters: Meters

@@ -30,6 +30,7 @@ from tests.unit.gateway.http.fake_node import (
     FakeMeters,
     FakeOperations,
     FakePersonal,
+    FakeReloading,
 )
 
 Plantao = Callable[..., Awaitable[Result]]
@@ -102,6 +103,11 @@ def rotations(jobs: NodeJobs, data_keys: MemoryKeys) -> Rotating:
 
 
 @pytest.fixture
+def reloading() -> FakeReloading:
+    return FakeReloading()
+
+
+@pytest.fixture
 async def server(
     operations: FakeOperations,
     jobs: NodeJobs,
@@ -111,6 +117,7 @@ async def server(
     audit: MemoryAudit,
     health: FakeHealth,
     keys: ApiKeys,
+    reloading: FakeReloading,
 ) -> AsyncIterator[AdminServer]:
     backends = Backends(
         operations=operations,
@@ -123,6 +130,7 @@ async def server(
         audit=audit,
         health=health,
         meters=FakeMeters(),
+        reloading=reloading,
     )
     served = AdminServer("127.0.0.1", 0, backends, limits=LIMITS)
     await served.start()
