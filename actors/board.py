@@ -7,11 +7,13 @@ Actors write, the loop reads. Every method is callable from any thread and retur
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 from actors.changelog import Changelog, Kind, Thing
 from actors.clinic_view import shown
 from protocol.bus import Wanted
 from protocol.channel import ChannelRecord, ChannelSnapshot, ClinicSnapshot, QrCode
+from protocol.commands import utc_now
 from protocol.live import Changes, Gone, ShownCode
 
 Key = tuple[str, str]
@@ -21,7 +23,7 @@ class Board:
     """Implements ``protocol.live.Live``. Listeners are called in the writer's thread and must only pass the word on."""
 
     def __init__(self) -> None:
-        self._epoch = secrets.token_hex(4)
+        self._epoch, self._began_at = secrets.token_hex(4), utc_now()
         self._lock = threading.Lock()
         self._log = Changelog()
         self._wanted: Wanted | None = None
@@ -189,6 +191,11 @@ class Board:
     def epoch(self) -> str:
         """Of this run of the node."""
         return self._epoch
+
+    @property
+    def began_at(self) -> datetime:
+        """When the board was set up, with the node."""
+        return self._began_at
 
     def changes(self, since: int | None) -> Changes:
         """What is different since ``since``, each thing once and as it is now."""

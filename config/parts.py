@@ -157,6 +157,7 @@ def make(settings: Settings, reread: Reread) -> Parts:
         rotations=custodians.rotations,
         audit=audit,
         health=health,
+        live=board,
         meters=meters,
         reloading=reloading,
     )

@@ -25,6 +25,7 @@ module          what it holds
 ``jobs``        ``plantao job …``
 ``following``   follows a job to its end, and fetches what it made
 ``audit``       ``plantao audit …``
+``doctor``      ``plantao doctor``
 ``pairing``     ``plantao channel pair``: follows a pairing to its end
 ``qr``          a QR code in half blocks
 ``own_settings`` ``plantao channel set``: settings as they are typed

@@ -13,6 +13,7 @@ from config.cli import (
     clinics,
     consent,
     dead,
+    doctor,
     erase,
     export,
     jobs,
@@ -53,6 +54,7 @@ keys.group.add_typer(nats_keys.group, name="nats")
 app.add_typer(nats_config.group, name="nats")
 app.add_typer(rotate.group, name="rotate")
 backup.register(app)
+doctor.register(app)
 erase.register(app)
 export.register(app)
 

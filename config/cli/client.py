@@ -89,6 +89,20 @@ class NodeClient:
         """Delete what is at ``path``."""
         self._ask("DELETE", path, {})
 
+    def ready(self) -> dict[str, Any]:
+        """What the node says at ``/ready``, whether or not it is.
+
+        Raises:
+            NodeRefusedError: it says nothing, such as to a key that is not good any more.
+        """
+        with self._connected(TIMEOUT_S) as connection:
+            connection.request("GET", f"{self._prefix}/ready", headers=self._headers())
+            response = connection.getresponse()
+            status, said = response.status, _parse(response.read())
+            if isinstance(said, dict) and "ready" in said:
+                return said
+            raise NodeRefusedError(status, said if isinstance(said, dict) else {})
+
     def download(self, *path: str, write: Callable[[bytes], Any]) -> int:
         """Hand what is at ``path`` to ``write``, piece by piece; how many bytes there were.
 
@@ -195,6 +209,15 @@ def _knowing(certificate: Path) -> ssl.SSLContext:
     tls.check_hostname = False
     tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return tls
+
+
+def running_pid(data: Path) -> int | None:
+    """The process of the node that runs on ``data``; None if none does."""
+    try:
+        pid = int(json.loads((data / NODE_FILE).read_text(encoding="utf-8"))["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return pid if _alive(pid) else None
 
 
 def _running(data: Path) -> tuple[str, Path | None]:

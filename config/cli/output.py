@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from config.cli.client import NodeRefusedError
@@ -34,16 +35,19 @@ class Output:
         """``value`` as one line."""
         _write(sys.stdout, json.dumps(value, ensure_ascii=False))
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], value: Any) -> None:
-        """Rows under headings for people, or ``value`` for programs."""
+    def table(
+        self, columns: Sequence[str], rows: Sequence[Sequence[Any]], value: Any, styles: Sequence[str] = ()
+    ) -> None:
+        """Rows under headings for people, each in a style of rich's if ``styles`` are given, or ``value`` for
+        programs."""
         if self.as_json:
             self.json(value)
             return
         from rich.table import Table
 
         table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-        for row in rows:
-            table.add_row(*(shown(cell) for cell in row))
+        for row, style in zip_longest(rows, styles):
+            table.add_row(*(shown(cell) for cell in row), style=style)
         console().print(table)
 
     def record(self, fields: Mapping[str, Any], value: Any) -> None:

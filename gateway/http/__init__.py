@@ -18,6 +18,7 @@ module          what it holds
 ``tree``        ``/api/v1/tree``
 ``keys``        ``/api/v1/keys``
 ``clinics``     ``/api/v1/clinics``
+``events``      ``/api/v1/events``: what changes, as it does; ``watching`` keeps streams going, ``streams`` bounds them
 ``channels``    channels, their verbs and settings, QR codes, sending, what they ask WhatsApp
 ``commands``    what became of commands, dead letters, and what a person decides of them
 ``consents``    a channel's register of who agreed to what
@@ -48,6 +49,7 @@ add a clinic) takes a key for all, and lists show each key its own part::
     GET     /api/v1/audit?clinic=&before=&limit=   newest first
     GET     /api/v1/audit/verify?since=     whether all of it is as it was written, and a continuation of what was
     GET     /api/v1/channels                of all clinics
+    GET     /api/v1/events?clinic=&channel= Server-Sent Events: all there is, and then what changes of it
     GET     /api/v1/clinics                 POST adds one
     GET     …/clinics/{c}                   DELETE; its keys are revoked
     GET     …/clinics/{c}/stats

@@ -16,6 +16,7 @@ from gateway.http.commands import CommandRoutes, of_commands
 from gateway.http.consents import ConsentRoutes, of_consents
 from gateway.http.custody import CustodyRoutes, of_custody
 from gateway.http.draining import refusing
+from gateway.http.events import EventRoutes, of_events
 from gateway.http.jobs import JobRoutes, of_jobs
 from gateway.http.keys import KeyRoutes, of_keys
 from gateway.http.nats_keys import of_logins
@@ -25,6 +26,7 @@ from gateway.http.origins import Origins
 from gateway.http.reload import ReloadRoutes, of_reload
 from gateway.http.rotate import RotateRoutes, of_rotations
 from gateway.http.routes import Route
+from gateway.http.streams import Streams
 from gateway.http.surround import HttpLimits, surround
 from gateway.http.tree import TreeRoutes, of_tree
 
@@ -65,5 +67,6 @@ def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: M
         *of_jobs(JobRoutes(backends.jobs)),
         *of_rotations(RotateRoutes(backends.rotations)),
         *of_reload(ReloadRoutes(backends.reloading)),
+        *of_events(EventRoutes(operations, backends.live, backends.meters, Streams())),
     )
     return (*routes, OpenApiRoutes(routes, executor).route)

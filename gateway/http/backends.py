@@ -8,6 +8,7 @@ from gateway.nats.logins import Logins
 from protocol.audit import VerifiedAudit
 from protocol.custody import Backups, PersonalData
 from protocol.jobs import Jobs
+from protocol.live import Live
 from protocol.meters import Meters
 from protocol.operations import Operations
 from protocol.reloading import Reloading
@@ -28,4 +29,5 @@ class Backends:
     reloading: Reloading
     audit: VerifiedAudit
     health: Health
+    live: Live
     meters: Meters

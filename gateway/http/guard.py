@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from math import ceil
 from typing import Final, NoReturn
 
@@ -105,7 +105,7 @@ class Guard:
             self._check(request, route, key.caller)
             request[ROUTE] = route
         request[CALLER] = key.caller
-        with self._shared(key.caller):
+        with nullcontext() if route is not None and route.endless else self._shared(key.caller):
             return await self._follow(key, request, handler)
 
     @contextmanager

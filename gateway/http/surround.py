@@ -92,7 +92,8 @@ def surround(
     app.on_cleanup.append(guard.close)
     app[RULES] = Rules(guard, door, key_requests=limits.key_requests)
     for route in routes:
-        bounded = _within(route.patience_s or limits.request_s, route.handler)
+        handler = route.handler
+        bounded = handler if route.endless else _within(route.patience_s or limits.request_s, handler)
         expect = _expecting(limits.archive_bytes if route.stream else limits.body_bytes)
         for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
             guard.watch(app.router.add_route(method, route.path, bounded, expect_handler=expect), route)

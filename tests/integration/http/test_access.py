@@ -82,6 +82,7 @@ FILTERED: Final = {
     f"GET {API}/tree": VIEW,
     f"GET {API}/clinics": VIEW,
     f"GET {API}/channels": VIEW,
+    f"GET {API}/events": VIEW,
     f"GET {API}/keys": ADMINISTER,
     f"POST {API}/keys": ADMINISTER,
     f"GET {API}/keys/{{key}}": ADMINISTER,

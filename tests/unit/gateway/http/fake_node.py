@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from actors.board import Board
 from actors.custody.rotating import Rotating
 from actors.meters import ChannelCount
 from gateway.http.backends import Backends
@@ -419,7 +420,7 @@ def fake_backends(**changes: Any) -> Backends:
     parts: dict[str, Any] = {
         "operations": FakeOperations(), "keys": admin_keys("k"), "logins": NO_LOGINS, "jobs": NO_JOBS,
         "backups": NO_BACKUPS, "personal": NO_PERSONAL, "rotations": NO_ROTATIONS,
-        "audit": NO_AUDIT, "health": FakeHealth(), "meters": FakeMeters(),
         "reloading": FakeReloading(),
+        "audit": NO_AUDIT, "health": FakeHealth(), "meters": FakeMeters(), "live": Board(),
     }  # fmt: skip
     return Backends(**{**parts, **changes})
