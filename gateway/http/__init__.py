@@ -13,6 +13,7 @@ module          what it holds
 ``session``     ``/api/v1/session``: signing in on the page
 ``static``      ``/`` and ``/page/…``: the page itself, whose files are in ``page/``
 ``auditing``    what changes something is in the audit, before it is done and after
+``rules``       what of the rules may change while it is served
 ``draining``    nothing is taken on while the node drains before its end
 ``tls``         certificate and key
 ``openapi``     ``/api/v1/openapi.json``, written from the table
@@ -28,6 +29,7 @@ module          what it holds
 ``rotate``      keys exchanged, as jobs
 ``jobs``        ``/api/v1/jobs``
 ``audit``       ``/api/v1/audit``
+``reload``      the node's settings, read again
 ``requests``    bodies, path names and answers: the edge between bytes and types
 ``problems``    every error as RFC 9457 problem details, in one table
 ``health``      what the node must be able to say of itself
@@ -73,6 +75,7 @@ what concerns all clinics (``/metrics``, to add a clinic) takes a key for all, a
     POST    …/channels/{ch}/consents        ``{"contact", "status": granted|withdrawn|opted_out|opted_in, "source"?,
                                             "note"?}``; after ``withdrawn`` and ``opted_out`` nothing is sent to them
     POST    /api/v1/{erase|export}          ``{"clinic", "contact"?}``: 202, the job; of all, or of one person
+    POST    /api/v1/reload                  the settings, read again: ``{"changed": […], "restart": […]}``
     POST    /api/v1/rotate                  ``{"what": "master"}`` or ``{"what": "clinic", "clinic": …}``: 202, the job
 
 Until the registry has been read ``/ready`` says 503, and so does, with ``Retry-After``, all that asks for clinics or

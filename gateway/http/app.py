@@ -23,6 +23,7 @@ from gateway.http.nats_keys import of_logins
 from gateway.http.node import NodeRoutes, of_node
 from gateway.http.openapi import OpenApiRoutes
 from gateway.http.origins import Origins
+from gateway.http.reload import ReloadRoutes, of_reload
 from gateway.http.rotate import RotateRoutes, of_rotations
 from gateway.http.routes import Route
 from gateway.http.session import SessionRoutes, of_session
@@ -65,10 +66,11 @@ def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: M
         *of_backups(BackupRoutes(backends.backups, limits.archive_bytes)),
         *of_custody(CustodyRoutes(backends.personal)),
         *of_consents(ConsentRoutes(operations)),
-        *of_keys(KeyRoutes(keys, operations, limits.key_requests)),
+        *of_keys(KeyRoutes(keys, operations)),
         *of_logins(backends.logins),
         *of_jobs(JobRoutes(backends.jobs)),
         *of_rotations(RotateRoutes(backends.rotations)),
+        *of_reload(ReloadRoutes(backends.reloading)),
         *of_events(EventRoutes(operations, backends.live, backends.meters, Streams())),
     )
     return (*routes, OpenApiRoutes(routes, executor).route)

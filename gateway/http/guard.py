@@ -92,6 +92,11 @@ class Guard:
         be told that."""
         self._routes[where] = route
 
+    def limit(self, *, address_requests: int, key_requests: int) -> None:
+        """Go by these limits from now on. In any thread."""
+        self._address_requests = address_requests
+        self._key_requests = key_requests
+
     async def close(self, _app: web.Application) -> None:
         """Nothing is under way any more."""
         self.sessions.close()

@@ -64,6 +64,10 @@ class Doorman:
             )
         return await handler(request)
 
+    def allow(self, origins: Origins) -> None:
+        """Go by these from now on. In any thread."""
+        self._origins = origins
+
     def tell(self, request: web.Request, response: web.StreamResponse) -> None:
         """Let the browser show the response to a page from an origin that is allowed; no other is told anything."""
         if not self._origins.allowed:

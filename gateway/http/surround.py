@@ -23,6 +23,7 @@ from gateway.http.origins import Doorman, Origins
 from gateway.http.problems import NO_ANSWER, TOO_LARGE, Refused, respond, respond_to
 from gateway.http.requests import BODY_LIMIT, BODY_TIMEOUT_S
 from gateway.http.routes import Route
+from gateway.http.rules import RULES, Rules
 from protocol.audit import Audit
 
 HEADERS: Final = {
@@ -93,6 +94,7 @@ def surround(
     app[VIEW_DEADLINE_S] = limits.view_s
     app.on_response_prepare.append(_secured(door, secure))
     app.on_cleanup.append(guard.close)
+    app[RULES] = Rules(guard, door, key_requests=limits.key_requests)
     for route in (*routes, *options(routes)):
         handler = route.handler
         bounded = handler if route.endless else _within(route.patience_s or limits.request_s, handler)

@@ -75,6 +75,7 @@ NODE: Final = {
     f"POST {API}/nats/{{name}}/rotate": ADMINISTER,
     f"DELETE {API}/nats/{{name}}": ADMINISTER,
     f"POST {API}/restore": ADMINISTER,
+    f"POST {API}/reload": ADMINISTER,
 }
 """Of all clinics, or of the node: only with a key for all."""
 FILTERED: Final = {
