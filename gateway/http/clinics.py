@@ -10,7 +10,7 @@ from gateway.http.requests import answer, clinic_of, listing, read_as
 from gateway.http.routes import API, CALLER, CLINIC, Route
 from protocol.access import Permission
 from protocol.channel import ClinicSnapshot, DisplayName
-from protocol.errors import NotFoundError
+from protocol.errors import InvalidBodyError, NotFoundError
 from protocol.ids import DescribedName, check_name
 from protocol.operations import Operations
 from protocol.views import ClinicStats
@@ -21,6 +21,13 @@ class NewClinic(Struct, frozen=True, kw_only=True):
 
     id: DescribedName
     name: DisplayName
+    timezone: str | None = None
+
+
+class ClinicChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body that changes a clinic; ``timezone`` is an IANA name."""
+
+    name: DisplayName | None = None
     timezone: str | None = None
 
 
@@ -53,6 +60,13 @@ class ClinicRoutes:
         check_name("id", new.id)
         snapshot = await self._operations.add_clinic(new.id, new.name, new.timezone)
         return answer(snapshot, status=201, location=f"/api/v1/clinics/{new.id}")
+
+    async def change(self, request: web.Request) -> web.Response:
+        """Give a clinic another name or timezone, by which its channels go at once."""
+        asked = await read_as(request, ClinicChange)
+        if asked.name is None and asked.timezone is None:
+            raise InvalidBodyError("body", "name, timezone or both")
+        return answer(await self._operations.configure_clinic(clinic_of(request), asked.name, asked.timezone))
 
     async def stats(self, request: web.Request) -> web.Response:
         """What the clinic's channels hold: commands by state, what waits for NATS, the size of its database."""
@@ -90,6 +104,15 @@ def of_clinics(clinics: ClinicRoutes) -> Sequence[Route]:
             status=201,
         ),
         Route(method="GET", path=CLINIC, handler=clinics.get, permission=view, answer=ClinicSnapshot),
+        Route(
+            method="PATCH",
+            path=CLINIC,
+            handler=clinics.change,
+            permission=admin,
+            action="clinic.change",
+            body=ClinicChange,
+            answer=ClinicSnapshot,
+        ),
         Route(
             method="DELETE", path=CLINIC, handler=clinics.remove, permission=admin, action="clinic.remove", status=204
         ),

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +186,7 @@ async def test_pairing_that_ends_otherwise_fails(plantao: Plantao, operations: F
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("clinic", "add", "acme"), 1, "clinic acme exists already"),
+        (("clinic", "add", "acme", "--name", "Another"), 1, "clinic acme exists already"),
         (("clinic", "add", "ACME"), 2, "id: expected"),
         (("channel", "status", "acme", "nobody"), 1, "does not exist"),
         (("channel", "status", "../x", "y"), 2, "clinic: expected"),
@@ -239,8 +240,8 @@ def invoke(*arguments: str) -> Result:
 def test_a_node_is_run_with_the_settings_of_file_and_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[tuple[Settings, bool]] = []
 
-    def run(settings: Settings, json_ready: bool) -> int:
-        runs.append((settings, json_ready))
+    def run(reread: Callable[[], Settings], json_ready: bool) -> int:
+        runs.append((reread(), json_ready))
         return 1
 
     monkeypatch.setattr("config.node.run", run)
