@@ -400,9 +400,7 @@ class Reconciler(Actor):
             return
         if state is ClinicState.RUNNING and self._open is None:
             shown = self._parts.board.clinic(self._clinic)
-            if shown is not None:
-                return
-            state, reason = ClinicState.DEGRADED, "opening"
+            state, reason = (ClinicState.DEGRADED, "opening") if shown is None else (shown.state, shown.reason)
         self._parts.board.put_clinic(ClinicSnapshot.of(self._wanted.record, state, reason))
 
 
