@@ -26,8 +26,8 @@ ENVIRONMENT = {
 }
 """What the runbook's first block and its procedures set."""
 THERE = """
-    plantao systemctl journalctl curl promtool openssl date head tail sort grep df du ls cp mv rm chown free uptime dmesg
-    fuser export umask docker kubectl
+    plantao systemctl journalctl curl promtool openssl date head tail sort grep df du ls cp mv rm chown free uptime
+    dmesg fuser export umask docker kubectl
 """
 """Programs that are on any machine that runs a node, and builtins of the shell."""
 
