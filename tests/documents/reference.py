@@ -19,8 +19,8 @@ _SETTINGS: Final = """\
 
 From `plantao run --config FILE` (`plantao.toml` in the working directory if there is one), a table for each section,
 and from the environment, which overrides it: `PLANTAO_SECTION__KEY`, lists and tables as JSON. Secrets may also come
-from a file, which `PLANTAO_SECTION__KEY_FILE` names. [`.env.example`](../.env.example) has them all. A change in the file
-takes a restart of the node, or holds after `plantao reload` (or SIGHUP) already.
+from a file, which `PLANTAO_SECTION__KEY_FILE` names. [`.env.example`](../.env.example) has them all. A change in the
+file takes a restart of the node, or holds after `plantao reload` (or SIGHUP) already.
 """
 _COMMANDS: Final = """\
 ## Commands
