@@ -164,21 +164,12 @@ def test_every_shell_is_told_whom_to_ask(shell: Shell) -> None:
     assert "_PLANTAO_COMPLETE=complete_" in script_for(shell)
 
 
-def test_bash_can_read_it(tmp_path: Path) -> None:
+def test_bash_asks_for_what_could_follow(tmp_path: Path) -> None:
     (tmp_path / "completion").write_text(script_for(Shell.BASH))
-    check = subprocess.run(["bash", "-n", tmp_path / "completion"], check=False, capture_output=True)
+    typed = "source completion; COMP_WORDS=(plantao clinic sta); COMP_CWORD=2; _plantao_completion plantao"
+    asked = f'{typed}; echo "${{COMPREPLY[@]}}"'
+    env = {**os.environ, "PATH": f"{PLANTAO.parent}:{os.environ['PATH']}"}
 
-    assert (check.returncode, check.stderr) == (0, b"")
+    said = subprocess.run(["bash", "-c", asked], cwd=tmp_path, env=env, check=True, capture_output=True, text=True)
 
-
-async def test_ready_is_an_exit_code_and_a_sentence(plantao: Plantao, health: FakeHealth) -> None:
-    well = await plantao("ready")
-    health.broken["bus"] = "NATS is away"
-    broken, live = await plantao("ready"), await plantao("ready", "--live", "--json")
-    health.draining = True
-    draining = await plantao("ready")
-
-    assert (well.exit_code, well.stdout) == (0, "The node is ready.\n")
-    assert (broken.exit_code, broken.stdout) == (1, "The node is not ready: bus (NATS is away).\n")
-    assert (live.exit_code, json.loads(live.stdout)["ready"]) == (0, False)
-    assert (draining.exit_code, draining.stdout) == (1, "The node is not ready: it drains, and then ends.\n")
+    assert set(said.stdout.split()) == {"status", "stats"}
