@@ -49,6 +49,8 @@ def wrong_in(words: Sequence[str]) -> str | None:
             break
         path = (*path, word)
     command, rest = tree()[path], words[len(path) :]
+    if rest and _ANYTHING.search(rest[0]):
+        return None
     if command.words == () and rest and re.fullmatch(r"[a-z][a-z-]*", rest[0]):
         return f"no command {rest[0]}"
     if hasattr(command.made, "commands") and rest and re.fullmatch(r"[a-z][a-z-]*", rest[0]):
@@ -150,6 +152,12 @@ def is_subject(pattern: str) -> bool:
 def targets() -> set[str]:
     """Of the Makefile."""
     return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+@cache
+def made_by_users() -> set[str]:
+    """Paths that are not in the repository, and that documents tell somebody to make there."""
+    return {line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines()}
 
 
 @cache
