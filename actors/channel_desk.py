@@ -53,7 +53,12 @@ class ChannelDesk:
     """See ``protocol.operations.Operations``."""
 
     def __init__(
-        self, switchboard: Switchboard, registry: Registry, check_config: ConfigCheck, *, most_channels: int
+        self,
+        switchboard: Switchboard,
+        registry: Registry,
+        check_config: ConfigCheck,
+        *,
+        most_channels: Callable[[], int],
     ) -> None:
         self._switchboard = switchboard
         self._registry = registry
@@ -77,10 +82,10 @@ class ChannelDesk:
         """Register it, and wait until it is there; if it is already, exactly so, there is nothing to do."""
         check_name("id", id)
         self._switchboard.clinic(clinic)
-        board, waiting = self._switchboard.board, f"channel {clinic}/{id} is registered"
+        board, waiting, most = self._switchboard.board, f"channel {clinic}/{id} is registered", self._most_channels()
         record = ChannelRecord(clinic=clinic, id=id, name=display_name(name or id), created_at=utc_now())
-        if board.channel(clinic, id) is None and len(board.channels(clinic)) >= self._most_channels:
-            raise ConflictError(f"clinic {clinic} has {self._most_channels} channels, as many as it may")
+        if board.channel(clinic, id) is None and len(board.channels(clinic)) >= most:
+            raise ConflictError(f"clinic {clinic} has {most} channels, as many as it may")
         try:
             await self._registry.create_channel(record)
         except AlreadyExistsError:

@@ -24,9 +24,9 @@ from config import log as logging_setup
 from config import tree
 from config.ending import Cause, Stage, after
 from config.parts import Parts, admin_key_file, make
+from config.reload import Reread
 from config.runtime import ensure_private
 from config.sections import Settings
-from config.sections import Shutdown as ShutdownSettings
 from config.terminal import Terminal
 from gateway import disk
 from gateway.nats.accounts import Role
@@ -42,6 +42,7 @@ from supervisor.tally import Tally
 T = TypeVar("T")
 
 NODE_FILE: Final = "node.json"
+CERTIFICATE_FILE: Final = "certificate.pem"
 LOOK_S: Final = 0.5
 
 log = structlog.get_logger(__name__)
@@ -71,7 +72,7 @@ class _Down:
 
 @dataclass(frozen=True, slots=True)
 class _Signalled:
-    """The operator wants an end."""
+    """The operator wants an end, or has closed the terminal in which the node was started."""
 
     number: int
 
@@ -81,18 +82,29 @@ class _Drained:
     """Nothing is under way any more."""
 
 
-_News = _Up | _Read | _Rotated | _Down | _Signalled | _Drained
+@dataclass(frozen=True, slots=True)
+class _HungUp:
+    """The operator wants the settings to be read again."""
 
 
-def run(settings: Settings, json_ready: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class _Reloaded:
+    """They were: what the node's file says may be different."""
+
+
+_News = _Up | _Read | _Rotated | _Down | _Signalled | _HungUp | _Reloaded | _Drained
+
+
+def run(reread: Reread, json_ready: bool) -> int:
     """Run until SIGTERM or SIGINT (drains and ends, exit code 0; a second one ends the drain) or until the root gives
-    up (1). Main thread only.
+    up (1). SIGHUP has it read its settings again, by ``reread``, as it does first of all. Main thread only.
 
     ``json_ready``: the first line on stdout, once ready, is a JSON object that says where everything is.
 
     Raises:
         PlantaoError: it could not be started; the text says why and what to do.
     """
+    settings = reread()
     logging_setup.configure(settings.log)
     ensure_private(settings.data)
     ensure_private(settings.runtime)
@@ -100,13 +112,14 @@ def run(settings: Settings, json_ready: bool) -> int:
     with _locked(settings.data):
         if not settings.runtime_in_memory:
             log.warning("runtime directory is not in memory: session keys are on a disk", runtime=str(settings.runtime))
-        return _run(settings, json_ready)
+        return _run(settings, reread, json_ready)
 
 
-def _run(settings: Settings, json_ready: bool) -> int:
-    parts = make(settings)
+def _run(settings: Settings, reread: Reread, json_ready: bool) -> int:
+    parts = make(settings, reread)
     _spare_what_stays()
     news: SimpleQueue[_News] = SimpleQueue()
+    parts.reloading.join(lambda _settings: partial(news.put, _Reloaded()))
     parts.logins.on_rotated(lambda account, _: news.put(_Rotated()) if account == ACCOUNT_PLATFORM else None)
     with _signals(news):
         link = Link(started=lambda _: news.put(_Up()), exited=lambda reason: news.put(_Down(reason)))
@@ -114,30 +127,32 @@ def _run(settings: Settings, json_ready: bool) -> int:
         supervision = _supervision(settings, parts.tally)
         root = _start(cpu, partial(tree.start, parts, supervision, link))
         terminal = Terminal(parts, show_codes=not json_ready and sys.stdout.isatty())
-        end = _End(settings.shutdown, parts, root, lambda: news.put(_Drained()))
+        end = _End(parts, root, lambda: news.put(_Drained()))
         try:
             while True:
                 match _next(news, end.deadline, cpu):
                     case None:
                         if end.go_on(Cause.TIME_OVER) is Stage.FORCED:
-                            return _give_up(parts, settings.shutdown.deadline_s)
+                            return _give_up(parts)
                     case _Up():
                         parts.board.when_read(lambda: news.put(_Read()))
                     case _Read() if end.stage is Stage.ON_DUTY:
                         _ready(settings, parts, json_ready)
                         terminal.start()
-                    case _Rotated() if (settings.data / NODE_FILE).exists():
-                        _write_node_file(settings, _where(settings, parts))
+                    case _Rotated() | _Reloaded() if (settings.data / NODE_FILE).exists():
+                        _write_node_file(settings, parts)
                     case _Signalled(number):
                         terminal.stop()
                         log.info("told to end", signal=signal.Signals(number).name)
                         end.go_on(Cause.ASKED)
+                    case _HungUp():
+                        _reload(parts)
                     case _Drained():
                         end.go_on(Cause.DRAINED)
                     case _Down(reason):
                         return _exit_code(reason, asked=end.stage is not Stage.ON_DUTY)
         finally:
-            for path in (settings.data / NODE_FILE, settings.runtime / NODE_FILE):
+            for path in (settings.data / NODE_FILE, settings.runtime / NODE_FILE, settings.runtime / CERTIFICATE_FILE):
                 path.unlink(missing_ok=True)
 
 
@@ -145,8 +160,7 @@ class _End:
     """The node's way to its end: does what belongs to each stage when it comes to it. Main thread only. ``told`` is
     called when nothing is under way any more."""
 
-    def __init__(self, policy: ShutdownSettings, parts: Parts, root: ActorRef[Any], told: Callable[[], None]) -> None:
-        self._policy = policy
+    def __init__(self, parts: Parts, root: ActorRef[Any], told: Callable[[], None]) -> None:
         self._parts = parts
         self._root = root
         self._told = told
@@ -163,13 +177,14 @@ class _End:
         return self.stage
 
     def _begin(self) -> None:
+        policy = self._parts.reloading.settings.shutdown
         match self.stage:
             case Stage.DRAINING:
-                self.deadline = time.monotonic() + self._policy.drain_s
+                self.deadline = time.monotonic() + policy.drain_s
                 channels = [(shown.clinic, shown.channel) for shown in self._parts.board.channels()]
                 self._parts.drain.begin(channels, self._parts.names, self._told)
             case Stage.ENDING:
-                self.deadline = time.monotonic() + self._policy.deadline_s
+                self.deadline = time.monotonic() + policy.deadline_s
                 tell(self._root, ShutDown())
             case _:
                 pass
@@ -203,9 +218,16 @@ def _spare_what_stays() -> None:
     gc.freeze()
 
 
-def _give_up(parts: Parts, deadline_s: float) -> int:
+def _reload(parts: Parts) -> None:
+    try:
+        parts.reloading.now()
+    except PlantaoError as error:
+        log.error("settings not read again: they are as they were", error=str(error))
+
+
+def _give_up(parts: Parts) -> int:
     """End what is left by force. Ports end by themselves when they find that main is gone."""
-    log.error("not ended in time: ending by force", deadline_s=deadline_s)
+    log.error("not ended in time: ending by force", deadline_s=parts.reloading.settings.shutdown.deadline_s)
     parts.nursery.kill("the node gave up")
     if isinstance(parts.broker, EmbeddedBroker):
         parts.broker.kill("the node gave up")
@@ -258,7 +280,7 @@ def _ready(settings: Settings, parts: Parts, json_ready: bool) -> None:
     login = parts.broker.login(ACCOUNT_PLATFORM, Role.SERVICE)
     key = admin_key_file(settings.data)
     where = {"ready": True, "http": parts.admin.url, "nats": login.url, "admin_key": str(key)}
-    _write_node_file(settings, _where(settings, parts))
+    _write_node_file(settings, parts)
     if json_ready:
         print(json.dumps(where), flush=True)  # noqa: T201 - the contract of --json
         return
@@ -279,13 +301,16 @@ def _ready(settings: Settings, parts: Parts, json_ready: bool) -> None:
 
 def _where(settings: Settings, parts: Parts) -> dict[str, object]:
     """What stands in the node's file."""
-    certificate = None if settings.http.certificate is None else str(settings.http.certificate.absolute())
+    certificate = None if parts.certificate is None else str(settings.runtime / CERTIFICATE_FILE)
     login = parts.broker.login(ACCOUNT_PLATFORM, Role.SERVICE)
     return {"http": parts.admin.url, "certificate": certificate, "nats": login.url, "pid": os.getpid()}
 
 
-def _write_node_file(settings: Settings, content: dict[str, object]) -> None:
+def _write_node_file(settings: Settings, parts: Parts) -> None:
     """In memory, because of the credentials; what is found in the data directory leads there."""
+    if parts.certificate is not None:  # as it is shown: the file that it came from may hold the next one already
+        disk.write(settings.runtime / CERTIFICATE_FILE, parts.certificate.pem)
+    content = _where(settings, parts)
     real, found = settings.runtime / NODE_FILE, settings.data / NODE_FILE
     disk.write(real, json.dumps(content).encode())
     link = found.with_suffix(".tmp")
@@ -317,12 +342,26 @@ def _locked(data: Path) -> Iterator[None]:
 
 @contextmanager
 def _signals(news: "SimpleQueue[_News]") -> Iterator[None]:
-    def handler(number: int, _frame: FrameType | None) -> None:
-        news.put(_Signalled(number))
+    at_terminal = _has_terminal()
 
-    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    def handler(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and (not at_terminal or _has_terminal()):
+            news.put(_HungUp())
+        else:
+            news.put(_Signalled(number))
+
+    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         yield
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+def _has_terminal() -> bool:
+    """Whether there is a terminal from which this process can be told to end."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True

@@ -16,7 +16,7 @@ group = typer.Typer(
 @command(group, "list")
 def list_(asking: Asking) -> None:
     """List the jobs since the node started, newest first."""
-    jobs = asking.node.get("jobs")["items"]
+    jobs = asking.node.whole_list("jobs")["items"]
     columns = ("ID", "KIND", "CLINIC", "STATE", "PROGRESS", "STARTED", "ENDED", "ERROR")
     rows = [
         (

@@ -13,8 +13,14 @@ from protocol.errors import InvalidInputError, PlantaoError
 if TYPE_CHECKING:
     from rich.console import Console
 
+DONE: Final = 0
 FAILED: Final = 1
 WRONG_USE: Final = 2
+EXIT_CODES: Final[Mapping[int, str]] = {
+    DONE: "done",
+    FAILED: "failed, or nothing answered",
+    WRONG_USE: "wrong use, not allowed, or bad configuration",
+}
 
 _WRONG_USE_STATUSES: Final = frozenset({400, 401, 403, 413, 415, 421})
 _WIDE: Final = 1000

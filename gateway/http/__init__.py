@@ -10,7 +10,10 @@ module          what it holds
 ``surround``    what surrounds every route: headers, problems, deadlines, and these two:
 ``origins``     the door: under which names it is served, and which web pages may use it
 ``guard``       the guard: which key asks, how often, and whether the route is for it
+``session``     ``/api/v1/session``: signing in on the page
+``static``      ``/`` and ``/page/…``: the page itself, whose files are in ``page/``
 ``auditing``    what changes something is in the audit, before it is done and after
+``rules``       what of the rules may change while it is served
 ``draining``    nothing is taken on while the node drains before its end
 ``tls``         certificate and key
 ``openapi``     ``/api/v1/openapi.json``, written from the table
@@ -27,6 +30,7 @@ module          what it holds
 ``jobs``        ``/api/v1/jobs``
 ``audit``       ``/api/v1/audit``
 ``paging``      lists in pages
+``reload``      the node's settings, read again
 ``requests``    bodies, path names and answers: the edge between bytes and types
 ``problems``    every error as RFC 9457 problem details, in one table
 ``health``      what the node must be able to say of itself
@@ -34,12 +38,14 @@ module          what it holds
 ``supervision`` the part of it that is about the supervision tree
 ==============  ======================================================================
 
-Routes; ``/health`` and ``/ready`` are open, all others want ``Authorization: Bearer <key>`` or ``X-API-Key: <key>``. A
-wrong key is refused everywhere. What each takes is in the table: to look is for every role, to act for operators, to
-add and remove for administrators. A key for some clinics finds no others; what concerns all clinics (``/metrics``, to
-add a clinic) takes a key for all, and lists show each key its own part::
+Routes; ``/health``, ``/ready`` and the page are open, all others want ``Authorization: Bearer <key>`` or ``X-API-Key:
+<key>``, or the cookie of who has signed in. A wrong key is refused everywhere. What each takes is in the table: to look
+is for every role, to act for operators, to add and remove for administrators. A key for some clinics finds no others;
+what concerns all clinics (``/metrics``, to add a clinic) takes a key for all, and lists show each key its own part::
 
     GET     /health   /ready   /metrics
+    GET     /   /page/{file}
+    POST    /api/v1/session                 ``{"key"}``: a cookie that stands for it; GET who that is, DELETE signs out
     GET     /api/v1/openapi.json            all of this for programs
     GET     /api/v1/tree?depth=&clinic=     every actor and port with its state, restarts, inbox and last exit;
                                             asks none of them
@@ -71,6 +77,7 @@ add a clinic) takes a key for all, and lists show each key its own part::
     POST    …/channels/{ch}/consents        ``{"contact", "status": granted|withdrawn|opted_out|opted_in, "source"?,
                                             "note"?}``; after ``withdrawn`` and ``opted_out`` nothing is sent to them
     POST    /api/v1/{erase|export}          ``{"clinic", "contact"?}``: 202, the job; of all, or of one person
+    POST    /api/v1/reload                  the settings, read again: ``{"changed": […], "restart": […]}``
     POST    /api/v1/rotate                  ``{"what": "master"}`` or ``{"what": "clinic", "clinic": …}``: 202, the job
 
 What is listed comes in pages: ``limit`` says how much at most, ``next`` of the answer is ``cursor`` of the page after

@@ -23,8 +23,11 @@ from gateway.http.nats_keys import of_logins
 from gateway.http.node import NodeRoutes, of_node
 from gateway.http.openapi import OpenApiRoutes
 from gateway.http.origins import Origins
+from gateway.http.reload import ReloadRoutes, of_reload
 from gateway.http.rotate import RotateRoutes, of_rotations
 from gateway.http.routes import Route
+from gateway.http.session import SessionRoutes, of_session
+from gateway.http.static import StaticRoutes, of_page, read_page
 from gateway.http.streams import Streams
 from gateway.http.surround import HttpLimits, surround
 from gateway.http.tree import TreeRoutes, of_tree
@@ -53,6 +56,8 @@ def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: M
     operations, keys, health = backends.operations, backends.keys, backends.health
     routes = (
         *of_node(NodeRoutes(operations, health, executor, refused), limits.ready_per_minute),
+        *of_page(StaticRoutes(read_page())),
+        *of_session(SessionRoutes(keys, backends.audit)),
         *of_tree(TreeRoutes(health, executor)),
         *of_clinics(ClinicRoutes(operations, keys)),
         *of_channels(ChannelRoutes(operations, executor), limits.pair_s),
@@ -61,10 +66,11 @@ def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: M
         *of_backups(BackupRoutes(backends.backups, limits.archive_bytes)),
         *of_custody(CustodyRoutes(backends.personal)),
         *of_consents(ConsentRoutes(operations)),
-        *of_keys(KeyRoutes(keys, operations, limits.key_requests)),
+        *of_keys(KeyRoutes(keys, operations)),
         *of_logins(backends.logins),
         *of_jobs(JobRoutes(backends.jobs)),
         *of_rotations(RotateRoutes(backends.rotations)),
+        *of_reload(ReloadRoutes(backends.reloading)),
         *of_events(EventRoutes(operations, backends.live, backends.meters, Streams())),
     )
     return (*routes, OpenApiRoutes(routes, executor).route)

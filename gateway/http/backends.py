@@ -11,6 +11,7 @@ from protocol.jobs import Jobs
 from protocol.live import Live
 from protocol.meters import Meters
 from protocol.operations import Operations
+from protocol.reloading import Reloading
 from protocol.rotation import Rotations
 
 
@@ -25,6 +26,7 @@ class Backends:
     backups: Backups
     personal: PersonalData
     rotations: Rotations
+    reloading: Reloading
     audit: VerifiedAudit
     health: Health
     live: Live

@@ -12,6 +12,7 @@ from gateway.access.key import ApiKey, Clinics, PerHour
 from gateway.http.paging import PAGE, Page, page
 from gateway.http.requests import answer, asked_clinic, choice, read_as
 from gateway.http.routes import API, CALLER, OF_CLINIC, Query, Route
+from gateway.http.rules import RULES
 from protocol.access import Caller, Permission, Role
 from protocol.channel import DisplayName
 from protocol.errors import ForbiddenError, InvalidInputError, NotFoundError
@@ -57,13 +58,11 @@ class KeyList(Page, frozen=True, kw_only=True):
 
 
 class KeyRoutes:
-    """Handlers; each raises what ``ApiKeys`` and ``Operations`` raise. ``key_requests``: an hour (0: no limit), with a
-    key that says nothing else."""
+    """Handlers; each raises what ``ApiKeys`` and ``Operations`` raise."""
 
-    def __init__(self, keys: ApiKeys, operations: Operations, key_requests: int) -> None:
+    def __init__(self, keys: ApiKeys, operations: Operations) -> None:
         self._keys = keys
         self._operations = operations
-        self._key_requests = key_requests
 
     async def list(self, request: web.Request) -> web.Response:
         """A page of the keys that the caller could have made (all, or those for its clinics alone), of all roles or
@@ -84,7 +83,7 @@ class KeyRoutes:
             new.clinics,
             made_by=caller.id,
             expires_at=self._expiry(new, own),
-            per_hour=self._per_hour(new, own),
+            per_hour=_per_hour(new, own, request.app[RULES].key_requests),
         )
         try:
             await self._check_clinics(new, caller)
@@ -135,16 +134,6 @@ class KeyRoutes:
             raise InvalidInputError("expires_at", f"a time before this key's own end, {own.expires_at.isoformat()}")
         return at
 
-    def _per_hour(self, new: NewKey, own: ApiKey) -> int | None:
-        """How often the new key may ask: no more than the one that makes it."""
-        most = self._key_requests if own.per_hour is None else own.per_hour
-        asked = self._key_requests if new.per_hour is None else new.per_hour
-        if most == 0 or 0 < asked <= most:
-            return new.per_hour
-        if new.per_hour is None:
-            return own.per_hour
-        raise InvalidInputError("per_hour", f"1 to {most}, since this key may make no more itself")
-
     def _view(self, key: ApiKey) -> KeyView:
         return KeyView(
             id=key.id,
@@ -158,6 +147,17 @@ class KeyRoutes:
             per_hour=key.per_hour,
             last_used_at=self._keys.last_used_at(key.id),
         )
+
+
+def _per_hour(new: NewKey, own: ApiKey, usual: int) -> int | None:
+    """How often the new key may ask: no more than the one that makes it. ``usual``: with one that says nothing."""
+    most = usual if own.per_hour is None else own.per_hour
+    asked = usual if new.per_hour is None else new.per_hour
+    if most == 0 or 0 < asked <= most:
+        return new.per_hour
+    if new.per_hour is None:
+        return own.per_hour
+    raise InvalidInputError("per_hour", f"1 to {most}, since this key may make no more itself")
 
 
 def _within(key: ApiKey, caller: Caller) -> bool:

@@ -31,6 +31,7 @@ from tests.unit.gateway.http.fake_node import (
     FakeHealth,
     FakeOperations,
     FakePersonal,
+    FakeReloading,
 )
 
 Plantao = Callable[..., Awaitable[Result]]
@@ -121,6 +122,11 @@ def rotations(jobs: NodeJobs, data_keys: MemoryKeys) -> Rotating:
 
 
 @pytest.fixture
+def reloading() -> FakeReloading:
+    return FakeReloading()
+
+
+@pytest.fixture
 async def server(
     operations: FakeOperations,
     jobs: NodeJobs,
@@ -130,6 +136,7 @@ async def server(
     audit: MemoryAudit,
     health: FakeHealth,
     keys: ApiKeys,
+    reloading: FakeReloading,
     board: Board,
     meters: NodeMeters,
 ) -> AsyncIterator[AdminServer]:
@@ -143,6 +150,7 @@ async def server(
         rotations=rotations,
         audit=audit,
         health=health,
+        reloading=reloading,
         meters=meters,
         live=board,
     )

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -239,8 +240,8 @@ def invoke(*arguments: str) -> Result:
 def test_a_node_is_run_with_the_settings_of_file_and_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[tuple[Settings, bool]] = []
 
-    def run(settings: Settings, json_ready: bool) -> int:
-        runs.append((settings, json_ready))
+    def run(reread: Callable[[], Settings], json_ready: bool) -> int:
+        runs.append((reread(), json_ready))
         return 1
 
     monkeypatch.setattr("config.node.run", run)

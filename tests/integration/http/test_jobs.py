@@ -55,7 +55,8 @@ async def ended(jobs: NodeJobs, view: JobView) -> JobView:
 
 @pytest.fixture
 def asking(server: AdminServer, key: str) -> Asking:
-    return Asking(NodeClient(server.url, key), Output(as_json=True))
+    node = NodeClient(server.url, key)
+    return Asking(node, Output(as_json=True), lambda: node)
 
 
 async def client(server: AdminServer, keys: ApiKeys, role: Role, *clinics: str) -> aiohttp.ClientSession:

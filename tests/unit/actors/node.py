@@ -73,7 +73,14 @@ class Node:
         self.names = Names()
         self.runtime = runtime
         self.desk = Desk(
-            self.board, self.names, self.registry, self.bus, self.store, only_notes, most_channels=3, forms_of=as_given
+            self.board,
+            self.names,
+            self.registry,
+            self.bus,
+            self.store,
+            only_notes,
+            most_channels=lambda: 3,
+            forms_of=as_given,
         )
         self.policies = Policies(POLICY)
         self.supervision = SUPERVISION

@@ -63,7 +63,7 @@ def bare_desk() -> tuple[Desk, Board]:
     """A desk without actors, and the board that it looks at, on which nothing stands."""
     board, bell = Board(), Bell()
     parts = (board, Names(), MemoryRegistry(bell), MemoryBus(bell), MemoryStore(bell))
-    return Desk(*parts, only_notes, most_channels=3, forms_of=as_given), board
+    return Desk(*parts, only_notes, most_channels=lambda: 3, forms_of=as_given), board
 
 
 # -- clinics --

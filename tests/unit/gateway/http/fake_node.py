@@ -34,6 +34,7 @@ from protocol.jobs import JobKind, JobState, JobView
 from protocol.meters import ChannelMeter, ClinicTimes
 from protocol.people import parse_person
 from protocol.records import ConsentKind, ConsentList, ConsentSource, ConsentView
+from protocol.reloading import Reloaded
 from protocol.subjects import Priority
 from protocol.views import ClinicStats
 from tests.fakes.any_clinic import AnyClinic
@@ -409,11 +410,25 @@ NO_LOGINS = Logins(None, utc_now)
 """Of a node whose NATS server is somebody else's."""
 
 
+@dataclass
+class FakeReloading:
+    """Implements ``protocol.reloading.Reloading``: answers ``came``, or fails with ``error``."""
+
+    came: Reloaded = field(default_factory=lambda: Reloaded(changed=["log.level"], restart=["nats.port"]))
+    error: Exception | None = None
+
+    async def reload(self) -> Reloaded:
+        if self.error is not None:
+            raise self.error
+        return self.came
+
+
 def fake_backends(**changes: Any) -> Backends:
     """A node without a node, that anybody's key "k" opens, with ``changes``."""
     parts: dict[str, Any] = {
         "operations": FakeOperations(), "keys": admin_keys("k"), "logins": NO_LOGINS, "jobs": NO_JOBS,
         "backups": NO_BACKUPS, "personal": NO_PERSONAL, "rotations": NO_ROTATIONS,
+        "reloading": FakeReloading(),
         "audit": NO_AUDIT, "health": FakeHealth(), "meters": FakeMeters(), "live": Board(),
     }  # fmt: skip
     return Backends(**{**parts, **changes})
