@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup run demo test check audit bench chaos storm drill soak lock clean
+.PHONY: setup run demo docs test check audit bench chaos storm drill soak lock clean
 
 setup: $(VENV)/.installed
 
@@ -21,6 +21,9 @@ run: setup
 
 demo: setup
 	$(BIN)/python -m tests.demo $(ARGS)
+
+docs: setup
+	$(BIN)/python -m tests.documents
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -11,6 +11,7 @@ module          what it holds
                 ``command_desk``, ``consent_desk``; ``switchboard`` is how all of them reach the actors
 ``board``       the last snapshot of everything, so that a look never waits for an actor; who waits for a command's end
 ``meters``      what is counted of each channel, whatever becomes of its actor
+``drain``       before the node ends: whether anything is under way still
 ``places``      under which name each actor is found
 ``service``     the actor of a part that runs on the loop or as an OS process
 ``loop``        the one asyncio loop, and the actor that owns it

@@ -1,27 +1,36 @@
 """The board: what the registry wants, and the last snapshot of every clinic and channel, so that a look never waits for
-an actor; and the word that a command has ended, for who waits for that.
+an actor; what of it has changed since when; and the word that a command has ended, for who waits for that.
 
 Actors write, the loop reads. Every method is callable from any thread and returns at once.
 """
 
+import secrets
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
+from actors.changelog import Changelog, Kind, Thing
+from actors.clinic_view import shown
 from protocol.bus import Wanted
-from protocol.channel import ChannelRecord, ChannelSnapshot, ClinicSnapshot
+from protocol.channel import ChannelRecord, ChannelSnapshot, ClinicSnapshot, QrCode
+from protocol.commands import utc_now
+from protocol.live import Changes, Gone, ShownCode
 
 Key = tuple[str, str]
 
 
 class Board:
-    """Listeners are called in the writer's thread and must only pass the word on."""
+    """Implements ``protocol.live.Live``. Listeners are called in the writer's thread and must only pass the word on."""
 
     def __init__(self) -> None:
+        self._epoch, self._began_at = secrets.token_hex(4), utc_now()
         self._lock = threading.Lock()
+        self._log = Changelog()
         self._wanted: Wanted | None = None
         self._awaiting_wanted: list[Callable[[], None]] = []
         self._clinics: dict[str, ClinicSnapshot] = {}
-        self._channels: dict[Key, ChannelSnapshot] = {}
+        self._channels: dict[str, dict[str, ChannelSnapshot]] = {}
+        self._codes: dict[Key, QrCode] = {}
         self._records: dict[Key, ChannelRecord] = {}
         self._troubles: dict[Key, str] = {}
         self._waiting: dict[tuple[str, str, str], list[Callable[[], None]]] = {}
@@ -54,29 +63,51 @@ class Board:
         """How a clinic is now."""
         with self._lock:
             self._clinics[snapshot.id] = snapshot
+            self._log.note(Kind.CLINIC, snapshot.id)
         self._changed()
 
-    def put_channel(self, snapshot: ChannelSnapshot) -> None:
-        """How a channel is now."""
+    def put_channel(self, snapshot: ChannelSnapshot, code: QrCode | None = None) -> None:
+        """How a channel is now, and the QR code that it shows."""
+        clinic, channel = snapshot.clinic, snapshot.channel
         with self._lock:
-            self._channels[snapshot.clinic, snapshot.channel] = snapshot
+            channels = self._channels.setdefault(clinic, {})
+            before, channels[channel] = channels.get(channel), snapshot
+            self._log.note(Kind.CHANNEL, clinic, channel)
+            if before is None or before.state is not snapshot.state:
+                self._log.note(Kind.CLINIC, clinic)
+            if self._codes.get((clinic, channel)) != code:
+                self._put_code((clinic, channel), code)
         self._changed()
+
+    def _put_code(self, key: Key, code: QrCode | None) -> None:
+        if code is None:
+            del self._codes[key]
+        else:
+            self._codes[key] = code
+        self._log.note(Kind.CODE, *key)
 
     def drop_clinic(self, clinic: str) -> None:
         """The clinic is no more, nor are its channels."""
         with self._lock:
             self._clinics.pop(clinic, None)
-            self._channels = {key: shown for key, shown in self._channels.items() if key[0] != clinic}
+            self._channels.pop(clinic, None)
+            self._codes = {key: code for key, code in self._codes.items() if key[0] != clinic}
             self._records = {key: record for key, record in self._records.items() if key[0] != clinic}
             self._troubles = {key: reason for key, reason in self._troubles.items() if key[0] != clinic}
+            self._log.note_gone(clinic)
         self._changed()
 
     def drop_channel(self, clinic: str, channel: str) -> None:
         """The channel is no more."""
         with self._lock:
-            self._channels.pop((clinic, channel), None)
+            known = self._channels.get(clinic, {}).pop(channel, None) is not None
+            self._codes.pop((clinic, channel), None)
             self._records.pop((clinic, channel), None)
-            self._troubles.pop((clinic, channel), None)
+            troubled = self._troubles.pop((clinic, channel), None) is not None
+            if known:
+                self._log.note_gone(clinic, channel)
+            if known or troubled:
+                self._log.note(Kind.CLINIC, clinic)
         self._changed()
 
     def clinics(self) -> list[ClinicSnapshot]:
@@ -92,26 +123,34 @@ class Board:
     def channels(self, clinic: str | None = None) -> list[ChannelSnapshot]:
         """All, or a clinic's; by clinic and id."""
         with self._lock:
-            return [self._channels[key] for key in sorted(self._channels) if clinic in (None, key[0])]
+            clinics = sorted(self._channels) if clinic is None else [clinic]
+            of = [self._channels.get(each, {}) for each in clinics]
+            return [channels[channel] for channels in of for channel in sorted(channels)]
 
     def channel(self, clinic: str, channel: str) -> ChannelSnapshot | None:
         """One."""
         with self._lock:
-            return self._channels.get((clinic, channel))
+            return self._channels.get(clinic, {}).get(channel)
 
     def put_trouble(self, clinic: str, channel: str, reason: str | None) -> None:
         """Why a channel can store nothing; None: it can."""
+        key = (clinic, channel)
         with self._lock:
+            if self._troubles.get(key) != reason:
+                self._log.note(Kind.CLINIC, clinic)
             if reason is None:
-                self._troubles.pop((clinic, channel), None)
+                self._troubles.pop(key, None)
             else:
-                self._troubles[clinic, channel] = reason
+                self._troubles[key] = reason
         self._changed()
 
     def trouble(self, clinic: str) -> str | None:
         """Why a channel of the clinic, and so the clinic, can store nothing; None if all can."""
         with self._lock:
-            return next((reason for (of, _), reason in self._troubles.items() if of == clinic), None)
+            return self._trouble(clinic)
+
+    def _trouble(self, clinic: str) -> str | None:
+        return next((reason for (of, _), reason in self._troubles.items() if of == clinic), None)
 
     def put_record(self, record: ChannelRecord) -> None:
         """How a channel is wanted to be, by which it begins when it is started again."""
@@ -145,6 +184,50 @@ class Board:
                     del self._waiting[key]
 
         return stop
+
+    # -- what has changed --
+
+    @property
+    def epoch(self) -> str:
+        """Of this run of the node."""
+        return self._epoch
+
+    @property
+    def began_at(self) -> datetime:
+        """When the board was set up, with the node."""
+        return self._began_at
+
+    def changes(self, since: int | None) -> Changes:
+        """What is different since ``since``, each thing once and as it is now."""
+        with self._lock:
+            things = None if since is None else self._log.since(since)
+            whole = things is None
+            if things is None:
+                things = self._all()
+            return Changes(
+                version=self._log.version,
+                whole=whole,
+                clinics=[self._shown(of) for kind, of, _ in things if kind is Kind.CLINIC and of in self._clinics],
+                channels=[self._channels[of][ch] for kind, of, ch in things if kind is Kind.CHANNEL and ch],
+                codes=[self._code(of, ch) for kind, of, ch in things if kind is Kind.CODE and ch],
+                gone=[Gone(clinic=of, channel=ch) for kind, of, ch in things if kind is Kind.GONE],
+            )
+
+    def _all(self) -> Sequence[Thing]:
+        return [
+            *((Kind.CLINIC, clinic, None) for clinic in sorted(self._clinics)),
+            *((Kind.CHANNEL, of, ch) for of in sorted(self._channels) for ch in sorted(self._channels[of])),
+            *((Kind.CODE, of, ch) for of, ch in sorted(self._codes)),
+        ]
+
+    def _shown(self, clinic: str) -> ClinicSnapshot:
+        return shown(self._clinics[clinic], self._channels.get(clinic, {}).values(), self._trouble(clinic))
+
+    def _code(self, clinic: str, channel: str) -> ShownCode:
+        code = self._codes.get((clinic, channel))
+        if code is None:
+            return ShownCode(clinic=clinic, channel=channel, code=None, expires_at=None)
+        return ShownCode(clinic=clinic, channel=channel, code=code.code, expires_at=code.expires_at)
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call ``listener`` after every change; returns what ends that."""

@@ -25,6 +25,7 @@ from protocol.bus import Registry
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, PairingCode, QrCode, WantedState
 from protocol.commands import utc_now
 from protocol.errors import (
+    AlreadyExistsError,
     BusUnavailableError,
     ConflictError,
     InvalidAddressError,
@@ -52,7 +53,12 @@ class ChannelDesk:
     """See ``protocol.operations.Operations``."""
 
     def __init__(
-        self, switchboard: Switchboard, registry: Registry, check_config: ConfigCheck, *, most_channels: int
+        self,
+        switchboard: Switchboard,
+        registry: Registry,
+        check_config: ConfigCheck,
+        *,
+        most_channels: Callable[[], int],
     ) -> None:
         self._switchboard = switchboard
         self._registry = registry
@@ -73,15 +79,22 @@ class ChannelDesk:
         return self._switchboard.channel(clinic, channel)
 
     async def add_channel(self, clinic: str, id: str, name: str | None = None) -> ChannelSnapshot:
-        """Register it, and wait until it is there."""
+        """Register it, and wait until it is there; if it is already, exactly so, there is nothing to do."""
         check_name("id", id)
         self._switchboard.clinic(clinic)
-        board = self._switchboard.board
-        if len(board.channels(clinic)) >= self._most_channels:
-            raise ConflictError(f"clinic {clinic} has {self._most_channels} channels, as many as it may")
+        board, waiting, most = self._switchboard.board, f"channel {clinic}/{id} is registered", self._most_channels()
         record = ChannelRecord(clinic=clinic, id=id, name=display_name(name or id), created_at=utc_now())
-        await self._registry.create_channel(record)
-        return await self._switchboard.until(lambda: board.channel(clinic, id), f"channel {clinic}/{id} is registered")
+        if board.channel(clinic, id) is None and len(board.channels(clinic)) >= most:
+            raise ConflictError(f"clinic {clinic} has {most} channels, as many as it may")
+        try:
+            await self._registry.create_channel(record)
+        except AlreadyExistsError:
+            there = await self._switchboard.until(
+                lambda: self._switchboard.wanted().channels.get((clinic, id)), waiting
+            )
+            if there.name != record.name:
+                raise
+        return await self._switchboard.until(lambda: board.channel(clinic, id), waiting)
 
     async def remove_channel(self, clinic: str, channel: str) -> None:
         """Take it out of the registry, and wait until it has ended."""

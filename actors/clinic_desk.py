@@ -1,23 +1,19 @@
 """The part of the desk that is about clinics."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 from zoneinfo import available_timezones
 
-from msgspec.structs import replace
-
+from actors.clinic_view import shown
 from actors.places import CLINICS
 from actors.switchboard import Switchboard
 from protocol.bus import Registry
-from protocol.channel import ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
+from protocol.channel import ClinicRecord, ClinicSnapshot, ClinicState
 from protocol.commands import utc_now
-from protocol.errors import ConflictError, InvalidInputError
+from protocol.errors import AlreadyExistsError, ConflictError, InvalidInputError
 from protocol.ids import check_name
 
 MOST_NAME: Final = 120
-
-_UNWELL: Final = frozenset({ChannelState.RECONNECTING, ChannelState.ERROR, ChannelState.LOGGED_OUT})
 
 
 class ClinicDesk:
@@ -37,16 +33,36 @@ class ClinicDesk:
         return self._counted(self._switchboard.clinic(clinic))
 
     async def add_clinic(self, id: str, name: str, timezone: str | None = None) -> ClinicSnapshot:
-        """Register it, and wait until it is there."""
-        zone = timezone or "America/Sao_Paulo"
-        if zone not in available_timezones():
-            raise InvalidInputError("timezone", "an IANA time zone such as America/Sao_Paulo")
+        """Register it, and wait until it is there; if it is already, exactly so, there is nothing to do."""
+        zone = _zone(timezone or "America/Sao_Paulo")
         record = ClinicRecord(
             id=check_name("id", id), name=display_name(name or id), timezone=zone, created_at=utc_now()
         )
-        await self._registry.create_clinic(record)
         board, waiting = self._switchboard.board, f"clinic {id} is registered"
+        try:
+            await self._registry.create_clinic(record)
+        except AlreadyExistsError:
+            there = await self._switchboard.until(lambda: self._switchboard.wanted().clinics.get(id), waiting)
+            if (there.name, there.timezone) != (record.name, record.timezone):
+                raise
         return self._counted(await self._switchboard.until(lambda: board.clinic(id), waiting))
+
+    async def configure_clinic(
+        self, clinic: str, name: str | None = None, timezone: str | None = None
+    ) -> ClinicSnapshot:
+        """Register how it is to be, and wait until it is shown so."""
+        if name is not None:
+            display_name(name)
+        if timezone is not None:
+            _zone(timezone)
+        self._switchboard.clinic(clinic)
+        record = await self._registry.configure_clinic(clinic, name, timezone)
+
+        def applied() -> ClinicSnapshot | None:
+            shown = self._switchboard.clinic(clinic)
+            return shown if (shown.name, shown.timezone) == (record.name, record.timezone) else None
+
+        return self._counted(await self._switchboard.until(applied, f"what is new of clinic {clinic} is registered"))
 
     async def remove_clinic(self, clinic: str) -> None:
         """Take it out of the registry, and wait until it has ended."""
@@ -68,15 +84,15 @@ class ClinicDesk:
         return None if snapshot is None or snapshot.state is ClinicState.QUARANTINED else snapshot
 
     def _counted(self, snapshot: ClinicSnapshot) -> ClinicSnapshot:
-        channels = Counter(str(channel.state) for channel in self._switchboard.board.channels(snapshot.id))
-        state, reason = snapshot.state, snapshot.reason
-        unwell = sum(count for name, count in channels.items() if name in _UNWELL)
-        trouble = self._switchboard.board.trouble(snapshot.id)
-        if state is ClinicState.RUNNING and trouble is not None:
-            state, reason = ClinicState.ERROR, f"cannot store: {trouble}"
-        elif state is ClinicState.RUNNING and unwell:
-            state, reason = ClinicState.DEGRADED, f"{unwell} of {channels.total()} channels need attention"
-        return replace(snapshot, channels=dict(channels), state=state, reason=reason)
+        board = self._switchboard.board
+        return shown(snapshot, board.channels(snapshot.id), board.trouble(snapshot.id))
+
+
+def _zone(timezone: str) -> str:
+    """``timezone`` if there is one of that name. Raises InvalidInputError."""
+    if timezone not in available_timezones():
+        raise InvalidInputError("timezone", "an IANA time zone such as America/Sao_Paulo")
+    return timezone
 
 
 def display_name(name: str) -> str:

@@ -3,6 +3,8 @@
 Runs on the loop. Looks at the board and the ledgers, writes the registry, asks channels with a timeout; never blocks.
 """
 
+from collections.abc import Callable
+
 from actors.board import Board
 from actors.channel_desk import ChannelDesk, ConfigCheck
 from actors.clinic_desk import ClinicDesk
@@ -16,7 +18,7 @@ from supervisor.names import Names
 
 
 class Desk(ClinicDesk, ChannelDesk, CommandDesk, ConsentDesk):
-    """One for the node. ``check_config`` judges a channel's own settings."""
+    """One for the node. ``check_config`` judges a channel's own settings; ``most_channels``: of a clinic, by now."""
 
     def __init__(
         self,
@@ -27,7 +29,7 @@ class Desk(ClinicDesk, ChannelDesk, CommandDesk, ConsentDesk):
         store: Store,
         check_config: ConfigCheck,
         *,
-        most_channels: int,
+        most_channels: Callable[[], int],
         forms_of: FormsOf,
     ) -> None:
         switchboard = Switchboard(board, names)

@@ -1,7 +1,7 @@
 """A clinic's reconciler: keeps its channels as the registry wants them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,8 @@ from actors.channel import views
 from actors.channel.context import Context
 from actors.channel.life import begin
 from actors.channel.requests import Configure
-from actors.channel.surroundings import ChannelPolicy, Surroundings
+from actors.channel.surroundings import ChannelPolicy, Policies, Surroundings
+from actors.drain import Drain
 from actors.meters import NodeMeters
 from actors.places import REGISTRAR, account_name, channel_name, channels_name, reconciler_name
 from protocol.bus import Bus, Publication
@@ -55,7 +56,8 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicParts:
     """What every clinic is made with. ``runtime``: the memory-backed directory of session stores; ``vaults``: where
-    they are kept while the machine is off; ``web``: where media is that commands name by its address."""
+    they are kept while the machine is off; ``web``: where media is that commands name by its address; ``drain``:
+    whether the node is ending."""
 
     bus: Bus
     store: Store
@@ -64,10 +66,11 @@ class ClinicParts:
     board: Board
     meters: NodeMeters
     names: Names
-    policy: ChannelPolicy
+    policies: Policies
     runtime: Path
     vaults: Vaults
     web: MediaSource
+    drain: Drain = field(default_factory=Drain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class ReconcilerUp:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Look at the channels' supervisor: one of them was quarantined."""
+    """Look at the channels' supervisor: one of them was quarantined, or the settings of all have changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,7 @@ class Reconciler(Actor):
         self._serving = False
         self._failures = 0
         self._running: dict[str, datetime | None] | None = None
+        self._live_by: dict[str, ChannelPolicy] = {}
         self._removing: set[str] = set()
         self._cleaning: set[str] = set()
         self._random = Random()  # noqa: S311 - jitter
@@ -235,22 +239,26 @@ class Reconciler(Actor):
         for channel, record in wanted.items():
             if channel not in self._running and channel not in self._cleaning:
                 self._running[channel] = record.created_at
-                start_child(supervisor, self._channel_spec(self._surroundings(record, self._open, self._wanted.record)))
+                start_child(supervisor, self._channel_spec(self._surroundings(record, self._open)))
             elif channel not in self._removing:
                 self._configure(record)
 
     def _configure(self, record: ChannelRecord) -> None:
-        """Have a channel that runs live by its record; whatever of this is lost is seen at the next look."""
+        """Have a channel that runs live by its record, the clinic's timezone, and what the settings say by now;
+        whatever of this is lost is seen at the next look."""
         shown = self._parts.board.channel(self._clinic, record.id)
-        if shown is None or (shown.name, shown.config) == (record.name, record.config):
+        policy = self._parts.policies.of(self._parts.board.clinic(self._clinic))
+        same = shown is not None and (shown.name, shown.config) == (record.name, record.config)
+        if shown is None or (same and self._live_by.get(record.id) == policy):
             return
         ref = self._parts.names.whereis(channel_name(self._clinic, record.id))
         if ref is not None:
             try:
-                tell(ref, Call(Configure(record), lambda _: None))
+                if tell(ref, Call(Configure(record), lambda _: None)):
+                    self._live_by[record.id] = policy
             except InboxFullError:
                 self._log.warning("a channel has too much to do to be told its settings", channel=record.id)
-        elif shown.state is ChannelState.ERROR:  # in quarantine; it begins with them when it is let out
+        elif shown.state is ChannelState.ERROR and not same:  # in quarantine; it begins with them when it is let out
             self._parts.board.put_channel(msgspec.structs.replace(shown, name=record.name, config=record.config))
 
     def _remove(self, supervisor: ActorRef[Any], channel: str) -> None:
@@ -288,7 +296,8 @@ class Reconciler(Actor):
         reason = quarantined(child)
         if record is None or self._open is None or (shown is not None and shown.reason == reason):
             return
-        life = replace(begin(Context.now(), self._parts.policy.breaker), state=ChannelState.ERROR, reason=reason)
+        breaker = self._parts.policies.current.breaker
+        life = replace(begin(Context.now(), breaker), state=ChannelState.ERROR, reason=reason)
         self._parts.board.put_channel(
             views.snapshot(
                 record,
@@ -348,6 +357,7 @@ class Reconciler(Actor):
     def _forget(self, channel: str) -> None:
         """The channel is no more. One that is added again under its name begins when all of it is cleaned up."""
         self._cleaning.add(channel)
+        self._live_by.pop(channel, None)
         self._parts.board.drop_channel(self._clinic, channel)
         self._parts.meters.forget(self._clinic, channel)
         self._clean_up(channel)
@@ -360,7 +370,7 @@ class Reconciler(Actor):
         loop = self._parts.loop
         loop.spawn(work, lambda o: self.tell(_CleanedUp(channel, Failure.of(o))), timeout=OPEN_TIMEOUT_S)
 
-    def _surroundings(self, record: ChannelRecord, account: AccountOpened, clinic: ClinicRecord) -> Surroundings:
+    def _surroundings(self, record: ChannelRecord, account: AccountOpened) -> Surroundings:
         parts = self._parts
         return Surroundings(
             record=record,
@@ -371,9 +381,10 @@ class Reconciler(Actor):
             opener=parts.opener,
             board=parts.board,
             meters=parts.meters,
-            policy=parts.policy.in_zone(clinic.timezone),
+            policies=parts.policies,
             vault=self._vault,
             web=parts.web,
+            drain=parts.drain,
         )
 
     @property
@@ -389,9 +400,7 @@ class Reconciler(Actor):
             return
         if state is ClinicState.RUNNING and self._open is None:
             shown = self._parts.board.clinic(self._clinic)
-            if shown is not None:
-                return
-            state, reason = ClinicState.DEGRADED, "opening"
+            state, reason = (ClinicState.DEGRADED, "opening") if shown is None else (shown.state, shown.reason)
         self._parts.board.put_clinic(ClinicSnapshot.of(self._wanted.record, state, reason))
 
 

@@ -165,11 +165,14 @@ class Registrar(Actor):
         )
 
     def _show(self, wanted: Wanted) -> None:
-        """Every clinic that is wanted is there before it is said that the registry has been read; how it is, its own
-        actors say from when they run."""
+        """Every clinic that is wanted is there, as it is called now, before it is said that the registry has been read;
+        how it is, its own actors say from when they run."""
         for clinic, record in wanted.clinics.items():
-            if self._board.clinic(clinic) is None:
+            shown = self._board.clinic(clinic)
+            if shown is None:
                 self._board.put_clinic(ClinicSnapshot.of(record, ClinicState.DEGRADED, "opening"))
+            elif (shown.name, shown.timezone) != (record.name, record.timezone):
+                self._board.put_clinic(ClinicSnapshot.of(record, shown.state, shown.reason))
         self._board.put_wanted(wanted)
 
     def _look(self) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from actors.drain import Drain
 from config import live_tree
 from gateway.http.health import HealthReport, Part, RoleCount, TreeNode
 from gateway.nats.bus import NatsBus
@@ -24,13 +25,19 @@ ROOT: Final = "root"
 class NodeHealth:
     """Implements ``gateway.http.health.Health``."""
 
-    def __init__(self, names: Names, tally: Tally, bus: NatsBus, data: Path) -> None:
+    def __init__(self, names: Names, tally: Tally, bus: NatsBus, data: Path, drain: Drain) -> None:
         self._names = names
         self._tally = tally
         self._bus = bus
         self._data = data
+        self._drain = drain
         self._since = time.monotonic()
         self._version = version("plantao")
+
+    @property
+    def draining(self) -> bool:
+        """See ``Health``."""
+        return self._drain.begun
 
     async def report(self) -> HealthReport:
         """As it is now; raises UnavailableError while the node is starting or ending."""
@@ -44,6 +51,7 @@ class NodeHealth:
             nursery=_part(children.get("nursery")),
             memory_bytes=_resident_bytes(),
             disk_free_bytes=_free_bytes(self._data),
+            draining=self.draining,
         )
 
     def tree(self) -> TreeNode:

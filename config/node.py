@@ -15,13 +15,16 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
+from pykka import ActorRef
 
 from config import log as logging_setup
 from config import tree
+from config.ending import Cause, Stage, after
 from config.parts import Parts, admin_key_file, make
+from config.reload import Reread
 from config.runtime import ensure_private
 from config.sections import Settings
 from config.terminal import Terminal
@@ -39,6 +42,7 @@ from supervisor.tally import Tally
 T = TypeVar("T")
 
 NODE_FILE: Final = "node.json"
+CERTIFICATE_FILE: Final = "certificate.pem"
 LOOK_S: Final = 0.5
 
 log = structlog.get_logger(__name__)
@@ -68,22 +72,39 @@ class _Down:
 
 @dataclass(frozen=True, slots=True)
 class _Signalled:
-    """The operator wants an end."""
+    """The operator wants an end, or has closed the terminal in which the node was started."""
 
     number: int
 
 
-_News = _Up | _Read | _Rotated | _Down | _Signalled
+@dataclass(frozen=True, slots=True)
+class _Drained:
+    """Nothing is under way any more."""
 
 
-def run(settings: Settings, json_ready: bool) -> int:
-    """Run until SIGTERM or SIGINT (drains, exit code 0) or until the root gives up (1). Main thread only.
+@dataclass(frozen=True, slots=True)
+class _HungUp:
+    """The operator wants the settings to be read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reloaded:
+    """They were: what the node's file says may be different."""
+
+
+_News = _Up | _Read | _Rotated | _Down | _Signalled | _HungUp | _Reloaded | _Drained
+
+
+def run(reread: Reread, json_ready: bool) -> int:
+    """Run until SIGTERM or SIGINT (drains and ends, exit code 0; a second one ends the drain) or until the root gives
+    up (1). SIGHUP has it read its settings again, by ``reread``, as it does first of all. Main thread only.
 
     ``json_ready``: the first line on stdout, once ready, is a JSON object that says where everything is.
 
     Raises:
         PlantaoError: it could not be started; the text says why and what to do.
     """
+    settings = reread()
     logging_setup.configure(settings.log)
     ensure_private(settings.data)
     ensure_private(settings.runtime)
@@ -91,13 +112,14 @@ def run(settings: Settings, json_ready: bool) -> int:
     with _locked(settings.data):
         if not settings.runtime_in_memory:
             log.warning("runtime directory is not in memory: session keys are on a disk", runtime=str(settings.runtime))
-        return _run(settings, json_ready)
+        return _run(settings, reread, json_ready)
 
 
-def _run(settings: Settings, json_ready: bool) -> int:
-    parts = make(settings)
+def _run(settings: Settings, reread: Reread, json_ready: bool) -> int:
+    parts = make(settings, reread)
     _spare_what_stays()
     news: SimpleQueue[_News] = SimpleQueue()
+    parts.reloading.join(lambda _settings: partial(news.put, _Reloaded()))
     parts.logins.on_rotated(lambda account, _: news.put(_Rotated()) if account == ACCOUNT_PLATFORM else None)
     with _signals(news):
         link = Link(started=lambda _: news.put(_Up()), exited=lambda reason: news.put(_Down(reason)))
@@ -105,29 +127,67 @@ def _run(settings: Settings, json_ready: bool) -> int:
         supervision = _supervision(settings, parts.tally)
         root = _start(cpu, partial(tree.start, parts, supervision, link))
         terminal = Terminal(parts, show_codes=not json_ready and sys.stdout.isatty())
-        deadline: float | None = None
+        end = _End(parts, root, lambda: news.put(_Drained()))
         try:
             while True:
-                match _next(news, deadline, cpu):
+                match _next(news, end.deadline, cpu):
                     case None:
-                        return _give_up(parts, settings.shutdown.deadline_s)
+                        if end.go_on(Cause.TIME_OVER) is Stage.FORCED:
+                            return _give_up(parts)
                     case _Up():
                         parts.board.when_read(lambda: news.put(_Read()))
-                    case _Read() if deadline is None:
+                    case _Read() if end.stage is Stage.ON_DUTY:
                         _ready(settings, parts, json_ready)
                         terminal.start()
-                    case _Rotated() if (settings.data / NODE_FILE).exists():
-                        _write_node_file(settings, _where(settings, parts))
+                    case _Rotated() | _Reloaded() if (settings.data / NODE_FILE).exists():
+                        _write_node_file(settings, parts)
                     case _Signalled(number):
-                        log.info("draining", signal=signal.Signals(number).name)
                         terminal.stop()
-                        deadline = deadline or time.monotonic() + settings.shutdown.deadline_s
-                        tell(root, ShutDown())
+                        log.info("told to end", signal=signal.Signals(number).name)
+                        end.go_on(Cause.ASKED)
+                    case _HungUp():
+                        _reload(parts)
+                    case _Drained():
+                        end.go_on(Cause.DRAINED)
                     case _Down(reason):
-                        return _exit_code(reason, asked=deadline is not None)
+                        return _exit_code(reason, asked=end.stage is not Stage.ON_DUTY)
         finally:
-            for path in (settings.data / NODE_FILE, settings.runtime / NODE_FILE):
+            for path in (settings.data / NODE_FILE, settings.runtime / NODE_FILE, settings.runtime / CERTIFICATE_FILE):
                 path.unlink(missing_ok=True)
+
+
+class _End:
+    """The node's way to its end: does what belongs to each stage when it comes to it. Main thread only. ``told`` is
+    called when nothing is under way any more."""
+
+    def __init__(self, parts: Parts, root: ActorRef[Any], told: Callable[[], None]) -> None:
+        self._parts = parts
+        self._root = root
+        self._told = told
+        self.stage = Stage.ON_DUTY
+        self.deadline: float | None = None
+        """When the stage is over, in monotonic seconds; None: it has no end of its own."""
+
+    def go_on(self, cause: Cause) -> Stage:
+        """The stage that follows from ``cause``; begins it if it is another."""
+        before, self.stage = self.stage, after(self.stage, cause)
+        if self.stage is not before:
+            log.info(self.stage.value, reason=cause.value)
+            self._begin()
+        return self.stage
+
+    def _begin(self) -> None:
+        policy = self._parts.reloading.settings.shutdown
+        match self.stage:
+            case Stage.DRAINING:
+                self.deadline = time.monotonic() + policy.drain_s
+                channels = [(shown.clinic, shown.channel) for shown in self._parts.board.channels()]
+                self._parts.drain.begin(channels, self._parts.names, self._told)
+            case Stage.ENDING:
+                self.deadline = time.monotonic() + policy.deadline_s
+                tell(self._root, ShutDown())
+            case _:
+                pass
 
 
 def _start(cpu: OneCpu | None, begin: Callable[[], T]) -> T:
@@ -158,9 +218,16 @@ def _spare_what_stays() -> None:
     gc.freeze()
 
 
-def _give_up(parts: Parts, deadline_s: float) -> int:
+def _reload(parts: Parts) -> None:
+    try:
+        parts.reloading.now()
+    except PlantaoError as error:
+        log.error("settings not read again: they are as they were", error=str(error))
+
+
+def _give_up(parts: Parts) -> int:
     """End what is left by force. Ports end by themselves when they find that main is gone."""
-    log.error("not ended in time: ending by force", deadline_s=deadline_s)
+    log.error("not ended in time: ending by force", deadline_s=parts.reloading.settings.shutdown.deadline_s)
     parts.nursery.kill("the node gave up")
     if isinstance(parts.broker, EmbeddedBroker):
         parts.broker.kill("the node gave up")
@@ -213,7 +280,7 @@ def _ready(settings: Settings, parts: Parts, json_ready: bool) -> None:
     login = parts.broker.login(ACCOUNT_PLATFORM, Role.SERVICE)
     key = admin_key_file(settings.data)
     where = {"ready": True, "http": parts.admin.url, "nats": login.url, "admin_key": str(key)}
-    _write_node_file(settings, _where(settings, parts))
+    _write_node_file(settings, parts)
     if json_ready:
         print(json.dumps(where), flush=True)  # noqa: T201 - the contract of --json
         return
@@ -234,13 +301,16 @@ def _ready(settings: Settings, parts: Parts, json_ready: bool) -> None:
 
 def _where(settings: Settings, parts: Parts) -> dict[str, object]:
     """What stands in the node's file."""
-    certificate = None if settings.http.certificate is None else str(settings.http.certificate.absolute())
+    certificate = None if parts.certificate is None else str(settings.runtime / CERTIFICATE_FILE)
     login = parts.broker.login(ACCOUNT_PLATFORM, Role.SERVICE)
     return {"http": parts.admin.url, "certificate": certificate, "nats": login.url, "pid": os.getpid()}
 
 
-def _write_node_file(settings: Settings, content: dict[str, object]) -> None:
+def _write_node_file(settings: Settings, parts: Parts) -> None:
     """In memory, because of the credentials; what is found in the data directory leads there."""
+    if parts.certificate is not None:  # as it is shown: the file that it came from may hold the next one already
+        disk.write(settings.runtime / CERTIFICATE_FILE, parts.certificate.pem)
+    content = _where(settings, parts)
     real, found = settings.runtime / NODE_FILE, settings.data / NODE_FILE
     disk.write(real, json.dumps(content).encode())
     link = found.with_suffix(".tmp")
@@ -272,12 +342,26 @@ def _locked(data: Path) -> Iterator[None]:
 
 @contextmanager
 def _signals(news: "SimpleQueue[_News]") -> Iterator[None]:
-    def handler(number: int, _frame: FrameType | None) -> None:
-        news.put(_Signalled(number))
+    at_terminal = _has_terminal()
 
-    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    def handler(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and (not at_terminal or _has_terminal()):
+            news.put(_HungUp())
+        else:
+            news.put(_Signalled(number))
+
+    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         yield
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+def _has_terminal() -> bool:
+    """Whether there is a terminal from which this process can be told to end."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True

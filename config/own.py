@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from actors.channel.pacing import PacingPolicy
 from actors.channel.surroundings import ChannelPolicy
-from config.sections import Burst, Clock, Pacing, Pause, PerDay, PerMinute, Seconds, TypingSpeed, WarmUp
+from config.sections import Pacing
+from config.sections.bounds import Burst, Clock, Pause, PerDay, PerMinute, Seconds, TypingSpeed, WarmUp
 
 _NAMES: Final = {"restriction": "restriction_s", "typing_most": "typing_most_s"}
 

@@ -1,5 +1,6 @@
 """The parts of a node, made from its settings and not yet started: the one place where gateways are constructed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -7,28 +8,31 @@ from pathlib import Path
 from random import Random
 
 from actors.board import Board
+from actors.channel.surroundings import Policies
 from actors.custody.keeping import Keeping
 from actors.custody.resuming import Resuming
 from actors.desk import Desk
+from actors.drain import Drain
 from actors.loop import AsyncioLoop
 from actors.meters import NodeMeters
-from actors.reconciler import ClinicParts
+from actors.places import reconciler_name
+from actors.reconciler import ClinicParts, Look
 from actors.switchboard import Switchboard
-from config import custody, master_keys, overrides
+from config import custody, master_keys, overrides, serving
+from config import log as logging_setup
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
 from config.nats_quota import nats_quota
 from config.noting import PassedOverNotes
 from config.policies import channel_policy
+from config.reload import Reload, Reread
 from config.sections import Nats, Settings
 from gateway.access.api_keys import open_keys
 from gateway.audit.keeper import NodeAudit, audit_key
 from gateway.http.backends import Backends
-from gateway.http.origins import Origins
 from gateway.http.server import AdminServer
-from gateway.http.surround import HttpLimits
-from gateway.http.tls import server_context
+from gateway.http.tls import Certificate
 from gateway.jobs import NodeJobs
 from gateway.lgpd.sessions import PeopleInSessions
 from gateway.lgpd.tombstones import DiskTombstones
@@ -50,6 +54,7 @@ from gateway.vault.node_key import ensure_node_key
 from gateway.whatsapp.opener import Nursery
 from protocol.commands import utc_now
 from protocol.errors import InvalidInputError
+from supervisor.actor import tell
 from supervisor.names import Names
 from supervisor.tally import Tally
 
@@ -69,23 +74,26 @@ class Parts:
     registry: NatsRegistry
     nursery: Nursery
     clinics: ClinicParts
+    drain: Drain
     desk: Desk
     health: NodeHealth
     audit: NodeAudit
     jobs: NodeJobs
     resuming: Resuming
     keeping: Keeping
+    certificate: Certificate | None
     admin: AdminServer
+    reloading: Reload
 
 
-def make(settings: Settings) -> Parts:
-    """Construct everything; opens nothing but the admin key and the master key.
+def make(settings: Settings, reread: Reread) -> Parts:
+    """Construct everything; opens nothing but the admin key and the master key. ``reread`` reads the settings again.
 
     Raises:
         InvalidInputError: settings that do not go together.
         StoreUnavailableError: a key's file cannot be read or written, or the data was sealed with another master key.
     """
-    loop, names, tally, board = AsyncioLoop(), Names(), Tally(), Board()
+    loop, names, tally, board, drain = AsyncioLoop(), Names(), Tally(), Board(), Drain()
     meters = NodeMeters(board)
     master_key = master_keys.present(settings)
     node_key = ensure_node_key(settings.data, master_key)
@@ -94,12 +102,12 @@ def make(settings: Settings) -> Parts:
     kept = Vaults(settings.data, master_key, keep=settings.vault.keep, passed_over=PassedOverNotes(audit))
     key_rotation = KeyRotation(settings.data, kept, partial(master_keys.next_one, settings))
     key_rotation.finish()
-    limits = settings.limits
+    limits, reloading = settings.limits, Reload(settings, reread)
     bus = NatsBus(
         broker,
         encoding=lambda _clinic: settings.events.encoding,
         retention=Retention(clinic_bytes=limits.stream_bytes),
-        commands_per_s=lambda _clinic: limits.commands_per_s,
+        commands_per_s=lambda _clinic: reloading.settings.limits.commands_per_s,
         schedules_key=node_key.derive("schedules"),
     )
     tombstones = DiskTombstones(settings.data)
@@ -114,11 +122,11 @@ def make(settings: Settings) -> Parts:
         bus,
         store,
         overrides.check,
-        most_channels=limits.channels_per_clinic,
+        most_channels=lambda: reloading.settings.limits.channels_per_clinic,
         forms_of=sessions.forms_of,
     )
     bus.serve(desk, audit)
-    health = NodeHealth(names, tally, bus, settings.data)
+    health = NodeHealth(names, tally, bus, settings.data, drain)
     jobs = NodeJobs(settings.data, audit)
     keys = open_keys(settings.data, admin_key_file(settings.data), utc_now)
     custodians = custody.make(
@@ -149,9 +157,12 @@ def make(settings: Settings) -> Parts:
         rotations=custodians.rotations,
         audit=audit,
         health=health,
+        live=board,
         meters=meters,
+        reloading=reloading,
     )
-    return Parts(
+    shown = serving.certificate(settings.http)
+    parts = Parts(
         loop=loop,
         names=names,
         tally=tally,
@@ -170,19 +181,44 @@ def make(settings: Settings) -> Parts:
             board=board,
             meters=meters,
             names=names,
-            policy=channel_policy(settings),
+            policies=Policies(channel_policy(settings)),
             runtime=settings.runtime,
             vaults=kept,
             web=_web(settings),
+            drain=drain,
         ),
+        drain=drain,
         desk=desk,
         health=health,
         audit=audit,
         jobs=jobs,
         resuming=custodians.resuming,
         keeping=custodians.keeping,
-        admin=_admin(settings, backends),
+        certificate=shown,
+        admin=serving.admin(settings, backends, shown),
+        reloading=reloading,
     )
+    reloading.join(partial(serving.take, parts.admin, shown), partial(_take_policies, parts), _take_log)
+    return parts
+
+
+def _take_policies(parts: Parts, settings: Settings) -> Callable[[], None]:
+    """See ``config.reload.Taker``. Reconcilers that are told nothing see it at their next look."""
+    policy = channel_policy(settings)
+
+    def hold() -> None:
+        parts.clinics.policies.current = policy
+        for clinic in parts.board.clinics():
+            ref = parts.names.whereis(reconciler_name(clinic.id))
+            if ref is not None:
+                tell(ref, Look())
+
+    return hold
+
+
+def _take_log(settings: Settings) -> Callable[[], None]:
+    """See ``config.reload.Taker``."""
+    return partial(logging_setup.configure, settings.log)
 
 
 def _opener(settings: Settings, nursery: Nursery, tally: Tally) -> StaggeredOpener:
@@ -192,25 +228,6 @@ def _opener(settings: Settings, nursery: Nursery, tally: Tally) -> StaggeredOpen
         jitter_s=settings.boot.jitter_s,
         deadline_s=settings.calls.connect_deadline,
         random=Random(),  # noqa: S311 - jitter
-    )
-
-
-def _admin(settings: Settings, backends: Backends) -> AdminServer:
-    http = settings.http
-    tls = None if http.certificate is None or http.key is None else server_context(http.certificate, http.key)
-    return AdminServer(
-        http.host,
-        http.port,
-        backends,
-        limits=HttpLimits(
-            body_bytes=settings.limits.body_bytes,
-            address_requests=http.requests_per_address,
-            key_requests=http.requests_per_key,
-            ready_per_minute=http.ready_per_minute,
-            archive_bytes=settings.limits.archive_bytes,
-        ),
-        origins=Origins(hosts=frozenset([http.host, *http.hosts]), allowed=frozenset(http.allowed_origins)),
-        tls=tls,
     )
 
 

@@ -29,10 +29,15 @@ def default_runtime(data: Path, uid: int, shared_memory: Path = SHARED_MEMORY) -
 
 def in_memory(path: Path, mounts: Path = _MOUNTS) -> bool:
     """True if what is written below ``path`` stays in memory; False where that cannot be found out."""
+    return filesystem_of(path, mounts) in _MEMORY_FILESYSTEMS
+
+
+def filesystem_of(path: Path, mounts: Path = _MOUNTS) -> str:
+    """The kind of file system that ``path`` lies on, such as ``ext4``; empty where that cannot be found out."""
     try:
         lines = mounts.read_text(errors="surrogateescape").splitlines()
     except OSError:
-        return False
+        return ""
     target = path.resolve()
     best, kind = -1, ""
     for line in lines:
@@ -40,7 +45,7 @@ def in_memory(path: Path, mounts: Path = _MOUNTS) -> bool:
         # A later mount on the same point hides the earlier one, hence >=.
         if len(fields) > 2 and target.is_relative_to(point := Path(_unescape(fields[1]))) and len(point.parts) >= best:
             best, kind = len(point.parts), fields[2]
-    return kind in _MEMORY_FILESYSTEMS
+    return kind
 
 
 def ensure_private(directory: Path) -> None:

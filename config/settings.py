@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
@@ -158,11 +158,13 @@ def _override(variable: str, key: str, environ: Mapping[str, str]) -> tuple[str,
 
 
 def _from_text(source: str, key: str, text: str) -> Any:
-    if get_origin(_type_of(key)) in (list, dict):
+    kind = _type_of(key)
+    holder = get_origin(get_args(kind)[0] if get_origin(kind) is Annotated else kind)
+    if holder in (list, dict):
         try:
             return _convert(source, key, msgspec.json.decode(text), strict=True)
         except msgspec.DecodeError as error:
-            example = '["a", "b"]' if get_origin(_type_of(key)) is list else '{"NAME": "value"}'
+            example = '["a", "b"]' if holder is list else '{"NAME": "value"}'
             raise SettingsError(source, key, f"JSON such as {example}") from error
     return _convert(source, key, text, strict=False)
 

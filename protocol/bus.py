@@ -197,6 +197,13 @@ class Registry(Protocol):
             NotFoundError, BusUnavailableError
         """
 
+    async def configure_clinic(self, clinic: str, name: str | None, timezone: str | None) -> ClinicRecord:
+        """Call it ``name``, and put it in ``timezone``; None leaves either as it is.
+
+        Raises:
+            NotFoundError, BusUnavailableError
+        """
+
     async def delete_clinic(self, clinic: str) -> None:
         """With its channels. Raises NotFoundError, BusUnavailableError."""
 

@@ -1,12 +1,12 @@
 """States and snapshots of clinics and channels, and the records that say which are wanted."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
+from protocol.codec import Moment
 from protocol.ids import ChannelId, ClinicId
 from protocol.vault import Restoration
 
@@ -60,7 +60,7 @@ class ClinicRecord(Struct, frozen=True, kw_only=True):
     id: ClinicId
     name: DisplayName
     timezone: str = "America/Sao_Paulo"
-    created_at: datetime
+    created_at: Moment
 
 
 class ChannelRecord(Struct, frozen=True, kw_only=True):
@@ -69,7 +69,7 @@ class ChannelRecord(Struct, frozen=True, kw_only=True):
     clinic: ClinicId
     id: ChannelId
     name: DisplayName
-    created_at: datetime
+    created_at: Moment
     wanted: WantedState = WantedState.CONNECTED
     config: dict[str, Any] = msgspec.field(default_factory=dict)
 
@@ -83,7 +83,7 @@ class ClinicSnapshot(Struct, frozen=True, kw_only=True):
     state: ClinicState
     reason: str
     channels: dict[str, int]
-    created_at: datetime
+    created_at: Moment
 
     @classmethod
     def of(cls, record: ClinicRecord, state: ClinicState, reason: str) -> "ClinicSnapshot":
@@ -115,24 +115,24 @@ class ChannelSnapshot(Struct, frozen=True, kw_only=True):
     wanted: WantedState
     state: ChannelState
     reason: str
-    since: datetime
+    since: Moment
     phone: str | None
     jid: str | None
     profile_name: str | None
     attempt: int
-    next_retry_at: datetime | None
+    next_retry_at: Moment | None
     breaker: Breaker
     sending_breaker: Breaker
     queued: int
-    created_at: datetime
-    last_connected_at: datetime | None
-    last_activity_at: datetime | None
+    created_at: Moment
+    last_connected_at: Moment | None
+    last_activity_at: Moment | None
     config: dict[str, Any]
-    restricted_until: datetime | None = None
+    restricted_until: Moment | None = None
     spooled: int = 0
     undecryptable: int = 0
     restored: Restoration | None = None
-    sealed_at: datetime | None = None
+    sealed_at: Moment | None = None
     unsealed: str | None = None
 
 
@@ -140,7 +140,7 @@ class QrCode(Struct, frozen=True, kw_only=True):
     """The pairing code to show now. ``code`` is what the QR encodes."""
 
     code: str
-    expires_at: datetime
+    expires_at: Moment
 
 
 class PairingCode(Struct, frozen=True, kw_only=True):
@@ -148,4 +148,4 @@ class PairingCode(Struct, frozen=True, kw_only=True):
 
     code: str
     phone: str
-    expires_at: datetime
+    expires_at: Moment

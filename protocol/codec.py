@@ -6,8 +6,9 @@ msgpack does the packing; msgspec the types. In msgpack, bytes are bytes; in JSO
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgpack
 import msgspec
@@ -16,6 +17,9 @@ from protocol.errors import InvalidBodyError
 from protocol.ids import mask
 
 T = TypeVar("T")
+
+Moment = Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+"""A time as bodies have it: RFC 3339, in UTC where it is ours."""
 
 MAX_BODY: Final = 1 << 20
 """Largest body of a request, in bytes (1 MiB)."""

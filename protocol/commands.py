@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from protocol.codec import Encoding, decode, encode, encoding_of, skim
+from protocol.codec import Encoding, Moment, decode, encode, encoding_of, skim
 from protocol.errors import InvalidBodyError, InvalidInputError
 from protocol.ids import ADDRESS_PATTERN, Address, CommandId
 
@@ -84,9 +84,9 @@ class SendCommand(Struct, frozen=True, kw_only=True):
     reply_to: ReplyTo | None = None
     mentions: Annotated[list[str], Meta(max_length=256)] = msgspec.field(default_factory=list)
     target: ShortText | None = None
-    not_before: datetime | None = None
-    expires_at: datetime | None = None
-    deliver_by: datetime | None = None
+    not_before: Moment | None = None
+    expires_at: Moment | None = None
+    deliver_by: Moment | None = None
     on_uncertain: Literal["resend", "hold"] | None = None
     meta: dict[str, Any] | None = None
 

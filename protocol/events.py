@@ -5,13 +5,13 @@
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from protocol.channel import Breaker, ChannelState
+from protocol.codec import Moment
 from protocol.codes import ErrorCode
 
 
@@ -59,7 +59,7 @@ class MessageEvent(Event, frozen=True, kw_only=True):
     is_group: bool
     from_me: bool
     backlog: bool
-    at: datetime
+    at: Moment
     type: str
     text: str | None = None
     media: EventMedia | None = None
@@ -80,14 +80,14 @@ class ReceiptEvent(Event, frozen=True, kw_only=True):
     type: Literal["delivered", "read", "played"]
     chat: str
     from_: str = msgspec.field(name="from")
-    at: datetime
+    at: Moment
     meta: dict[str, Any] | None = None
 
 
 class ErrorBody(Struct, frozen=True, kw_only=True):
     """Why a command failed. ``code`` is one of ``protocol.codes.ErrorCode``."""
 
-    code: str
+    code: Annotated[str, Meta(extra_json_schema={"enum": [code.value for code in ErrorCode]})]
     message: str
     permanent: bool
 
@@ -111,8 +111,8 @@ class ResultEvent(Event, frozen=True, kw_only=True):
     to: str | None = None
     attempts: int = 0
     error: ErrorBody | None = None
-    queued_at: datetime | None = None
-    sent_at: datetime | None = None
+    queued_at: Moment | None = None
+    sent_at: Moment | None = None
     meta: dict[str, Any] | None = None
 
 
@@ -122,9 +122,9 @@ class StateEvent(Event, frozen=True, kw_only=True):
     state: ChannelState
     previous: ChannelState
     reason: str
-    since: datetime
+    since: Moment
     attempt: int
-    next_retry_at: datetime | None
+    next_retry_at: Moment | None
     breaker: Breaker
 
 
@@ -132,7 +132,7 @@ class QrEvent(Event, frozen=True, kw_only=True):
     """A pairing code to scan; each new one replaces the one before. It is a secret until it expires."""
 
     code: str
-    expires_at: datetime
+    expires_at: Moment
 
 
 class FailedAttempt(Struct, frozen=True, kw_only=True):
@@ -140,7 +140,7 @@ class FailedAttempt(Struct, frozen=True, kw_only=True):
 
     run: int
     number: int
-    at: datetime
+    at: Moment
     error: ErrorBody
 
 
@@ -154,7 +154,7 @@ class DeadLetter(Event, frozen=True, kw_only=True):
     run: int = 1
     error: ErrorBody
     attempts: int
-    at: datetime
+    at: Moment
     body: bytes
     history: list[FailedAttempt] = []
     meta: dict[str, Any] | None = None
@@ -176,8 +176,8 @@ class GapEvent(Event, frozen=True, kw_only=True):
     told we have, before we had written them down; their senders should be asked.
     """
 
-    since: datetime | None
-    until: datetime
+    since: Moment | None
+    until: Moment
     announced: int
     arrived: int
     undecryptable: int

@@ -44,6 +44,10 @@ class Live(Protocol):
     def epoch(self) -> str:
         """Tells this run of the node from others: versions of another mean nothing."""
 
+    @property
+    def began_at(self) -> datetime:
+        """When this run of the node began."""
+
     def changes(self, since: int | None) -> Changes:
         """What is different since ``since``, each thing once and as it is now; all there is if that is None, or too
         long ago to know."""

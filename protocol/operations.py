@@ -36,7 +36,14 @@ class Operations(Protocol):
         """One."""
 
     async def add_clinic(self, id: str, name: str, timezone: str | None = None) -> ClinicSnapshot:
-        """Returns once it is registered; it starts by itself. Raises InvalidInputError, AlreadyExistsError."""
+        """Returns once it is registered; it starts by itself. Added again in the same way, it is returned as it is.
+        Raises InvalidInputError, AlreadyExistsError (there is another one of this id)."""
+
+    async def configure_clinic(
+        self, clinic: str, name: str | None = None, timezone: str | None = None
+    ) -> ClinicSnapshot:
+        """Call it ``name`` and put it in ``timezone``, by which its channels go at once; None leaves either as it is.
+        Raises InvalidInputError."""
 
     async def remove_clinic(self, clinic: str) -> None:
         """Stop it and its channels for good; its data stay until they are erased."""
@@ -51,7 +58,7 @@ class Operations(Protocol):
         """One."""
 
     async def add_channel(self, clinic: str, id: str, name: str | None = None) -> ChannelSnapshot:
-        """Raises InvalidInputError, AlreadyExistsError, and ConflictError if the clinic has as many as it may."""
+        """As ``add_clinic``; raises besides ConflictError if the clinic has as many as it may."""
 
     async def remove_channel(self, clinic: str, channel: str) -> None:
         """Stop it for good and delete its session store."""

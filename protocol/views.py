@@ -1,11 +1,11 @@
 """Commands as operators and services see them: the shapes of HTTP, rpc and the command line."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
 
+from protocol.codec import Moment
 from protocol.events import ErrorBody, FailedAttempt
 from protocol.subjects import Priority
 
@@ -34,13 +34,13 @@ class CommandView(Struct, frozen=True, kw_only=True):
     to: str
     type: str
     attempts: int
-    queued_at: datetime
-    not_before: datetime | None = None
-    expires_at: datetime | None = None
-    deliver_by: datetime | None = None
-    sent_at: datetime | None = None
-    delivered_at: datetime | None = None
-    read_at: datetime | None = None
+    queued_at: Moment
+    not_before: Moment | None = None
+    expires_at: Moment | None = None
+    deliver_by: Moment | None = None
+    sent_at: Moment | None = None
+    delivered_at: Moment | None = None
+    read_at: Moment | None = None
     wa_id: str | None = None
     error: ErrorBody | None = None
     history: list[FailedAttempt] = []

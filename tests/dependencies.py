@@ -28,8 +28,9 @@ _LICENCES: Final = re.compile(
     r"|public domain",
     re.I,
 )
-_BY_HAND: Final = frozenset({"neonize"})
-"""Whose metadata name no licence: neonize 0.5.2 has the Apache License 2.0 as a file."""
+_BY_HAND: Final = frozenset({"axe-playwright-python", "neonize"})
+"""Whose metadata name no licence, but a file does: neonize 0.5.2 has the Apache License 2.0, axe-playwright-python
+0.1.8 (for tests alone) the MIT License, and the axe-core in it the Mozilla Public License 2.0."""
 
 
 @dataclass(frozen=True, slots=True)

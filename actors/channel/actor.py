@@ -55,6 +55,7 @@ from actors.channel.requests import (
 )
 from actors.channel.session import PortSaid, Session
 from actors.channel.surroundings import Surroundings
+from actors.drain import DrainBegan
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, WantedState
 from protocol.errors import ConflictError, NotFoundError, UnavailableError
 from protocol.interfaces import Failure, Port
@@ -122,6 +123,7 @@ class Channel(Actor):
             **self._leftover.handlers,
             **self._session.handlers,
             asking.PortAsked: asking.answered,
+            DrainBegan: lambda _: None,  # the look that follows sees it
             publishing.Flushed: self._publishing.flushed,
             publishing.FlushDue: lambda _: self._publishing.due(),
             CodeAnswered: self._pairing.on_answered,
@@ -159,7 +161,7 @@ class Channel(Actor):
 
     def answer(self, request: Any, reply: Callable[[Any], None]) -> None:
         """Requests from outside."""
-        if self._leaving:
+        if self._leaving or (self._with.drain.begun and not isinstance(request, Configure | HearConsent | ShowQr)):
             raise UnavailableError(f"channel {self._name} is shutting down; try again later")
         match request:
             case Connect():
@@ -208,12 +210,14 @@ class Channel(Actor):
         self._publishing.books.close()
         self._pairing.refuse(f"the channel ended ({reason})")
         self._session.kill(f"its channel ended ({reason})")
+        self._with.drain.through(self._record.clinic, self._record.id)
 
     def given_up(self) -> None:
         """Kill the port, and leave what is in the queue to the channel that comes in this one's place."""
         self._sending.close()
         self._publishing.books.close()
         self._session.kill("its channel hung")
+        self._with.drain.through(self._record.clinic, self._record.id)
 
     def facts(self) -> dict[str, object]:
         """Its state, and its port."""
@@ -392,9 +396,18 @@ class Channel(Actor):
         self._keeping.look(self._life, recovered=self._sending.recovered)
         self._show()
         self._pairing.look(self._life.state, self._life.reason, self._life.qr, self._session.port)
+        if self._with.drain.begun:
+            self._wind_up()
         through = self._keeping.idle and all(part.idle or part.stuck for part in (self._publishing, self._receiving))
         if self._leaving and through and self._life.phase is PortPhase.ABSENT and self._sending.flying == 0:
             self.exit(Shutdown())
+
+    def _wind_up(self) -> None:
+        """The node is ending: begin nothing, and say so once the results of what was begun are published."""
+        if not self._sending.closed:
+            self._sending.close()
+        if self._sending.flying == 0 and (self._publishing.idle or self._publishing.stuck):
+            self._with.drain.through(self._record.clinic, self._record.id)
 
     def _show(self) -> None:
         self._context.count.oldest_waiting_at = self._sending.waits_since
@@ -402,4 +415,4 @@ class Channel(Actor):
         showing = (self._record, self._life, self._wanted, self._sending.breaker.state, counts, self._last_activity)
         if showing != self._shown and self.actor_ref.is_alive():  # else another is in its place
             self._shown = showing
-            self._with.board.put_channel(self.snapshot())
+            self._with.board.put_channel(self.snapshot(), self._life.qr)

@@ -50,7 +50,7 @@ _GROUP: Final = "@g.us"
 class SendingPolicy:
     """``deadline_s``: of a send in the port; ``media_limit``: bytes of outgoing media; ``breaker``: while it is open
     the port is given no command; ``uncertain_wait_s``: for a receipt of what may have been sent. Of a channel that
-    runs only ``pacing`` can be changed."""
+    runs only ``pacing`` and ``media_limit`` can be changed."""
 
     outbox: OutboxPolicy
     pacing: PacingPolicy = OFF
@@ -134,6 +134,11 @@ class Sending:
         return self._outbox.waits_since or self._taking.waits_since
 
     @property
+    def closed(self) -> bool:
+        """Whether it takes and begins nothing any more."""
+        return self._closing
+
+    @property
     def recovered(self) -> bool:
         """Whether all was taken up, and the session store was asked for what may have been sent."""
         return self._recovering.done and not self._settling.looking
@@ -197,9 +202,10 @@ class Sending:
         for (command_id, run), wa_id in early.items():
             self._settling.show(command_id, run, wa_id)
         self._schedules.add(left.scheduled)
-        self._taking.open()
-        self._schedules.open()
-        self._lateness.open()
+        if not self._closing:
+            self._taking.open()
+            self._schedules.open()
+            self._lateness.open()
         self.pump()
 
     def _taken(self, intake: Intake) -> None:
@@ -362,7 +368,8 @@ class Sending:
         self.pump()
 
     def configure(self, policy: SendingPolicy) -> None:
-        """Go by this pacing from now on."""
+        """Go by this from now on: its pacing, and the limit of media. All else is as it was at the channel's start."""
+        self._attempts.media_limit = policy.media_limit
         if policy.pacing != self._pacing.policy:
             self._pacing.configure(policy.pacing)
             self._attempts.typing = policy.pacing.typing

@@ -15,9 +15,10 @@ from actors.channel.life import Policy
 from actors.channel.sealing import SealingPolicy
 from actors.channel.sending import SendingPolicy
 from actors.channel.telling import ReceivingPolicy
+from actors.drain import Drain
 from actors.meters import NodeMeters
 from protocol.bus import ClinicBus
-from protocol.channel import ChannelRecord
+from protocol.channel import ChannelRecord, ClinicSnapshot
 from protocol.interfaces import Loop, PortOpener
 from protocol.ledger import Ledger
 from protocol.media import MediaSource
@@ -47,10 +48,22 @@ class ChannelPolicy:
         return self if self.own is None else self.own(self, record.config)
 
 
+class Policies:
+    """What the settings say about channels by now: one for the node, and ``current`` may be replaced while it runs, in
+    any thread. A channel takes it up when it begins and when it is told of its settings (``requests.Configure``)."""
+
+    def __init__(self, current: ChannelPolicy) -> None:
+        self.current = current
+
+    def of(self, clinic: ClinicSnapshot | None) -> ChannelPolicy:
+        """By the clinic's clock, once that is known."""
+        return self.current if clinic is None else self.current.in_zone(clinic.timezone)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What a channel needs of the world. ``store``: path of its session store on memory-backed storage; ``vault``:
-    where it is kept while the machine is off."""
+    where it is kept while the machine is off; ``drain``: whether the node is ending."""
 
     record: ChannelRecord
     store: str
@@ -60,9 +73,15 @@ class Surroundings:
     opener: PortOpener
     board: Board
     meters: NodeMeters
-    policy: ChannelPolicy
+    policies: Policies
     vault: Vault
     web: MediaSource
+    drain: Drain = field(default_factory=Drain)
+
+    @property
+    def policy(self) -> ChannelPolicy:
+        """What the settings say by now, of all channels of the clinic."""
+        return self.policies.of(self.board.clinic(self.record.clinic))
 
     def now(self) -> "Surroundings":
         """These, with the channel's record as it is by now: it may have been given other settings since."""

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,26 +11,34 @@ from config.cli import (
     backup,
     channels,
     clinics,
+    completion,
     consent,
     dead,
+    doctor,
     erase,
+    events,
     export,
     jobs,
     keys,
     messages,
     nats_config,
     nats_keys,
+    ready,
+    reload,
     rotate,
     sending,
     top,
 )
 from config.cli.asking import DEFAULT_CONFIG, command
-from config.cli.output import Output
+from config.cli.output import EXIT_CODES, Output
 from protocol.errors import PlantaoError
+
+if TYPE_CHECKING:
+    from config.sections import Settings
 
 app = typer.Typer(
     help="Keeps the WhatsApp sessions of many clinics on duty.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong use or bad configuration.",
+    epilog="Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,8 +57,10 @@ keys.group.add_typer(nats_keys.group, name="nats")
 app.add_typer(nats_config.group, name="nats")
 app.add_typer(rotate.group, name="rotate")
 backup.register(app)
+doctor.register(app)
 erase.register(app)
 export.register(app)
+completion.register(app)
 
 
 def _version(wanted: bool) -> None:
@@ -80,23 +90,26 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Once ready, say where everything is in JSON.")] = False,
 ) -> None:
-    """Run a node until SIGTERM or Ctrl-C."""
+    """Run a node until SIGTERM or Ctrl-C. SIGHUP has it read its settings again."""
     try:
         # Imported here: a node's imports take longer than all other commands.
         from config.settings import load
 
-        if config is None and DEFAULT_CONFIG.exists():
-            config = DEFAULT_CONFIG
-        settings = load(config, {**os.environ, **({} if data is None else {"PLANTAO_DATA": str(data)})})
+        def read() -> "Settings":
+            file = DEFAULT_CONFIG if config is None and DEFAULT_CONFIG.exists() else config
+            return load(file, {**os.environ, **({} if data is None else {"PLANTAO_DATA": str(data)})})
+
+        read()  # a wrong setting is said at once
         from config import node
 
-        code = node.run(settings, as_json)
+        code = node.run(read, as_json)
     except PlantaoError as error:
         raise typer.Exit(Output(as_json).failure(error)) from error
     raise typer.Exit(code)
 
 
 command(app, "top")(top.top)
-
-
+command(app, "events")(events.follow)
+command(app, "reload")(reload.reload)
+command(app, "ready")(ready.ready)
 command(app, "send")(sending.send)

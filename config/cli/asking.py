@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from config.cli.client import NodeClient
+from config.cli.completing import channels, clinics
 from config.cli.output import Output
 from protocol.errors import InvalidInputError, PlantaoError
 
@@ -31,8 +32,15 @@ CaOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
-ClinicArgument = Annotated[str, typer.Argument(metavar="CLINIC", help="Identifier of the clinic.")]
-ChannelArgument = Annotated[str, typer.Argument(metavar="CHANNEL", help="Identifier of the channel.")]
+ClinicArgument = Annotated[
+    str, typer.Argument(metavar="CLINIC", help="Identifier of the clinic.", autocompletion=clinics)
+]
+ChannelArgument = Annotated[
+    str, typer.Argument(metavar="CHANNEL", help="Identifier of the channel.", autocompletion=channels)
+]
+ClinicOption = Annotated[
+    str | None, typer.Option("--clinic", metavar="CLINIC", help="Only this clinic.", autocompletion=clinics)
+]
 
 DEFAULT_CONFIG: Final = Path("plantao.toml")
 
@@ -48,10 +56,12 @@ _SHARED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """The node that a command asks, and where its answer goes."""
+    """The node that a command asks, and where its answer goes. ``find`` finds the node anew: one that was started
+    again may be elsewhere."""
 
     node: NodeClient
     out: Output
+    find: Callable[[], NodeClient]
 
 
 def command(group: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -66,8 +76,9 @@ def command(group: typer.Typer, name: str) -> Callable[[Callable[..., None]], Ca
             *, data: Path, url: str | None, key_file: Path | None, ca: Path | None, as_json: bool, **options: Any
         ) -> None:
             out = Output(as_json)
+            find = functools.partial(NodeClient.find, data, url, key_file, ca)
             try:
-                function(Asking(NodeClient.find(data, url, key_file, ca), out), **options)
+                function(Asking(find(), out, find), **options)
             except PlantaoError as error:
                 raise typer.Exit(out.failure(error)) from error
 

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from config.cli.asking import DEFAULT_CONFIG, Asking, CaOption, JsonOption, KeyOption, UrlOption, command
+from config.cli.asking import DEFAULT_CONFIG, Asking, CaOption, ClinicOption, JsonOption, KeyOption, UrlOption, command
 from config.cli.client import NodeClient
 from config.cli.output import FAILED, Output, local_time
+from config.cli.progress import unmeasured
 from protocol.errors import PlantaoError
 
 group = typer.Typer(
@@ -30,9 +31,7 @@ SinceOption = Annotated[
 @command(group, "list")
 def list_(
     asking: Asking,
-    clinic: Annotated[
-        str | None, typer.Option("--clinic", metavar="CLINIC", help="Only what concerns this clinic.")
-    ] = None,
+    clinic: ClinicOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=MOST_LISTED, help="At most so many.")] = 50,
     before: Annotated[
         int | None, typer.Option("--before", metavar="SEQ", min=1, help="Go on where an earlier list ended.")
@@ -84,10 +83,12 @@ def verify(
             from config.offline_audit import verified
 
             given = DEFAULT_CONFIG if config is None and DEFAULT_CONFIG.exists() else config
-            found = verified(given, data, since)
+            with unmeasured("Reading the audit …", as_json):
+                found = verified(given, data, since)
         else:
             node = NodeClient.find(data or DEFAULT_DATA, url, key_file, ca)
-            found = node.get_within(VERIFY_S, "audit", "verify", since=since)
+            with unmeasured("The node reads the audit …", as_json):
+                found = node.get_within(VERIFY_S, "audit", "verify", since=since)
         _tell(out, found)
     except PlantaoError as error:
         raise typer.Exit(out.failure(error)) from error

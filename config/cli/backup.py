@@ -9,15 +9,15 @@ from typing import Annotated, BinaryIO, Final
 import msgspec
 import typer
 
-from config.cli.asking import Asking, JsonOption, YesOption, command, confirm
+from config.cli.asking import Asking, ClinicOption, JsonOption, YesOption, command, confirm
 from config.cli.following import fetch, follow
 from config.cli.output import Output, local_time
+from config.cli.progress import Advance, of_bytes
 from protocol.backup import ArchiveView
 from protocol.errors import InvalidInputError, PlantaoError
 
 _PIECE: Final = 256 << 10
 
-ClinicOption = Annotated[str | None, typer.Option("--clinic", metavar="CLINIC", help="This clinic alone.")]
 PassphraseOption = Annotated[
     Path | None,
     typer.Option("--passphrase-file", metavar="FILE", help="Its first line is a passphrase that opens the archive."),
@@ -66,7 +66,9 @@ def restore(
     try:
         with file.open("rb") as opened:
             size = file.stat().st_size
-            view = asking.node.upload("restore", pieces=_pieces(opened), size=size, headers=headers, **query)
+            with of_bytes(f"from {file.name}", size, asking.out.as_json) as advance:
+                pieces = _pieces(opened, advance)
+                view = asking.node.upload("restore", pieces=pieces, size=size, headers=headers, **query)
     except OSError as error:
         raise InvalidInputError("FILE", f"an archive that can be read; {file}: {error.strerror or error}") from error
     job = follow(asking, view)
@@ -89,7 +91,7 @@ def verify(
     """Read all of an archive, with the passphrase or the master key that the settings name; asks no node."""
     out = Output(as_json)
     try:
-        view = _verified(file, passphrase(passphrase_file), config, data)
+        view = _verified(file, passphrase(passphrase_file), config, data, as_json)
     except PlantaoError as error:
         raise typer.Exit(out.failure(error)) from error
     fields = {"version": view.version, "made": local_time(view.made_at.isoformat())}
@@ -97,7 +99,7 @@ def verify(
     out.record({"archive": f"{file} is whole", **fields}, msgspec.to_builtins(view))
 
 
-def _verified(file: Path, secret: str | None, config: Path | None, data: Path | None) -> ArchiveView:
+def _verified(file: Path, secret: str | None, config: Path | None, data: Path | None, as_json: bool) -> ArchiveView:
     # Imported here: whoever asks a node needs none of it.
     from config.master_keys import known
     from config.settings import load
@@ -107,7 +109,16 @@ def _verified(file: Path, secret: str | None, config: Path | None, data: Path | 
     masters = []
     if secret is None:
         masters = list(known(load(config, {**os.environ, **({} if data is None else {"PLANTAO_DATA": str(data)})})))
-    return verified(file, lambda header: key_from(header, masters=masters, passphrase=secret), lambda _: None)
+    size = file.stat().st_size if file.exists() else None
+    with of_bytes(f"reading {file.name}", size, as_json) as advance:
+        done = 0
+
+        def told(read: int) -> None:
+            nonlocal done
+            advance(read - done)
+            done = read
+
+        return verified(file, lambda header: key_from(header, masters=masters, passphrase=secret), told)
 
 
 def passphrase(path: Path | None) -> str | None:
@@ -123,9 +134,10 @@ def passphrase(path: Path | None) -> str | None:
     return lines[0]
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def _pieces(file: BinaryIO, advance: Advance) -> Iterator[bytes]:
     while piece := file.read(_PIECE):
         yield piece
+        advance(len(piece))
 
 
 def _query(value: bool) -> str:

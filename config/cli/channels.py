@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from config.cli.asking import Asking, ChannelArgument, ClinicArgument, YesOption, command, confirm
+from config.cli.asking import Asking, ChannelArgument, ClinicArgument, ClinicOption, YesOption, command, confirm
 from config.cli.output import local_time
 from protocol.channel import ChannelState
 
@@ -33,11 +33,11 @@ def add(
 @command(group, "list")
 def list_(
     asking: Asking,
-    clinic: Annotated[str | None, typer.Option("--clinic", metavar="CLINIC", help="Only of this clinic.")] = None,
+    clinic: ClinicOption = None,
     state: Annotated[ChannelState | None, typer.Option("--state", help="Only in this state.")] = None,
 ) -> None:
     """List channels with their state."""
-    found = asking.node.get("channels", clinic=clinic, state=None if state is None else state.value)
+    found = asking.node.whole_list("channels", clinic=clinic, state=None if state is None else state.value)
     keys = ("clinic", "channel", "name", "state", "reason", "phone", "queued", "since")
     rows = [[_shown(channel, key) for key in keys] for channel in found["items"]]
     asking.out.table([key.upper() for key in keys], rows, found)

@@ -8,7 +8,7 @@ import http.client
 import json
 import os
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self
@@ -23,6 +23,8 @@ PAIR_TIMEOUT_S: Final = 100.0
 STREAM_TIMEOUT_S: Final = 120.0
 """How long a stream of bytes may stand still."""
 STREAM_BYTES: Final = 256 * 1024
+SILENCE_S: Final = 45.0
+"""How long a stream of events may say nothing: it gives a sign of life every 15 seconds."""
 _API: Final = "/api/v1"
 
 
@@ -77,6 +79,17 @@ class NodeClient:
         """The same of what the node may take ``timeout`` seconds to say."""
         return self._ask("GET", path, query, timeout=timeout)
 
+    def whole_list(self, *path: str, **query: str | None) -> dict[str, Any]:
+        """All that a list at ``path`` has, page after page, as if it were one page."""
+        found: list[Any] = []
+        cursor: str | None = None
+        while True:
+            page = self._ask("GET", path, {**query, "cursor": cursor})
+            found += page["items"]
+            cursor = page.get("next")
+            if cursor is None:
+                return {"items": found, "next": None}
+
     def post(self, *path: str, body: Any = None, timeout: float = TIMEOUT_S, **query: str | None) -> Any:
         """Post ``body`` as JSON; the answer as builtins."""
         return self._ask("POST", path, query, body, timeout)
@@ -89,8 +102,23 @@ class NodeClient:
         """Delete what is at ``path``."""
         self._ask("DELETE", path, {})
 
-    def download(self, *path: str, write: Callable[[bytes], Any]) -> int:
-        """Hand what is at ``path`` to ``write``, piece by piece; how many bytes there were.
+    def ready(self) -> dict[str, Any]:
+        """What the node says at ``/ready``, whether or not it is.
+
+        Raises:
+            NodeRefusedError: it says nothing, such as to a key that is not good any more.
+        """
+        with self._connected(TIMEOUT_S) as connection:
+            connection.request("GET", f"{self._prefix}/ready", headers=self._headers())
+            response = connection.getresponse()
+            status, said = response.status, _parse(response.read())
+            if isinstance(said, dict) and "ready" in said:
+                return said
+            raise NodeRefusedError(status, said if isinstance(said, dict) else {})
+
+    @contextmanager
+    def download(self, *path: str) -> Iterator[tuple[int | None, Iterator[bytes]]]:
+        """What is at ``path``: how many bytes (None: it does not say), and they, in pieces.
 
         Raises:
             NodeAwayError: the node went away, or paused for long, before the end.
@@ -101,11 +129,24 @@ class NodeClient:
             response = connection.getresponse()
             if response.status >= 400:
                 raise _refused(response.status, response.read())
-            count = 0
-            while piece := response.read(STREAM_BYTES):
-                write(piece)
-                count += len(piece)
-            return count
+            yield response.length, iter(lambda: response.read(STREAM_BYTES), b"")
+
+    @contextmanager
+    def events(self, last: str | None, **query: str | None) -> Iterator[Iterator[bytes]]:
+        """Lines of Server-Sent Events, from the event after ``last`` on.
+
+        Raises:
+            NodeAwayError: the node went away, or was silent for long.
+        """
+        headers = {**self._headers(), "Accept": "text/event-stream"}
+        if last is not None:
+            headers["Last-Event-ID"] = last
+        with self._connected(SILENCE_S) as connection:
+            connection.request("GET", self._target(("events",), query), headers=headers)
+            response = connection.getresponse()
+            if response.status >= 400:
+                raise _refused(response.status, response.read())
+            yield iter(response.readline, b"")
 
     def upload(
         self,
@@ -195,6 +236,15 @@ def _knowing(certificate: Path) -> ssl.SSLContext:
     tls.check_hostname = False
     tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return tls
+
+
+def running_pid(data: Path) -> int | None:
+    """The process of the node that runs on ``data``; None if none does."""
+    try:
+        pid = int(json.loads((data / NODE_FILE).read_text(encoding="utf-8"))["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return pid if _alive(pid) else None
 
 
 def _running(data: Path) -> tuple[str, Path | None]:

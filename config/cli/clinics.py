@@ -31,7 +31,7 @@ def add(
 @command(group, "list")
 def list_(asking: Asking) -> None:
     """List all clinics with their state."""
-    found = asking.node.get("clinics")
+    found = asking.node.whole_list("clinics")
     rows = [
         (
             clinic["id"],
@@ -44,6 +44,22 @@ def list_(asking: Asking) -> None:
         for clinic in found["items"]
     ]
     asking.out.table(("CLINIC", "NAME", "STATE", "REASON", "CHANNELS", "SINCE"), rows, found)
+
+
+@command(group, "set")
+def set_(
+    asking: Asking,
+    clinic: ClinicArgument,
+    name: Annotated[str | None, typer.Option("--name", help="What people call it.")] = None,
+    timezone: Annotated[
+        str | None, typer.Option("--timezone", help="IANA name, such as America/Sao_Paulo; quiet hours are in it.")
+    ] = None,
+) -> None:
+    """Give a clinic another name or timezone, at once; without either, show what it has."""
+    given = {"name": name, "timezone": timezone}
+    body = {field: value for field, value in given.items() if value is not None}
+    found = asking.node.patch("clinics", clinic, body=body) if body else asking.node.get("clinics", clinic)
+    asking.out.record({field: found[field] for field in given}, found)
 
 
 @command(group, "stats")

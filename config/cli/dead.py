@@ -1,6 +1,6 @@
 """``plantao dead …``: messages that failed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +9,7 @@ from config.cli.asking import Asking, ChannelArgument, ClinicArgument, YesOption
 from config.cli.client import NodeClient, NodeRefusedError
 from config.cli.commands import MOST_LISTED, IdArgument, LimitOption, list_commands, path, show_command
 from config.cli.output import FAILED
+from config.cli.progress import of_things
 from protocol.errors import InvalidInputError
 
 group = typer.Typer(
@@ -74,33 +75,28 @@ def discard(
 def _chosen(node: NodeClient, clinic: str, channel: str, id: str | None, every: bool) -> list[str]:
     if (id is None) != every:
         raise InvalidInputError("ID", "the identifier of one message, or --all")
-    return [id] if id is not None else list(_all(node, path(clinic, channel, "dead")))
+    return [id] if id is not None else _all(node, path(clinic, channel, "dead"))
 
 
-def _all(node: NodeClient, where: tuple[str, ...]) -> Iterator[str]:
+def _all(node: NodeClient, where: tuple[str, ...]) -> list[str]:
     """The ids of all dead letters, oldest first, as they were when this began."""
-    cursor: str | None = None
-    found: list[str] = []
-    while True:
-        page = node.get(*where, limit=str(MOST_LISTED), cursor=cursor)
-        found += [letter["id"] for letter in page["items"]]
-        cursor = page["next"]
-        if cursor is None:
-            return reversed(found)
+    return [letter["id"] for letter in reversed(node.whole_list(*where, limit=str(MOST_LISTED))["items"])]
 
 
 def _each(asking: Asking, done: str, letters: list[str], act: Callable[[str], Any]) -> None:
     """Do it to each; with several, what is refused (it was sent again by somebody else, say) does not stop the rest."""
     succeeded: list[str] = []
     refused: list[dict[str, str]] = []
-    for letter in letters:
-        try:
-            act(letter)
-            succeeded.append(letter)
-        except NodeRefusedError as error:
-            if len(letters) == 1:
-                raise
-            refused.append({"id": letter, "detail": str(error)})
+    with of_things("messages", len(letters), asking.out.as_json) as advance:
+        for letter in letters:
+            try:
+                act(letter)
+                succeeded.append(letter)
+            except NodeRefusedError as error:
+                if len(letters) == 1:
+                    raise
+                refused.append({"id": letter, "detail": str(error)})
+            advance(1)
     lines = [f"{len(succeeded)} of {len(letters)} messages {done}."] if len(letters) != 1 else [f"{letters[0]} {done}."]
     lines += [f"{one['id']}: {one['detail']}" for one in refused]
     asking.out.say("\n".join(lines), {done: succeeded, "refused": refused})

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from config.cli.asking import Asking, YesOption, command, confirm_by_typing
+from config.cli.completing import clinics
 from config.cli.following import follow
 
 
@@ -15,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 def erase(
     asking: Asking,
-    clinic: Annotated[str, typer.Option("--clinic", metavar="CLINIC", help="Of this clinic.")],
+    clinic: Annotated[str, typer.Option("--clinic", metavar="CLINIC", help="Of this clinic.", autocompletion=clinics)],
     contact: Annotated[
         str | None,
         typer.Option("--contact", metavar="NUMBER", help="This person alone; all of the clinic if not given."),

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from config.cli.asking import Asking, command
+from config.cli.completing import clinics
 from config.cli.following import fetch, follow
 
 
@@ -17,7 +18,7 @@ def register(app: typer.Typer) -> None:
 def export(
     asking: Asking,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the ZIP goes, in clear: keep it safe.")],
-    clinic: Annotated[str, typer.Option("--clinic", metavar="CLINIC", help="Of this clinic.")],
+    clinic: Annotated[str, typer.Option("--clinic", metavar="CLINIC", help="Of this clinic.", autocompletion=clinics)],
     contact: Annotated[
         str | None, typer.Option("--contact", metavar="NUMBER", help="Of this person alone; of all if not given.")
     ] = None,

@@ -1,20 +1,23 @@
 """Follows a job to its end, and fetches what it made."""
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import mkstemp
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from config.cli.asking import Asking
 from config.cli.client import NodeAwayError, NodeClient, NodeRefusedError
 from config.cli.output import clean
+from config.cli.progress import bar, of_bytes
 from protocol.errors import AlreadyExistsError, InvalidInputError, PlantaoError
 from protocol.jobs import JobState
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
 
 LOOK_S: Final = 0.5
 """Before the first look; each later one waits ``SLOWER`` times as long, ``LONGEST_LOOK_S`` at most, since a key may
@@ -46,7 +49,7 @@ def follow(asking: Asking, view: Mapping[str, Any], *, sleep: Callable[[float], 
         JobFailedError: it failed.
         JobLostError: the node has gone, or was started again and knows nothing of it.
     """
-    with _bar(view, asking.out.as_json) as show:
+    with _shown(view, asking.out.as_json) as show:
         found = _followed(asking.node, view, show, sleep)
     if found["state"] != JobState.DONE:
         raise JobFailedError(f"{found['kind']} failed: {found['error']}")
@@ -69,8 +72,7 @@ def fetch(asking: Asking, job_id: str, path: Path, *, replace: bool = False) -> 
         draft = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                write = partial(_write, file, path)
-                count = asking.node.download("jobs", job_id, "file", write=write)
+                count = _downloaded(asking, job_id, partial(_write, file, path), path)
                 file.flush()
                 os.fsync(descriptor)
             _place(draft, path, replace)
@@ -80,6 +82,17 @@ def fetch(asking: Asking, job_id: str, path: Path, *, replace: bool = False) -> 
         raise _unwritable(path, error) from error
     asking.node.delete("jobs", job_id, "file")
     return count
+
+
+def _downloaded(asking: Asking, job_id: str, write: Callable[[bytes], None], path: Path) -> int:
+    download = asking.node.download("jobs", job_id, "file")
+    with download as (size, pieces), of_bytes(f"to {path.name}", size, asking.out.as_json) as advance:
+        count = 0
+        for piece in pieces:
+            write(piece)
+            advance(len(piece))
+            count += len(piece)
+        return count
 
 
 def _write(file: BinaryIO, path: Path, piece: bytes) -> None:
@@ -125,17 +138,18 @@ def _followed(node: NodeClient, view: Mapping[str, Any], show: Show, sleep: Call
 
 
 @contextmanager
-def _bar(view: Mapping[str, Any], as_json: bool) -> Iterator[Show]:
-    """How far it is, on a terminal, on stderr: stdout is for the result."""
-    if as_json or not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+def _shown(view: Mapping[str, Any], as_json: bool) -> Iterator[Show]:
+    """How far the job is."""
 
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[count]}")
-    console = Console(file=sys.stderr, markup=False, highlight=False, emoji=False)
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+    def columns() -> "tuple[ProgressColumn, ...]":
+        from rich.progress import TextColumn, TimeElapsedColumn
+
+        return TextColumn("{task.fields[count]}"), TimeElapsedColumn()
+
+    with bar(columns, as_json) as progress:
+        if progress is None:
+            yield lambda _: None
+            return
         task = progress.add_task(clean(view["kind"]), total=None, count="")
 
         def show(found: Mapping[str, Any]) -> None:

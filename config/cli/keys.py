@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from config.cli.asking import Asking, YesOption, command, confirm
+from config.cli.completing import clinics
 from config.cli.output import local_time
 from config.cli.times import FORMS, read_time
 from protocol.access import Role
@@ -24,7 +25,12 @@ def add(
     ],
     clinic: Annotated[
         list[str] | None,
-        typer.Option("--clinic", metavar="CLINIC", help="Only for this clinic; again for more. Not given: for all."),
+        typer.Option(
+            "--clinic",
+            metavar="CLINIC",
+            help="Only for this clinic; again for more. Not given: all.",
+            autocompletion=clinics,
+        ),
     ] = None,
     expires: Annotated[str | None, typer.Option("--expires", metavar="TIME", help=f"Good until then: {FORMS}.")] = None,
     per_hour: Annotated[
@@ -42,7 +48,7 @@ def add(
 @command(group, "list")
 def list_(asking: Asking) -> None:
     """List keys, without the keys themselves."""
-    found = asking.node.get("keys")
+    found = asking.node.whole_list("keys")
     rows = [
         (
             key["id"],

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from config.cli.asking import DEFAULT_CONFIG, CaOption, DataOption, KeyOption, UrlOption
+from config.cli.asking import DEFAULT_CONFIG, CaOption, DataOption, JsonOption, KeyOption, UrlOption
 from config.cli.client import NodeClient
 from config.cli.output import Output
 from protocol.errors import PlantaoError
@@ -42,18 +42,21 @@ def config(
     url: UrlOption = None,
     key_file: KeyOption = None,
     ca: CaOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Print the accounts as nats-server reads them: include it in its configuration, which has to switch JetStream on,
     with a cipher and a key. Passwords are in it, and in FILE, in clear. After a change have the server reload it."""
+    out = Output(as_json)
     try:
         clinics = [*(clinic or ()), *(_registered(data, url, key_file, ca) if registered else ())]
-        typer.echo(_made(accounts, clinics, settings), nl=False)
+        made = _made(accounts, clinics, settings)
+        out.say(made.rstrip("\n"), {"config": made, "accounts": str(accounts.absolute())})
     except PlantaoError as error:
-        raise typer.Exit(Output(as_json=False).failure(error)) from error
+        raise typer.Exit(out.failure(error)) from error
 
 
 def _registered(data: Path, url: str | None, key_file: Path | None, ca: Path | None) -> list[str]:
-    return [found["id"] for found in NodeClient.find(data, url, key_file, ca).get("clinics")["items"]]
+    return [found["id"] for found in NodeClient.find(data, url, key_file, ca).whole_list("clinics")["items"]]
 
 
 def _made(path: Path, clinics: list[str], config: Path | None) -> str:

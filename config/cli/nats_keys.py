@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from config.cli.asking import Asking, YesOption, command, confirm
+from config.cli.completing import clinics
 from config.cli.output import local_time
 from config.cli.times import FORMS, read_time
 from gateway.nats.accounts import Kind
@@ -17,7 +18,8 @@ group = typer.Typer(
 )
 
 ClinicArgument = Annotated[
-    str | None, typer.Argument(metavar="[CLINIC]", help="Clinic that it is for; not given: all of them.")
+    str | None,
+    typer.Argument(metavar="[CLINIC]", help="Clinic that it is for; not given: all of them.", autocompletion=clinics),
 ]
 NameOption = Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the login in its account.")]
 
@@ -42,7 +44,7 @@ def issue(
 @command(group, "list")
 def list_(asking: Asking, clinic: ClinicArgument = None) -> None:
     """List an account's logins, without their passwords."""
-    found = asking.node.get(*_path(clinic))
+    found = asking.node.whole_list(*_path(clinic))
     rows = [
         (
             login["name"],

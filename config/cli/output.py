@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from config.cli.client import NodeRefusedError
@@ -12,8 +13,14 @@ from protocol.errors import InvalidInputError, PlantaoError
 if TYPE_CHECKING:
     from rich.console import Console
 
+DONE: Final = 0
 FAILED: Final = 1
 WRONG_USE: Final = 2
+EXIT_CODES: Final[Mapping[int, str]] = {
+    DONE: "done",
+    FAILED: "failed, or nothing answered",
+    WRONG_USE: "wrong use, not allowed, or bad configuration",
+}
 
 _WRONG_USE_STATUSES: Final = frozenset({400, 401, 403, 413, 415, 421})
 _WIDE: Final = 1000
@@ -34,16 +41,19 @@ class Output:
         """``value`` as one line."""
         _write(sys.stdout, json.dumps(value, ensure_ascii=False))
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], value: Any) -> None:
-        """Rows under headings for people, or ``value`` for programs."""
+    def table(
+        self, columns: Sequence[str], rows: Sequence[Sequence[Any]], value: Any, styles: Sequence[str] = ()
+    ) -> None:
+        """Rows under headings for people, each in a style of rich's if ``styles`` are given, or ``value`` for
+        programs."""
         if self.as_json:
             self.json(value)
             return
         from rich.table import Table
 
         table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-        for row in rows:
-            table.add_row(*(shown(cell) for cell in row))
+        for row, style in zip_longest(rows, styles):
+            table.add_row(*(shown(cell) for cell in row), style=style)
         console().print(table)
 
     def record(self, fields: Mapping[str, Any], value: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from config.cli.asking import Asking
+from config.cli.asking import Asking, ClinicOption
 from config.cli.output import console
 from config.cli.top_frame import Frame, Watch, cut
 
@@ -40,13 +40,13 @@ def top(
     depth: Annotated[
         int | None, typer.Option("--depth", metavar="LEVELS", min=0, max=99, help="So many levels below the root.")
     ] = None,
-    clinic: Annotated[str | None, typer.Option("--clinic", metavar="CLINIC", help="Only this clinic.")] = None,
+    clinic: ClinicOption = None,
 ) -> None:
     """Watch the supervision tree: states, restarts, inboxes, rates.
 
-    Ctrl-C ends it. Without a terminal it looks once, unless --interval says how often.
+    Ctrl-C ends it. Without a terminal, and with --json, it looks once, unless --interval says how often.
     """
-    live = not once and (interval is not None or sys.stdout.isatty())
+    live = not once and (interval is not None or (sys.stdout.isatty() and not asking.out.as_json))
     watch = Watch()
     with _pauses(interval or INTERVAL_S, live) as pause, _screen(asking, live, trouble, depth) as show:
         show(watch.look(asking.node.get("tree", clinic=clinic), time.monotonic()))

@@ -1,16 +1,16 @@
 """Follows a command to the end of its run."""
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import typer
 
 from config.cli.asking import Asking
 from config.cli.client import NodeClient, NodeRefusedError
-from config.cli.output import FAILED, clean
+from config.cli.output import FAILED
+from config.cli.progress import unmeasured
 from protocol.errors import PlantaoError
 from protocol.views import CommandState
 
@@ -38,8 +38,9 @@ def await_result(asking: Asking, clinic: str, channel: str, id: str, timeout: fl
     Raises:
         ResultUnknownError: there is none after ``timeout`` seconds.
     """
-    with spinner(id, asking.out.as_json) as say:
-        found = follow(asking.node, (clinic, channel, id), timeout, say)
+    with unmeasured(f"Waiting for the result of {id} …", asking.out.as_json) as say:
+        waits = partial("Waiting for the result of {}: {} …".format, id)
+        found = follow(asking.node, (clinic, channel, id), timeout, lambda state: say(waits(state)))
     asking.out.say(outcome(found), found)
     if found["state"] != CommandState.SENT:
         raise typer.Exit(FAILED)
@@ -86,16 +87,3 @@ def outcome(found: dict[str, Any]) -> str:
     error = found.get("error")
     why = f": {error['message']} ({error['code']})" if error else ""
     return f"Not sent, {found['state']}{why}."
-
-
-@contextmanager
-def spinner(id: str, as_json: bool) -> Iterator[Callable[[str], None]]:
-    """Something that moves on a terminal, on stderr: stdout is for the result."""
-    if as_json or not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-
-    console = Console(file=sys.stderr, markup=False, highlight=False, emoji=False)
-    with console.status(f"Waiting for the result of {id} …") as status:
-        yield lambda state: status.update(f"Waiting for the result of {id}: {clean(state)} …")

@@ -8,6 +8,7 @@ module          what it holds
 ``key_file``    ``<data>/keys.json``
 ``admin_key``   ``<data>/admin.key``: the one key that stands in a file in clear
 ``api_keys``    ``ApiKeys``: all keys of the running node, made, found and revoked
+``sessions``    ``Sessions``: who has signed in on the page, each with a key
 ``windows``     so many requests in so long, for each key or address
 ==============  ========================================================================
 

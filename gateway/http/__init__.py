@@ -6,16 +6,22 @@ module          what it holds
 ``server``      ``AdminServer``, the ``Service`` that listens; bounds on connections
 ``app``         the application: all its routes in one table
 ``routes``      what a route is: path, handler, permission, audit action
+``methods``     which methods there are where
 ``surround``    what surrounds every route: headers, problems, deadlines, and these two:
 ``origins``     the door: under which names it is served, and which web pages may use it
 ``guard``       the guard: which key asks, how often, and whether the route is for it
+``session``     ``/api/v1/session``: signing in on the page
+``static``      ``/`` and ``/page/…``: the page itself, whose files are in ``page/``
 ``auditing``    what changes something is in the audit, before it is done and after
+``rules``       what of the rules may change while it is served
+``draining``    nothing is taken on while the node drains before its end
 ``tls``         certificate and key
 ``openapi``     ``/api/v1/openapi.json``, written from the table
 ``node``        ``/health``, ``/ready``, ``/metrics``
 ``tree``        ``/api/v1/tree``
 ``keys``        ``/api/v1/keys``
 ``clinics``     ``/api/v1/clinics``
+``events``      ``/api/v1/events``: what changes, as it does; ``watching`` keeps streams going, ``streams`` bounds them
 ``channels``    channels, their verbs and settings, QR codes, sending, what they ask WhatsApp
 ``commands``    what became of commands, dead letters, and what a person decides of them
 ``consents``    a channel's register of who agreed to what
@@ -23,6 +29,8 @@ module          what it holds
 ``rotate``      keys exchanged, as jobs
 ``jobs``        ``/api/v1/jobs``
 ``audit``       ``/api/v1/audit``
+``reload``      the node's settings, read again
+``paging``      lists in pages
 ``requests``    bodies, path names and answers: the edge between bytes and types
 ``problems``    every error as RFC 9457 problem details, in one table
 ``health``      what the node must be able to say of itself
@@ -30,26 +38,31 @@ module          what it holds
 ``supervision`` the part of it that is about the supervision tree
 ==============  ======================================================================
 
-Routes; ``/health`` and ``/ready`` are open, all others want ``Authorization: Bearer <key>`` or ``X-API-Key: <key>``. A
-wrong key is refused everywhere. What each takes is in the table: to look is for every role, to act for operators, to
-add and remove for administrators. A key for some clinics finds no others; what concerns all clinics (``/metrics``, to
-add a clinic) takes a key for all, and lists show each key its own part::
+Routes; ``/health``, ``/ready`` and the page are open, all others want ``Authorization: Bearer <key>`` or ``X-API-Key:
+<key>``, or the cookie of who has signed in. A wrong key is refused everywhere. What each takes is in the table: to look
+is for every role, to act for operators, to add and remove for administrators. A key for some clinics finds no others;
+what concerns all clinics (``/metrics``, to add a clinic) takes a key for all, and lists show each key its own part::
 
     GET     /health   /ready   /metrics
+    GET     /   /page/{file}
+    POST    /api/v1/session                 ``{"key"}``: a cookie that stands for it; GET who that is, DELETE signs out
     GET     /api/v1/openapi.json            all of this for programs
     GET     /api/v1/tree?depth=&clinic=     every actor and port with its state, restarts, inbox and last exit;
                                             asks none of them
-    GET     /api/v1/keys                    POST ``{"name", "role", "clinics"?, "expires_at"?, "per_hour"?}`` makes one
+    GET     /api/v1/keys?clinic=&role=      POST ``{"name", "role", "clinics"?, "expires_at"?, "per_hour"?}`` makes one
     GET     /api/v1/keys/{id}               DELETE revokes it
-    GET     /api/v1/jobs                    /{id}; /{id}/file is what it made, DELETE says that it is fetched
+    GET     /api/v1/jobs?clinic=&kind=&state=   newest first
+    GET     /api/v1/jobs/{id}               /file is what it made; DELETE of that says that it is fetched
     GET     /api/v1/audit?clinic=&before=&limit=   newest first
     GET     /api/v1/audit/verify?since=     whether all of it is as it was written, and a continuation of what was
-    GET     /api/v1/channels                of all clinics
-    GET     /api/v1/clinics                 POST adds one
-    GET     …/clinics/{c}                   DELETE; its keys are revoked
+    GET     /api/v1/channels?clinic=&state=     of all clinics
+    GET     /api/v1/events?clinic=&channel= Server-Sent Events: all there is, and then what changes of it
+    GET     /api/v1/clinics?state=          POST adds one
+    GET     …/clinics/{c}                   DELETE; its keys are revoked; PATCH ``{"name"?, "timezone"?}``: holds at
+                                            once
     GET     …/clinics/{c}/stats
     POST    …/clinics/{c}/release           out of quarantine
-    GET     …/clinics/{c}/channels          POST adds one
+    GET     …/clinics/{c}/channels?state=   POST adds one
     GET     …/channels/{ch}                 DELETE; PATCH ``{"config": {…}, "name": …}``: the channel's own settings,
                                             which hold at once
     POST    …/channels/{ch}/{connect|disconnect|suspend|resume|logout|pair|send|check|mark_read|presence}
@@ -64,10 +77,15 @@ add a clinic) takes a key for all, and lists show each key its own part::
     POST    …/channels/{ch}/consents        ``{"contact", "status": granted|withdrawn|opted_out|opted_in, "source"?,
                                             "note"?}``; after ``withdrawn`` and ``opted_out`` nothing is sent to them
     POST    /api/v1/{erase|export}          ``{"clinic", "contact"?}``: 202, the job; of all, or of one person
+    POST    /api/v1/reload                  the settings, read again: ``{"changed": […], "restart": […]}``
     POST    /api/v1/rotate                  ``{"what": "master"}`` or ``{"what": "clinic", "clinic": …}``: 202, the job
 
+What is listed comes in pages: ``limit`` says how much at most, ``next`` of the answer is ``cursor`` of the page after
+it, or null. A POST that adds what its body names (a clinic, a channel) may be repeated, and is answered the same; if
+there is another one of that name, it is a conflict. ``HEAD`` is wherever ``GET`` is, ``OPTIONS`` says what there is.
+
 Until the registry has been read ``/ready`` says 503, and so does, with ``Retry-After``, all that asks for clinics or
-channels.
+channels. So does, while the node drains before its end, ``/ready`` and all that would change anything.
 
 Everything is asked of ``protocol.operations.Operations``; nothing here knows an actor.
 """

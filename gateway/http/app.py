@@ -15,14 +15,20 @@ from gateway.http.clinics import ClinicRoutes, of_clinics
 from gateway.http.commands import CommandRoutes, of_commands
 from gateway.http.consents import ConsentRoutes, of_consents
 from gateway.http.custody import CustodyRoutes, of_custody
+from gateway.http.draining import refusing
+from gateway.http.events import EventRoutes, of_events
 from gateway.http.jobs import JobRoutes, of_jobs
 from gateway.http.keys import KeyRoutes, of_keys
 from gateway.http.nats_keys import of_logins
 from gateway.http.node import NodeRoutes, of_node
 from gateway.http.openapi import OpenApiRoutes
 from gateway.http.origins import Origins
+from gateway.http.reload import ReloadRoutes, of_reload
 from gateway.http.rotate import RotateRoutes, of_rotations
 from gateway.http.routes import Route
+from gateway.http.session import SessionRoutes, of_session
+from gateway.http.static import StaticRoutes, of_page, read_page
+from gateway.http.streams import Streams
 from gateway.http.surround import HttpLimits, surround
 from gateway.http.tree import TreeRoutes, of_tree
 
@@ -40,7 +46,9 @@ def build(
     """The whole application; ``executor`` does what would hold up the loop. ``secure``: it is served with TLS."""
     refused = Counter[str]()
     routes = table(backends, limits, executor, refused)
-    return surround(routes, backends.keys, limits, origins, refused, backends.audit, secure=secure)
+    app = surround(routes, backends.keys, limits, origins, refused, backends.audit, secure=secure)
+    app.middlewares.append(refusing(backends.health))
+    return app
 
 
 def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: Mapping[str, int]) -> Sequence[Route]:
@@ -48,6 +56,8 @@ def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: M
     operations, keys, health = backends.operations, backends.keys, backends.health
     routes = (
         *of_node(NodeRoutes(operations, health, executor, refused), limits.ready_per_minute),
+        *of_page(StaticRoutes(read_page())),
+        *of_session(SessionRoutes(keys, backends.audit)),
         *of_tree(TreeRoutes(health, executor)),
         *of_clinics(ClinicRoutes(operations, keys)),
         *of_channels(ChannelRoutes(operations, executor), limits.pair_s),
@@ -56,9 +66,11 @@ def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: M
         *of_backups(BackupRoutes(backends.backups, limits.archive_bytes)),
         *of_custody(CustodyRoutes(backends.personal)),
         *of_consents(ConsentRoutes(operations)),
-        *of_keys(KeyRoutes(keys, operations, limits.key_requests)),
+        *of_keys(KeyRoutes(keys, operations)),
         *of_logins(backends.logins),
         *of_jobs(JobRoutes(backends.jobs)),
         *of_rotations(RotateRoutes(backends.rotations)),
+        *of_reload(ReloadRoutes(backends.reloading)),
+        *of_events(EventRoutes(operations, backends.live, backends.meters, Streams())),
     )
     return (*routes, OpenApiRoutes(routes, executor).route)

@@ -8,8 +8,10 @@ from gateway.nats.logins import Logins
 from protocol.audit import VerifiedAudit
 from protocol.custody import Backups, PersonalData
 from protocol.jobs import Jobs
+from protocol.live import Live
 from protocol.meters import Meters
 from protocol.operations import Operations
+from protocol.reloading import Reloading
 from protocol.rotation import Rotations
 
 
@@ -24,6 +26,8 @@ class Backends:
     backups: Backups
     personal: PersonalData
     rotations: Rotations
+    reloading: Reloading
     audit: VerifiedAudit
     health: Health
+    live: Live
     meters: Meters

@@ -6,11 +6,12 @@ from aiohttp import web
 from msgspec import Struct
 
 from gateway.access.api_keys import ApiKeys
-from gateway.http.requests import answer, clinic_of, listing, read_as
-from gateway.http.routes import API, CALLER, CLINIC, Route
+from gateway.http.paging import PAGE, Page, page
+from gateway.http.requests import answer, choice, clinic_of, read_as
+from gateway.http.routes import API, CALLER, CLINIC, Query, Route
 from protocol.access import Permission
-from protocol.channel import ClinicSnapshot, DisplayName
-from protocol.errors import NotFoundError
+from protocol.channel import ClinicSnapshot, ClinicState, DisplayName
+from protocol.errors import InvalidBodyError, NotFoundError
 from protocol.ids import DescribedName, check_name
 from protocol.operations import Operations
 from protocol.views import ClinicStats
@@ -24,11 +25,17 @@ class NewClinic(Struct, frozen=True, kw_only=True):
     timezone: str | None = None
 
 
-class ClinicList(Struct, frozen=True, kw_only=True):
-    """The answer to a look at all clinics."""
+class ClinicChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body that changes a clinic; ``timezone`` is an IANA name."""
+
+    name: DisplayName | None = None
+    timezone: str | None = None
+
+
+class ClinicList(Page, frozen=True, kw_only=True):
+    """The answer to a look at clinics, by id."""
 
     items: list[ClinicSnapshot]
-    next: None = None
 
 
 class ClinicRoutes:
@@ -39,9 +46,10 @@ class ClinicRoutes:
         self._keys = keys
 
     async def list(self, request: web.Request) -> web.Response:
-        """All clinics that the caller may see."""
-        caller = request[CALLER]
-        return listing([clinic for clinic in await self._operations.clinics() if caller.sees(clinic.id)])
+        """A page of the clinics that the caller may see, in all states or in `?state=`."""
+        caller, state = request[CALLER], choice(request, "state", ClinicState)
+        found = [clinic for clinic in await self._operations.clinics() if caller.sees(clinic.id)]
+        return page(request, [one for one in found if state in (None, one.state)], lambda clinic: (clinic.id,))
 
     async def get(self, request: web.Request) -> web.Response:
         """One clinic."""
@@ -53,6 +61,13 @@ class ClinicRoutes:
         check_name("id", new.id)
         snapshot = await self._operations.add_clinic(new.id, new.name, new.timezone)
         return answer(snapshot, status=201, location=f"/api/v1/clinics/{new.id}")
+
+    async def change(self, request: web.Request) -> web.Response:
+        """Give a clinic another name or timezone, by which its channels go at once."""
+        asked = await read_as(request, ClinicChange)
+        if asked.name is None and asked.timezone is None:
+            raise InvalidBodyError("body", "name, timezone or both")
+        return answer(await self._operations.configure_clinic(clinic_of(request), asked.name, asked.timezone))
 
     async def stats(self, request: web.Request) -> web.Response:
         """What the clinic's channels hold: commands by state, what waits for NATS, the size of its database."""
@@ -77,8 +92,17 @@ class ClinicRoutes:
 def of_clinics(clinics: ClinicRoutes) -> Sequence[Route]:
     """Their routes."""
     many, view, admin = f"{API}/clinics", Permission.VIEW, Permission.ADMINISTER
+    state = Query(name="state", kind=ClinicState, what="only clinics in this state")
     return (
-        Route(method="GET", path=many, handler=clinics.list, permission=view, filtered=True, answer=ClinicList),
+        Route(
+            method="GET",
+            path=many,
+            handler=clinics.list,
+            permission=view,
+            filtered=True,
+            query=(state, *PAGE),
+            answer=ClinicList,
+        ),
         Route(
             method="POST",
             path=many,
@@ -90,6 +114,15 @@ def of_clinics(clinics: ClinicRoutes) -> Sequence[Route]:
             status=201,
         ),
         Route(method="GET", path=CLINIC, handler=clinics.get, permission=view, answer=ClinicSnapshot),
+        Route(
+            method="PATCH",
+            path=CLINIC,
+            handler=clinics.change,
+            permission=admin,
+            action="clinic.change",
+            body=ClinicChange,
+            answer=ClinicSnapshot,
+        ),
         Route(
             method="DELETE", path=CLINIC, handler=clinics.remove, permission=admin, action="clinic.remove", status=204
         ),

@@ -1,5 +1,9 @@
 """The guard: who asks, how often, and whether that is for them. One for all routes, by what their table says.
 
+A request has a key in a header or, where it has none, the cookie of a session that stands for one. A browser sends
+the cookie by itself, so what changes something must also come from a page of ours: ``SameSite`` alone would let in the
+pages of whatever else is served under this name, on other ports.
+
 The order is the point. Of a clinic that a key is not for nothing is looked up, read or waited for: whether there is one
 makes no difference to the answer or to the time it takes. A key that is good is never held up by what others do from
 the same address.
@@ -9,7 +13,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from math import ceil
 from typing import Final, NoReturn
 
@@ -18,9 +22,11 @@ from aiohttp.typedefs import Handler
 
 from gateway.access.api_keys import ApiKeys
 from gateway.access.key import ApiKey
+from gateway.access.sessions import Session, Sessions
 from gateway.access.windows import Windows, network_of
 from gateway.audit.refusals import Refusals
-from gateway.http.problems import TOO_MANY, UNAUTHORIZED, Refused
+from gateway.http.origins import HARMLESS, is_own_page
+from gateway.http.problems import FORBIDDEN, TOO_MANY, UNAUTHORIZED, Refused
 from gateway.http.routes import CALLER, ROUTE, Route
 from protocol.access import GRANTED, Caller, Permission
 from protocol.errors import ForbiddenError, NotFoundError
@@ -29,7 +35,10 @@ from protocol.ids import check_name
 HOUR_S: Final = 3600.0
 AT_ONCE: Final = 32
 """Requests of one clinic's keys that may be under way: all connections together are bounded, too."""
+SESSION: Final = web.RequestKey("session", Session)
+"""By which session it asks; not there if it has a key in a header."""
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="plantao"'}
+_COOKIE: Final = "plantao_session"
 
 
 def presented(headers: Mapping[str, str]) -> str | None:
@@ -41,10 +50,15 @@ def presented(headers: Mapping[str, str]) -> str | None:
     return headers.get("X-API-Key")
 
 
+def cookie_name(request: web.BaseRequest) -> str:
+    """Under which name a session is kept."""
+    return f"__Host-{_COOKIE}" if request.secure else _COOKIE
+
+
 class Guard:
     """Middleware: ``admit``. ``refused`` counts by reason, ``refusals`` by address what had no key that is good.
     ``address_requests`` may come from an address without one, in ``address_period_s``; ``key_requests`` an hour with
-    one that has no limit of its own."""
+    one that has no limit of its own. ``sessions`` are those of ``keys``."""
 
     def __init__(
         self,
@@ -57,6 +71,7 @@ class Guard:
         key_requests: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.sessions = Sessions(keys)
         self._keys = keys
         self._refused = refused
         self._refusals = refusals
@@ -70,14 +85,21 @@ class Guard:
         self._cut: set[asyncio.Task[object]] = set()
         self._busy: Counter[str] = Counter()
         self._stop = keys.on_revoked(self._end)
+        self.sessions.on_ended(self._end)
 
     def watch(self, where: web.AbstractRoute, route: Route) -> None:
         """Requests for ``where`` are for ``route``. What no route was given for is not there: a key is needed even to
         be told that."""
         self._routes[where] = route
 
+    def limit(self, *, address_requests: int, key_requests: int) -> None:
+        """Go by these limits from now on. In any thread."""
+        self._address_requests = address_requests
+        self._key_requests = key_requests
+
     async def close(self, _app: web.Application) -> None:
         """Nothing is under way any more."""
+        self.sessions.close()
         self._stop()
         await self._refusals.close()
 
@@ -94,13 +116,17 @@ class Guard:
         if secret is None and route is not None and route.permission is Permission.OPEN:
             self._count_stranger(request, route)
             return await handler(request)
-        key = self._recognise(request, secret)
+        signed_in = self._signed_in(request) if secret is None else None
+        if signed_in is None:
+            key = self._recognise(request, secret)
+        else:
+            request[SESSION], key = signed_in
         self._count(key)
         if route is not None:
             self._check(request, route, key.caller)
             request[ROUTE] = route
         request[CALLER] = key.caller
-        with self._shared(key.caller):
+        with nullcontext() if route is not None and route.endless else self._shared(key.caller):
             return await self._follow(key, request, handler)
 
     @contextmanager
@@ -118,6 +144,22 @@ class Guard:
             for clinic in clinics:
                 if not self._busy[clinic]:
                     del self._busy[clinic]
+
+    def recognise(self, request: web.Request, secret: str) -> ApiKey:
+        """The key that somebody signs in with, as if a header had it. Raises Refused."""
+        key = self._recognise(request, secret)
+        self._count(key)
+        return key
+
+    def _signed_in(self, request: web.Request) -> tuple[Session, ApiKey] | None:
+        """The session of the request's cookie, and its key; None without a cookie that is good. Raises Refused: it is
+        to change something, and no page of ours has sent it."""
+        secret = request.cookies.get(cookie_name(request))
+        found = None if secret is None else self.sessions.find(secret)
+        if found is not None and request.method not in HARMLESS and not is_own_page(request):
+            self._refused["origin"] += 1
+            raise Refused(FORBIDDEN, "with a session only the page that is served here may change anything")
+        return found
 
     def _recognise(self, request: web.Request, secret: str | None) -> ApiKey:
         """The key with this secret. One that is not good counts for the address, as none does."""
@@ -175,14 +217,17 @@ class Guard:
             raise ForbiddenError("this concerns all clinics, and takes a key for all of them")
 
     async def _follow(self, key: ApiKey, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Have the request answered, unless the key is revoked or expires meanwhile."""
+        """Have the request answered, unless the key or session is revoked or expires meanwhile."""
         task: asyncio.Task[object] | None = asyncio.current_task()
         assert task is not None
-        under_way = self._open.setdefault(key.id, set())
-        under_way.add(task)
+        session = request.get(SESSION)
+        owners = [key.id] if session is None else [key.id, session.digest]
+        for owner in owners:
+            self._open.setdefault(owner, set()).add(task)
         expiry = None
-        if key.expires_at is not None:
-            left = (key.expires_at - self._keys.clock()).total_seconds()
+        expires_at = key.expires_at if session is None else session.expires_at
+        if expires_at is not None:
+            left = (expires_at - self._keys.clock()).total_seconds()
             expiry = asyncio.get_running_loop().call_later(left, self._cancel, task)
         try:
             return await handler(request)
@@ -190,20 +235,27 @@ class Guard:
             if task not in self._cut or request.writer.output_size > 0:
                 raise  # the client has gone, or is to see that there is no more
             task.uncancel()
-            raise Refused(UNAUTHORIZED, "the key is not valid any more", headers=_CHALLENGE, close=True) from None
+            raise Refused(
+                UNAUTHORIZED, "the key or session is not valid any more", headers=_CHALLENGE, close=True
+            ) from None
         finally:
             if expiry is not None:
                 expiry.cancel()
             self._cut.discard(task)
-            under_way.discard(task)
-            if not under_way and self._open.get(key.id) is under_way:
-                del self._open[key.id]
+            for owner in owners:
+                self._open[owner].discard(task)
+                if not self._open[owner]:
+                    del self._open[owner]
 
-    def _end(self, id: str) -> None:
-        """The key ``id`` is revoked: so is what it has under way, but for the request that revokes it."""
-        for task in self._open.get(id, set()) - {asyncio.current_task()}:
+    def _end(self, owner: str) -> None:
+        """A key or session is good no more: so is what it has under way, but for the request that ends it."""
+        for task in self._open.get(owner, set()) - {asyncio.current_task()}:
             self._cancel(task)
 
     def _cancel(self, task: "asyncio.Task[object]") -> None:
         self._cut.add(task)
         task.cancel()
+
+
+GUARD: Final = web.AppKey("guard", Guard)
+"""For who signs in."""

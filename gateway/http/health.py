@@ -16,7 +16,7 @@ class Part(Struct, frozen=True, kw_only=True):
 
 class HealthReport(Struct, frozen=True, kw_only=True):
     """The node as it is now. ``uptime_s`` in seconds; ``memory_bytes`` is resident, of the main process;
-    ``disk_free_bytes`` of the file system that holds the data directory."""
+    ``disk_free_bytes`` of the file system that holds the data directory; ``draining``: it is about to end."""
 
     version: str
     uptime_s: float
@@ -26,6 +26,7 @@ class HealthReport(Struct, frozen=True, kw_only=True):
     nursery: Part
     memory_bytes: int
     disk_free_bytes: int
+    draining: bool = False
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -72,6 +73,10 @@ class RoleCount(Struct, frozen=True, kw_only=True):
 
 class Health(Protocol):
     """Whoever knows how the node is."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether it is about to end, and takes no more commands. In any thread."""
 
     async def report(self) -> HealthReport:
         """Called on the loop's thread for each probe and scrape; it must not block, and is given up after seconds."""

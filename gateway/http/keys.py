@@ -9,8 +9,10 @@ from msgspec.structs import asdict
 
 from gateway.access.api_keys import ApiKeys
 from gateway.access.key import ApiKey, Clinics, PerHour
-from gateway.http.requests import answer, listing, read_as
-from gateway.http.routes import API, CALLER, Route
+from gateway.http.paging import PAGE, Page, page
+from gateway.http.requests import answer, asked_clinic, choice, read_as
+from gateway.http.routes import API, CALLER, OF_CLINIC, Query, Route
+from gateway.http.rules import RULES
 from protocol.access import Caller, Permission, Role
 from protocol.channel import DisplayName
 from protocol.errors import ForbiddenError, InvalidInputError, NotFoundError
@@ -49,26 +51,26 @@ class MadeKey(KeyView, frozen=True, kw_only=True):
     key: str
 
 
-class KeyList(Struct, frozen=True, kw_only=True):
-    """The answer to a look at all keys."""
+class KeyList(Page, frozen=True, kw_only=True):
+    """The answer to a look at keys, oldest first."""
 
     items: list[KeyView]
-    next: None = None
 
 
 class KeyRoutes:
-    """Handlers; each raises what ``ApiKeys`` and ``Operations`` raise. ``key_requests``: an hour (0: no limit), with a
-    key that says nothing else."""
+    """Handlers; each raises what ``ApiKeys`` and ``Operations`` raise."""
 
-    def __init__(self, keys: ApiKeys, operations: Operations, key_requests: int) -> None:
+    def __init__(self, keys: ApiKeys, operations: Operations) -> None:
         self._keys = keys
         self._operations = operations
-        self._key_requests = key_requests
 
     async def list(self, request: web.Request) -> web.Response:
-        """The keys that the caller could have made: all, or those for its clinics alone."""
-        caller = request[CALLER]
-        return listing([self._view(key) for key in self._keys.all() if _within(key, caller)])
+        """A page of the keys that the caller could have made (all, or those for its clinics alone), of all roles or
+        of `?role=`, for any clinic or for `?clinic=`."""
+        caller, role, clinic = request[CALLER], choice(request, "role", Role), asked_clinic(request)
+        seen = [key for key in self._keys.all() if _within(key, caller) and role in (None, key.role)]
+        found = [key for key in seen if clinic is None or clinic in (key.clinics or ())]
+        return page(request, [self._view(key) for key in found], lambda key: (key.created_at.isoformat(), key.id))
 
     async def add(self, request: web.Request) -> web.Response:
         """Make a key, no wider than the caller's own: 201, and the key itself, which is never shown again."""
@@ -81,7 +83,7 @@ class KeyRoutes:
             new.clinics,
             made_by=caller.id,
             expires_at=self._expiry(new, own),
-            per_hour=self._per_hour(new, own),
+            per_hour=_per_hour(new, own, request.app[RULES].key_requests),
         )
         try:
             await self._check_clinics(new, caller)
@@ -132,16 +134,6 @@ class KeyRoutes:
             raise InvalidInputError("expires_at", f"a time before this key's own end, {own.expires_at.isoformat()}")
         return at
 
-    def _per_hour(self, new: NewKey, own: ApiKey) -> int | None:
-        """How often the new key may ask: no more than the one that makes it."""
-        most = self._key_requests if own.per_hour is None else own.per_hour
-        asked = self._key_requests if new.per_hour is None else new.per_hour
-        if most == 0 or 0 < asked <= most:
-            return new.per_hour
-        if new.per_hour is None:
-            return own.per_hour
-        raise InvalidInputError("per_hour", f"1 to {most}, since this key may make no more itself")
-
     def _view(self, key: ApiKey) -> KeyView:
         return KeyView(
             id=key.id,
@@ -157,6 +149,17 @@ class KeyRoutes:
         )
 
 
+def _per_hour(new: NewKey, own: ApiKey, usual: int) -> int | None:
+    """How often the new key may ask: no more than the one that makes it. ``usual``: with one that says nothing."""
+    most = usual if own.per_hour is None else own.per_hour
+    asked = usual if new.per_hour is None else new.per_hour
+    if most == 0 or 0 < asked <= most:
+        return new.per_hour
+    if new.per_hour is None:
+        return own.per_hour
+    raise InvalidInputError("per_hour", f"1 to {most}, since this key may make no more itself")
+
+
 def _within(key: ApiKey, caller: Caller) -> bool:
     """Whether ``key`` is for nothing that the caller is not for."""
     return caller.clinics is None or (key.clinics is not None and caller.clinics.issuperset(key.clinics))
@@ -165,8 +168,17 @@ def _within(key: ApiKey, caller: Caller) -> bool:
 def of_keys(keys: KeyRoutes) -> Sequence[Route]:
     """Their routes."""
     many, one, admin = f"{API}/keys", f"{API}/keys/{{key}}", Permission.ADMINISTER
+    role = Query(name="role", kind=Role, what="only keys with this role")
     return (
-        Route(method="GET", path=many, handler=keys.list, permission=admin, filtered=True, answer=KeyList),
+        Route(
+            method="GET",
+            path=many,
+            handler=keys.list,
+            permission=admin,
+            filtered=True,
+            query=(OF_CLINIC, role, *PAGE),
+            answer=KeyList,
+        ),
         Route(
             method="POST",
             path=many,

@@ -48,6 +48,7 @@ class Readiness(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The answer to a probe for readiness; what is not there could not be found out, or is not for the caller."""
 
     ready: bool
+    draining: bool = False
     version: str | None = None
     uptime_s: float | None = None
     store: Part | None = None
@@ -75,12 +76,17 @@ class NodeRoutes:
         return answer(Alive())
 
     async def ready(self, request: web.Request) -> web.Response:
-        """Readiness: 200 if every part works and the registry has been read, else 503. Clinics are named to who may
-        see them, reasons told to who may see all."""
+        """Readiness: 200 if every part works and the registry has been read, else 503, as while the node drains before
+        its end. Clinics are named to who may see them, reasons told to who may see all."""
         view = await self._view(request)
         caller = request.get(CALLER)
         parts = {} if view.report is None else view.report.parts
-        ready = bool(parts) and all(part.ok for part in parts.values()) and None not in (view.clinics, view.channels)
+        ready = (
+            not self._health.draining
+            and bool(parts)
+            and all(part.ok for part in parts.values())
+            and None not in (view.clinics, view.channels)
+        )
         body = _of_report(view.report, ready=ready, named=caller is not None and caller.sees(None))
         if view.channels is not None:
             count = Counter(snapshot.state for snapshot in view.channels)
@@ -129,6 +135,7 @@ def _of_report(report: HealthReport | None, *, ready: bool, named: bool) -> Read
         return Readiness(ready=ready)
     return Readiness(
         ready=ready,
+        draining=report.draining,
         version=report.version,
         uptime_s=report.uptime_s,
         store=_told(report.store, named),

@@ -17,7 +17,8 @@ from msgspec import Struct
 from gateway.http.problems import FORBIDDEN, MISDIRECTED, Refused
 
 HEALTH: Final = "/health"
-_HARMLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+HARMLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
 _PREFLIGHT: Final = {
     "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, X-API-Key",
@@ -56,12 +57,16 @@ class Doorman:
             return await handler(request)
         if request.method == "OPTIONS" and hdrs.ACCESS_CONTROL_REQUEST_METHOD in headers and self._may(origin):
             return web.Response(status=204, headers=_PREFLIGHT)
-        if request.method not in _HARMLESS and not self._may(origin) and origin.partition("://")[2] != host:
+        if request.method not in HARMLESS and not self._may(origin) and origin.partition("://")[2] != host:
             self._refused["origin"] += 1
             raise Refused(
                 FORBIDDEN, "pages of this origin may change nothing here; others are set as http.allowed_origins"
             )
         return await handler(request)
+
+    def allow(self, origins: Origins) -> None:
+        """Go by these from now on. In any thread."""
+        self._origins = origins
 
     def tell(self, request: web.Request, response: web.StreamResponse) -> None:
         """Let the browser show the response to a page from an origin that is allowed; no other is told anything."""
@@ -79,6 +84,15 @@ class Doorman:
     def _ours(self, request: web.Request, host: str) -> bool:
         name = name_of(host)
         return name == "localhost" or name in self._origins.hosts or _is_here(request, name)
+
+
+def is_own_page(request: web.BaseRequest) -> bool:
+    """Whether the browser says that it is a page of this endpoint's that asks. ``Host`` has been checked before."""
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is None:
+        return request.headers.get("Sec-Fetch-Site") == "same-origin"
+    scheme, _, host = origin.partition("://")
+    return host == request.headers.get(hdrs.HOST) and (scheme == "https" or not request.secure)
 
 
 def name_of(host: str) -> str:

@@ -40,6 +40,8 @@ class Route:
     that may be left out is ``… | None``; a tuple of answers is one of them), ``status`` is what it answers with when
     all is well, ``also`` others with the same answer, ``content`` what that is if not JSON.
     ``stream``: the body is read piece by piece, and has a limit of its own.
+    ``endless``: it is answered for as long as the client likes: without a deadline, and bounded by itself, not by how
+    many requests of a clinic may be under way.
     ``per_minute``: how often an address may ask without a key (None: as the limits say; 0: as often as it likes).
     """
 
@@ -53,6 +55,7 @@ class Route:
     body: Any = None
     answer: Any = None
     stream: bool = False
+    endless: bool = False
     status: int = 200
     also: tuple[int, ...] = ()
     content: str = "application/json"

@@ -23,6 +23,7 @@ from gateway.http.backends import Backends
 from gateway.http.origins import Origins
 from gateway.http.problems import of_status
 from gateway.http.requests import CLOSING
+from gateway.http.rules import RULES, Rules
 from gateway.http.surround import HEADERS, HttpLimits
 from protocol.errors import UnavailableError
 
@@ -40,7 +41,7 @@ _Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class AdminServer:
-    """Serves the admin endpoint. All methods are for the loop's thread."""
+    """Serves the admin endpoint. All methods are for the loop's thread, but for ``change``."""
 
     def __init__(
         self,
@@ -68,6 +69,13 @@ class AdminServer:
         host = _HERE.get(host, host)
         scheme = "http" if self._tls is None else "https"
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+    def change(self, limits: HttpLimits, origins: Origins) -> None:
+        """Go by these from now on, as far as ``Rules`` can change, and by all of them from the next start. In any
+        thread."""
+        self._limits, self._origins, running = limits, origins, self._running
+        if running is not None:
+            running.change(limits, origins)
 
     async def start(self) -> None:
         """Listen, after the end of an earlier run, and where that did: a port that the system chose is kept, so that
@@ -111,6 +119,7 @@ class _Running:
         self._runner: web.AppRunner | None = None
         self._connections: web.Server | None = None
         self._listener: asyncio.Server | None = None
+        self._rules: Rules | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -118,8 +127,15 @@ class _Running:
         host, port = self._listener.sockets[0].getsockname()[:2]
         return host, port
 
+    def change(self, limits: HttpLimits, origins: Origins) -> None:
+        """Have requests that come from now on judged by these."""
+        if self._rules is not None:
+            requests = {"address_requests": limits.address_requests, "key_requests": limits.key_requests}
+            self._rules.change(origins, **requests)
+
     async def listen(self, app: web.Application, host: str, port: int) -> None:
         app[CLOSING] = self._closing
+        self._rules = app[RULES]
         self._runner = web.AppRunner(app)
         await self._runner.setup()
         assert self._runner.server is not None

@@ -16,12 +16,14 @@ from msgspec import Struct
 from gateway.access.api_keys import ApiKeys
 from gateway.audit.refusals import Refusals
 from gateway.http.auditing import auditing
-from gateway.http.guard import Guard
+from gateway.http.guard import GUARD, Guard
+from gateway.http.methods import all_of, options
 from gateway.http.node import VIEW_DEADLINE_S
 from gateway.http.origins import Doorman, Origins
 from gateway.http.problems import NO_ANSWER, TOO_LARGE, Refused, respond, respond_to
 from gateway.http.requests import BODY_LIMIT, BODY_TIMEOUT_S
 from gateway.http.routes import Route
+from gateway.http.rules import RULES, Rules
 from protocol.audit import Audit
 
 HEADERS: Final = {
@@ -35,6 +37,8 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_THEIR_OWN: Final = frozenset({"Cache-Control", "Content-Security-Policy"})
+"""What an answer may say differently: the page's files do."""
 HSTS: Final = {"Strict-Transport-Security": "max-age=31536000"}
 """Of what is served with TLS."""
 
@@ -84,15 +88,18 @@ def surround(
     )
     middlewares = [_problems, door.check, guard.admit, auditing(audit)]
     app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
+    app[GUARD] = guard
     app[BODY_LIMIT] = limits.body_bytes
     app[BODY_TIMEOUT_S] = limits.body_s
     app[VIEW_DEADLINE_S] = limits.view_s
     app.on_response_prepare.append(_secured(door, secure))
     app.on_cleanup.append(guard.close)
-    for route in routes:
-        bounded = _within(route.patience_s or limits.request_s, route.handler)
+    app[RULES] = Rules(guard, door, key_requests=limits.key_requests)
+    for route in (*routes, *options(routes)):
+        handler = route.handler
+        bounded = handler if route.endless else _within(route.patience_s or limits.request_s, handler)
         expect = _expecting(limits.archive_bytes if route.stream else limits.body_bytes)
-        for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+        for method in all_of(route):
             guard.watch(app.router.add_route(method, route.path, bounded, expect_handler=expect), route)
     return app
 
@@ -141,7 +148,8 @@ def _secured(door: Doorman, secure: bool) -> Callable[[web.Request, web.StreamRe
     headers = HEADERS | (HSTS if secure else {})
 
     async def prepare(request: web.Request, response: web.StreamResponse) -> None:
-        response.headers.update(headers)
+        kept = {name: response.headers[name] for name in _THEIR_OWN if name in response.headers}
+        response.headers.update(headers | kept)
         door.tell(request, response)
 
     return prepare

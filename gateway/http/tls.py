@@ -6,6 +6,26 @@ from pathlib import Path
 from protocol.errors import InvalidInputError
 
 
+class Certificate:
+    """What the endpoint shows: read at the start, and exchanged while it is served, for connections that come then.
+
+    ``context`` is what listens; ``pem`` what is shown, with its chain. In any thread.
+    """
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        """Blocks. Raises InvalidInputError, as ``server_context``."""
+        self.context = self._shown = server_context(certificate, key)
+        self.context.sni_callback = self._show  # called also by clients that name no server
+        self.pem = certificate.read_bytes()
+
+    def exchange(self, other: "Certificate") -> None:
+        """Show what ``other`` shows from now on."""
+        self._shown, self.pem = other.context, other.pem
+
+    def _show(self, connection: ssl.SSLObject, _name: str, _context: ssl.SSLContext) -> None:
+        connection.context = self._shown
+
+
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """TLS 1.2 or newer, with the certificate (and its chain) and the private key in these files, PEM both. Blocks.
 

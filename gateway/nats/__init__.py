@@ -10,6 +10,7 @@ module                  what it holds
 ``broker``              the embedded nats-server, with ``broker_files``, ``server_process``, ``probe`` and ``tls``
 ``logins``              logins issued to services, rotated and revoked
 ``external``            any other server, by URL and a file of credentials
+``greeting``            what a server says of itself
 ``link``                one connection to one account, for ever; the one owner of reconnection
 ``client``, ``wire``    the client library put right, and the few words of its protocol that we speak ourselves
 ``streams``             every stream and bucket, created and migrated

@@ -30,6 +30,7 @@ from protocol.errors import AlreadyExistsError, ConflictError, InvalidInputError
 from protocol.ids import check_name
 
 T = TypeVar("T")
+R = TypeVar("R", ClinicRecord, ChannelRecord)
 log = structlog.get_logger(__name__)
 
 MAX_CONFIG: Final = 16 << 10
@@ -82,7 +83,9 @@ class NatsRegistry:
         """Writes nothing if it is wanted so already. Raises NotFoundError, BusUnavailableError, InvalidIdError."""
         key = subjects.registry_channel(check_name("clinic", clinic), check_name("channel", channel))
         what = f"channel {channel} of clinic {clinic}"
-        work = partial(_change, key=key, what=what, change=lambda record: replace(record, wanted=wanted))
+        work = partial(
+            _change, key=key, what=what, kind=ChannelRecord, change=lambda record: replace(record, wanted=wanted)
+        )
         await self._with_bucket(work, f"changing {what}")
 
     async def configure_channel(
@@ -99,7 +102,17 @@ class NatsRegistry:
         def change(record: ChannelRecord) -> ChannelRecord:
             return replace(record, config=record.config if wanted is None else wanted, name=name or record.name)
 
-        work = partial(_change, key=key, what=what, change=change)
+        work = partial(_change, key=key, what=what, kind=ChannelRecord, change=change)
+        return await self._with_bucket(work, f"configuring {what}")
+
+    async def configure_clinic(self, clinic: str, name: str | None, timezone: str | None) -> ClinicRecord:
+        """See ``Registry``. Raises NotFoundError, BusUnavailableError, InvalidIdError."""
+        key, what = subjects.registry_clinic(check_name("clinic", clinic)), f"clinic {clinic}"
+
+        def change(record: ClinicRecord) -> ClinicRecord:
+            return replace(record, name=name or record.name, timezone=timezone or record.timezone)
+
+        work = partial(_change, key=key, what=what, kind=ClinicRecord, change=change)
         return await self._with_bucket(work, f"configuring {what}")
 
     async def delete_clinic(self, clinic: str) -> None:
@@ -213,16 +226,14 @@ class NatsRegistry:
                 deliver(_wanted(records))
 
 
-async def _change(
-    bucket: KeyValue, *, key: str, what: str, change: Callable[[ChannelRecord], ChannelRecord]
-) -> ChannelRecord:
+async def _change(bucket: KeyValue, *, key: str, what: str, kind: type[R], change: Callable[[R], R]) -> R:
     """Change the record as it is at this moment: whoever else changes it meanwhile is not overwritten."""
     while True:
         try:
             entry = await bucket.get(key)
         except KeyNotFoundError as error:
             raise NotFoundError(what) from error
-        record = msgspec.json.decode(entry.value or b"", type=ChannelRecord)
+        record = msgspec.json.decode(entry.value or b"", type=kind)
         changed = change(record)
         if changed == record:
             return record

@@ -5,23 +5,29 @@ A request without a body is one without fields. ``v`` may be left out.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
-from protocol.channel import ChannelSnapshot
+from protocol.channel import ChannelSnapshot, PairingCode, QrCode
 from protocol.codec import decode
 from protocol.ids import CommandId
 from protocol.operations import LONGEST_WA_ID, MOST_PHONES, MOST_WA_IDS, Operations
 from protocol.port import Presence
 from protocol.subjects import ClinicVerb, Verb
+from protocol.views import ClinicStats, CommandView, NumberChecks
 
 B = TypeVar("B", bound="Body")
 
-Phone = Annotated[str, Meta(pattern=r"\A[1-9][0-9]{6,14}\Z", description="digits")]
+Phone = Annotated[str, Meta(pattern=r"^[1-9][0-9]{6,14}$(?!\n)", description="digits")]
 Chat = Annotated[str, Meta(min_length=1, max_length=128, description="digits or a WhatsApp JID")]
 WaId = Annotated[str, Meta(min_length=1, max_length=LONGEST_WA_ID)]
+
+
+RefusalCode = Literal[
+    "invalid_request", "not_found", "conflict", "busy", "unavailable", "timeout", "failed", "internal"
+]
 
 
 class Body(Struct, frozen=True, kw_only=True):
@@ -77,47 +83,67 @@ class Target:
     channel: str = ""
 
 
-Ask = Callable[[Operations, Target, bytes], Awaitable[Struct | None]]
+@dataclass(frozen=True, slots=True)
+class Ask(Generic[B]):
+    """A verb: what its body is, what it is answered with (one of ``answers``; nothing but ``v`` if there are none), and
+    the operation that it is."""
 
+    body: type[B]
+    answers: tuple[type[Struct], ...]
+    work: Callable[[Operations, Target, B], Awaitable[Struct | None]]
 
-def _asking(kind: type[B], ask: Callable[[Operations, Target, B], Awaitable[Struct | None]]) -> Ask:
-    """``ask`` with the body read first; what is returned raises InvalidBodyError at once, naming the field."""
-    return lambda operations, target, body: ask(operations, target, decode(body or b"{}", kind))
+    def __call__(self, operations: Operations, target: Target, body: bytes) -> Awaitable[Struct | None]:
+        """Ask for it. Raises InvalidBodyError at once, naming the field."""
+        return self.work(operations, target, decode(body or b"{}", self.body))
 
 
 async def _channels(operations: Operations, target: Target, _: Body) -> Channels:
     return Channels(items=list(await operations.channels(target.clinic)))
 
 
-OF_CHANNEL: Final[dict[Verb, Ask]] = {
-    Verb.STATUS: _asking(Body, lambda ops, to, _: ops.channel(to.clinic, to.channel)),
-    Verb.CONNECT: _asking(Body, lambda ops, to, _: ops.connect(to.clinic, to.channel)),
-    Verb.DISCONNECT: _asking(Body, lambda ops, to, _: ops.disconnect(to.clinic, to.channel)),
-    Verb.SUSPEND: _asking(Body, lambda ops, to, _: ops.suspend(to.clinic, to.channel)),
-    Verb.RESUME: _asking(Body, lambda ops, to, _: ops.resume(to.clinic, to.channel)),
-    Verb.LOGOUT: _asking(Body, lambda ops, to, _: ops.logout(to.clinic, to.channel)),
-    Verb.PAIR: _asking(PairBody, lambda ops, to, body: ops.pair(to.clinic, to.channel, body.phone)),
-    Verb.QR: _asking(Body, lambda ops, to, _: ops.qr(to.clinic, to.channel)),
-    Verb.CHECK: _asking(CheckBody, lambda ops, to, body: ops.check(to.clinic, to.channel, body.phones)),
-    Verb.MARK_READ: _asking(
-        MarkReadBody, lambda ops, to, body: ops.mark_read(to.clinic, to.channel, body.chat, body.ids, body.from_)
+OF_CHANNEL: Final[dict[Verb, Ask[Any]]] = {
+    Verb.STATUS: Ask(Body, (ChannelSnapshot,), lambda ops, to, _: ops.channel(to.clinic, to.channel)),
+    Verb.CONNECT: Ask(Body, (ChannelSnapshot,), lambda ops, to, _: ops.connect(to.clinic, to.channel)),
+    Verb.DISCONNECT: Ask(Body, (ChannelSnapshot,), lambda ops, to, _: ops.disconnect(to.clinic, to.channel)),
+    Verb.SUSPEND: Ask(Body, (ChannelSnapshot,), lambda ops, to, _: ops.suspend(to.clinic, to.channel)),
+    Verb.RESUME: Ask(Body, (ChannelSnapshot,), lambda ops, to, _: ops.resume(to.clinic, to.channel)),
+    Verb.LOGOUT: Ask(Body, (ChannelSnapshot,), lambda ops, to, _: ops.logout(to.clinic, to.channel)),
+    Verb.PAIR: Ask(PairBody, (PairingCode, QrCode), lambda ops, to, body: ops.pair(to.clinic, to.channel, body.phone)),
+    Verb.QR: Ask(Body, (QrCode,), lambda ops, to, _: ops.qr(to.clinic, to.channel)),
+    Verb.CHECK: Ask(CheckBody, (NumberChecks,), lambda ops, to, body: ops.check(to.clinic, to.channel, body.phones)),
+    Verb.MARK_READ: Ask(
+        MarkReadBody, (), lambda ops, to, body: ops.mark_read(to.clinic, to.channel, body.chat, body.ids, body.from_)
     ),
-    Verb.PRESENCE: _asking(
-        PresenceBody, lambda ops, to, body: ops.presence(to.clinic, to.channel, body.presence, body.chat)
+    Verb.PRESENCE: Ask(
+        PresenceBody, (), lambda ops, to, body: ops.presence(to.clinic, to.channel, body.presence, body.chat)
     ),
-    Verb.COMMAND: _asking(CommandBody, lambda ops, to, body: ops.command(to.clinic, to.channel, body.id)),
-    Verb.CANCEL: _asking(CommandBody, lambda ops, to, body: ops.cancel(to.clinic, to.channel, body.id)),
-    Verb.RELEASE: _asking(CommandBody, lambda ops, to, body: ops.release(to.clinic, to.channel, body.id)),
-    Verb.REPLAY: _asking(CommandBody, lambda ops, to, body: ops.replay(to.clinic, to.channel, body.id)),
-    Verb.DISCARD: _asking(CommandBody, lambda ops, to, body: ops.discard(to.clinic, to.channel, body.id)),
+    Verb.COMMAND: Ask(CommandBody, (CommandView,), lambda ops, to, body: ops.command(to.clinic, to.channel, body.id)),
+    Verb.CANCEL: Ask(CommandBody, (CommandView,), lambda ops, to, body: ops.cancel(to.clinic, to.channel, body.id)),
+    Verb.RELEASE: Ask(CommandBody, (CommandView,), lambda ops, to, body: ops.release(to.clinic, to.channel, body.id)),
+    Verb.REPLAY: Ask(CommandBody, (CommandView,), lambda ops, to, body: ops.replay(to.clinic, to.channel, body.id)),
+    Verb.DISCARD: Ask(CommandBody, (CommandView,), lambda ops, to, body: ops.discard(to.clinic, to.channel, body.id)),
 }
 """Every verb of a channel."""
 
-OF_CLINIC: Final[dict[ClinicVerb, Ask]] = {
-    ClinicVerb.CHANNELS: _asking(Body, _channels),
-    ClinicVerb.STATS: _asking(Body, lambda ops, to, _: ops.stats(to.clinic)),
+OF_CLINIC: Final[dict[ClinicVerb, Ask[Any]]] = {
+    ClinicVerb.CHANNELS: Ask(Body, (Channels,), _channels),
+    ClinicVerb.STATS: Ask(Body, (ClinicStats,), lambda ops, to, _: ops.stats(to.clinic)),
 }
 """Every verb of a clinic."""
+
+
+class RefusalReason(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a request was not done; ``field`` names what is wrong with it."""
+
+    code: RefusalCode
+    message: str
+    field: str | None = None
+
+
+class RefusalBody(Body, frozen=True, kw_only=True):
+    """The reply to a request that was not done."""
+
+    error: RefusalReason
 
 
 def answer_of(outcome: Struct | None) -> dict[str, Any]:

@@ -48,6 +48,7 @@ from functools import partial
 from math import ceil
 from typing import Any, Final
 
+import msgspec
 import structlog
 from msgspec import Struct
 from nats import micro
@@ -59,7 +60,7 @@ from nats.micro.request import ERROR_CODE_HEADER, ERROR_HEADER, Request
 from gateway.access.windows import Windows
 from gateway.audit.around import audited
 from gateway.nats.auditing import ACTIONS, CHANGES_PER_MINUTE, who_asks
-from gateway.nats.requests import OF_CHANNEL, OF_CLINIC, Ask, Target, answer_of
+from gateway.nats.requests import OF_CHANNEL, OF_CLINIC, Ask, RefusalBody, RefusalCode, RefusalReason, Target, answer_of
 from protocol import subjects
 from protocol.audit import Audit
 from protocol.codec import Encoding, encode, encoding_of
@@ -96,7 +97,7 @@ class TooManyError(PlantaoError):
 class Refusal:
     """Why a request was not done. ``status`` is as in HTTP."""
 
-    code: str
+    code: RefusalCode
     status: int
     message: str
     field: str | None = None
@@ -124,8 +125,9 @@ class Refusal:
 
     def body(self) -> dict[str, Any]:
         """As it stands in the reply."""
-        error = {"code": self.code, "message": self.message}
-        return {"v": 1, "error": error if self.field is None else {**error, "field": self.field}}
+        reason = RefusalReason(code=self.code, message=self.message, field=self.field)
+        body: dict[str, Any] = msgspec.to_builtins(RefusalBody(error=reason))
+        return body
 
 
 class ClinicRpc:
@@ -206,7 +208,7 @@ class ClinicRpc:
         return await audited(self._audit, subject, work, _status)
 
     async def _outcome(self, channel: str | None, verb: str, body: bytes) -> Struct | None:
-        known: Mapping[Any, Ask] = OF_CLINIC if channel is None else OF_CHANNEL
+        known: Mapping[Any, Ask[Any]] = OF_CLINIC if channel is None else OF_CHANNEL
         target = Target(self._clinic, "" if channel is None else check_name("channel", channel))
         if verb not in known:
             raise InvalidInputError("verb", f"one of {', '.join(known)}; got {verb[:64]!r}")

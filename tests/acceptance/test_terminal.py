@@ -64,3 +64,29 @@ def walk(directory: Path, config: str) -> int:
 
 async def test_a_new_channel_shows_its_code_in_the_terminal(tmp_path: Path, emulator: EmulatorProcess) -> None:
     assert await asyncio.to_thread(walk, tmp_path / "node", settings(emulator.ready)) == 0
+
+
+def close(directory: Path, config: str) -> int:
+    """Start a node in a terminal of its own, and close that; the exit code."""
+    directory.mkdir()
+    file = directory / "plantao.toml"
+    file.write_text(f'runtime = "{directory}/runtime"\n{config}')
+    ours, theirs = pty.openpty()
+    command = ["setsid", "--ctty", str(PLANTAO), "run", "--config", str(file), "--data", str(directory / "data")]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    try:
+        read_until(ours, "plantao channel pair acme reception")
+        process.send_signal(signal.SIGHUP)
+        read_until(ours, "settings read again")
+        os.close(ours)
+        return process.wait(END_TIMEOUT)
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def test_a_node_whose_terminal_is_closed_ends_and_one_that_has_it_still_only_reads_its_settings(
+    tmp_path: Path, emulator: EmulatorProcess
+) -> None:
+    assert await asyncio.to_thread(close, tmp_path / "node", settings(emulator.ready)) == 0

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pykka import ActorRef
 
 from actors.board import Board
+from actors.channel.surroundings import Policies
 from actors.loop import AsyncioLoop
 from actors.meters import NodeMeters
 from actors.reconciler import ClinicParts
@@ -68,7 +69,7 @@ def start(channels: int) -> list[ActorRef[Any]]:
         board=board,
         meters=NodeMeters(board),
         names=names,
-        policy=POLICY,
+        policies=Policies(POLICY),
         runtime=_NOWHERE,
         vaults=MemoryVaults(bell),
         web=MemoryWeb(),

@@ -12,6 +12,7 @@ from typing import Any
 from config import node, parts
 from config.cli import main as plantao
 from config.parts import Parts
+from config.reload import Reread
 from config.sections import Settings
 from gateway.nats.broker import EmbeddedBroker
 from gateway.whatsapp.opener import Nursery
@@ -34,8 +35,8 @@ def main() -> None:
     hand = inside.Hand()
     running: Any = node
 
-    def kept(settings: Settings) -> Parts:
-        hand.parts = parts.make(settings)
+    def kept(settings: Settings, reread: Reread) -> Parts:
+        hand.parts = parts.make(settings, reread)
         return hand.parts
 
     running.make = kept

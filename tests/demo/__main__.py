@@ -1,6 +1,8 @@
 """Two clinics with two channels each pair themselves, patients write and are answered, a port is killed and comes back.
 
 ``--once`` ends by itself, with exit code 0 only if all of that was seen; without it the system stays up until Ctrl-C.
+``--empty``: none of that, but a node in which there is nothing yet, for whoever wants to do it themselves.
+While it runs ``.demo`` in the repository leads to all that it has; ``tests.demo.phone`` has the people with phones.
 """
 
 import argparse
@@ -11,8 +13,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +22,7 @@ from rich.console import Console
 
 from tests.acceptance.node import Listener, Node, settings
 from tests.acceptance.phones import Phones
+from tests.demo import phone as phones
 from tests.emulator.client import EmulatorProcess
 
 CHANNELS: Final = {
@@ -36,20 +39,36 @@ MEMORY: Final = "/dev/shm" if Path("/dev/shm").is_dir() else None
 console = Console(highlight=False)
 
 
-async def main(once: bool) -> int:
+async def main(once: bool, empty: bool) -> int:
     """Everything, in order; the exit code."""
-    with tempfile.TemporaryDirectory(prefix="plantao-demo-", dir=MEMORY) as place:
+    with tempfile.TemporaryDirectory(prefix="plantao-demo-", dir=MEMORY) as place, _linked(Path(place)):
         directory = Path(place)
         async with EmulatorProcess(directory / "whatsapp") as emulator:
+            phones.leave_number(directory, emulator.ready.control)
             console.print(f"[bold]WhatsApp emulator[/]  {emulator.ready.control}")
             async with Node(directory / "node", settings(emulator.ready)) as node, await node.listen() as service:
                 console.print(f"[bold]Plantão[/]            {node.where['http']} (pid {node.pid})")
+                if empty:
+                    await _stay(node)
+                    return 0
                 async with _autoresponder(node):
                     await _show(node, service, emulator)
                     if not once:
                         await _stay(node)
     console.print("[green]Done: all of it was seen.[/]")
     return 0
+
+
+@contextmanager
+def _linked(directory: Path) -> Iterator[None]:
+    """``.demo`` leads to ``directory``; that of another demo, which runs or was killed, does so no more."""
+    phones.PLACE.unlink(missing_ok=True)
+    phones.PLACE.symlink_to(directory)
+    try:
+        yield
+    finally:
+        if phones.PLACE.is_symlink() and phones.PLACE.readlink() == directory:
+            phones.PLACE.unlink()
 
 
 @asynccontextmanager
@@ -111,8 +130,9 @@ async def _converse(service: Listener, emulator: EmulatorProcess, key: tuple[str
 async def _stay(node: Node) -> None:
     console.print(f"\nIt stays up. Admin endpoint: {node.where['http']}, key in {node.where['admin_key']}")
     console.print("For example, in another terminal:")
-    console.print(f"  export PLANTAO_DATA={node.data}")
+    console.print(f"  export PLANTAO_DATA={phones.PLACE / 'node' / 'data'}")
     console.print("  .venv/bin/plantao channel list")
+    console.print("  .venv/bin/python -m tests.demo.phone --help")
     console.print("Ctrl-C ends it.")
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -130,11 +150,14 @@ def _seen(text: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--once", action="store_true", help="end by itself; exit code 0 only if all was seen")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--once", action="store_true", help="end by itself; exit code 0 only if all was seen")
+    how.add_argument("--empty", action="store_true", help="only start the node and the emulator")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt, subprocess.SubprocessError):
-        sys.exit(asyncio.run(main(_arguments().once)))
+        given = _arguments()
+        sys.exit(asyncio.run(main(given.once, given.empty)))
     sys.exit(1)

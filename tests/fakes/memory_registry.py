@@ -92,6 +92,16 @@ class MemoryRegistry:
         self.tell()
         return record
 
+    async def configure_clinic(self, clinic: str, name: str | None, timezone: str | None) -> ClinicRecord:
+        self._check()
+        if clinic not in self.clinics:
+            raise NotFoundError(f"clinic {clinic}")
+        record = self.clinics[clinic]
+        record = msgspec.structs.replace(record, name=name or record.name, timezone=timezone or record.timezone)
+        self.clinics[clinic] = record
+        self.tell()
+        return record
+
     async def delete_clinic(self, clinic: str) -> None:
         self._check()
         if self.clinics.pop(clinic, None) is None:

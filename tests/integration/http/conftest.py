@@ -10,7 +10,9 @@ import aiohttp
 import pytest
 from typer.testing import CliRunner, Result
 
+from actors.board import Board
 from actors.custody.rotating import Rotating
+from actors.meters import NodeMeters
 from config.cli.app import app
 from gateway.access.api_keys import ApiKeys, open_keys
 from gateway.http.backends import Backends
@@ -27,15 +29,22 @@ from tests.unit.gateway.http.fake_node import (
     NO_LOGINS,
     FakeBackups,
     FakeHealth,
-    FakeMeters,
     FakeOperations,
     FakePersonal,
+    FakeReloading,
 )
 
 Plantao = Callable[..., Awaitable[Result]]
 
 LIMITS = HttpLimits(
-    body_bytes=4096, connections=8, idle_s=0.4, body_s=0.2, request_s=0.6, pair_s=0.6, view_s=0.2, archive_bytes=1 << 20
+    body_bytes=4096,
+    connections=12,
+    idle_s=0.4,
+    body_s=0.2,
+    request_s=0.6,
+    pair_s=0.6,
+    view_s=0.2,
+    archive_bytes=1 << 20,
 )
 """Short enough that a test of each takes a moment."""
 
@@ -52,6 +61,17 @@ def operations() -> FakeOperations:
 @pytest.fixture
 def health() -> FakeHealth:
     return FakeHealth()
+
+
+@pytest.fixture
+def board() -> Board:
+    """What changes; it is not what ``operations`` answers from."""
+    return Board()
+
+
+@pytest.fixture
+def meters(board: Board) -> NodeMeters:
+    return NodeMeters(board)
 
 
 @pytest.fixture
@@ -102,6 +122,11 @@ def rotations(jobs: NodeJobs, data_keys: MemoryKeys) -> Rotating:
 
 
 @pytest.fixture
+def reloading() -> FakeReloading:
+    return FakeReloading()
+
+
+@pytest.fixture
 async def server(
     operations: FakeOperations,
     jobs: NodeJobs,
@@ -111,6 +136,9 @@ async def server(
     audit: MemoryAudit,
     health: FakeHealth,
     keys: ApiKeys,
+    reloading: FakeReloading,
+    board: Board,
+    meters: NodeMeters,
 ) -> AsyncIterator[AdminServer]:
     backends = Backends(
         operations=operations,
@@ -122,7 +150,9 @@ async def server(
         rotations=rotations,
         audit=audit,
         health=health,
-        meters=FakeMeters(),
+        reloading=reloading,
+        meters=meters,
+        live=board,
     )
     served = AdminServer("127.0.0.1", 0, backends, limits=LIMITS)
     await served.start()

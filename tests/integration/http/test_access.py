@@ -30,6 +30,7 @@ MESSAGES, DEAD = f"{CHANNEL}/messages", f"{CHANNEL}/dead"
 
 CLINICS: Final = {
     f"GET {CLINIC}": VIEW,
+    f"PATCH {CLINIC}": ADMINISTER,
     f"DELETE {CLINIC}": ADMINISTER,
     f"GET {CLINIC}/stats": VIEW,
     f"POST {CLINIC}/release": OPERATE,
@@ -74,13 +75,17 @@ NODE: Final = {
     f"POST {API}/nats/{{name}}/rotate": ADMINISTER,
     f"DELETE {API}/nats/{{name}}": ADMINISTER,
     f"POST {API}/restore": ADMINISTER,
+    f"POST {API}/reload": ADMINISTER,
 }
 """Of all clinics, or of the node: only with a key for all."""
 FILTERED: Final = {
     f"GET {API}/openapi.json": VIEW,
+    f"GET {API}/session": VIEW,
+    f"DELETE {API}/session": VIEW,
     f"GET {API}/tree": VIEW,
     f"GET {API}/clinics": VIEW,
     f"GET {API}/channels": VIEW,
+    f"GET {API}/events": VIEW,
     f"GET {API}/keys": ADMINISTER,
     f"POST {API}/keys": ADMINISTER,
     f"GET {API}/keys/{{key}}": ADMINISTER,
@@ -96,7 +101,13 @@ FILTERED: Final = {
     f"DELETE {API}/jobs/{{id}}/file": ADMINISTER,
 }
 """Everyone sees its own part; that it is no more is for a test of each."""
-PUBLIC: Final = {"GET /health": OPEN, "GET /ready": OPEN}
+PUBLIC: Final = {
+    "GET /health": OPEN,
+    "GET /ready": OPEN,
+    "GET /": OPEN,
+    "GET /page/{file}": OPEN,
+    f"POST {API}/session": OPEN,
+}
 EVERYTHING: Final = {**CLINICS, **NODE, **FILTERED, **PUBLIC}
 
 RPC_ROUTES: Final = {
@@ -188,7 +199,7 @@ def expected(name: str, role: Role, scope: str) -> int:
 
 async def asked(client: TestClient[Any, Any], name: str, key: str | None, clinic: str = "acme") -> tuple[int, bytes]:
     method, _, path = name.partition(" ")
-    filled = path.format(clinic=clinic, channel="front", id="m-1", key="some", name="some")
+    filled = path.format(clinic=clinic, channel="front", id="m-1", key="some", name="some", file="some")
     async with client.request(method, filled, headers={} if key is None else {"X-API-Key": key}) as response:
         return response.status, await response.read()
 

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,16 @@ async def test_clinics_are_added_listed_and_removed(plantao: Plantao, operations
     assert "1 connected, 1 qr_required" in listed.stdout
     assert removed.exit_code == 0
     assert "nova" not in operations.names
+
+
+async def test_a_clinic_is_given_another_name_and_timezone(plantao: Plantao, operations: FakeOperations) -> None:
+    shown = await plantao("clinic", "set", "bela")
+    changed = await plantao("clinic", "set", "bela", "--name", "Bela Vista", "--timezone", "America/Bahia")
+
+    assert [line.split()[0] for line in shown.stdout.splitlines()] == ["name", "timezone"]
+    assert "Bela Vista" in changed.stdout
+    asked = [call for call in operations.asked if call[0] == "configure_clinic"]
+    assert asked == [("configure_clinic", "bela", "Bela Vista", "America/Bahia")]
 
 
 async def test_channels_are_added_listed_looked_at_and_removed(plantao: Plantao, operations: FakeOperations) -> None:
@@ -185,7 +196,7 @@ async def test_pairing_that_ends_otherwise_fails(plantao: Plantao, operations: F
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("clinic", "add", "acme"), 1, "clinic acme exists already"),
+        (("clinic", "add", "acme", "--name", "Another"), 1, "clinic acme exists already"),
         (("clinic", "add", "ACME"), 2, "id: expected"),
         (("channel", "status", "acme", "nobody"), 1, "does not exist"),
         (("channel", "status", "../x", "y"), 2, "clinic: expected"),
@@ -239,8 +250,8 @@ def invoke(*arguments: str) -> Result:
 def test_a_node_is_run_with_the_settings_of_file_and_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[tuple[Settings, bool]] = []
 
-    def run(settings: Settings, json_ready: bool) -> int:
-        runs.append((settings, json_ready))
+    def run(reread: Callable[[], Settings], json_ready: bool) -> int:
+        runs.append((reread(), json_ready))
         return 1
 
     monkeypatch.setattr("config.node.run", run)

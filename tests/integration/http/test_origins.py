@@ -70,7 +70,8 @@ async def test_a_page_from_elsewhere_changes_nothing_and_is_told_nothing(
     async with operator.get(CLINICS, headers={"Origin": origin}) as response:
         assert "Access-Control-Allow-Origin" not in response.headers
     asks = {"Origin": origin, "Access-Control-Request-Method": "POST"}
-    assert (await ask(operator, "OPTIONS", CLINICS, headers=asks))[0] == 405
+    async with operator.options(CLINICS, headers=asks) as response:
+        assert not [name for name in response.headers if name.startswith("Access-Control-")]
 
 
 async def test_a_page_that_is_allowed_uses_the_api_with_its_key(

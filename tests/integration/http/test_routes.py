@@ -39,6 +39,49 @@ async def test_clinics_are_added_listed_looked_at_and_removed(operator: aiohttp.
     assert (await ask(operator, "GET", f"{API}/clinics/nova"))[0] == 404
 
 
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        (f"{API}/clinics", ["acme", "bela"]),
+        (f"{API}/clinics?state=quarantined", ["bela"]),
+        (f"{API}/clinics?state=suspended", []),
+        (f"{API}/channels", ["back", "front", "front"]),
+        (f"{API}/clinics/acme/channels", ["back", "front"]),
+        (f"{API}/clinics/acme/channels?state=connected", ["front"]),
+    ],
+)
+async def test_long_lists_come_in_pages(
+    operator: aiohttp.ClientSession, operations: FakeOperations, path: str, found: list[str]
+) -> None:
+    operations.quarantined["bela"] = "it crashed"
+    seen, more = list[str](), {"limit": "1"}
+    while more:
+        _, listed = await ask(operator, "GET", path, params=more)
+        seen += [one.get("channel") or one["id"] for one in listed["items"]]
+        assert len(listed["items"]) <= 1
+        more = {"limit": "1", "cursor": listed["next"]} if listed["next"] else {}
+    assert seen == found
+
+
+async def test_a_clinic_is_changed(operator: aiohttp.ClientSession, operations: FakeOperations) -> None:
+    where = f"{API}/clinics/acme"
+    status, changed = await ask(operator, "PATCH", where, json={"name": "Acme", "timezone": "America/Manaus"})
+    assert (status, changed["name"]) == (200, "Acme")
+    assert operations.asked[-1] == ("configure_clinic", "acme", "Acme", "America/Manaus")
+    for body, field in (({}, "body"), ({"name": ""}, "name"), ({"state": "running"}, "body")):
+        status, problem = await ask(operator, "PATCH", where, json=body)
+        assert (status, problem["field"]) == (400, field)
+    assert (await ask(operator, "PATCH", f"{API}/clinics/nobody", json={"name": "x"}))[0] == 404
+
+
+async def test_what_is_added_again_is_answered_the_same(operator: aiohttp.ClientSession) -> None:
+    for path, body in ((f"{API}/clinics", {"id": "nova", "name": "N"}), (f"{API}/clinics/acme/channels", {"id": "n"})):
+        first, again = [await ask(operator, "POST", path, json=body) for _ in range(2)]
+        assert first == again
+        assert first[0] == 201
+        assert (await ask(operator, "POST", path, json={**body, "name": "another"}))[0] == 409
+
+
 async def test_channels_are_added_listed_looked_at_and_removed(operator: aiohttp.ClientSession) -> None:
     async with operator.post(f"{API}/clinics/bela/channels", json={"id": "desk", "name": "Recepção"}) as response:
         assert response.status == 201
@@ -184,6 +227,25 @@ async def test_a_broken_part_makes_the_node_unready_and_its_reason_is_for_those_
 
     assert (status, told["ready"], told["store"]) == (503, False, {"ok": False, "reason": ""})
     assert named["store"]["reason"] == "clinics/acme/clinic.db is locked"
+
+
+async def test_a_node_that_drains_is_unready_says_so_and_takes_nothing_on(
+    operator: aiohttp.ClientSession, stranger: aiohttp.ClientSession, health: FakeHealth, operations: FakeOperations
+) -> None:
+    health.draining = True
+
+    status, told = await ask(stranger, "GET", "/ready")
+    async with operator.post(f"{FRONT}/send", json=COMMAND) as refused:
+        problem = await refused.json()
+
+    assert (status, told["ready"], told["draining"]) == (503, False, True)
+    assert (refused.status, problem["type"], int(refused.headers["Retry-After"]) > 0) == (
+        503,
+        "urn:plantao:problem:unavailable",
+        True,
+    )
+    assert operations.sent == []
+    assert (await ask(operator, "GET", f"{API}/clinics"))[0] == 200
 
 
 @pytest.mark.parametrize("hanging", ["clinics", "channels"])

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pykka import ActorRef
 
+from actors.drain import Drain
 from config.health import ROOT, NodeHealth
 from gateway.access.api_keys import open_keys
 from gateway.http.health import RoleCount
@@ -207,7 +208,7 @@ async def hanging(tmp_path: Path) -> AsyncIterator[Hanging]:
     tell(stores[0], (stuck, release))
     tell(stores[0], (stuck, release))
     assert await asyncio.to_thread(stuck.wait, 5)
-    health = NodeHealth(names, tally, cast(NatsBus, ConnectedBus()), tmp_path)
+    health = NodeHealth(names, tally, cast(NatsBus, ConnectedBus()), tmp_path, Drain())
     keys = open_keys(tmp_path, tmp_path / "admin.key", utc_now)
     server = AdminServer("127.0.0.1", 0, fake_backends(keys=keys, health=health))
     await server.start()

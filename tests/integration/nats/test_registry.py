@@ -91,6 +91,16 @@ async def test_a_channels_own_settings_are_put_in_place_of_the_old(registry: Nat
         await registry.configure_channel("acme", "back", {})
 
 
+async def test_a_clinic_is_given_another_name_and_timezone(registry: NatsRegistry) -> None:
+    await registry.create_clinic(clinic("acme"))
+    renamed = await registry.configure_clinic("acme", "Other", None)
+    assert renamed == msgspec.structs.replace(clinic("acme"), name="Other")
+    moved = await registry.configure_clinic("acme", None, "America/Manaus")
+    assert moved == msgspec.structs.replace(renamed, timezone="America/Manaus")
+    with pytest.raises(NotFoundError, match="clinic nobody"):
+        await registry.configure_clinic("nobody", "Other", None)
+
+
 async def test_two_who_change_a_channel_at_once_both_have_their_way(registry: NatsRegistry) -> None:
     await registry.create_clinic(clinic("acme"))
     await registry.create_channel(channel("acme", "front"))

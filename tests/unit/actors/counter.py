@@ -51,7 +51,14 @@ class Counter:
         self.store = MemoryStore(self.bell)
         self.registry = MemoryRegistry(self.bell)
         self.desk = Desk(
-            self.board, self.names, self.registry, self.bus, self.store, only_notes, most_channels=3, forms_of=as_given
+            self.board,
+            self.names,
+            self.registry,
+            self.bus,
+            self.store,
+            only_notes,
+            most_channels=lambda: 3,
+            forms_of=as_given,
         )
         record = ClinicRecord(id=CLINIC, name=CLINIC, created_at=AT)
         self.registry.clinics[CLINIC] = record

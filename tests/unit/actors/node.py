@@ -15,6 +15,7 @@ from actors import reconciler as reconciler_module
 from actors import registrar as registrar_module
 from actors.board import Board
 from actors.channel.requests import Configure
+from actors.channel.surroundings import Policies
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.meters import NodeMeters
@@ -72,8 +73,16 @@ class Node:
         self.names = Names()
         self.runtime = runtime
         self.desk = Desk(
-            self.board, self.names, self.registry, self.bus, self.store, only_notes, most_channels=3, forms_of=as_given
+            self.board,
+            self.names,
+            self.registry,
+            self.bus,
+            self.store,
+            only_notes,
+            most_channels=lambda: 3,
+            forms_of=as_given,
         )
+        self.policies = Policies(POLICY)
         self.supervision = SUPERVISION
         self.parent = Parent()
         self.root: ActorRef[Any] | None = None
@@ -87,7 +96,7 @@ class Node:
             board=self.board,
             meters=self.meters,
             names=self.names,
-            policy=POLICY,
+            policies=self.policies,
             runtime=self.runtime,
             vaults=self.vaults,
             web=MemoryWeb(),

@@ -63,7 +63,7 @@ def bare_desk() -> tuple[Desk, Board]:
     """A desk without actors, and the board that it looks at, on which nothing stands."""
     board, bell = Board(), Bell()
     parts = (board, Names(), MemoryRegistry(bell), MemoryBus(bell), MemoryStore(bell))
-    return Desk(*parts, only_notes, most_channels=3, forms_of=as_given), board
+    return Desk(*parts, only_notes, most_channels=lambda: 3, forms_of=as_given), board
 
 
 # -- clinics --
@@ -101,6 +101,44 @@ async def test_an_invalid_name_or_time_zone_is_refused(node: Node, name: str, ti
         await node.desk.add_clinic("acme", name, timezone)
     assert caught.value.field == field
     assert node.registry.clinics == {}
+
+
+async def test_what_is_added_again_in_the_same_way_is_there_as_it_was(node: Node) -> None:
+    added = await node.desk.add_clinic("acme", "Acme", "America/Bahia")
+    again, at_once = await asyncio.gather(*[node.desk.add_clinic("acme", "Acme", "America/Bahia") for _ in range(2)])
+    assert again.created_at == at_once.created_at == added.created_at
+    for name, timezone in (("Acme", None), ("Other", "America/Bahia")):
+        with pytest.raises(AlreadyExistsError):
+            await node.desk.add_clinic("acme", name, timezone)
+
+    first = await node.desk.add_channel("acme", "a")
+    for other in ("b", "c"):
+        await node.desk.add_channel("acme", other)
+    assert (await node.desk.add_channel("acme", "a")).created_at == first.created_at
+    with pytest.raises(AlreadyExistsError):
+        await node.desk.add_channel("acme", "a", "Another name")
+
+
+async def test_a_clinic_is_called_otherwise_and_put_in_another_timezone(node: Node) -> None:
+    await node.desk.add_clinic("acme", "Acme", "America/Bahia")
+    renamed = await node.desk.configure_clinic("acme", "Clínica Acme")
+    assert (renamed.name, renamed.timezone) == ("Clínica Acme", "America/Bahia")
+    moved = await node.desk.configure_clinic("acme", timezone="America/Manaus")
+    assert (moved.name, moved.timezone) == ("Clínica Acme", "America/Manaus")
+    for name, timezone, field in ((None, "Mars/Olympus", "timezone"), ("a\nb", None, "name")):
+        with pytest.raises(InvalidInputError) as caught:
+            await node.desk.configure_clinic("acme", name, timezone)
+        assert caught.value.field == field
+    with pytest.raises(NotFoundError):
+        await node.desk.configure_clinic("nobody", "Name")
+
+
+async def test_a_clinic_that_cannot_be_opened_is_called_otherwise_and_stays_as_it_is(node: Node) -> None:
+    node.store.broken.add("acme")
+    await node.desk.add_clinic("acme", "Acme")
+    before = await asyncio.to_thread(node.wait_clinic, "acme", ClinicState.ERROR)
+    renamed = await node.desk.configure_clinic("acme", "Clínica Acme")
+    assert (renamed.name, renamed.state, renamed.reason) == ("Clínica Acme", ClinicState.ERROR, before.reason)
 
 
 async def test_a_clinic_cannot_be_added_twice_nor_removed_if_unknown(node: Node) -> None:
@@ -236,7 +274,7 @@ async def test_a_channel_of_an_unknown_clinic_or_known_id_is_refused(paired: Nod
     with pytest.raises(NotFoundError, match="clinic beta"):
         await paired.desk.add_channel("beta", "a")
     with pytest.raises(AlreadyExistsError):
-        await paired.desk.add_channel("acme", "a")
+        await paired.desk.add_channel("acme", "a", "Another name")
     with pytest.raises(NotFoundError):
         await paired.desk.remove_channel("acme", "b")
     with pytest.raises(NotFoundError, match="clinic beta"):

@@ -61,6 +61,13 @@ def test_lists_and_tables_come_from_the_environment_as_json() -> None:
     assert settings.whatsapp.env == {"HTTPS_PROXY": "http://127.0.0.1:1"}
 
 
+def test_so_do_lists_of_which_it_is_said_how_long_they_may_be() -> None:
+    settings = load(None, {"PLANTAO_HTTP__HOSTS": '["painel.example"]', "PLANTAO_PACING__WARM_UP": "[5, 10]"})
+
+    assert settings.http.hosts == ["painel.example"]
+    assert settings.pacing.warm_up == [5, 10]
+
+
 def test_a_setting_whose_name_ends_in_file_is_not_taken_for_a_secrets_file() -> None:
     settings = load(None, {"PLANTAO_NATS__ACCOUNTS_FILE": "/etc/plantao/accounts.json"})
 

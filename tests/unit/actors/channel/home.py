@@ -11,13 +11,16 @@ from actors.channel.actor import Channel
 from actors.channel.life import Policy
 from actors.channel.outbox import OutboxPolicy
 from actors.channel.sending import SendingPolicy
-from actors.channel.surroundings import ChannelPolicy, Surroundings
+from actors.channel.surroundings import ChannelPolicy, Policies, Surroundings
+from actors.drain import Drain
 from actors.loop import AsyncioLoop
 from actors.meters import NodeMeters
+from actors.places import channel_name
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState
 from supervisor.actor import ShutDown, ask, tell
 from supervisor.backoff import Backoff
 from supervisor.breaker import Breaker, Consecutive
+from supervisor.names import Names
 from supervisor.reasons import ExitReason
 from tests.fakes.bell import PATIENCE_S, Bell
 from tests.fakes.memory_bus import MemoryClinicBus, body_of
@@ -61,8 +64,11 @@ class Home:
         self.board = Board()
         self.meters = NodeMeters(self.board)
         self.board.listen(self.bell.ring)
+        self.drain = Drain()
+        self.names = Names()
 
     def start(self, policy: ChannelPolicy = POLICY) -> "Home":
+        self.policies = Policies(policy)
         surroundings = Surroundings(
             record=RECORD,
             store=STORE,
@@ -72,12 +78,14 @@ class Home:
             opener=self.opener,
             board=self.board,
             meters=self.meters,
-            policy=policy,
+            policies=self.policies,
             vault=self.vault,
             web=MemoryWeb(),
+            drain=self.drain,
         )
         self.parent = Parent()
-        self.ref = Channel.start(self.parent.link, surroundings)
+        name = self.names.name(channel_name(CLINIC, CHANNEL))
+        self.ref = Channel.start(self.parent.link, surroundings, name)
         self.parent.wait_started()
         return self
 

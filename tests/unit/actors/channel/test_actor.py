@@ -256,6 +256,7 @@ async def test_pairing_gives_a_qr_code_or_a_code_to_type(home: Home) -> None:
     )
     assert by_qr == again == await home.ask(ShowQr())
     assert isinstance(by_qr, QrCode)
+    assert [shown.code for shown in home.board.changes(None).codes] == [by_qr.code]
     assert isinstance(by_code, PairingCode)
     assert (by_qr.code, by_code.code, by_code.phone) == ("code-1", "ABCD-EFGH", "5511988887777")
 

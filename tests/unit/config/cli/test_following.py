@@ -27,7 +27,8 @@ class Saying:
 
 def followed(*said: dict[str, Any] | int) -> tuple[dict[str, Any], list[float]]:
     pauses: list[float] = []
-    asking = Asking(cast(NodeClient, Saying(*said)), Output(as_json=True))
+    node = cast(NodeClient, Saying(*said))
+    asking = Asking(node, Output(as_json=True), lambda: node)
     return follow(asking, RUNNING, sleep=pauses.append), pauses
 
 

@@ -1,12 +1,10 @@
-import io
-import sys
 from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
 
 from config.cli.client import NodeAwayError, NodeClient, NodeRefusedError
-from config.cli.waiting import ResultUnknownError, follow, outcome, spinner
+from config.cli.waiting import ResultUnknownError, follow, outcome
 from protocol.errors import PlantaoError
 
 WHERE = ("acme", "front", "r-1")
@@ -78,31 +76,3 @@ def test_an_end_is_told_in_a_sentence() -> None:
     assert outcome({"state": "failed", "error": error}) == (
         "Not sent, failed: the recipient is not on WhatsApp (not_on_whatsapp)."
     )
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_on_a_terminal_something_moves_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Terminal()
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(sys, "stderr", terminal)
-
-    with spinner("r-1", as_json=False) as say:
-        say("waiting\x1b[2J")
-
-    assert "Waiting for the result of r-1" in terminal.getvalue()
-    assert "\x1b[2J" not in terminal.getvalue()
-
-
-@pytest.mark.parametrize(("stream", "as_json"), [(io.StringIO, False), (Terminal, True)])
-def test_elsewhere_nothing_is_written(
-    monkeypatch: pytest.MonkeyPatch, stream: type[io.StringIO], as_json: bool
-) -> None:
-    elsewhere = stream()
-    monkeypatch.setattr(sys, "stderr", elsewhere)
-    with spinner("r-1", as_json) as say:
-        say("waiting")
-    assert elsewhere.getvalue() == ""

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from actors.board import Board
 from actors.custody.rotating import Rotating
 from actors.meters import ChannelCount
 from gateway.http.backends import Backends
@@ -33,6 +34,7 @@ from protocol.jobs import JobKind, JobState, JobView
 from protocol.meters import ChannelMeter, ClinicTimes
 from protocol.people import parse_person
 from protocol.records import ConsentKind, ConsentList, ConsentSource, ConsentView
+from protocol.reloading import Reloaded
 from protocol.subjects import Priority
 from protocol.views import ClinicStats
 from tests.fakes.any_clinic import AnyClinic
@@ -132,10 +134,18 @@ class FakeOperations(FakeCommands):
 
     async def add_clinic(self, id: str, name: str, timezone: str | None = None) -> ClinicSnapshot:
         await self._enter("add_clinic", id, name, str(timezone))
-        if id in self.names:
+        if self.names.get(id, name) != name:
             raise AlreadyExistsError(f"clinic {id}")
         self.names[id] = name
         return self._clinic(id)
+
+    async def configure_clinic(
+        self, clinic: str, name: str | None = None, timezone: str | None = None
+    ) -> ClinicSnapshot:
+        await self._enter("configure_clinic", clinic, str(name), str(timezone))
+        self._clinic(clinic)
+        self.names[clinic] = name or self.names[clinic]
+        return self._clinic(clinic)
 
     async def remove_clinic(self, clinic: str) -> None:
         await self._enter("remove_clinic", clinic)
@@ -163,7 +173,7 @@ class FakeOperations(FakeCommands):
     async def add_channel(self, clinic: str, id: str, name: str | None = None) -> ChannelSnapshot:
         await self._enter("add_channel", clinic, id, str(name))
         self._clinic(clinic)
-        if (clinic, id) in self.found:
+        if (clinic, id) in self.found and self.found[clinic, id].name != (name or id):
             raise AlreadyExistsError(f"channel {id}")
         self.set(clinic, id, name=name or id)
         return self.found[clinic, id]
@@ -306,6 +316,7 @@ class FakeHealth:
     root: TreeNode | None = field(default_factory=lambda: TREE)
     counted: list[RoleCount] = field(default_factory=list)
     walked_by: list[str] = field(default_factory=list)
+    draining: bool = False
 
     async def report(self) -> HealthReport:
         if self.hanging:
@@ -314,7 +325,9 @@ class FakeHealth:
             name: Part(ok=name not in self.broken, reason=self.broken.get(name, ""))
             for name in ("store", "bus", "broker", "nursery")
         }
-        return HealthReport(version="1.2.3", uptime_s=42.0, memory_bytes=1000, disk_free_bytes=2000, **parts)
+        return HealthReport(
+            version="1.2.3", uptime_s=42.0, memory_bytes=1000, disk_free_bytes=2000, draining=self.draining, **parts
+        )
 
     def tree(self) -> TreeNode:
         self.walked_by.append(threading.current_thread().name)
@@ -397,11 +410,25 @@ NO_LOGINS = Logins(None, utc_now)
 """Of a node whose NATS server is somebody else's."""
 
 
+@dataclass
+class FakeReloading:
+    """Implements ``protocol.reloading.Reloading``: answers ``came``, or fails with ``error``."""
+
+    came: Reloaded = field(default_factory=lambda: Reloaded(changed=["log.level"], restart=["nats.port"]))
+    error: Exception | None = None
+
+    async def reload(self) -> Reloaded:
+        if self.error is not None:
+            raise self.error
+        return self.came
+
+
 def fake_backends(**changes: Any) -> Backends:
     """A node without a node, that anybody's key "k" opens, with ``changes``."""
     parts: dict[str, Any] = {
         "operations": FakeOperations(), "keys": admin_keys("k"), "logins": NO_LOGINS, "jobs": NO_JOBS,
         "backups": NO_BACKUPS, "personal": NO_PERSONAL, "rotations": NO_ROTATIONS,
-        "audit": NO_AUDIT, "health": FakeHealth(), "meters": FakeMeters(),
+        "reloading": FakeReloading(),
+        "audit": NO_AUDIT, "health": FakeHealth(), "meters": FakeMeters(), "live": Board(),
     }  # fmt: skip
     return Backends(**{**parts, **changes})

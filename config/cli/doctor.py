@@ -1,0 +1,66 @@
+"""``plantao doctor``"""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from config.cli.asking import DEFAULT_CONFIG, JsonOption
+from config.cli.output import FAILED, Output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from config.doctor.finding import Finding
+
+_STYLES: Final = {"fine": "green", "unknown": "dim", "warning": "yellow", "wrong": "bold red"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command("doctor")(doctor)
+
+
+def doctor(
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="Settings; ./plantao.toml if there is one.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Data directory; ./data if nothing says otherwise.")
+    ] = None,
+    trouble: Annotated[bool, typer.Option("--trouble", help="Only what is not fine.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is wrong with a configuration, this machine, and the node if one runs, each with the mend.
+
+    Exit code 1 if something is wrong; warnings alone leave it 0. Changes nothing.
+    """
+    # Imported here: it needs much of what a node does.
+    from config.doctor.examining import examine, well
+
+    given = DEFAULT_CONFIG if config is None and DEFAULT_CONFIG.exists() else config
+    environ = {**os.environ, **({} if data is None else {"PLANTAO_DATA": str(data)})}
+    found = list(examine(given, environ))
+    shown = [finding for finding in found if not (trouble and finding.level == "fine")]
+    _show(Output(as_json), shown, well=well(found))
+    if not well(found):
+        raise typer.Exit(FAILED)
+
+
+def _show(out: Output, found: "list[Finding]", *, well: bool) -> None:
+    value = {"well": well, "findings": [asdict(finding) for finding in found]}
+    lines = [line for finding in found for line in _lines(finding)]
+    rows, styles = [row for row, _ in lines], [style for _, style in lines]
+    out.table(("", "WHAT", "HOW IT IS"), rows, value, styles)
+    if not out.as_json:
+        counts = {level: sum(finding.level == level for finding in found) for level in ("wrong", "warning")}
+        typer.echo(f"{counts['wrong']} wrong, {counts['warning']} to be looked at.")
+
+
+def _lines(finding: "Finding") -> "Iterator[tuple[tuple[str, str, str], str]]":
+    """Its row with the style of that, and the mend below."""
+    yield (finding.level, finding.check, finding.told), _STYLES[finding.level]
+    if finding.mend:
+        yield ("", "", f"→ {finding.mend}"), ""

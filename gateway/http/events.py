@@ -1,0 +1,207 @@
+"""``/api/v1/events``: what changes, as Server-Sent Events.
+
+A stream begins with the whole picture (``reset``, then everything, then ``ready``), or, with ``Last-Event-ID``, with
+what changed since and ``ready``. After that it sends what has changed, each thing once and as it is by then: who reads
+slowly is told less of what was in between, and nothing is kept for anybody. A client that takes nothing for
+``STALLED_S`` seconds is cut. Data of events, each a JSON object::
+
+    reset, ready    {}                     forget all, the whole picture follows; it is whole now
+    gone            Gone                   and whatever belongs to it
+    clinic          ClinicSnapshot         channel: ChannelSnapshot
+    qr              ShownCode              only for who may operate
+    counters        Counters
+"""
+
+import asyncio
+import re
+import socket
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from aiohttp import hdrs, web
+from msgspec import Struct
+
+from gateway.http.requests import CLOSING, asked_clinic
+from gateway.http.routes import API, CALLER, OF_CLINIC, Query, Route
+from gateway.http.streams import Stream, Streams
+from gateway.http.watching import Counters, Watching
+from protocol.access import Caller, Permission
+from protocol.channel import ChannelSnapshot, ClinicSnapshot
+from protocol.errors import InvalidInputError
+from protocol.ids import ChannelId, check_name
+from protocol.live import Changes, Gone, Live, ShownCode
+from protocol.meters import Meters
+from protocol.operations import Operations
+
+RECONNECT_MS: Final = 2000
+BEAT_S: Final = 15.0
+"""Between two signs of life while nothing changes."""
+STALLED_S: Final = 10.0
+AT_ONCE: Final = 64
+"""Events in one write, between which others have their turn."""
+LAST_EVENT_ID: Final = "Last-Event-ID"
+_ID: Final = re.compile(r"([0-9a-f]{8})-([0-9]{1,15})\Z")
+_BEGIN: Final = b"retry: %d\n\n" % RECONNECT_MS
+_BEAT: Final = b":\n\n"
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
+
+
+class Nothing(Struct, frozen=True):
+    """What ``reset`` and ``ready`` say."""
+
+
+NOTHING: Final = Nothing()
+Event = tuple[str, Struct]
+"""Its name, and what it says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What a stream shows: what ``caller`` may see, of ``clinic`` and ``channel`` if they are given."""
+
+    caller: Caller
+    clinic: str | None
+    channel: str | None
+
+    def of_clinic(self, clinic: str) -> bool:
+        """Whether it shows the clinic."""
+        return self.clinic in (None, clinic) and self.caller.sees(clinic)
+
+    def of_channel(self, clinic: str, channel: str | None) -> bool:
+        """Whether it shows the channel; None: all of the clinic's."""
+        return self.of_clinic(clinic) and (channel is None or self.channel in (None, channel))
+
+    @property
+    def of_codes(self) -> bool:
+        """Whether it shows QR codes: whoever scans one has the channel."""
+        return self.caller.may(Permission.OPERATE)
+
+
+def told(seen: Changes, counted: Sequence[Counters], sight: Sight, *, begins: bool) -> list[Event]:
+    """``seen``, as ``sight`` has it. ``begins``: it is the first of a stream."""
+    events: list[Event] = [("reset", NOTHING)] if seen.whole else []
+    events += [("gone", gone) for gone in seen.gone if sight.of_channel(gone.clinic, gone.channel)]
+    events += [("clinic", clinic) for clinic in seen.clinics if sight.of_clinic(clinic.id)]
+    events += [("channel", one) for one in seen.channels if sight.of_channel(one.clinic, one.channel)]
+    if sight.of_codes:
+        events += [("qr", code) for code in seen.codes if sight.of_channel(code.clinic, code.channel)]
+    events += [("counters", one) for one in counted if sight.of_clinic(one.clinic)]
+    if seen.whole or begins:
+        events.append(("ready", NOTHING))
+    return events
+
+
+def written(events: Sequence[Event], id: str) -> Iterator[bytes]:
+    """``events`` as they are sent, some together; ``id`` is the last one's: whoever has that has all of them."""
+    for start in range(0, len(events), AT_ONCE):
+        some = [
+            b"event: %s\ndata: %s\n" % (name.encode(), msgspec.json.encode(what))
+            for name, what in events[start : start + AT_ONCE]
+        ]
+        last = start + AT_ONCE >= len(events)
+        yield b"\n".join(some) + (b"id: %s\n\n" % id.encode() if last else b"\n")
+
+
+class EventRoutes:
+    """The handler, and all streams that are open."""
+
+    def __init__(self, operations: Operations, live: Live, meters: Meters, streams: Streams) -> None:
+        self._operations = operations
+        self._live = live
+        self._streams = streams
+        self._watching = Watching(live, meters, streams)
+
+    async def follow(self, request: web.Request) -> web.StreamResponse:
+        """States, QR codes and counters as they change, as Server-Sent Events, of `?clinic=` and `?channel=` or all
+        that the caller may see; with `Last-Event-ID` those since."""
+        sight = await self._sight(request)
+        since = self._resumed(request.headers.get(LAST_EVENT_ID, ""))
+        stream = self._streams.open(request[CALLER], lambda: request.transport is None)
+        self._watching.begin(request.app[CLOSING])
+        try:
+            response = web.StreamResponse(
+                headers={hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
+            )
+            await response.prepare(request)
+            if request.method != hdrs.METH_HEAD:
+                await self._send(response, request, [_BEGIN])
+                await self._follow(response, request, stream, sight, since)
+            return response
+        finally:
+            self._streams.close(stream)
+            self._watching.end()
+
+    async def _sight(self, request: web.Request) -> Sight:
+        """Raises NotFoundError, UnavailableError (it is not known yet what there is), InvalidInputError."""
+        clinic, channel = asked_clinic(request), request.query.get("channel")
+        if channel is not None:
+            if clinic is None:
+                raise InvalidInputError("clinic", "the clinic of the channel")
+            await self._operations.channel(clinic, check_name("channel", channel))
+        elif clinic is not None:
+            await self._operations.clinic(clinic)
+        else:
+            await self._operations.clinics()
+        return Sight(caller=request[CALLER], clinic=clinic, channel=channel)
+
+    def _resumed(self, last: str) -> int | None:
+        """The version that a client has seen; None: none that means anything here."""
+        found = _ID.match(last)
+        return int(found[2]) if found is not None and found[1] == self._live.epoch else None
+
+    async def _follow(
+        self, response: web.StreamResponse, request: web.Request, stream: Stream, sight: Sight, since: int | None
+    ) -> None:
+        """Until the client has gone, or the stream is over."""
+        version, turn, begins = since, 0, True
+        loop, beat_at = asyncio.get_running_loop(), 0.0
+        while not (stream.over or stream.gone()):
+            seen = self._live.changes(version)
+            counted = [one for found, one in self._watching.counted.values() if found > turn]
+            version, turn = seen.version, self._watching.turn
+            events = told(seen, counted, sight, begins=begins)
+            begins = False
+            if events or loop.time() >= beat_at:
+                pieces = written(events, f"{self._live.epoch}-{version}") if events else [_BEAT]
+                await self._send(response, request, pieces)
+                beat_at = loop.time() + BEAT_S
+            await stream.wake.wait()
+            stream.wake.clear()
+
+    async def _send(self, response: web.StreamResponse, request: web.Request, pieces: Iterable[bytes]) -> None:
+        for piece in pieces:
+            try:
+                async with asyncio.timeout(STALLED_S):
+                    await response.write(piece)
+            except TimeoutError as error:
+                _cut(request.transport)
+                raise ConnectionError("the client takes nothing") from error
+            await asyncio.sleep(0)
+
+
+def _cut(transport: asyncio.Transport | None) -> None:
+    """Close the connection, with what it has not taken: the system would keep that for minutes."""
+    if transport is not None:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        transport.abort()
+
+
+def of_events(events: EventRoutes) -> Sequence[Route]:
+    """Its route."""
+    channel = Query(name="channel", kind=ChannelId, what="only this channel of the clinic")
+    return (
+        Route(
+            method="GET",
+            path=f"{API}/events",
+            handler=events.follow,
+            permission=Permission.VIEW,
+            filtered=True,
+            endless=True,
+            query=(OF_CLINIC, channel),
+            answer=(ClinicSnapshot, ChannelSnapshot, ShownCode, Counters, Gone, Nothing),
+            content="text/event-stream",
+        ),
+    )

@@ -1,0 +1,143 @@
+"""What keeps open streams going: hears of changes, counts, and wakes the streams, at most every ``BATCH_S`` seconds.
+
+While nobody looks on, nothing is listened to and nothing counted. On the loop, but for ``_touch``.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from msgspec import Struct
+
+from gateway.http.streams import Streams
+from protocol.live import Live
+from protocol.meters import ChannelMeter, Meters
+
+BATCH_S: Final = 0.2
+COUNT_S: Final = 0.5
+"""Between two counts at least; some hundred channels take a millisecond."""
+LOOK_S: Final = 1.0
+"""Between two looks at the counts, and at who has left, at most."""
+
+
+class Counters(Struct, frozen=True, kw_only=True):
+    """Of a clinic: ``queued`` commands that wait now; all others in total since ``since``, when the node was started.
+    ``dead``: dead letters; ``received``: messages that came in."""
+
+    clinic: str
+    since: datetime
+    queued: int = 0
+    accepted: int = 0
+    sent: int = 0
+    delivered: int = 0
+    read: int = 0
+    failed: int = 0
+    dead: int = 0
+    received: int = 0
+
+
+class Watching:
+    """One for all ``streams``. ``counted``, by clinic: the ``turn`` in which that was found, and what."""
+
+    def __init__(self, live: Live, meters: Meters, streams: Streams) -> None:
+        self.counted: Mapping[str, tuple[int, Counters]] = {}
+        self.turn = 0
+        self._live = live
+        self._meters = meters
+        self._streams = streams
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._touched = asyncio.Event()
+        self._told = False
+        self._counted_at = -COUNT_S
+        self._version: int | None = None
+        self._queued: dict[str, dict[str, int]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, closing: asyncio.Event) -> None:
+        """Somebody looks on; until ``closing`` is set, which ends all streams."""
+        if self._task is None or self._task.done():
+            self._loop = asyncio.get_running_loop()
+            self._count()
+            self._task = asyncio.create_task(self._run(closing))
+
+    def end(self) -> None:
+        """Somebody looks on no more."""
+        if not len(self._streams) and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _run(self, closing: asyncio.Event) -> None:
+        stop = self._live.listen(self._touch)
+        closed = asyncio.create_task(closing.wait())
+        try:
+            while not closing.is_set():
+                touched = asyncio.create_task(self._touched.wait())
+                await asyncio.wait((touched, closed), timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+                touched.cancel()
+                self._touched.clear()
+                self._told = False
+                if time.monotonic() - self._counted_at >= COUNT_S:
+                    self._count()
+                for stream in self._streams:
+                    stream.wake.set()
+                await asyncio.wait((closed,), timeout=BATCH_S)
+        finally:
+            stop()
+            closed.cancel()
+            for stream in self._streams:
+                stream.end()
+
+    def _touch(self) -> None:
+        """In any thread. The loop is woken once, not for each of many changes."""
+        if not self._told and self._loop is not None:
+            self._told = True
+            self._loop.call_soon_threadsafe(self._touched.set)
+
+    def _count(self) -> None:
+        self._counted_at = time.monotonic()
+        self._count_queued()
+        found = counters(self._meters.channels(), self._queued, self._live.began_at)
+        before, self.turn = self.counted, self.turn + 1
+        self.counted = {
+            clinic: before[clinic] if clinic in before and before[clinic][1] == one else (self.turn, one)
+            for clinic, one in found.items()
+        }
+
+    def _count_queued(self) -> None:
+        seen = self._live.changes(self._version)
+        self._version = seen.version
+        if seen.whole:
+            self._queued = {}
+        for gone in seen.gone:
+            if gone.channel is None:
+                self._queued.pop(gone.clinic, None)
+            else:
+                self._queued.get(gone.clinic, {}).pop(gone.channel, None)
+        for channel in seen.channels:
+            self._queued.setdefault(channel.clinic, {})[channel.channel] = channel.queued
+
+
+def counters(
+    meters: Sequence[ChannelMeter], queued: Mapping[str, Mapping[str, int]], since: datetime
+) -> dict[str, Counters]:
+    """Of all clinics that have a channel."""
+    totals: dict[str, dict[str, int]] = {clinic: {"queued": sum(of.values())} for clinic, of in queued.items()}
+    for meter in meters:
+        into = totals.setdefault(meter.clinic, {})
+        for name, count in _counts(meter).items():
+            into[name] = into.get(name, 0) + count
+    return {clinic: Counters(clinic=clinic, since=since, **counts) for clinic, counts in totals.items()}
+
+
+def _counts(meter: ChannelMeter) -> dict[str, int]:
+    return {
+        "accepted": meter.accepted,
+        "sent": meter.ended.get("sent", 0),
+        "delivered": meter.receipts.get("delivered", 0),
+        "read": meter.receipts.get("read", 0),
+        "failed": meter.ended.get("failed", 0),
+        "dead": meter.dead,
+        "received": meter.inbound,
+    }

@@ -1,0 +1,228 @@
+"""What changes, seen by a client over HTTP, on the board of actors."""
+
+import asyncio
+import json
+import select
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+from msgspec.structs import replace
+
+from actors.board import Board
+from actors.meters import NodeMeters
+from gateway.access.api_keys import ApiKeys
+from gateway.http import events
+from gateway.http.events import LAST_EVENT_ID
+from gateway.http.server import AdminServer
+from gateway.http.streams import PER_KEY
+from protocol.access import Role
+from protocol.channel import ChannelState, QrCode
+from tests.integration.http.conftest import Entering
+from tests.unit.actors.test_board import AT, channel, clinic
+
+EVENTS = "/api/v1/events"
+CODE = QrCode(code="2@secret", expires_at=AT + timedelta(seconds=20))
+
+
+@pytest.fixture
+def board() -> Board:
+    """Of a node with three channels of two clinics."""
+    made = Board()
+    for of, names in {"acme": ("front", "back"), "bela": ("front",)}.items():
+        made.put_clinic(clinic(of))
+        for name in names:
+            made.put_channel(channel(of, name))
+    return made
+
+
+class Reader:
+    """Of one stream; ``seen``: its events in order, as (name, data, id)."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.seen: list[tuple[str, dict[str, Any], str | None]] = []
+
+    @property
+    def last_id(self) -> str:
+        return [last for _, _, last in self.seen if last is not None][-1]
+
+    async def event(self) -> tuple[str, dict[str, Any], str | None]:
+        """The next one."""
+        fields: dict[str, str] = {}
+        while True:
+            line = (await asyncio.wait_for(self._response.content.readline(), 10)).decode().rstrip("\n")
+            if line and not line.startswith(":"):
+                name, _, value = line.partition(": ")
+                fields[name] = value
+            elif "event" in fields:
+                self.seen.append((fields["event"], json.loads(fields["data"]), fields.get("id")))
+                return self.seen[-1]
+
+    async def until(self, name: str) -> list[dict[str, Any]]:
+        """What is said until one of this name, that included."""
+        said = []
+        while True:
+            found, data, _ = await self.event()
+            said.append(data)
+            if found == name:
+                return said
+
+    async def ended(self) -> None:
+        """Until there is no more."""
+        await asyncio.wait_for(self._response.content.read(), 10)
+
+
+@asynccontextmanager
+async def watching(client: aiohttp.ClientSession, *, last: str | None = None, **query: str) -> AsyncIterator[Reader]:
+    headers = {} if last is None else {LAST_EVENT_ID: last}
+    async with client.get(EVENTS, headers=headers, params=query) as response:
+        assert response.status == 200
+        yield Reader(response)
+
+
+async def test_a_stream_begins_with_the_whole_picture(operator: aiohttp.ClientSession, board: Board) -> None:
+    async with operator.get(EVENTS) as response:
+        assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        assert response.headers["Cache-Control"] == "no-store"
+        assert await response.content.readline() == b"retry: 2000\n"
+        reader = Reader(response)
+        await reader.until("ready")
+        shown = await (await operator.get("/api/v1/clinics")).json()
+
+    names = [name for name, _, _ in reader.seen]
+    assert names == ["reset", *["clinic"] * 2, *["channel"] * 3, *["counters"] * 2, "ready"]
+    assert reader.seen[1][1].keys() == shown["items"][0].keys()
+    assert reader.seen[-1][2] == f"{board.epoch}-{board.changes(None).version}"
+
+
+async def test_what_changes_is_told_without_asking_and_the_newest_alone(
+    operator: aiohttp.ClientSession, board: Board
+) -> None:
+    async with watching(operator, clinic="acme") as reader:
+        await reader.until("ready")
+        for queued in range(1000):
+            board.put_channel(replace(channel("acme", "front"), queued=queued))
+            board.put_channel(replace(channel("bela", "front"), queued=queued))
+        while (await reader.event())[1].get("queued") != 999:
+            pass
+
+    told = [data for name, data, _ in reader.seen if name == "channel"]
+    assert {one["clinic"] for one in told} == {"acme"}
+    assert len(told) <= 5
+
+
+async def test_a_code_is_shown_and_taken_away(operator: aiohttp.ClientSession, board: Board) -> None:
+    async with watching(operator) as reader:
+        await reader.until("ready")
+        board.put_channel(replace(channel("acme", "front"), state=ChannelState.QR_REQUIRED), CODE)
+        shown = (await reader.until("qr"))[-1]
+        board.put_channel(channel("acme", "front"))
+        gone = (await reader.until("qr"))[-1]
+
+    assert shown == {"clinic": "acme", "channel": "front", "code": "2@secret", "expires_at": "2026-01-01T00:00:20Z"}
+    assert gone == {"clinic": "acme", "channel": "front", "code": None, "expires_at": None}
+
+
+async def test_each_sees_its_own_part_and_who_only_looks_no_codes(entering: Entering, board: Board) -> None:
+    viewer = await entering(Role.VIEWER, "acme")
+    board.put_channel(replace(channel("acme", "front"), state=ChannelState.QR_REQUIRED), CODE)
+    async with watching(viewer) as reader:
+        await reader.until("ready")
+        board.drop_clinic("bela")
+        board.drop_channel("acme", "front")
+        await reader.until("gone")
+
+    assert not any("bela" in json.dumps(data) for _, data, _ in reader.seen)
+    assert "qr" not in {name for name, _, _ in reader.seen}
+    for query, status in (("clinic=bela", 404), ("channel=front", 400), ("clinic=acme&channel=nobody", 404)):
+        async with viewer.get(f"{EVENTS}?{query}") as response:
+            assert (query, response.status) == (query, status)
+
+
+async def test_a_stream_is_resumed_where_it_ended(operator: aiohttp.ClientSession, board: Board) -> None:
+    async with watching(operator) as reader:
+        await reader.until("ready")
+    board.put_channel(replace(channel("acme", "back"), queued=7))
+
+    async with watching(operator, last=reader.last_id) as resumed:
+        await resumed.until("ready")
+    told = [(name, data.get("queued")) for name, data, _ in resumed.seen if name != "counters"]
+    assert told == [("channel", 7), ("ready", None)]
+
+
+@pytest.mark.parametrize("last", ["00000000-1", "nonsense", "", "-"])
+async def test_what_cannot_be_resumed_begins_anew(operator: aiohttp.ClientSession, last: str) -> None:
+    async with watching(operator, last=last) as reader:
+        assert (await reader.event())[0] == "reset"
+
+
+async def test_counters_are_told_when_they_change(
+    operator: aiohttp.ClientSession, board: Board, meters: NodeMeters
+) -> None:
+    async with watching(operator, clinic="acme") as reader:
+        await reader.until("ready")
+        meters.of("acme", "front").ended["sent"] += 2
+        meters.of("bela", "front").ended["sent"] += 1
+        counted = (await reader.until("counters"))[-1]
+
+    assert counted["sent"] == 2
+    assert counted["since"] == board.began_at.isoformat().replace("+00:00", "Z")
+    assert [data["clinic"] for name, data, _ in reader.seen if name == "counters"] == ["acme", "acme"]
+
+
+async def test_a_key_has_so_many_streams_and_gets_them_back(entering: Entering) -> None:
+    client = await entering(Role.VIEWER, "acme")
+    opened = [await client.get(EVENTS) for _ in range(PER_KEY)]
+    async with client.get(EVENTS) as refused:
+        assert (refused.status, refused.headers["Retry-After"]) == (429, "10")
+    opened[0].close()
+    status = 429
+    while status == 429:  # until the server has heard of it
+        async with client.get(EVENTS) as again:
+            status = again.status
+    for response in opened:
+        response.close()
+
+
+async def test_a_stream_ends_with_its_key(entering: Entering, keys: ApiKeys) -> None:
+    client = await entering(Role.VIEWER, "acme")
+    async with watching(client) as reader:
+        await reader.until("ready")
+        await keys.revoke(client.headers["X-Key-Id"])
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await reader.ended()
+
+
+async def test_a_stream_ends_with_the_endpoint(operator: aiohttp.ClientSession, server: AdminServer) -> None:
+    async with watching(operator) as reader:
+        await reader.until("ready")
+        stopping = asyncio.create_task(server.stop(timeout=10.0))
+        await reader.ended()
+    await asyncio.wait_for(stopping, 1.0)
+
+
+async def test_who_takes_nothing_is_cut(
+    server: AdminServer, key: str, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "STALLED_S", 0.2)
+    for number in range(1000):  # more than the system takes for a client that does not
+        board.put_channel(replace(channel("acme", f"c{number}"), reason="x" * 16_000))
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((host, int(port)))
+        client.sendall(f"GET {EVENTS} HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {key}\r\n\r\n".encode())
+        cut = select.poll()
+        cut.register(client, select.POLLERR | select.POLLHUP)
+        assert await asyncio.to_thread(cut.poll, 10_000)
+
+
+async def test_a_look_at_the_head_ends_at_once(operator: aiohttp.ClientSession) -> None:
+    async with operator.head(EVENTS) as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"].startswith("text/event-stream")

@@ -1,0 +1,122 @@
+"""What has changed, for whoever looks on."""
+
+import threading
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from actors.board import Board
+from protocol.channel import ChannelState, ClinicState, QrCode
+from protocol.live import Gone, ShownCode
+from tests.unit.actors.test_board import AT, channel, clinic
+
+CODE = QrCode(code="2@secret", expires_at=AT + timedelta(seconds=20))
+
+
+def begun() -> Board:
+    board = Board()
+    for name in ("acme", "bela"):
+        board.put_clinic(clinic(name))
+        board.put_channel(channel(name, "front"))
+    return board
+
+
+def test_the_first_look_is_the_whole_picture() -> None:
+    board = begun()
+    board.put_channel(replace(channel("acme", "front"), state=ChannelState.QR_REQUIRED), CODE)
+    board.drop_clinic("bela")
+
+    seen = board.changes(None)
+
+    assert (seen.whole, seen.gone) == (True, [])
+    assert [(one.id, one.channels) for one in seen.clinics] == [("acme", {"qr_required": 1})]
+    assert [one.state for one in seen.channels] == [ChannelState.QR_REQUIRED]
+    assert seen.codes == [ShownCode(clinic="acme", channel="front", code=CODE.code, expires_at=CODE.expires_at)]
+    assert board.changes(seen.version).channels == []
+
+
+def test_only_the_newest_of_what_changed_is_told() -> None:
+    board = begun()
+    since = board.changes(None).version
+    for queued in range(3):
+        board.put_channel(replace(channel("acme", "front"), queued=queued))
+
+    seen = board.changes(since)
+
+    assert not seen.whole
+    assert [(one.clinic, one.queued) for one in seen.channels] == [("acme", 2)]
+    assert seen.clinics == []
+
+
+def test_a_clinic_has_changed_when_its_channels_make_it_look_otherwise() -> None:
+    board = begun()
+    since = board.changes(None).version
+    board.put_channel(replace(channel("acme", "front"), state=ChannelState.LOGGED_OUT))
+    (degraded,) = board.changes(since).clinics
+    assert (degraded.state, degraded.channels) == (ClinicState.DEGRADED, {"logged_out": 1})
+
+    board.put_trouble("acme", "front", "disk full")
+    (troubled,) = board.changes(since).clinics
+    assert (troubled.state, troubled.reason) == (ClinicState.ERROR, "cannot store: disk full")
+
+    since = board.changes(None).version
+    board.put_trouble("acme", "front", "disk full")
+    assert board.changes(since).clinics == []
+    board.drop_channel("acme", "front")
+    (empty,) = board.changes(since).clinics
+    assert (empty.state, empty.channels) == (ClinicState.RUNNING, {})
+
+
+def test_a_code_is_told_when_it_changes_and_when_there_is_none_any_more() -> None:
+    board = begun()
+    since = board.changes(None).version
+    asking = replace(channel("acme", "front"), state=ChannelState.QR_REQUIRED)
+    board.put_channel(asking, CODE)
+    shown = board.changes(since)
+    assert [one.code for one in shown.codes] == [CODE.code]
+
+    board.put_channel(replace(asking, queued=1), CODE)
+    assert board.changes(shown.version).codes == []
+
+    board.put_channel(channel("acme", "front"))
+    assert board.changes(shown.version).codes == [ShownCode(clinic="acme", channel="front", code=None, expires_at=None)]
+
+
+def test_what_is_gone_is_told_also_when_it_is_there_again() -> None:
+    board = begun()
+    since = board.changes(None).version
+    board.drop_channel("acme", "front")
+    board.put_channel(channel("acme", "front"))
+    board.drop_clinic("bela")
+
+    seen = board.changes(since)
+
+    assert seen.gone == [Gone(clinic="acme", channel="front"), Gone(clinic="bela", channel=None)]
+    assert [(one.clinic, one.channel) for one in seen.channels] == [("acme", "front")]
+    assert [one.id for one in seen.clinics] == ["acme"]
+
+
+def test_a_version_that_is_not_known_gets_the_whole_picture() -> None:
+    board = begun()
+    assert board.changes(board.changes(None).version + 1).whole
+    assert board.epoch != begun().epoch
+
+
+def test_whoever_follows_misses_nothing_while_others_write() -> None:
+    board, known = begun(), {}
+
+    def write(id: str) -> None:
+        for queued in range(300):
+            board.put_channel(replace(channel("acme", id), queued=queued))
+
+    writers = [threading.Thread(target=write, args=(each,)) for each in ("a", "b", "c")]
+    for writer in writers:
+        writer.start()
+    version = None
+    while any(writer.is_alive() for writer in writers):
+        seen = board.changes(version)
+        known.update({one.channel: one.queued for one in seen.channels})
+        version = seen.version
+    known.update({one.channel: one.queued for one in board.changes(version).channels})
+
+    assert known == {"front": 0, "a": 299, "b": 299, "c": 299}
