@@ -23,6 +23,7 @@ from config.cli import (
     messages,
     nats_config,
     nats_keys,
+    ready,
     reload,
     rotate,
     sending,
@@ -110,4 +111,5 @@ def run(
 command(app, "top")(top.top)
 command(app, "events")(events.follow)
 command(app, "reload")(reload.reload)
+command(app, "ready")(ready.ready)
 command(app, "send")(sending.send)

@@ -16,7 +16,7 @@ group = typer.Typer(
 @command(group, "list")
 def list_(asking: Asking) -> None:
     """List the jobs since the node started, newest first."""
-    jobs = asking.node.whole_list("jobs")["items"]
+    found = asking.node.whole_list("jobs")
     columns = ("ID", "KIND", "CLINIC", "STATE", "PROGRESS", "STARTED", "ENDED", "ERROR")
     rows = [
         (
@@ -29,9 +29,9 @@ def list_(asking: Asking) -> None:
             local_time(job["ended_at"]),
             job["error"],
         )
-        for job in jobs
+        for job in found["items"]
     ]
-    asking.out.table(columns, rows, jobs)
+    asking.out.table(columns, rows, found)
 
 
 @command(group, "show")

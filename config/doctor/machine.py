@@ -16,8 +16,8 @@ _MIB: Final = 1 << 20
 OWN_DESCRIPTORS: Final = 256
 CHANNEL_DESCRIPTORS: Final = 3
 OWN_THREADS: Final = 64
-CHANNEL_THREADS: Final = 24
-"""A port's process and those of the Go runtime in it."""
+CHANNEL_THREADS: Final = 16
+"""Ten of its port, most of them of the Go runtime in it (measured on two processors), and those of its actors."""
 FEW_CHANNELS: Final = 100
 """Room for fewer is worth a warning."""
 LEAST_MEMORY: Final = 512 << 20
@@ -73,7 +73,7 @@ def memory(available: int | None, most: int | None) -> Finding:
     usable = _least(available, most) or 0
     told = f"{usable // _MIB} MiB of memory"
     if usable < LEAST_MEMORY:
-        return warning("memory", told, "give it more; each channel is a process of some 40 MiB")
+        return warning("memory", told, "give it more; each channel is a process of some 30 MiB")
     return fine("memory", told)
 
 

@@ -30,6 +30,7 @@ module          what it holds
 ``jobs``        ``/api/v1/jobs``
 ``audit``       ``/api/v1/audit``
 ``reload``      the node's settings, read again
+``paging``      lists in pages
 ``requests``    bodies, path names and answers: the edge between bytes and types
 ``problems``    every error as RFC 9457 problem details, in one table
 ``health``      what the node must be able to say of itself
@@ -48,19 +49,20 @@ what concerns all clinics (``/metrics``, to add a clinic) takes a key for all, a
     GET     /api/v1/openapi.json            all of this for programs
     GET     /api/v1/tree?depth=&clinic=     every actor and port with its state, restarts, inbox and last exit;
                                             asks none of them
-    GET     /api/v1/keys                    POST ``{"name", "role", "clinics"?, "expires_at"?, "per_hour"?}`` makes one
+    GET     /api/v1/keys?clinic=&role=      POST ``{"name", "role", "clinics"?, "expires_at"?, "per_hour"?}`` makes one
     GET     /api/v1/keys/{id}               DELETE revokes it
-    GET     /api/v1/jobs                    /{id}; /{id}/file is what it made, DELETE says that it is fetched
+    GET     /api/v1/jobs?clinic=&kind=&state=   newest first
+    GET     /api/v1/jobs/{id}               /file is what it made; DELETE of that says that it is fetched
     GET     /api/v1/audit?clinic=&before=&limit=   newest first
     GET     /api/v1/audit/verify?since=     whether all of it is as it was written, and a continuation of what was
-    GET     /api/v1/channels                of all clinics
+    GET     /api/v1/channels?clinic=&state=     of all clinics
     GET     /api/v1/events?clinic=&channel= Server-Sent Events: all there is, and then what changes of it
-    GET     /api/v1/clinics                 POST adds one
+    GET     /api/v1/clinics?state=          POST adds one
     GET     …/clinics/{c}                   DELETE; its keys are revoked; PATCH ``{"name"?, "timezone"?}``: holds at
                                             once
     GET     …/clinics/{c}/stats
     POST    …/clinics/{c}/release           out of quarantine
-    GET     …/clinics/{c}/channels          POST adds one
+    GET     …/clinics/{c}/channels?state=   POST adds one
     GET     …/channels/{ch}                 DELETE; PATCH ``{"config": {…}, "name": …}``: the channel's own settings,
                                             which hold at once
     POST    …/channels/{ch}/{connect|disconnect|suspend|resume|logout|pair|send|check|mark_read|presence}
@@ -77,6 +79,10 @@ what concerns all clinics (``/metrics``, to add a clinic) takes a key for all, a
     POST    /api/v1/{erase|export}          ``{"clinic", "contact"?}``: 202, the job; of all, or of one person
     POST    /api/v1/reload                  the settings, read again: ``{"changed": […], "restart": […]}``
     POST    /api/v1/rotate                  ``{"what": "master"}`` or ``{"what": "clinic", "clinic": …}``: 202, the job
+
+What is listed comes in pages: ``limit`` says how much at most, ``next`` of the answer is ``cursor`` of the page after
+it, or null. A POST that adds what its body names (a clinic, a channel) may be repeated, and is answered the same; if
+there is another one of that name, it is a conflict. ``HEAD`` is wherever ``GET`` is, ``OPTIONS`` says what there is.
 
 Until the registry has been read ``/ready`` says 503, and so does, with ``Retry-After``, all that asks for clinics or
 channels. So does, while the node drains before its end, ``/ready`` and all that would change anything.

@@ -10,7 +10,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec import Meta, Struct
 
-from gateway.http.requests import answer, asked_clinic, channel_of, choice, clinic_of, listing, read_as, read_body
+from gateway.http.paging import PAGE, Page, page
+from gateway.http.requests import answer, asked_clinic, channel_of, choice, clinic_of, read_as, read_body
 from gateway.http.routes import API, CALLER, CHANNEL, CLINIC, OF_CLINIC, Query, Route
 from protocol.access import Permission
 from protocol.channel import ChannelSnapshot, ChannelState, DisplayName, PairingCode, QrCode
@@ -73,11 +74,10 @@ class Queued(Struct, frozen=True, kw_only=True):
     queued: bool = True
 
 
-class ChannelList(Struct, frozen=True, kw_only=True):
-    """The answer to a look at many channels."""
+class ChannelList(Page, frozen=True, kw_only=True):
+    """The answer to a look at many channels, by clinic and id."""
 
     items: list[ChannelSnapshot]
-    next: None = None
 
 
 class ChannelRoutes:
@@ -88,14 +88,14 @@ class ChannelRoutes:
         self._executor = executor
 
     async def list(self, request: web.Request) -> web.Response:
-        """The channels of the clinic in the path."""
-        return listing(await self._operations.channels(clinic_of(request)))
+        """A page of the channels of the clinic in the path, in all states or in `?state=`."""
+        return _listed(request, await self._operations.channels(clinic_of(request)))
 
     async def search(self, request: web.Request) -> web.Response:
-        """Channels of all clinics that the caller may see, or of ``?clinic=``, in all states or in ``?state=``."""
-        caller, state = request[CALLER], choice(request, "state", ChannelState)
-        found = await self._operations.channels(asked_clinic(request))
-        return listing([shot for shot in found if caller.sees(shot.clinic) and (state is None or shot.state is state)])
+        """A page of the channels of all clinics that the caller may see, or of `?clinic=`, in all states or in
+        `?state=`."""
+        caller, found = request[CALLER], await self._operations.channels(asked_clinic(request))
+        return _listed(request, [shot for shot in found if caller.sees(shot.clinic)])
 
     async def get(self, request: web.Request) -> web.Response:
         """One channel."""
@@ -190,6 +190,12 @@ class ChannelRoutes:
         return answer(await action(*channel_of(request)))
 
 
+def _listed(request: web.Request, found: Sequence[ChannelSnapshot]) -> web.Response:
+    state = choice(request, "state", ChannelState)
+    asked = [shot for shot in found if state in (None, shot.state)]
+    return page(request, asked, lambda channel: (channel.clinic, channel.channel))
+
+
 def draw(code: str) -> bytes:
     """``code`` as a QR picture (PNG), black on white with the quiet zone that readers need."""
     # Imported when first needed: Pillow costs 10 MB, and most nodes never draw.
@@ -224,10 +230,17 @@ def of_channels(channels: ChannelRoutes, pair_s: float) -> Sequence[Route]:
             handler=channels.search,
             permission=view,
             filtered=True,
-            query=(OF_CLINIC, state),
+            query=(OF_CLINIC, state, *PAGE),
             answer=ChannelList,
         ),
-        Route(method="GET", path=many, handler=channels.list, permission=view, answer=ChannelList),
+        Route(
+            method="GET",
+            path=many,
+            handler=channels.list,
+            permission=view,
+            query=(state, *PAGE),
+            answer=ChannelList,
+        ),
         Route(
             method="POST",
             path=many,

@@ -6,10 +6,11 @@ from aiohttp import web
 from msgspec import Struct
 
 from gateway.access.api_keys import ApiKeys
-from gateway.http.requests import answer, clinic_of, listing, read_as
-from gateway.http.routes import API, CALLER, CLINIC, Route
+from gateway.http.paging import PAGE, Page, page
+from gateway.http.requests import answer, choice, clinic_of, read_as
+from gateway.http.routes import API, CALLER, CLINIC, Query, Route
 from protocol.access import Permission
-from protocol.channel import ClinicSnapshot, DisplayName
+from protocol.channel import ClinicSnapshot, ClinicState, DisplayName
 from protocol.errors import InvalidBodyError, NotFoundError
 from protocol.ids import DescribedName, check_name
 from protocol.operations import Operations
@@ -31,11 +32,10 @@ class ClinicChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     timezone: str | None = None
 
 
-class ClinicList(Struct, frozen=True, kw_only=True):
-    """The answer to a look at all clinics."""
+class ClinicList(Page, frozen=True, kw_only=True):
+    """The answer to a look at clinics, by id."""
 
     items: list[ClinicSnapshot]
-    next: None = None
 
 
 class ClinicRoutes:
@@ -46,9 +46,10 @@ class ClinicRoutes:
         self._keys = keys
 
     async def list(self, request: web.Request) -> web.Response:
-        """All clinics that the caller may see."""
-        caller = request[CALLER]
-        return listing([clinic for clinic in await self._operations.clinics() if caller.sees(clinic.id)])
+        """A page of the clinics that the caller may see, in all states or in `?state=`."""
+        caller, state = request[CALLER], choice(request, "state", ClinicState)
+        found = [clinic for clinic in await self._operations.clinics() if caller.sees(clinic.id)]
+        return page(request, [one for one in found if state in (None, one.state)], lambda clinic: (clinic.id,))
 
     async def get(self, request: web.Request) -> web.Response:
         """One clinic."""
@@ -91,8 +92,17 @@ class ClinicRoutes:
 def of_clinics(clinics: ClinicRoutes) -> Sequence[Route]:
     """Their routes."""
     many, view, admin = f"{API}/clinics", Permission.VIEW, Permission.ADMINISTER
+    state = Query(name="state", kind=ClinicState, what="only clinics in this state")
     return (
-        Route(method="GET", path=many, handler=clinics.list, permission=view, filtered=True, answer=ClinicList),
+        Route(
+            method="GET",
+            path=many,
+            handler=clinics.list,
+            permission=view,
+            filtered=True,
+            query=(state, *PAGE),
+            answer=ClinicList,
+        ),
         Route(
             method="POST",
             path=many,

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import hdrs, web
-from msgspec import Struct
 
-from gateway.http.requests import answer, listing
-from gateway.http.routes import API, CALLER, Route
+from gateway.http.paging import PAGE, Page, page
+from gateway.http.requests import answer, asked_clinic, choice
+from gateway.http.routes import API, CALLER, OF_CLINIC, Query, Route
 from protocol.access import Permission
 from protocol.errors import NotFoundError
-from protocol.jobs import Jobs, JobView
+from protocol.jobs import JobKind, Jobs, JobState, JobView
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +22,10 @@ STALLED_S: Final = 60.0
 """How long a client may take none of it."""
 
 
-class JobList(Struct, frozen=True, kw_only=True):
-    """All jobs that the caller may see; there is no next page."""
+class JobList(Page, frozen=True, kw_only=True):
+    """The answer to a look at jobs, newest first."""
 
     items: list[JobView]
-    next: None = None
 
 
 class JobRoutes:
@@ -36,9 +35,16 @@ class JobRoutes:
         self._jobs = jobs
 
     async def list(self, request: web.Request) -> web.Response:
-        """Those that the caller may see, newest first."""
-        caller = request[CALLER]
-        return listing([view for view in self._jobs.all() if caller.sees(view.clinic)])
+        """A page of those that the caller may see, newest first: of `?clinic=`, `?kind=` and `?state=`, or all."""
+        caller, clinic = request[CALLER], asked_clinic(request)
+        kind, state = choice(request, "kind", JobKind), choice(request, "state", JobState)
+        found = [
+            view
+            for view in self._jobs.all()
+            if caller.sees(view.clinic)
+            and (clinic in (None, view.clinic) and kind in (None, view.kind) and state in (None, view.state))
+        ]
+        return page(request, found, lambda view: (view.started_at.isoformat(), view.id), newest_first=True)
 
     async def get(self, request: web.Request) -> web.Response:
         """One job."""
@@ -89,8 +95,18 @@ def of_jobs(jobs: JobRoutes) -> Sequence[Route]:
     """The routes that ``jobs`` answers."""
     many, view, admin = f"{API}/jobs", Permission.VIEW, Permission.ADMINISTER
     one, file = f"{many}/{{id}}", f"{many}/{{id}}/file"
+    kind = Query(name="kind", kind=JobKind, what="only jobs of this kind")
+    state = Query(name="state", kind=JobState, what="only jobs in this state")
     return (
-        Route(method="GET", path=many, handler=jobs.list, permission=view, filtered=True, answer=JobList),
+        Route(
+            method="GET",
+            path=many,
+            handler=jobs.list,
+            permission=view,
+            filtered=True,
+            query=(OF_CLINIC, kind, state, *PAGE),
+            answer=JobList,
+        ),
         Route(method="GET", path=one, handler=jobs.get, permission=view, filtered=True, answer=JobView),
         Route(
             method="GET",

@@ -9,8 +9,9 @@ from msgspec.structs import asdict
 
 from gateway.access.api_keys import ApiKeys
 from gateway.access.key import ApiKey, Clinics, PerHour
-from gateway.http.requests import answer, listing, read_as
-from gateway.http.routes import API, CALLER, Route
+from gateway.http.paging import PAGE, Page, page
+from gateway.http.requests import answer, asked_clinic, choice, read_as
+from gateway.http.routes import API, CALLER, OF_CLINIC, Query, Route
 from gateway.http.rules import RULES
 from protocol.access import Caller, Permission, Role
 from protocol.channel import DisplayName
@@ -50,11 +51,10 @@ class MadeKey(KeyView, frozen=True, kw_only=True):
     key: str
 
 
-class KeyList(Struct, frozen=True, kw_only=True):
-    """The answer to a look at all keys."""
+class KeyList(Page, frozen=True, kw_only=True):
+    """The answer to a look at keys, oldest first."""
 
     items: list[KeyView]
-    next: None = None
 
 
 class KeyRoutes:
@@ -65,9 +65,12 @@ class KeyRoutes:
         self._operations = operations
 
     async def list(self, request: web.Request) -> web.Response:
-        """The keys that the caller could have made: all, or those for its clinics alone."""
-        caller = request[CALLER]
-        return listing([self._view(key) for key in self._keys.all() if _within(key, caller)])
+        """A page of the keys that the caller could have made (all, or those for its clinics alone), of all roles or
+        of `?role=`, for any clinic or for `?clinic=`."""
+        caller, role, clinic = request[CALLER], choice(request, "role", Role), asked_clinic(request)
+        seen = [key for key in self._keys.all() if _within(key, caller) and role in (None, key.role)]
+        found = [key for key in seen if clinic is None or clinic in (key.clinics or ())]
+        return page(request, [self._view(key) for key in found], lambda key: (key.created_at.isoformat(), key.id))
 
     async def add(self, request: web.Request) -> web.Response:
         """Make a key, no wider than the caller's own: 201, and the key itself, which is never shown again."""
@@ -165,8 +168,17 @@ def _within(key: ApiKey, caller: Caller) -> bool:
 def of_keys(keys: KeyRoutes) -> Sequence[Route]:
     """Their routes."""
     many, one, admin = f"{API}/keys", f"{API}/keys/{{key}}", Permission.ADMINISTER
+    role = Query(name="role", kind=Role, what="only keys with this role")
     return (
-        Route(method="GET", path=many, handler=keys.list, permission=admin, filtered=True, answer=KeyList),
+        Route(
+            method="GET",
+            path=many,
+            handler=keys.list,
+            permission=admin,
+            filtered=True,
+            query=(OF_CLINIC, role, *PAGE),
+            answer=KeyList,
+        ),
         Route(
             method="POST",
             path=many,

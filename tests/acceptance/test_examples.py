@@ -183,7 +183,7 @@ async def test_the_lines_for_the_nats_command_do_what_is_said_of_them(
     await service.until("message", wa_id=await emulator.send_text(ANA, PHONE, "Oi"))
     env = {"NATS_URL": node.where["nats"], "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     said: dict[str, str] = {}
-    async with Terminal(tmp_path, env) as terminal:
+    async with Terminal(tmp_path, env, exports=tmp_path / "exports") as terminal:
         for line in [line for block in blocks for line in lines(block)]:
             if line.startswith("nats sub "):
                 await terminal.start(line, "Subscribing")

@@ -1,10 +1,12 @@
 """``deploy/REFERENCE.md``: what there is to set and to see, by name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from protocol.codes import ErrorCode, Permanence
+from tests.documents import commands, routes
 from tests.documents.settings import Section, Setting, sections, size
+from tests.documents.tables import marked, table
 
 _HEAD: Final = """\
 # Reference
@@ -17,6 +19,15 @@ _SETTINGS: Final = """\
 From `plantao run --config FILE` (`plantao.toml` in the working directory if there is one), a table for each section,
 and from the environment, which overrides it: `PLANTAO_SECTION__KEY`, lists and tables as JSON. Secrets may also come
 from a file, which `PLANTAO_SECTION__KEY_FILE` names. [`.env.example`](../.env.example) has them all.
+"""
+_COMMANDS: Final = """\
+## Commands
+"""
+_ROUTES: Final = """\
+## Routes
+
+With a key (`Authorization: Bearer …`, or `X-API-Key`) that is for the clinic, and has at least this role.
+`/api/v1/openapi.json` says what is sent and answered.
 """
 _CODES: Final = """\
 ## Error codes
@@ -34,7 +45,8 @@ _AFTER: Final = {
 
 def text() -> str:
     """The whole file."""
-    return "\n".join([_HEAD, _SETTINGS, *map(_section, sections()), _CODES, _codes()])
+    parts = [_HEAD, _SETTINGS, *map(_section, sections()), _COMMANDS, commands.text(), _ROUTES, routes.text()]
+    return "\n".join([*parts, _CODES, _codes()])
 
 
 def _section(section: Section) -> str:
@@ -64,14 +76,3 @@ def _default(setting: Setting) -> str:
 def _codes() -> str:
     rows = [(f"`{code.value}`", code.meaning, _AFTER[code.permanence]) for code in ErrorCode]
     return table(("code", "what it means", "the command"), rows)
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
-
-
-def marked(said: str) -> str:
-    """A docstring's words in Markdown."""
-    return said.replace("``", "`")

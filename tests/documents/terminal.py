@@ -1,6 +1,7 @@
 """A terminal for lines that a document quotes: each is run by bash, one after another, as a person types them."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -21,17 +22,18 @@ def lines(block: str) -> list[str]:
 
 
 class Terminal:
-    """``env`` is added to the environment; what a line exports, the next ones have. Leaving ends what still runs."""
+    """``env`` is added to the environment; what a line exports, the next ones have, by way of the file ``exports``.
+    Leaving ends what still runs."""
 
-    def __init__(self, directory: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, env: Mapping[str, str], exports: Path) -> None:
         self._directory = directory
         self._env = {**os.environ, **env}
-        self._exported = directory / ".exported"
+        self._exported = exports
         self._running: list[Process] = []
 
     async def run(self, line: str, timeout: float = LINE_TIMEOUT_S) -> str:
         """Run a line to its end; what it wrote. AssertionError if it fails."""
-        process = await self._start(line)
+        process = await self._start(f"{line}\nexport -p > {self._exported}")
         assert process.stdout is not None
         try:
             out = await asyncio.wait_for(process.stdout.read(), timeout)
@@ -61,7 +63,7 @@ class Terminal:
         return seen
 
     async def _start(self, line: str) -> Process:
-        script = f"set -e; . {self._exported} 2>/dev/null || true\n{line}\nexport -p > {self._exported}\n"
+        script = f"set -e; . {self._exported} 2>/dev/null || true\n{line}"
         process = await asyncio.create_subprocess_exec(
             "bash",
             "-c",
@@ -82,11 +84,16 @@ class Terminal:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in self._running:
-            if process.returncode is None:
-                os.killpg(process.pid, signal.SIGINT)
+        for process in reversed(self._running):
+            _signal(process, signal.SIGINT)
             try:
                 await asyncio.wait_for(process.communicate(), LINE_TIMEOUT_S)
             except TimeoutError:
-                os.killpg(process.pid, signal.SIGKILL)
+                _signal(process, signal.SIGKILL)
                 await process.communicate()
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    """To all that the line started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)

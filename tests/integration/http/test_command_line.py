@@ -37,6 +37,16 @@ async def test_clinics_are_added_listed_and_removed(plantao: Plantao, operations
     assert "nova" not in operations.names
 
 
+async def test_a_clinic_is_given_another_name_and_timezone(plantao: Plantao, operations: FakeOperations) -> None:
+    shown = await plantao("clinic", "set", "bela")
+    changed = await plantao("clinic", "set", "bela", "--name", "Bela Vista", "--timezone", "America/Bahia")
+
+    assert [line.split()[0] for line in shown.stdout.splitlines()] == ["name", "timezone"]
+    assert "Bela Vista" in changed.stdout
+    asked = [call for call in operations.asked if call[0] == "configure_clinic"]
+    assert asked == [("configure_clinic", "bela", "Bela Vista", "America/Bahia")]
+
+
 async def test_channels_are_added_listed_looked_at_and_removed(plantao: Plantao, operations: FakeOperations) -> None:
     added = await plantao("channel", "add", "bela", "desk", "--name", "Recepção")
     listed = await plantao("channel", "list", "--clinic", "bela")

@@ -18,6 +18,7 @@ from gateway.http.server import AdminServer
 from protocol.channel import ChannelState
 from tests.integration.http.conftest import Plantao
 from tests.unit.actors.test_board import channel, clinic
+from tests.unit.gateway.http.fake_node import FakeHealth
 
 PLANTAO = Path(sys.executable).with_name("plantao")
 
@@ -121,3 +122,16 @@ def test_bash_can_read_it(tmp_path: Path) -> None:
     check = subprocess.run(["bash", "-n", tmp_path / "completion"], check=False, capture_output=True)
 
     assert (check.returncode, check.stderr) == (0, b"")
+
+
+async def test_ready_is_an_exit_code_and_a_sentence(plantao: Plantao, health: FakeHealth) -> None:
+    well = await plantao("ready")
+    health.broken["bus"] = "NATS is away"
+    broken, live = await plantao("ready"), await plantao("ready", "--live", "--json")
+    health.draining = True
+    draining = await plantao("ready")
+
+    assert (well.exit_code, well.stdout) == (0, "The node is ready.\n")
+    assert (broken.exit_code, broken.stdout) == (1, "The node is not ready: bus (NATS is away).\n")
+    assert (live.exit_code, json.loads(live.stdout)["ready"]) == (0, False)
+    assert (draining.exit_code, draining.stdout) == (1, "The node is not ready: it drains, and then ends.\n")

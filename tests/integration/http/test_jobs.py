@@ -98,6 +98,24 @@ async def test_a_key_sees_the_jobs_of_its_clinics_and_no_others(
             assert (response.status, await response.read()) == (200, b"own")
 
 
+async def test_jobs_are_looked_for_by_what_they_are_page_by_page(
+    operator: aiohttp.ClientSession, jobs: NodeJobs
+) -> None:
+    done = [await made(jobs, b"x", clinic) for clinic in ("acme", "bela", "acme")]
+    running = await jobs.start(JobKind.EXPORT, "acme", Work(), by=NODE)
+
+    async def ids(query: str) -> list[str]:
+        async with operator.get(f"/api/v1/jobs?{query}") as response:
+            return [job["id"] for job in (await response.json())["items"]]
+
+    assert await ids("clinic=acme") == [running.id, done[2].id, done[0].id]
+    assert await ids("clinic=acme&state=done") == [done[2].id, done[0].id]
+    assert await ids("kind=export") == [running.id]
+    async with operator.get("/api/v1/jobs?limit=2") as response:
+        first = await response.json()
+    assert await ids(f"cursor={first['next']}") == [done[1].id, done[0].id]
+
+
 async def test_its_file_is_named_and_stays_until_it_is_discarded(
     operator: aiohttp.ClientSession, jobs: NodeJobs
 ) -> None:

@@ -72,6 +72,20 @@ async def test_a_key_that_makes_no_sense_is_not_made(
     assert len(keys.all()) == 1
 
 
+async def test_keys_are_looked_for_by_role_and_clinic_page_by_page(operator: aiohttp.ClientSession) -> None:
+    for number, clinics in enumerate((["acme"], ["acme", "bela"], ["bela"], None)):
+        await made(operator, name=f"k{number}", role="viewer" if number else "operator", clinics=clinics)
+
+    async def names(query: str) -> list[str]:
+        return [key["name"] for key in (await ask(operator, "GET", f"{KEYS}?{query}"))[1]["items"]]
+
+    assert (await names(""))[1:] == ["k0", "k1", "k2", "k3"]
+    assert await names("clinic=acme") == ["k0", "k1"]
+    assert await names("clinic=bela&role=viewer") == ["k1", "k2"]
+    _, first = await ask(operator, "GET", f"{KEYS}?role=viewer&limit=2")
+    assert await names(f"role=viewer&cursor={first['next']}") == ["k3"]
+
+
 async def test_a_key_for_a_clinic_that_is_not_there_is_not_made(operator: aiohttp.ClientSession) -> None:
     assert (await made(operator, clinics=["acme", "nada"]))[0] == 404
 

@@ -27,7 +27,7 @@ def there(path: str) -> list[str]:
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_every_path_tells_what_there_is_and_answers_nothing_else(client: Any, path: str) -> None:  # noqa: F811
-    filled = path.format(clinic="acme", channel="front", id="m-1", key="some", name="some")
+    filled = path.format(clinic="acme", channel="front", id="m-1", key="some", name="some", file="index.html")
     for method in METHODS:
         async with client.request(method, filled, headers={"X-API-Key": "admin-all"}) as response:
             if method == "OPTIONS" or method not in there(path):

@@ -39,6 +39,30 @@ async def test_clinics_are_added_listed_looked_at_and_removed(operator: aiohttp.
     assert (await ask(operator, "GET", f"{API}/clinics/nova"))[0] == 404
 
 
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        (f"{API}/clinics", ["acme", "bela"]),
+        (f"{API}/clinics?state=quarantined", ["bela"]),
+        (f"{API}/clinics?state=suspended", []),
+        (f"{API}/channels", ["back", "front", "front"]),
+        (f"{API}/clinics/acme/channels", ["back", "front"]),
+        (f"{API}/clinics/acme/channels?state=connected", ["front"]),
+    ],
+)
+async def test_long_lists_come_in_pages(
+    operator: aiohttp.ClientSession, operations: FakeOperations, path: str, found: list[str]
+) -> None:
+    operations.quarantined["bela"] = "it crashed"
+    seen, more = list[str](), {"limit": "1"}
+    while more:
+        _, listed = await ask(operator, "GET", path, params=more)
+        seen += [one.get("channel") or one["id"] for one in listed["items"]]
+        assert len(listed["items"]) <= 1
+        more = {"limit": "1", "cursor": listed["next"]} if listed["next"] else {}
+    assert seen == found
+
+
 async def test_a_clinic_is_changed(operator: aiohttp.ClientSession, operations: FakeOperations) -> None:
     where = f"{API}/clinics/acme"
     status, changed = await ask(operator, "PATCH", where, json={"name": "Acme", "timezone": "America/Manaus"})

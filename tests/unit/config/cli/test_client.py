@@ -108,3 +108,22 @@ def test_what_is_no_node_is_said_to_be_none() -> None:
         with pytest.raises(NodeAwayError, match="is not a node"):
             NodeClient(f"http://127.0.0.1:{listener.getsockname()[1]}", "k").get("clinics")
         stranger.join()
+
+
+def test_a_list_is_read_page_after_page() -> None:
+    pages = {"": b'{"items": [1, 2], "next": "b"}', "b": b'{"items": [3], "next": null}'}
+
+    def turn(listener: socket.socket) -> None:
+        for _ in pages:
+            with listener.accept()[0] as connection:
+                asked = connection.recv(65_536).split(b" ")[1].decode()
+                page = pages[asked.partition("cursor=")[2]]
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(page) + page)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        node = threading.Thread(target=turn, args=(listener,))
+        node.start()
+        found = NodeClient(f"http://127.0.0.1:{listener.getsockname()[1]}", "k").whole_list("clinics")
+        node.join()
+
+    assert found == {"items": [1, 2, 3], "next": None}

@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from config.cli.app import app
 from config.cli.output import EXIT_CODES
-from tests.unit.config.cli.commands import Command, commands, groups
+from tests.commands import Command, commands, groups
 
 WORDS = {
     "CLINIC": "acme",

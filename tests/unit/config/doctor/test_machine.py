@@ -16,7 +16,7 @@ def test_there_must_be_descriptors_for_channels(most: int | None, level: Level) 
 
 
 def test_it_is_said_for_how_many_channels_there_is_room() -> None:
-    assert "room for about 100 channels" in threads(64 + 2400).told
+    assert "room for about 100 channels" in threads(64 + 1600).told
 
 
 @pytest.mark.parametrize(
