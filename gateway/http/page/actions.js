@@ -1,6 +1,7 @@
 // What may be done with a channel, by its state, and by whom.
 
 import { ask, of } from "./api.js";
+import { unpaired } from "./trouble.js";
 
 const RANK = { viewer: 1, operator: 2, admin: 3 };
 
@@ -33,8 +34,7 @@ export const ACTIONS = {
 
 /** What is offered for a channel: one that was never paired, or whose code nobody scanned, is paired, not connected. */
 export function offered(channel) {
-  const unpaired = channel.state === "disconnected" && (channel.reason === "qr_expired" || channel.reason === "pairing_refused");
-  return OFFERED[channel.state].map((action) => (unpaired && action === "connect" ? "pair" : action));
+  return OFFERED[channel.state].map((action) => (unpaired(channel) && action === "connect" ? "pair" : action));
 }
 
 export const perform = (action, clinic, channel) => ask("POST", of(clinic, channel, ACTIONS[action].verb));

@@ -100,8 +100,10 @@ export class Channel {
     const kind = channel.state === "connected" ? ofChannel(channel, now)?.kind : undefined;
     setText(this.#more, kind === undefined ? "" : `${t(`trouble.${kind}`)}. ${t(`todo.${kind}`)}`);
     setHidden(this.#more, kind === undefined);
+    const within = this.#actions.contains(document.activeElement);
     keyed(this.#actions, offered(channel), (action) => action, (action) => ({ node: button(t(`action.${action}`), () => this.#act(action)) }));
     [...this.#actions.children].forEach((node, index) => setAttribute(node, "class", index === 0 && RESTING.has(channel.state) ? "primary" : null));
+    if (within && !this.#actions.contains(document.activeElement)) this.#actions.firstChild?.focus();
   }
 
   #renderFacts(channel) {

@@ -31,7 +31,7 @@ export class Clinic {
     this.#id = clinic;
     const admin = may(page.session, "admin");
     this.#release = button(t("clinic.release"), () => this.#released(), "primary");
-    this.#body = h("div", {},
+    this.#body = h("div", { class: "stack" },
       h("div", { class: "panel" }, h("div", { class: "bar" }, this.#state.node, this.#release), this.#why, this.#means, this.#todo),
       h("section", { "aria-labelledby": "counted" }, h("h2", { id: "counted" }, t("clinic.counted")), this.#meters.node, this.#since),
       h("section", { "aria-labelledby": "channels" },

@@ -8,6 +8,10 @@ import { foreign } from "./telling.js";
 import { plain } from "./trouble.js";
 import { t } from "./words.js";
 
+/** What is known to be refused is not asked for. */
+const PHONE = /^(\+?[\s().-]*[1-9]([\s().-]*\d){6,14}[\s]*|[\d-]+@(s\.whatsapp\.net|lid|g\.us))$/;
+const CHECKS = { id: /^[a-z0-9][a-z0-9_-]{0,62}$/, phone: PHONE, to: PHONE };
+
 let count = 0;
 const unique = (name) => `${name}-${(count += 1)}`;
 
@@ -48,10 +52,12 @@ export function form(fields, submitLabel, submit, { cancel, kind = "primary" } =
 async function submitted(fields, summary, submit) {
   summary.replaceChildren();
   for (const one of fields) one.wrong("");
-  const empty = fields.find((one) => one.input.required && one.input.value.trim() === "");
-  if (empty !== undefined) {
-    empty.wrong(t("form.required"));
-    empty.input.focus();
+  for (const { input, wrong } of fields) {
+    const text = input.value.trim();
+    const why = text === "" ? input.required && t("form.required") : CHECKS[input.name]?.test(text) === false && t(`form.expected.${input.name}`);
+    if (!why) continue;
+    wrong(why);
+    input.focus();
     return;
   }
   try {
@@ -79,7 +85,11 @@ export function dialog(title, content) {
   const node = h("dialog", { "aria-labelledby": id });
   const close = () => node.close();
   node.append(h("div", {}, h("h2", { id }, title), ...content(close)));
-  node.addEventListener("close", () => node.remove());
+  node.addEventListener("close", () => {
+    node.remove();
+    // What it was opened from may be gone by now.
+    if (document.activeElement === document.body) document.querySelector("main h1")?.focus();
+  });
   node.addEventListener("click", (event) => {
     if (event.target === node) close(); // outside of it
   });
@@ -88,10 +98,11 @@ export function dialog(title, content) {
   return node;
 }
 
-/** Ask before doing. `word`: what has to be typed, for what is lost for good. Returns once it is done or was not wanted;
- *  a refusal is told in the dialog. */
+/** Ask before doing. `word`: what has to be typed, for what is lost for good. Whether it was done; a
+ *  refusal is told in the dialog. */
 export function confirmed({ title, text, label, danger = false, word = null }, act) {
   return new Promise((resolve) => {
+    let acted = false;
     const node = dialog(title, (close) => {
       const typed = word === null ? [] : [field("confirm", t("confirm.type", { word }), { autocomplete: "off", required: true, autocapitalize: "none", spellcheck: "false" })];
       const submit = async (values) => {
@@ -101,11 +112,12 @@ export function confirmed({ title, text, label, danger = false, word = null }, a
           return;
         }
         await act();
+        acted = true;
         close();
       };
       return [h("p", {}, text), form(typed, label, submit, { cancel: close, kind: danger ? "danger" : "primary" })];
     });
-    node.addEventListener("close", () => resolve());
+    node.addEventListener("close", () => resolve(acted));
   });
 }
 

@@ -115,11 +115,9 @@ export class Letters {
 
   async #discard(id) {
     const question = { title: t("confirm.discard"), text: t("confirm.discard_text"), label: t("letters.discard"), danger: true };
-    await confirmed(question, async () => {
-      await ask("DELETE", of(this.#clinic, this.#channel, "dead", id));
-      done(t("done.discard"));
-      this.#away(id);
-    });
+    if (!(await confirmed(question, () => ask("DELETE", of(this.#clinic, this.#channel, "dead", id))))) return;
+    done(t("done.discard"));
+    this.#away(id);
   }
 
   #away(id) {

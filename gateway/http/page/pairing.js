@@ -55,7 +55,7 @@ export class Pairing {
   }
 
   async #ask({ phone }) {
-    const answer = await ask("POST", of(this.#clinic, this.#channel, "pair"), { phone });
+    const answer = await ask("POST", of(this.#clinic, this.#channel, "pair"), { phone: phone.replace(/\D/g, "") });
     this.#typed = answer;
     setText(this.#codeText, t("pairing.type", { phone: answer.phone }));
     setText(this.#code, answer.code);

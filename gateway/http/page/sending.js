@@ -14,8 +14,8 @@ const FRESH_MS = 60_000;
 const FOLLOWED_MS = 10 * 60_000;
 const WAIT_S = 20;
 const MOST = 10;
-const TICK = "M1.500 8.500 5 12l8-8.500";
-const SECOND = "m7 11.200.8.8 7-8.500";
+const TICK = "M.8 8.6 4.200 12l6.400-7.400";
+const SECOND = "m7.400 11.300.700.700 6.500-7.400";
 
 /** How far a message has come. */
 export function progress(message) {
@@ -25,10 +25,11 @@ export function progress(message) {
   return message.delivered_at ? "delivered" : "sent";
 }
 
+const fresh = (one) => Date.now() - one.at < FRESH_MS;
 const FINAL = new Set(["read", "failed", "expired", "discarded"]);
 
 export class Sending {
-  #clinic; #channel; #messages = []; #timer = null; #closed = false; #counted = null;
+  #clinic; #channel; #messages = []; #timer = null; #due = Infinity; #closed = false; #counted = null;
   #list = h("ul", { class: "messages" });
   #note = h("p", { class: "hint" });
 
@@ -61,14 +62,20 @@ export class Sending {
 
   #look() {
     const open = this.#messages.filter((one) => this.#open(one));
-    if (open.length === 0 || this.#closed) return;
-    const fresh = open.some((one) => Date.now() - one.at < FRESH_MS);
-    this.#timer ??= setTimeout(() => this.#lookNow(), fresh ? LOOK_MS : LATER_MS);
+    if (open.length > 0) this.#soon(open.some(fresh) ? LOOK_MS : LATER_MS);
+  }
+
+  #soon(ms) {
+    if (this.#closed || this.#due <= Date.now() + ms) return;
+    clearTimeout(this.#timer);
+    this.#due = Date.now() + ms;
+    this.#timer = setTimeout(() => this.#lookNow(), ms);
   }
 
   async #lookNow() {
-    this.#timer = null;
+    this.#due = Infinity;
     await Promise.allSettled(this.#messages.filter((one) => this.#open(one)).map((one) => this.#read(one, 0)));
+    if (this.#messages.some((one) => this.#open(one) && fresh(one))) this.#soon(LATER_MS); // should a count be missed
   }
 
   #open = (one) => !FINAL.has(progress(one.message)) && Date.now() - one.at < FOLLOWED_MS;

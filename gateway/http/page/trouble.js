@@ -104,7 +104,13 @@ export const GROUPS = {
   error: ["error"],
 };
 
-export const groupOf = (channel) => Object.keys(GROUPS).find((group) => GROUPS[group].includes(channel.state));
+export function groupOf(channel) {
+  if (unpaired(channel)) return "to_pair";
+  return Object.keys(GROUPS).find((group) => GROUPS[group].includes(channel.state));
+}
+
+/** Whether it is closed because pairing came to nothing. */
+export const unpaired = (channel) => channel.state === "disconnected" && ["qr_expired", "pairing_refused"].includes(channel.reason);
 
 /** `{total, trouble, <group>: n}`. */
 export function counted(channels, now) {
