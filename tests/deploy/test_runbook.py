@@ -15,6 +15,7 @@ from tests.deploy.runbook import Section, below, commands, links, programs, sect
 ALERTS = [section for section in sections() if section.level == 3 and section.parent.startswith("Alerts: ")]
 BLOCKS = [(section.title, block) for section in sections() for block in section.blocks]
 ENVIRONMENT = {
+    "PATH": "/usr/bin",
     "PLANTAO_DATA": "/var/lib/plantao",
     "ETC": "/etc/plantao",
     "BACKUPS": "/var/backups/plantao",
@@ -27,7 +28,7 @@ ENVIRONMENT = {
 """What the runbook's first block and its procedures set."""
 THERE = """
     plantao systemctl journalctl curl promtool openssl date head tail sort grep df du ls cp mv rm chown free uptime
-    dmesg fuser export umask docker kubectl
+    dmesg fuser export umask docker kubectl cd mkdir
 """
 """Programs that are on any machine that runs a node, and builtins of the shell."""
 
