@@ -5,7 +5,7 @@ from typing import Final
 
 from config.reload import RELOADABLE
 from protocol.codes import ErrorCode, Permanence
-from tests.documents import commands, routes
+from tests.documents import commands, metrics, routes
 from tests.documents.settings import Section, Setting, sections, size
 from tests.documents.tables import marked, table
 
@@ -31,6 +31,12 @@ _ROUTES: Final = """\
 With a key (`Authorization: Bearer …`, or `X-API-Key`) that is for the clinic, and has at least this role.
 `/api/v1/openapi.json` says what is sent and answered.
 """
+_METRICS: Final = """\
+## Metrics
+
+At `/metrics`, with a key. A histogram is read as `…_bucket`, `…_sum` and `…_count`. Those that begin with `process_`
+are of the main process, by the Prometheus client.
+"""
 _CODES: Final = """\
 ## Error codes
 
@@ -48,7 +54,7 @@ _AFTER: Final = {
 def text() -> str:
     """The whole file."""
     parts = [_HEAD, _SETTINGS, *map(_section, sections()), _COMMANDS, commands.text(), _ROUTES, routes.text()]
-    return "\n".join([*parts, _CODES, _codes()])
+    return "\n".join([*parts, _METRICS, metrics.text(), _CODES, _codes()])
 
 
 def _section(section: Section) -> str:
