@@ -32,8 +32,8 @@ def completion(
 ) -> None:
     """Print what has a shell complete commands, options, and ids of clinics and channels.
 
-    The ids are those of the running node. bash: source <(plantao completion bash), in ~/.bashrc. zsh: the same with zsh, in ~/.zshrc, after compinit.
-    fish: plantao completion fish > ~/.config/fish/completions/plantao.fish
+    The ids are those of the running node. In ~/.bashrc: source <(plantao completion bash). In ~/.zshrc, after compinit:
+    source <(plantao completion zsh). For fish: plantao completion fish > ~/.config/fish/completions/plantao.fish
     """
     script = script_for(shell)
     Output(as_json).say(script, {"shell": shell.value, "script": script})
