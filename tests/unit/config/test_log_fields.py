@@ -33,8 +33,6 @@ def is_log(receiver: ast.expr) -> bool:
             return name.strip("_") in {"log", "logger", "news"}
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
             return name.strip("_") in {"log", "getLogger", "get_logger", "bound", "bind"}
-        case ast.IfExp(body=ast.Attribute(value=inner)):
-            return is_log(inner)
         case _:
             return False
 
@@ -46,21 +44,28 @@ def keys_of(tree: ast.Module, starred: ast.expr) -> set[str]:
     name = starred.func.attr if isinstance(starred.func, ast.Attribute) else starred.func.id
     [function] = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == name]
     literals = [node for node in ast.walk(function) if isinstance(node, ast.Dict)]
-    return {key.value for each in literals for key in each.keys if isinstance(key, ast.Constant)}
+    return {name for each in literals for name in names(each)}
+
+
+def names(literal: ast.Dict) -> Iterator[str]:
+    for key in literal.keys:
+        if isinstance(key, ast.Constant) and isinstance(key.value, str):
+            yield key.value
 
 
 def fields(tree: ast.Module) -> set[str]:
     """Those that are given to loggers."""
     found: set[str] = set()
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        if isinstance(call.func, ast.Attribute) and (
-            (call.func.attr in LEVELS | BINDING and is_log(call.func.value)) or call.func.attr in BINDING - {"bind"}
+        said = call.func.body if isinstance(call.func, ast.IfExp) else call.func
+        if isinstance(said, ast.Attribute) and (
+            (said.attr in LEVELS | BINDING and is_log(said.value)) or said.attr in BINDING - {"bind"}
         ):
             for keyword in call.keywords:
                 found |= {keyword.arg} if keyword.arg is not None else keys_of(tree, keyword.value)
                 if keyword.arg == "extra":
                     assert isinstance(keyword.value, ast.Dict)
-                    found |= {key.value for key in keyword.value.keys if isinstance(key, ast.Constant)}
+                    found |= {*names(keyword.value)}
     return found - NO_FIELDS
 
 
@@ -82,7 +87,7 @@ def test_fields_are_read_wherever_they_are_given() -> None:
         """
 log.warning("x", a=1, exc_info=True)
 self._log(parcel).info("x", b=1)
-(log.error if bad else log.info)("x")
+(log.error if bad else log.info)("x", k=1)
 structlog.get_logger("x").bind(c=1).info("x", d=1)
 other.warn(e=1)
 log.error("x", extra={"f": 1})
@@ -92,7 +97,7 @@ def _about(self, id):
     return {"i": 1} | {"j": 2}
 """
     )
-    assert fields(tree) == {*"abcdfghij"}
+    assert fields(tree) == {*"abcdfghijk"}
 
 
 @pytest.mark.parametrize("field", sorted(FIELDS))
