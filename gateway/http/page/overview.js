@@ -1,0 +1,217 @@
+// The first view: trouble first, then all clinics and their channels.
+
+import { may } from "./actions.js";
+import { createClinic } from "./dialogs.js";
+import { drawing, h, keyed, setAttribute, setHidden, setText } from "./dom.js";
+import { button, channelRow, clinicBadge, counters, place, setReason, todo, warning } from "./parts.js";
+import { OVERVIEW, toClinic } from "./routes.js";
+import { moment, setTime, ticking } from "./times.js";
+import { clinicState, counted, groupOf, GROUPS, matches, ofChannel, outage, plain, troubles } from "./trouble.js";
+import { number, t } from "./words.js";
+
+const MOST_TROUBLES = 40;
+const MOST_ROWS = 400;
+const MANY = 60; // from so many rows on, those out of sight are not drawn
+const FEW_CHANNELS = 30; // so many are shown without being asked for
+const SHOWN = ["all", "trouble", ...Object.keys(GROUPS)];
+const LOOK = { act: "bad", pair: "pair", watch: "way" };
+
+export class Overview {
+  heading = h("h1", { tabindex: "-1" }, t("nav.overview"));
+  #page; #show; #words = []; #opened = new Map(); #all = false;
+  #loading = h("p", { class: "loading" }, t("overview.loading"));
+  #calm = h("p", { class: "calm" });
+  #outage = h("p", { class: "outage" }, warning("bad"), t("overview.outage"));
+  #troubles = h("ul", { class: "troubles" });
+  #more = button("", () => this.#showAll(), "quiet more");
+  #troubleTitle = h("h2");
+  #chips = h("div", { class: "chips", role: "group", "aria-label": t("filter.label") });
+  #clinics = h("ul", { class: "clinics" });
+  #none = h("p", { class: "loading" });
+  #cut = h("p", { class: "loading" });
+  #since = h("p", { class: "footnote" });
+  #search; #body;
+
+  constructor(page, where) {
+    this.#page = page;
+    this.#search = h("input", { type: "search", id: "search", autocomplete: "off", spellcheck: "false", placeholder: t("search.placeholder"), oninput: () => this.#searched() });
+    const add = may(page.session, "admin") && button(t("create.clinic"), createClinic, "primary");
+    this.#body = h("div", {},
+      h("section", { "aria-labelledby": "trouble" }, this.#troubleTitle, this.#calm, this.#outage, this.#troubles, this.#more),
+      h("section", { "aria-labelledby": "clinics" },
+        h("div", { class: "bar" }, h("h2", { id: "clinics" }, t("overview.clinics")), add),
+        h("div", { class: "tools" }, h("div", { class: "search", role: "search" }, h("label", { for: "search", class: "unseen" }, t("search.label")), this.#search), this.#chips),
+        this.#none, this.#clinics, this.#cut, this.#since));
+    this.#troubleTitle.id = "trouble";
+    this.root = h("div", { class: "overview" }, h("div", { class: "unseen" }, this.heading), this.#loading, this.#body);
+    this.moved(where);
+  }
+
+  title = () => t("nav.overview");
+
+  /** Told aloud: what gets into trouble, or out of it. */
+  tells(before, after) {
+    const at = Date.now();
+    return (ofChannel(before, at) === null) !== (ofChannel(after, at) === null);
+  }
+
+  /** The address says what is searched for. */
+  moved({ query }) {
+    this.#show = SHOWN.includes(query.get("show")) ? query.get("show") : "all";
+    const text = query.get("q") ?? "";
+    if (this.#search.value.trim() !== text) this.#search.value = text;
+    this.#words = plain(text).split(/\s+/).filter(Boolean);
+    this.#page.changed();
+  }
+
+  #searched() {
+    const query = new URLSearchParams();
+    if (this.#search.value.trim()) query.set("q", this.#search.value.trim());
+    if (this.#show !== "all") query.set("show", this.#show);
+    history.replaceState(null, "", query.size ? `${OVERVIEW}?${query}` : OVERVIEW);
+    this.moved({ query });
+  }
+
+  #showAll() {
+    this.#all = true;
+    this.#page.changed();
+  }
+
+  render(now) {
+    const { picture } = this.#page;
+    setHidden(this.#loading, picture.whole);
+    setHidden(this.#body, !picture.whole);
+    if (!picture.whole) return;
+    const clinics = picture.clinics();
+    const channels = new Map(clinics.map((clinic) => [clinic.id, picture.channelsOf(clinic.id)]));
+    const all = [...channels.values()].flat();
+    const counts = counted(all, now);
+    this.#renderTroubles(clinics, channels, all, counts, now);
+    this.#renderChips(counts);
+    this.#renderClinics(clinics, channels, all.length, now);
+  }
+
+  #renderTroubles(clinics, channels, all, counts, now) {
+    const found = troubles(clinics, (clinic) => channels.get(clinic), now);
+    setText(this.#troubleTitle, found.length === 0 ? t("overview.calm_title") : t("overview.trouble", { n: found.length }));
+    setHidden(this.#calm, found.length > 0);
+    setText(this.#calm, all.length === 0 ? t("overview.empty") : t("overview.calm", { n: counts.connected, total: number(all.length) }));
+    setHidden(this.#outage, !outage(all));
+    const shown = this.#all ? found : found.slice(0, MOST_TROUBLES);
+    keyed(this.#troubles, shown, (one) => one.key, troubleRow);
+    setHidden(this.#more, shown.length === found.length);
+    setText(this.#more, t("overview.more", { n: found.length - shown.length }));
+  }
+
+  #renderChips(counts) {
+    const shown = SHOWN.filter((name) => name === "all" || name === this.#show || counts[name] > 0);
+    keyed(this.#chips, shown, (name) => name, (name) => this.#chip(name));
+    for (const chip of this.#chips.children) {
+      const { name } = chip.dataset;
+      setAttribute(chip, "aria-pressed", String(name === this.#show));
+      setText(chip.lastChild, number(name === "all" ? counts.total : counts[name]));
+    }
+  }
+
+  #chip(name) {
+    const press = () => {
+      this.#show = name;
+      this.#searched();
+    };
+    return { node: h("button", { type: "button", "data-name": name, onclick: press }, t(`filter.${name}`), " ", h("span", { class: "count" })) };
+  }
+
+  #renderClinics(clinics, channels, total, now) {
+    const narrowed = this.#show !== "all" || this.#words.length > 0;
+    const rows = [];
+    let left = MOST_ROWS, hidden = 0;
+    for (const clinic of clinics) {
+      const own = channels.get(clinic.id);
+      const fitting = narrowed ? own.filter((channel) => this.#fits(clinic, channel, now)) : own;
+      const byName = this.#show === "all" && this.#words.length > 0 && matches(this.#words, clinic);
+      if (narrowed && fitting.length === 0 && !byName) continue;
+      const open = this.#opened.get(clinic.id) ?? (narrowed || total <= FEW_CHANNELS);
+      const shown = open ? fitting.slice(0, left) : [];
+      left -= shown.length;
+      hidden += open ? fitting.length - shown.length : 0;
+      rows.push({ clinic, channels: own, shown, open, counts: this.#page.picture.counters(clinic.id) });
+    }
+    this.#clinics.classList.toggle("many", rows.length + MOST_ROWS - left > MANY);
+    keyed(this.#clinics, rows, (row) => row.clinic.id, (row) => this.#clinicRow(row.clinic.id));
+    setHidden(this.#none, rows.length > 0 || clinics.length === 0);
+    setText(this.#none, t("search.none"));
+    setHidden(this.#cut, hidden === 0);
+    setText(this.#cut, t("search.cut", { n: hidden }));
+    const since = rows.find((row) => row.counts)?.counts.since;
+    setText(this.#since, since ? t("counter.since", { time: moment(since) }) : "");
+  }
+
+  #fits(clinic, channel, now) {
+    if (this.#show === "trouble" && ofChannel(channel, now) === null) return false;
+    if (this.#show in GROUPS && groupOf(channel) !== this.#show) return false;
+    return matches(this.#words, clinic, channel);
+  }
+
+  #clinicRow(id) {
+    const list = h("ul", { class: "channels", id: `channels-${id}` });
+    const toggle = h("button", { type: "button", class: "toggle", "aria-controls": list.id, onclick: () => this.#toggle(id, toggle) }, drawing("chevron", "M5.5 3 11 8l-5.5 5-1-1L9 8 4.500 4z"), h("span", { class: "unseen" }));
+    const link = h("a", { href: toClinic(id) }), state = clinicBadge(), share = h("span", { class: "share" }), meters = counters();
+    const node = h("li", { class: "clinic" },
+      h("div", { class: "head" }, toggle, h("h3", {}, link), state.node, share, meters.node), list);
+    return {
+      node,
+      update({ clinic, channels, shown, open, counts }) {
+        setText(link, clinic.name);
+        state.update(clinicState(clinic, channels).state);
+        const connected = channels.filter((channel) => channel.state === "connected").length;
+        setText(share, channels.length === 0 ? t("clinic.no_channels") : t("clinic.share", { connected, n: channels.length }));
+        meters.update(counts, channels.reduce((sum, channel) => sum + channel.queued, 0));
+        setAttribute(toggle, "aria-expanded", String(open));
+        setText(toggle.lastChild, t("clinic.toggle", { clinic: clinic.name }));
+        setHidden(toggle, channels.length === 0);
+        setHidden(list, !open || shown.length === 0);
+        keyed(list, shown, (channel) => channel.channel, channelRow);
+      },
+    };
+  }
+
+  #toggle(id, toggle) {
+    this.#opened.set(id, toggle.getAttribute("aria-expanded") !== "true");
+    this.#page.changed();
+  }
+}
+
+/** A trouble: where, what, since when, why, and what to do. */
+function troubleRow({ level }) {
+  const where = h("p", { class: "where" }), what = h("strong"), since = ticking("for");
+  const why = h("span", { class: "why" }), todoText = h("p", { class: "todo" });
+  const retry = ticking("in"), again = h("span", { class: "again" }, `${t("channel.retry")} `, retry);
+  const node = h("li", { class: `trouble ${level}` }, warning(LOOK[level]),
+    h("div", {}, where, h("p", { class: "what" }, what, " ", h("span", { class: "since" }, since), " ", why, " ", again), todoText));
+  let links = "";
+  return {
+    node,
+    update({ kind, level: now, clinic, channels }) {
+      node.className = `trouble ${now}`;
+      const names = [clinic.name, ...channels.map((channel) => channel.name)].join("\n");
+      if (names !== links) where.replaceChildren(...linked(clinic, channels));
+      links = names;
+      const [first] = channels;
+      const own = first === undefined;
+      setText(what, own ? t(`clinic_state.${clinic.state}`) : channels.length > 1 ? t("overview.together", { n: channels.length, what: t(`trouble.${kind}`) }) : t(`trouble.${kind}`));
+      setReason(why, own ? clinic.reason : kind === "unsealed" ? first.unsealed : first.reason);
+      setText(todoText, own ? t(`todo.${kind}`) : todo(kind, first.reason));
+      setTime(since, own ? null : first.since);
+      setTime(retry, first?.next_retry_at ?? null);
+      setHidden(again, channels.length !== 1 || first.next_retry_at === null);
+    },
+  };
+}
+
+const MOST_LINKS = 5;
+
+function linked(clinic, channels) {
+  const links = channels.slice(0, MOST_LINKS).flatMap((channel, index) => [index === 0 ? h("span", { class: "sep" }, " › ") : ", ", place(clinic, channel)]);
+  const rest = channels.length - MOST_LINKS;
+  return [place(clinic), ...links, rest > 0 ? ` ${t("overview.and_more", { n: rest })}` : ""];
+}
