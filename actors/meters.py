@@ -7,13 +7,14 @@ additions. Readers, in any thread, may see one number a moment before another th
 
 import threading
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, get_args
 
 from actors.board import Board
 from protocol.codes import ErrorCode
 from protocol.events import ResultEvent, ResultStatus
+from protocol.ledger import RECEIPTS, Receipt, Sender
 from protocol.meters import ChannelMeter, ClinicTimes, Distribution
 
 BOUNDS_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0)
@@ -64,7 +65,7 @@ class ChannelCount:
         self.accepted = self.dead = self.inbound = self.lost = self.undecryptable = self.reconnects = 0
         self.ended: dict[str, int] = dict.fromkeys(get_args(ResultStatus), 0)
         self.failed: dict[str, int] = {}
-        self.receipts: dict[str, int] = dict.fromkeys(("delivered", "read", "played"), 0)
+        self.receipts: dict[str, int] = dict.fromkeys(RECEIPTS, 0)
         self.last_inbound_at: datetime | None = None
         self.oldest_waiting_at: datetime | None = None
 
@@ -79,6 +80,21 @@ class ChannelCount:
         """A run failed for this reason, and is a dead letter unless a person wanted it to fail."""
         self.failed[code] = self.failed.get(code, 0) + 1
         self.dead += code != ErrorCode.CANCELLED.value
+
+    def receipted(self, receipts: Sequence[Receipt], senders: Mapping[str, Sender]) -> None:
+        """These came for what ``senders`` sent, by WhatsApp id; for each message the first of its kind counts."""
+        seen = set[tuple[str, str]]()
+        for receipt in receipts:
+            sender = senders.get(receipt.wa_id)
+            if sender is None:
+                continue
+            for kind in RECEIPTS[: RECEIPTS.index(receipt.kind) + 1]:
+                if kind in sender.noted or (receipt.wa_id, kind) in seen:
+                    continue
+                seen.add((receipt.wa_id, kind))
+                self.receipts[kind] += 1
+                if kind == "delivered" and sender.sent_at is not None:
+                    self.times.delivery.took((receipt.at - sender.sent_at).total_seconds())
 
     def comes_in(self, messages: int, at: datetime) -> None:
         """So many messages came in, at the latest ``at``."""

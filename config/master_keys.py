@@ -29,7 +29,8 @@ def present(settings: Settings) -> MasterKey:
 
 
 def known(settings: Settings) -> Sequence[MasterKey]:
-    """All that can be had, the present one first; makes none.
+    """All that can be had, the present one first; makes none. The next one's file may not be there: it is only needed
+    while keys are exchanged.
 
     Raises:
         InvalidInputError: there is no key where one comes from.
@@ -38,7 +39,10 @@ def known(settings: Settings) -> Sequence[MasterKey]:
     given = _read(keys.master_file, keys.master, keys.master_command, "keys.master")
     if given is None and master.key_file(settings.data).exists():
         given = master.from_file(master.key_file(settings.data))
-    return [*([] if given is None else [given]), *_candidates(settings)]
+    comes = keys.next_master_file is None or keys.next_master_file.exists()
+    following = _next(settings) if comes else None
+    found = (given, following, master_rotation.next_in_data(settings.data))
+    return [key for key in found if key is not None]
 
 
 def next_one(settings: Settings) -> MasterKey:

@@ -154,7 +154,11 @@ class Unpublished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """The command that sent a WhatsApp message. ``unsettled``: the ledger has it as uncertain under that id."""
+    """The command that sent a WhatsApp message. ``unsettled``: the ledger has it as uncertain under that id.
+
+    ``noted``: the kinds of receipts (``delivered read played``) that it had before these, all of them if it was sent
+    anew since; ``sent_at``: when WhatsApp acknowledged it, None if that is not known.
+    """
 
     id: str
     run: int
@@ -162,6 +166,12 @@ class Sender:
     meta: dict[str, Any] | None
     headers: Mapping[str, str]
     unsettled: bool = False
+    noted: frozenset[str] = frozenset()
+    sent_at: datetime | None = None
+
+
+RECEIPTS: Final = ("delivered", "read", "played")
+"""Kinds of receipts; each says what those before it say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,12 @@ class ChannelMeter(Struct, frozen=True, kw_only=True):
     """Of one channel; counts never go back while the node runs, whatever becomes of the channel's actor.
 
     ``accepted``: commands taken into the ledger (not repeats). ``ended``: runs by result status (``sent failed expired
-    held late``). ``failed``: runs that failed, by error code. ``dead``: dead letters. ``receipts``: by type
-    (``delivered read played``). ``inbound``: messages that came in. ``lost``: inbound messages that a gap report named
-    as lost. ``undecryptable``: messages that could not be decrypted. ``reconnects``: ports opened to get a lost session
-    back. ``oldest_waiting_at``: since when the oldest command waits that could be sent by now; None: none does.
+    held late``). ``failed``: runs that failed, by error code; ``dead``: dead letters, both with the bodies that were
+    refused and never accepted. ``receipts``: messages of commands for which one came, by type (``delivered read
+    played``; what was read has been delivered). ``inbound``: messages that came in from others. ``lost``: inbound
+    messages that a gap report named as lost. ``undecryptable``: messages that could not be decrypted. ``reconnects``:
+    how often a lost session was got back by itself, or a port was opened for that. ``oldest_waiting_at``: since when
+    the oldest command waits that could be sent by now; None: none does.
     """
 
     clinic: str
@@ -42,8 +44,9 @@ class Distribution(Struct, frozen=True, kw_only=True):
 
 
 class ClinicTimes(Struct, frozen=True, kw_only=True):
-    """How long it took in one clinic, in seconds: ``queue`` from the queue to WhatsApp's acknowledgement, ``send`` the
-    call into the port alone, ``delivery`` from the acknowledgement to the recipient's phone."""
+    """How long it took in one clinic, in seconds: ``queue`` from the queue (or ``not_before``) until it was known that
+    WhatsApp has it, ``send`` the call into the port alone, ``delivery`` from WhatsApp's acknowledgement to the
+    recipient's phone (by WhatsApp's clock, in whole seconds)."""
 
     clinic: str
     queue: Distribution

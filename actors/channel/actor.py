@@ -410,6 +410,7 @@ class Channel(Actor):
             self._with.drain.through(self._record.clinic, self._record.id)
 
     def _show(self) -> None:
+        self._context.count.oldest_waiting_at = self._sending.waits_since
         counts = (len(self._sending), self._receiving.spooled, self._keeping.kept)
         showing = (self._record, self._life, self._wanted, self._sending.breaker.state, counts, self._last_activity)
         if showing != self._shown and self.actor_ref.is_alive():  # else another is in its place

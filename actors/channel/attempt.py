@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Final
 
 from actors.channel.context import Context
@@ -77,6 +78,8 @@ class Attempts:
         self._context = context
         self._outcomes = outcomes
         self._tasks: set[asyncio.Task[None]] = set()
+        self._in_line = 0
+        self._moved = 0.0
         self.deadline_s = deadline_s
         self.media_limit = media_limit
         self.closed = False
@@ -106,7 +109,21 @@ class Attempts:
             answer = Failed(code=ErrorCode.NOT_CONNECTED.value, message="the channel is ending")
             self._outcomes.put([SendOutcome(key=request.key, answer=answer, cut=True) for request in requests])
         else:
-            port.send(requests, self._outcomes.put, deadline=deadline)
+            if not self._in_line:
+                self._moved = monotonic()
+            self._in_line += len(requests)
+            port.send(requests, self._answered, deadline=deadline)
+
+    def _answered(self, outcomes: Sequence[SendOutcome]) -> None:
+        """A port sends one after the other: what is answered together has shared the time since the last answers."""
+        now = monotonic()
+        share_s = (now - self._moved) / len(outcomes)
+        self._moved = now
+        self._in_line -= len(outcomes)
+        for outcome in outcomes:
+            if not outcome.cut:
+                self._context.count.times.send.took(share_s)
+        self._outcomes.put(outcomes)
 
     def _follow(self, port: Port, command: SendCommand, key: str, secret: bytes, to: str) -> None:
         task = asyncio.get_running_loop().create_task(self._prepare(port, command, key, secret, to))

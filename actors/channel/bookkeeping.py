@@ -25,10 +25,11 @@ transaction for that alone was a quarter of what a command by itself cost main (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A final result and the headers that go with it."""
+    """A final result and the headers that go with it; ``waited_s``: how long it took, of what was sent."""
 
     result: ResultEvent
     headers: Mapping[str, str]
+    waited_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -124,9 +125,9 @@ class Bookkeeping:
         """Record an attempt that did not end its run."""
         self._next.setbacks.append(setback)
 
-    def finish(self, result: ResultEvent, headers: Mapping[str, str]) -> None:
+    def finish(self, result: ResultEvent, headers: Mapping[str, str], waited_s: float | None = None) -> None:
         """Record a final result, then have it published."""
-        self._next.finals.append(Outcome(result, headers))
+        self._next.finals.append(Outcome(result, headers, waited_s))
 
     def publish(self, runs: Sequence[tuple[str, int]]) -> None:
         """Record that NATS has the results of these (id, run), with the next transaction or within a moment."""
@@ -201,12 +202,19 @@ class Bookkeeping:
         context, changes = self._context, transaction.changes()
         if changes:
             await context.ledger.record(context.channel, changes)
-            for result in changes.results:
-                context.count.ends(result)
-            if changes.results:
-                context.ended([result.id for result in changes.results])
+            if transaction.finals:
+                self._ended(transaction.finals)
         if transaction.records:
             context.remains.done(transaction.records)
         context.flights.recorded(transaction.settled)
         for launch in transaction.launches:
             launch()
+
+    def _ended(self, finals: Sequence[Outcome]) -> None:
+        """The ledger has these."""
+        count = self._context.count
+        for final in finals:
+            count.ends(final.result)
+            if final.waited_s is not None:
+                count.times.queue.took(final.waited_s)
+        self._context.ended([final.result.id for final in finals])

@@ -10,6 +10,7 @@ The state comes first and is moved by ``machine.TRANSITIONS`` alone; the rest ar
 - no port while nothing can be stored: WhatsApp keeps what we don't take.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 from typing import assert_never
@@ -59,6 +60,13 @@ def step(life: Life, event: LifeEvent, now: Now, policy: Policy, random: Random)
     """
     after, effects = _Step(life, now, policy, random).take(event)
     return after, effects
+
+
+def reconnects(before: Life, after: Life, effects: Sequence[Effect]) -> int:
+    """How often, in one step, a lost session was got back, or it was tried with another port: what comes back in the
+    port that had lost it is seen only then."""
+    back = before.state is S.RECONNECTING and after.state is S.CONNECTED and before.connected_since is not None
+    return back + (after.failures > 0 and any(isinstance(effect, OpenPort) for effect in effects))
 
 
 class _Step:

@@ -6,9 +6,10 @@ are with the port at once. What may have been sent is in doubt: it goes nowhere,
 resolved.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Final, assert_never
 
@@ -58,7 +59,7 @@ class Outbox:
     def __init__(self, policy: OutboxPolicy) -> None:
         self.policy = policy
         self._lines = Lines()
-        self._parcels: dict[str, Parcel] = {}
+        self._parcels: OrderedDict[str, Parcel] = OrderedDict()
         self._away: dict[str, Parcel] = {}
         self._flying = self._bytes = self._seq = 0
         self._expiry = Expiry(lambda parcel: self._parcels.get(parcel.id) is parcel)
@@ -89,6 +90,12 @@ class Outbox:
     def doubts(self) -> int:
         """Commands of which nobody knows whether they were sent."""
         return len(self._away) - self._flying
+
+    @property
+    def waits_since(self) -> datetime | None:
+        """Of the command that is here for the longest: since when it waits. Asked after every message, so that it must
+        not depend on how many there are: the first of a plain dict is found behind all that were deleted."""
+        return next(iter(self._parcels.values())).waits_since if self._parcels else None
 
     def find(self, id: str) -> Parcel | None:
         """The command ``id``, if it is here."""

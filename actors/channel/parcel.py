@@ -90,6 +90,12 @@ class Parcel:
         return self.accepted.priority
 
     @property
+    def waits_since(self) -> datetime:
+        """From when on it could have been sent, as far as its sender is concerned."""
+        queued_at, not_before = self.accepted.queued_at, self.accepted.command.not_before
+        return queued_at if not_before is None else max(queued_at, not_before)
+
+    @property
     def headers(self) -> Mapping[str, str]:
         """Those to pass on."""
         return self.accepted.headers

@@ -8,6 +8,7 @@ follows from.
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -126,6 +127,11 @@ class Sending:
     def flying(self) -> int:
         """Commands with the port, or about to be."""
         return self._outbox.flying
+
+    @property
+    def waits_since(self) -> datetime | None:
+        """Since when the oldest command waits that could be sent by now; None: none does."""
+        return self._outbox.waits_since or self._taking.waits_since
 
     @property
     def closed(self) -> bool:

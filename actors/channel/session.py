@@ -103,6 +103,7 @@ class Session:
         """This happened: do what follows from it."""
         before = self.life
         self.life, effects = lifecycle.step(before, event, self._context.now(), self._policy.life, self._context.random)
+        self._context.count.reconnects += lifecycle.reconnects(before, self.life, effects)
         for effect in effects:
             self._perform(effect)
         if self.life is not before:

@@ -163,13 +163,13 @@ class Settling:
         )
         if parcel.key:
             self._books.settle(parcel.key, None)
-        self._books.finish(result, parcel.headers)
-        if end.status == "sent":
-            self._pacing.sent(context.now())
+        now, sent = context.now(), end.status == "sent"
+        self._books.finish(result, parcel.headers, (now.wall - parcel.waits_since).total_seconds() if sent else None)
+        if sent:
+            self._pacing.sent(now)
             if command.deliver_by is not None:
                 self._books.follow(lambda: context.tell(LatenessDue()))
-        # What was sent is told by its event; a line for each would cost more than a quarter of the actor's time.
-        if end.status != "sent":
+        else:  # what was sent is told by its event; a line for each would cost a quarter of the actor's time
             code = end.code.value if end.code else None
             self._log(parcel).info("command ended", status=end.status, error_code=code, attempts=parcel.attempts)
 

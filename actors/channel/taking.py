@@ -7,6 +7,7 @@ actor, which has nothing to decide there, would wake a thread and the loop once 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from actors.channel.context import Context
@@ -56,6 +57,11 @@ class Taking:
         self.trouble: str | None = None
         """Why the ledger could not take the last commands; not that it has no room for more, as then it works, and
         the session with it: commands wait in the queue."""
+
+    @property
+    def waits_since(self) -> datetime | None:
+        """Since when what the ledger could not take waits."""
+        return min((fetched.queued_at for fetched in self._fetched), default=None)
 
     @property
     def handlers(self) -> dict[type, Callable[[Any], None]]:

@@ -48,7 +48,9 @@ def wanted(policy: ReceivingPolicy, what: Inbound) -> bool:
 async def senders_of(context: Context, receipts: Sequence[ReceiptReceived]) -> Mapping[str, Sender]:
     """Note these receipts; the commands that they are about, by WhatsApp id. Raises StoreUnavailableError."""
     noted = [receipt for received in receipts for receipt in receipts_of(received)]
-    return await context.flights.receipted(context.ledger, context.channel, noted)
+    senders = await context.flights.receipted(context.ledger, context.channel, noted)
+    context.count.receipted(noted, senders)
+    return senders
 
 
 async def fetch_and_publish(

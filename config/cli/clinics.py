@@ -1,6 +1,6 @@
 """``plantao clinic …``"""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -38,12 +38,19 @@ def list_(asking: Asking) -> None:
             clinic["name"],
             clinic["state"],
             clinic["reason"],
-            ", ".join(f"{count} {state}" for state, count in sorted(clinic["channels"].items()) if count),
+            _counted(clinic),
             local_time(clinic["created_at"]),
         )
         for clinic in found["items"]
     ]
     asking.out.table(("CLINIC", "NAME", "STATE", "REASON", "CHANNELS", "SINCE"), rows, found)
+
+
+@command(group, "status")
+def status(asking: Asking, clinic: ClinicArgument) -> None:
+    """Show everything about one clinic."""
+    found = asking.node.get("clinics", clinic)
+    asking.out.record({**found, "channels": _counted(found), "created_at": local_time(found["created_at"])}, found)
 
 
 @command(group, "set")
@@ -92,3 +99,8 @@ def remove(asking: Asking, clinic: ClinicArgument, yes: YesOption = False) -> No
     confirm(f"Remove clinic {found['name']!r} ({clinic}) with {count} channels for good?", yes)
     asking.node.delete("clinics", clinic)
     asking.out.say(f"Clinic {clinic} is removed.", {"removed": clinic})
+
+
+def _counted(clinic: dict[str, Any]) -> str:
+    """Its channels by state."""
+    return ", ".join(f"{count} {state}" for state, count in sorted(clinic["channels"].items()) if count)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -46,9 +47,14 @@ def follow(
 
 
 def _followed(asking: Asking, query: Mapping[str, str | None]) -> Iterator[Event]:
-    """Events for ever, over the end of one node and the start of the next."""
-    last: str | None = None
-    node, lost_at = asking.node, None
+    """Events for ever, over the end of one node and the start of the next.
+
+    Raises:
+        NodeAwayError: there was none at all, or it has been gone for ``PATIENCE_S``.
+        NodeRefusedError: the key is not good for that, or not any more.
+    """
+    node, last = asking.node, None
+    lost_at: float | None = None
     while True:
         try:
             with node.events(last, **query) as lines:
@@ -56,15 +62,12 @@ def _followed(asking: Asking, query: Mapping[str, str | None]) -> Iterator[Event
                     lost_at, last = None, event.id or last
                     yield event
         except NodeAwayError:
-            if last is None:
+            if last is None or (lost_at is not None and time.monotonic() - lost_at > PATIENCE_S):
                 raise
         lost_at = lost_at or time.monotonic()
         time.sleep(AGAIN_S)
-        try:
+        with suppress(NodeAwayError):
             node = asking.find()
-        except NodeAwayError:
-            if time.monotonic() - lost_at > PATIENCE_S:
-                raise
 
 
 def _show(asking: Asking, event: Event) -> None:

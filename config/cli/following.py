@@ -36,7 +36,7 @@ class JobFailedError(PlantaoError):
 
 
 class JobLostError(PlantaoError):
-    """The node went away while it was at the job, or does not say any more what became of it."""
+    """The node went away while it was at the job, or does not say any more what became of it; or nobody waited."""
 
     def __init__(self, id: str, why: str) -> None:
         super().__init__(f"what became of job {id} is not known: {why}; to look again: plantao job show {id}")
@@ -47,10 +47,13 @@ def follow(asking: Asking, view: Mapping[str, Any], *, sleep: Callable[[float], 
 
     Raises:
         JobFailedError: it failed.
-        JobLostError: the node has gone, or was started again and knows nothing of it.
+        JobLostError: the node has gone, or was started again and knows nothing of it; or Ctrl-C was pressed.
     """
-    with _shown(view, asking.out.as_json) as show:
-        found = _followed(asking.node, view, show, sleep)
+    try:
+        with _shown(view, asking.out.as_json) as show:
+            found = _followed(asking.node, view, show, sleep)
+    except KeyboardInterrupt:
+        raise JobLostError(view["id"], "it goes on, and was not waited for") from None
     if found["state"] != JobState.DONE:
         raise JobFailedError(f"{found['kind']} failed: {found['error']}")
     return found

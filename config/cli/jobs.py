@@ -1,11 +1,13 @@
 """``plantao job …``: what takes longer than a request."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from config.cli.asking import Asking, command
+from config.cli.following import fetch
 from config.cli.output import local_time
 
 group = typer.Typer(
@@ -49,6 +51,19 @@ def show(asking: Asking, id: Annotated[str, typer.Argument(metavar="ID", help="I
     for name in ("step", "done", "total", "result"):
         del fields[name]
     asking.out.record(fields, job)
+
+
+@command(group, "fetch")
+def fetch_(
+    asking: Asking,
+    id: Annotated[str, typer.Argument(metavar="ID", help="Identifier of the job.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where it goes.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Also if FILE is there.")] = False,
+) -> None:
+    """Write to FILE what a job made, a backup or an export that nobody waited for; the node deletes its own."""
+    job = asking.node.get("jobs", id)
+    size = fetch(asking, job["id"], file, replace=replace)
+    asking.out.say(f"{file}, {size} bytes.", {"file": str(file.absolute()), "bytes": size})
 
 
 def progress(job: Mapping[str, Any]) -> str:

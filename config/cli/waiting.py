@@ -36,11 +36,14 @@ def await_result(asking: Asking, clinic: str, channel: str, id: str, timeout: fl
     """Wait for the result and print it; ends the process with 1 if the message was not sent.
 
     Raises:
-        ResultUnknownError: there is none after ``timeout`` seconds.
+        ResultUnknownError: there is none after ``timeout`` seconds, or Ctrl-C was pressed.
     """
     with unmeasured(f"Waiting for the result of {id} …", asking.out.as_json) as say:
         waits = partial("Waiting for the result of {}: {} …".format, id)
-        found = follow(asking.node, (clinic, channel, id), timeout, lambda state: say(waits(state)))
+        try:
+            found = follow(asking.node, (clinic, channel, id), timeout, lambda state: say(waits(state)))
+        except KeyboardInterrupt:
+            raise ResultUnknownError(clinic, channel, id, "it was not waited for") from None
     asking.out.say(outcome(found), found)
     if found["state"] != CommandState.SENT:
         raise typer.Exit(FAILED)

@@ -1,5 +1,6 @@
 """Settings as they are written."""
 
+import shutil
 import stat
 import tomllib
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ def look(config: Path | None, settings: Settings) -> Iterator[Finding]:
         yield fine(CHECK, "no file: defaults, and the environment")
     else:
         yield of_file(config, config.stat().st_mode, tomllib.loads(config.read_text(encoding="utf-8")))
+    program = settings.whatsapp.port_command[0]
+    if shutil.which(program) is None:
+        yield wrong(CHECK, f"whatsapp.port_command: there is no program {program}", "correct it, or leave it out")
     if settings.nats.url and settings.nats.accounts_file is None:
         told = "nats.url names a broker, and nats.accounts_file none of its accounts"
         yield wrong(CHECK, told, "make the file: plantao nats config --accounts FILE")

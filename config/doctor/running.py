@@ -54,7 +54,9 @@ def told(said: Mapping[str, Any], installed: str) -> Iterator[Finding]:
     for state, mend in _OF_CHANNELS.items():
         if count := (said.get("channels") or {}).get(state):
             yield warning(CHECK, f"{count} channels are {state}", mend)
-    if said["ready"]:
+    if said.get("draining"):
+        yield warning(CHECK, "it drains, and then ends", "wait for its end, and start it again")
+    elif said["ready"]:
         yield fine(CHECK, f"it runs and is ready; {said.get('queued', 0)} messages wait")
     elif all(part["ok"] for part in parts.values()):
         yield wrong(

@@ -28,7 +28,7 @@ class Http(Struct, frozen=True, kw_only=True):
     requests_per_address: Requests = 100
     """In 15 minutes from an address without a good key; for ``/health`` there is no limit."""
     requests_per_key: Requests = 1000
-    """In an hour with a key that was made without a limit of its own."""
+    """In an hour with a key that was made without a limit of its own; ten times as many with all keys of a clinic."""
     ready_per_minute: Requests = 1200
     """Of ``/ready`` in a minute from an address without a good key."""
 

@@ -9,6 +9,7 @@ module          what it holds
 ``admin_key``   ``<data>/admin.key``: the one key that stands in a file in clear
 ``api_keys``    ``ApiKeys``: all keys of the running node, made, found and revoked
 ``sessions``    ``Sessions``: who has signed in on the page, each with a key
+``hours``       how often keys may ask in an hour, each by itself and all of a clinic together
 ``windows``     so many requests in so long, for each key or address
 ==============  ========================================================================
 

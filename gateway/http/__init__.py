@@ -29,8 +29,13 @@ module          what it holds
 ``rotate``      keys exchanged, as jobs
 ``jobs``        ``/api/v1/jobs``
 ``audit``       ``/api/v1/audit``
+<<<<<<< HEAD
+``paging``      lists in pages
+``reload``      the node's settings, read again
+=======
 ``reload``      the node's settings, read again
 ``paging``      lists in pages
+>>>>>>> w-all
 ``requests``    bodies, path names and answers: the edge between bytes and types
 ``problems``    every error as RFC 9457 problem details, in one table
 ``health``      what the node must be able to say of itself

@@ -192,6 +192,7 @@ def _cut(transport: asyncio.Transport | None) -> None:
 def of_events(events: EventRoutes) -> Sequence[Route]:
     """Its route."""
     channel = Query(name="channel", kind=ChannelId, what="only this channel of the clinic")
+    last = Query(name=LAST_EVENT_ID, kind=str, what="the id of the last event that came", where="header")
     return (
         Route(
             method="GET",
@@ -200,7 +201,7 @@ def of_events(events: EventRoutes) -> Sequence[Route]:
             permission=Permission.VIEW,
             filtered=True,
             endless=True,
-            query=(OF_CLINIC, channel),
+            query=(OF_CLINIC, channel, last),
             answer=(ClinicSnapshot, ChannelSnapshot, ShownCode, Counters, Gone, Nothing),
             content="text/event-stream",
         ),

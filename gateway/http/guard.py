@@ -21,6 +21,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.access.api_keys import ApiKeys
+from gateway.access.hours import Hours
 from gateway.access.key import ApiKey
 from gateway.access.sessions import Session, Sessions
 from gateway.access.windows import Windows, network_of
@@ -32,7 +33,6 @@ from protocol.access import GRANTED, Caller, Permission
 from protocol.errors import ForbiddenError, NotFoundError
 from protocol.ids import check_name
 
-HOUR_S: Final = 3600.0
 AT_ONCE: Final = 32
 """Requests of one clinic's keys that may be under way: all connections together are bounded, too."""
 SESSION: Final = web.RequestKey("session", Session)
@@ -58,7 +58,7 @@ def cookie_name(request: web.BaseRequest) -> str:
 class Guard:
     """Middleware: ``admit``. ``refused`` counts by reason, ``refusals`` by address what had no key that is good.
     ``address_requests`` may come from an address without one, in ``address_period_s``; ``key_requests`` an hour with
-    one that has no limit of its own. ``sessions`` are those of ``keys``."""
+    one that has no limit of its own (see ``Hours``). ``sessions`` are those of ``keys``."""
 
     def __init__(
         self,
@@ -76,10 +76,9 @@ class Guard:
         self._refused = refused
         self._refusals = refusals
         self._address_requests = address_requests
-        self._key_requests = key_requests
         self._addresses = Windows(address_period_s, clock)
         self._probes = Windows(60.0, clock)
-        self._hours = Windows(HOUR_S, clock)
+        self._hours = Hours(key_requests, clock)
         self._routes: dict[web.AbstractRoute, Route] = {}
         self._open: dict[str, set[asyncio.Task[object]]] = {}
         self._cut: set[asyncio.Task[object]] = set()
@@ -95,7 +94,7 @@ class Guard:
     def limit(self, *, address_requests: int, key_requests: int) -> None:
         """Go by these limits from now on. In any thread."""
         self._address_requests = address_requests
-        self._key_requests = key_requests
+        self._hours.key_requests = key_requests
 
     async def close(self, _app: web.Application) -> None:
         """Nothing is under way any more."""
@@ -121,7 +120,7 @@ class Guard:
             key = self._recognise(request, secret)
         else:
             request[SESSION], key = signed_in
-        self._count(key)
+        self._count(key, request.match_info.get("clinic"))
         if route is not None:
             self._check(request, route, key.caller)
             request[ROUTE] = route
@@ -148,7 +147,7 @@ class Guard:
     def recognise(self, request: web.Request, secret: str) -> ApiKey:
         """The key that somebody signs in with, as if a header had it. Raises Refused."""
         key = self._recognise(request, secret)
-        self._count(key)
+        self._count(key, None)
         return key
 
     def _signed_in(self, request: web.Request) -> tuple[Session, ApiKey] | None:
@@ -185,12 +184,11 @@ class Guard:
         if wait is not None:
             self._too_many("address", wait, "from this address without a key")
 
-    def _count(self, key: ApiKey) -> None:
+    def _count(self, key: ApiKey, clinic: str | None) -> None:
         self._keys.used(key.id)
-        limit = self._key_requests if key.per_hour is None else key.per_hour
-        wait = self._hours.take(key.id, limit)
-        if wait is not None:
-            self._too_many("key", wait, f"with this key, which may make {limit} an hour")
+        refusal = self._hours.take(key, clinic)
+        if refusal is not None:
+            self._too_many(refusal.why, refusal.wait_s, refusal.whose)
 
     def _too_many(self, why: str, wait: float, whose: str) -> NoReturn:
         self._refused[f"{why}_limit"] += 1

@@ -6,6 +6,7 @@ around it: a key, its limits, names, bodies.
 
 import asyncio
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -37,7 +38,18 @@ _DESCRIPTION: Final = (
 _KEYS: Final = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key"},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key"},
+    "session": {"type": "apiKey", "in": "cookie", "name": "plantao_session", "description": "Of who has signed in"},
 }
+_WHICH: Final[Mapping[str, str]] = {
+    "clinic": "of the clinic",
+    "channel": "of the clinic's channel",
+    "id": "of the message or job",
+    "key": "of the key",
+    "name": "of the login",
+    "file": "of the page's file",
+}
+_LOCATION: Final = {"Location": {"description": "Where it is", "schema": {"type": "string"}}}
+_RETRY_AFTER: Final = {"Retry-After": {"description": "In how many seconds", "schema": {"type": "integer"}}}
 
 
 class OpenApiRoutes:
@@ -70,12 +82,20 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
     found, components = msgspec.json.schema_components([Problem, *kinds], ref_template="#/components/schemas/{name}")
     problem, schemas = found[0], dict(zip(kinds, found[1:], strict=True))
     refusals = sorted({status for route in routes for status in _refusals(route)})
+    modules = dict.fromkeys(_module(route) for route in routes)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Plantão", "version": version("plantao"), "description": _DESCRIPTION},
+        "info": {
+            "title": "Plantão",
+            "version": version("plantao"),
+            "description": _DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/", "description": "This node"}],
+        "tags": [{"name": _tag(module), "description": _said(sys.modules[module])} for module in modules],
         "paths": paths,
         "components": {
             "schemas": components,
@@ -113,15 +133,22 @@ def _answers(route: Route) -> Sequence[Any]:
 
 def _operation(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": schemas[_parameter_type(name)]}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _WHICH[name],
+            "schema": schemas[_parameter_type(name)],
+        }
         for name in _NAMES.findall(route.path)
     ] + [
-        {"name": query.name, "in": "query", "description": query.what, "schema": schemas[query.kind]}
+        {"name": query.name, "in": query.where, "description": query.what, "schema": schemas[query.kind]}
         for query in route.query
     ]
     operation: dict[str, Any] = {
         "operationId": _name(route),
-        "summary": _summary(route),
+        "tags": [_tag(_module(route))],
+        "summary": _said(route.handler),
         "description": _needs(route),
         "x-permission": route.permission.name.lower(),
         "security": [{name: []} for name in _KEYS] + ([{}] if route.permission is Permission.OPEN else []),
@@ -140,9 +167,18 @@ def _name(route: Route) -> str:
     return f"{owner.removesuffix('Routes').lower()}_{method}" if owner else method
 
 
-def _summary(route: Route) -> str:
-    """The first sentences of what the handler says of itself."""
-    return " ".join((getdoc(route.handler) or "").partition("\n\n")[0].split()).replace("``", "`")
+def _module(route: Route) -> str:
+    """Where the handler is: what is in one module belongs together."""
+    return route.handler.__module__
+
+
+def _tag(module: str) -> str:
+    return module.rpartition(".")[2].replace("_", " ")
+
+
+def _said(of: object) -> str:
+    """The first sentences of what it says of itself."""
+    return " ".join((getdoc(of) or "").partition("\n\n")[0].split()).replace("``", "`")
 
 
 def _needs(route: Route) -> str:
@@ -157,6 +193,8 @@ def _needs(route: Route) -> str:
 def _responses(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     answers = [schemas[kind] for kind in _answers(route)]
     good: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
+    if route.status == HTTPStatus.CREATED:
+        good["headers"] = _LOCATION
     if answers:
         good["content"] = {route.content: {"schema": answers[0] if len(answers) == 1 else {"anyOf": answers}}}
     refusals = {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(_refusals(route))}
@@ -164,7 +202,12 @@ def _responses(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _refusal(status: int, problem: Any) -> dict[str, Any]:
-    return {"description": HTTPStatus(status).phrase, "content": {CONTENT_TYPE: {"schema": problem}}}
+    waits = status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+    return {
+        "description": HTTPStatus(status).phrase,
+        **({"headers": _RETRY_AFTER} if waits else {}),
+        "content": {CONTENT_TYPE: {"schema": problem}},
+    }
 
 
 def _refusals(route: Route) -> set[int]:

@@ -18,11 +18,13 @@ CALLER: Final = web.RequestKey("caller", Caller)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A parameter after the ``?``, for the description of the API; ``kind`` is its type, ``what`` a phrase."""
+    """A parameter after the ``?``, for the description of the API; ``kind`` is its type, ``what`` a phrase. ``where``:
+    ``header`` for one that is a header."""
 
     name: str
     kind: Any
     what: str
+    where: str = "query"
 
 
 OF_CLINIC: Final = Query(name="clinic", kind=ClinicId, what="only of this clinic")

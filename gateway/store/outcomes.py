@@ -24,7 +24,7 @@ from gateway.store.sealing import ATTEMPT, BODY, FAILURE, ID, JID, PERSON, RESUL
 from protocol.codes import ErrorCode
 from protocol.errors import ConflictError, NotFoundError
 from protocol.events import DeadLetter, ErrorBody, ResultEvent
-from protocol.ledger import Attempt, Changes, Receipt, Sender, Sendings, Setback, Unpublished
+from protocol.ledger import RECEIPTS, Attempt, Changes, Receipt, Sender, Sendings, Setback, Unpublished
 
 UNFINISHED: Final = frozenset({"scheduled", "waiting", "in_flight"})
 MOST_STRAYS: Final = 10_000
@@ -307,8 +307,9 @@ def read_overdue(seal: Seal, row: Row) -> Unpublished:
 
 def read_sender(seal: Seal, row: Row) -> tuple[str, Sender]:
     """A row of ``select_senders`` or ``select_unsettled``."""
-    wa_id, seq, run, _, sealed, unsettled = row
+    wa_id, seq, run, current, sealed, unsettled, ended_at, *marks = row
     private = read_private(seal, seq, sealed)
+    noted = (kind for kind, at in zip(RECEIPTS, marks, strict=True) if at is not None or run != current)
     sender = Sender(
         id=private.id,
         run=run,
@@ -316,6 +317,8 @@ def read_sender(seal: Seal, row: Row) -> tuple[str, Sender]:
         meta=private.meta,
         headers=private.headers,
         unsettled=bool(unsettled),
+        noted=frozenset(noted),
+        sent_at=maybe_moment(ended_at) if run == current else None,
     )
     return wa_id, sender
 

@@ -134,7 +134,9 @@ class Node:
         with (self.directory / "node.log").open("ab") as log:
             # So that one which hangs can be made to say where (see ``wait``).
             env = {**os.environ, "PYTHONFAULTHANDLER": "1"}
-            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=self.directory, env=env)
+            self._process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, cwd=self.directory, env=env, process_group=0
+            )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:

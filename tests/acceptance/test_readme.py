@@ -94,3 +94,7 @@ async def test_every_step_from_nothing_to_an_answered_message_and_beyond_is_writ
                 seen.add(prefix)
     print(f"\nREADME: {len(written)} lines in {time.monotonic() - begun:.0f} s, once it is set up")
     assert seen == set(SHOWS)
+    for name in reversed(TERMINALS):
+        last = await terminals[name].interrupt()
+        assert "Traceback" not in last, (name, last)
+        assert "did not end" not in last, (name, last)

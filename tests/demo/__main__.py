@@ -74,7 +74,7 @@ def _linked(directory: Path) -> Iterator[None]:
 @asynccontextmanager
 async def _autoresponder(node: Node) -> AsyncIterator[None]:
     """The example service, as anyone would run it."""
-    process = await asyncio.create_subprocess_exec(sys.executable, str(EXAMPLE), node.where["nats"])
+    process = await asyncio.create_subprocess_exec(sys.executable, str(EXAMPLE), node.where["nats"], process_group=0)
     try:
         yield
     finally:

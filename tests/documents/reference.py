@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from config.reload import RELOADABLE
 from protocol.codes import ErrorCode, Permanence
 from tests.documents import commands, routes
 from tests.documents.settings import Section, Setting, sections, size
@@ -18,7 +19,8 @@ _SETTINGS: Final = """\
 
 From `plantao run --config FILE` (`plantao.toml` in the working directory if there is one), a table for each section,
 and from the environment, which overrides it: `PLANTAO_SECTION__KEY`, lists and tables as JSON. Secrets may also come
-from a file, which `PLANTAO_SECTION__KEY_FILE` names. [`.env.example`](../.env.example) has them all.
+from a file, which `PLANTAO_SECTION__KEY_FILE` names. [`.env.example`](../.env.example) has them all. A change in the
+file takes a restart of the node, or holds after `plantao reload` (or SIGHUP) already.
 """
 _COMMANDS: Final = """\
 ## Commands
@@ -57,12 +59,16 @@ def _section(section: Section) -> str:
 
 
 def _settings(settings: Sequence[Setting]) -> str:
-    return table(("setting", "default", "values", "what it is", "variable"), map(_row, settings))
+    return table(("setting", "default", "values", "what it is", "a change", "variable"), map(_row, settings))
 
 
 def _row(setting: Setting) -> tuple[str, ...]:
     variable = f"`{setting.variable}`" + (" or `…_FILE`" if setting.secret else "")
-    return f"`{setting.name}`", _default(setting), setting.values, marked(setting.meaning), variable
+    return f"`{setting.name}`", _default(setting), setting.values, marked(setting.meaning), _change(setting), variable
+
+
+def _change(setting: Setting) -> str:
+    return "reload" if setting.key in RELOADABLE else "restart"
 
 
 def _default(setting: Setting) -> str:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
@@ -81,7 +81,7 @@ def _settings(section: str, kind: type[Struct]) -> Iterator[Setting]:
         yield Setting(
             key=key,
             meaning=said.get(field.name, ""),
-            values=_values(shapes.type_info(field.type), field.name),
+            values=_of_type(field.type, field.name),
             default=_default(field),
             secret=key in SECRETS,
         )
@@ -110,6 +110,18 @@ def _default(field: msgspec.structs.FieldInfo) -> Any:
     return None if field.default is msgspec.NODEFAULT else msgspec.to_builtins(field.default)
 
 
+def _of_type(kind: Any, name: str) -> str:
+    # msgspec has these in another order, which says nothing.
+    if get_origin(kind) is Literal:
+        return _either(get_args(kind))
+    return _values(shapes.type_info(kind), name)
+
+
+def _either(values: Sequence[str]) -> str:
+    *others, last = (f"`{value}`" for value in values)
+    return f"{', '.join(others)} or {last}"
+
+
 def _values(shape: shapes.Type, name: str) -> str:
     """What may be set, such as ``number of seconds, 0 to 86400``."""
     match shape:
@@ -123,10 +135,8 @@ def _values(shape: shapes.Type, name: str) -> str:
             return f"list of {_values(item, name)}" + ("" if most is None else f", at most {most}")
         case shapes.DictType(key_type=key, value_type=value):
             return f"table of {_values(key, name)} to {_values(value, name)}"
-        case shapes.LiteralType(values=values):
-            return " or ".join(f"`{value}`" for value in sorted(map(str, values)))
         case shapes.EnumType(cls=kind):
-            return " or ".join(f"`{member.value}`" for member in kind)
+            return _either([str(member.value) for member in kind])
         case shapes.BoolType():
             return "`true` or `false`"
         case shapes.CustomType():

@@ -84,13 +84,22 @@ class Terminal:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in reversed(self._running):
+        await self.interrupt()
+
+    async def interrupt(self) -> str:
+        """Ctrl-C for all that runs; what it had yet to say."""
+        said = ""
+        while self._running:
+            process = self._running.pop()
             _signal(process, signal.SIGINT)
             try:
-                await asyncio.wait_for(process.communicate(), LINE_TIMEOUT_S)
+                out, _ = await asyncio.wait_for(process.communicate(), LINE_TIMEOUT_S)
             except TimeoutError:
                 _signal(process, signal.SIGKILL)
-                await process.communicate()
+                out, _ = await process.communicate()
+                out += b"\nIt did not end at Ctrl-C."
+            said += out.decode(errors="replace")
+        return said
 
 
 def _signal(process: Process, number: signal.Signals) -> None:

@@ -92,7 +92,10 @@ class EmulatorProcess:
         self._directory.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "tests.emulator", "--dir", str(self._directory), "--control", self._control]
         with (self._directory / "emulator.log").open("wb") as log:
-            self._process = subprocess.Popen(command, cwd=_REPOSITORY, stdout=subprocess.PIPE, stderr=log)
+            # Out of reach of a Ctrl-C that is meant for whoever started it, who will have questions to the end.
+            self._process = subprocess.Popen(
+                command, cwd=_REPOSITORY, stdout=subprocess.PIPE, stderr=log, process_group=0
+            )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:

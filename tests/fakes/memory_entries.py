@@ -7,7 +7,7 @@ from protocol.codec import encode
 from protocol.codes import ErrorCode
 from protocol.commands import SendCommand
 from protocol.events import DeadLetter, ErrorBody, FailedAttempt, ResultEvent
-from protocol.ledger import STRANGER, Accepted, Contact, Inbound, Paired, Receipt
+from protocol.ledger import RECEIPTS, STRANGER, Accepted, Contact, Inbound, Paired, Receipt
 from protocol.views import CommandState, CommandView
 
 ENDED = frozenset(CommandState) - {CommandState.SCHEDULED, CommandState.WAITING, CommandState.IN_FLIGHT}
@@ -49,6 +49,7 @@ class Entry:
         self.deadline: datetime | None = None
         self.delivered_at: datetime | None = None
         self.read_at: datetime | None = None
+        self.played_at: datetime | None = None
 
     @property
     def id(self) -> str:
@@ -142,7 +143,20 @@ def note(entry: Entry, receipt: Receipt) -> None:
     entry.delivered_at = min(receipt.at, entry.delivered_at or receipt.at)
     if receipt.kind != "delivered":
         entry.read_at = min(receipt.at, entry.read_at or receipt.at)
+    if receipt.kind == "played":
+        entry.played_at = min(receipt.at, entry.played_at or receipt.at)
     entry.deadline = None
+
+
+def noted(entry: Entry, run: int) -> frozenset[str]:
+    """The kinds of receipts that a run has; all if it is not the present one."""
+    marks = (entry.delivered_at, entry.read_at, entry.played_at)
+    return frozenset(kind for kind, at in zip(RECEIPTS, marks, strict=True) if at is not None or run != entry.run)
+
+
+def was_sent(entry: Entry, run: int) -> bool:
+    """Whether this is the present run, and sent."""
+    return run == entry.run and entry.result is not None and entry.result.status == "sent"
 
 
 def view(entry: Entry) -> CommandView:

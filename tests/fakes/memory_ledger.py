@@ -37,7 +37,9 @@ from tests.fakes.memory_entries import (
     due_later,
     letter,
     note,
+    noted,
     view,
+    was_sent,
 )
 from tests.fakes.memory_records import MemoryRecords
 
@@ -257,7 +259,7 @@ class MemoryLedger(MemoryRecords):
             raise ConflictError(f"{id} is {entry.state}")
         entry.accepted = replace(entry.accepted, run=entry.run + 1, attempts=0, queued_at=now)
         entry.state, entry.turn = CommandState.WAITING, next(self._places)
-        entry.ended_at = entry.delivered_at = entry.read_at = None
+        entry.ended_at = entry.delivered_at = entry.read_at = entry.played_at = None
         if due_later(entry.accepted.command, now):
             entry.state = CommandState.SCHEDULED
             return Scheduled(accepted=self._given(entry))
@@ -293,8 +295,6 @@ class MemoryLedger(MemoryRecords):
             if not self._senders(channel, receipt.wa_id) and self._of(channel, CommandState.IN_FLIGHT):
                 self.strays.setdefault((channel, receipt.wa_id, receipt.kind), (receipt.at, self.clock()))
             for run, entry, unsettled in self._senders(channel, receipt.wa_id):
-                if run == entry.run:
-                    note(entry, receipt)
                 command = entry.accepted.command
                 found[receipt.wa_id] = Sender(
                     id=command.id,
@@ -303,7 +303,13 @@ class MemoryLedger(MemoryRecords):
                     meta=command.meta,
                     headers=entry.accepted.headers,
                     unsettled=unsettled,
+                    noted=noted(entry, run),
+                    sent_at=entry.ended_at if was_sent(entry, run) else None,
                 )
+        for receipt in receipts:
+            for run, entry, _ in self._senders(channel, receipt.wa_id):
+                if run == entry.run:
+                    note(entry, receipt)
         return found
 
     async def proven(self, channel: str, wa_ids: Sequence[str]) -> frozenset[str]:

@@ -92,8 +92,9 @@ SELECT seq, run, event, private, at, status, code, body, failures
    AND status = 'failed';
 
 -- name: select_senders
--- The runs that sent these WhatsApp messages, in the order of finishing.
-SELECT r.wa_id, c.seq, r.run, c.run, c.private, 0
+-- The runs that sent these WhatsApp messages, in the order of finishing, and the receipts that the commands have.
+SELECT r.wa_id, c.seq, r.run, c.run, c.private, 0, CASE r.status WHEN 'sent' THEN c.ended_at END,
+       c.delivered_at, c.read_at, c.played_at
   FROM results r
   CROSS JOIN commands c ON c.seq = r.command
  WHERE r.wa_id IN (SELECT value FROM json_each(:wa_ids))
@@ -102,7 +103,7 @@ SELECT r.wa_id, c.seq, r.run, c.run, c.private, 0
 
 -- name: select_unsettled
 -- The commands that may have sent these, in the order of acceptance.
-SELECT wa_id, seq, run, run, private, 1
+SELECT wa_id, seq, run, run, private, 1, NULL, delivered_at, read_at, played_at
   FROM commands
  WHERE wa_id IN (SELECT value FROM json_each(:wa_ids))
    AND +channel = :channel

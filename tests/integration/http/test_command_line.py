@@ -38,9 +38,11 @@ async def test_clinics_are_added_listed_and_removed(plantao: Plantao, operations
 
 
 async def test_a_clinic_is_given_another_name_and_timezone(plantao: Plantao, operations: FakeOperations) -> None:
+    status = await plantao("clinic", "status", "bela")
     shown = await plantao("clinic", "set", "bela")
     changed = await plantao("clinic", "set", "bela", "--name", "Bela Vista", "--timezone", "America/Bahia")
 
+    assert {"id", "state", "timezone", "channels"} <= {line.split()[0] for line in status.stdout.splitlines()}
     assert [line.split()[0] for line in shown.stdout.splitlines()] == ["name", "timezone"]
     assert "Bela Vista" in changed.stdout
     asked = [call for call in operations.asked if call[0] == "configure_clinic"]

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from msgspec.structs import replace
 
 from actors.board import Board
 from config.cli.completion import Shell, script_for
+from gateway.access.api_keys import ApiKeys
 from gateway.http.server import AdminServer
 from protocol.channel import ChannelState
-from tests.integration.http.conftest import Plantao
+from tests.integration.http.conftest import LIMITS, Plantao
 from tests.unit.actors.test_board import channel, clinic
-from tests.unit.gateway.http.fake_node import FakeHealth
+from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations, fake_backends
 
 PLANTAO = Path(sys.executable).with_name("plantao")
 
@@ -48,29 +50,74 @@ async def test_one_clinic_is_told_in_words(plantao: Plantao) -> None:
     assert "acme" not in result.stdout
 
 
-async def test_what_changes_is_shown_until_somebody_has_seen_enough(
-    server: AdminServer, key: str, tmp_path: Path, board: Board
-) -> None:
-    (tmp_path / "node.json").write_text(json.dumps({"http": server.url, "pid": os.getpid()}))
-    following = await asyncio.create_subprocess_exec(
-        str(PLANTAO), "events", "--data", str(tmp_path), "--json", stdout=subprocess.PIPE
-    )
-    assert following.stdout is not None
-    lines = following.stdout
+def claim(server: AdminServer, data: Path) -> None:
+    """Say where the node is, as it does itself."""
+    (data / "node.json").write_text(json.dumps({"http": server.url, "pid": os.getpid()}))
 
-    async def next_one(name: str) -> Any:
-        while (event := json.loads(await lines.readline()))["event"] != name:
-            pass
+
+class Following:
+    """``plantao events --json`` in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        assert process.stdout is not None
+        self._lines = process.stdout
+
+    async def next_one(self, name: str) -> Any:
+        """What the next event of this name says."""
+        async with asyncio.timeout(30):
+            while (event := json.loads(await self._lines.readline()))["event"] != name:
+                pass
         return event["data"]
 
-    async with asyncio.timeout(30):
-        await next_one("ready")
-        board.put_channel(replace(channel("acme", "front"), state=ChannelState.RECONNECTING))
-        seen = await next_one("channel")
-        following.send_signal(signal.SIGINT)
-        assert await following.wait() == 0
+
+@pytest.fixture
+async def following(server: AdminServer, key: str, tmp_path: Path) -> AsyncIterator[Following]:
+    """One that has seen all there is; it must end well when it is told to."""
+    claim(server, tmp_path)
+    process = await asyncio.create_subprocess_exec(
+        str(PLANTAO), "events", "--data", str(tmp_path), "--json", stdout=subprocess.PIPE
+    )
+    made = Following(process)
+    await made.next_one("ready")
+    yield made
+    if process.returncode is None:
+        process.send_signal(signal.SIGINT)
+    assert await process.wait() == 0
+
+
+async def test_what_changes_is_shown(following: Following, board: Board) -> None:
+    board.put_channel(replace(channel("acme", "front"), state=ChannelState.RECONNECTING))
+
+    seen = await following.next_one("channel")
 
     assert (seen["clinic"], seen["state"]) == ("acme", "reconnecting")
+
+
+async def test_a_node_that_was_started_again_elsewhere_is_found_and_gone_on_with(
+    following: Following,
+    server: AdminServer,
+    operations: FakeOperations,
+    keys: ApiKeys,
+    health: FakeHealth,
+    board: Board,
+    tmp_path: Path,
+) -> None:
+    await server.stop(timeout=1.0)
+    board.put_channel(replace(channel("bela", "front"), state=ChannelState.RECONNECTING))
+    backends = fake_backends(operations=operations, keys=keys, health=health, live=board)
+    another = AdminServer("127.0.0.1", 0, backends, limits=LIMITS)
+    await another.start()
+    try:
+        claim(another, tmp_path)
+
+        seen = await following.next_one("channel")
+
+        assert (seen["clinic"], seen["state"]) == ("bela", "reconnecting")
+    finally:
+        following.process.send_signal(signal.SIGINT)
+        await following.process.wait()
+        await another.stop(timeout=1.0)
 
 
 async def test_a_channel_needs_its_clinic(plantao: Plantao) -> None:
@@ -81,7 +128,7 @@ async def test_a_channel_needs_its_clinic(plantao: Plantao) -> None:
 
 async def completed(server: AdminServer, key: str, tmp_path: Path, *words: str) -> list[str]:
     """What bash is offered after these words."""
-    (tmp_path / "node.json").write_text(json.dumps({"http": server.url, "pid": os.getpid()}))
+    claim(server, tmp_path)
     env = {
         **os.environ,
         "PLANTAO_DATA": str(tmp_path),
@@ -117,21 +164,12 @@ def test_every_shell_is_told_whom_to_ask(shell: Shell) -> None:
     assert "_PLANTAO_COMPLETE=complete_" in script_for(shell)
 
 
-def test_bash_can_read_it(tmp_path: Path) -> None:
+def test_bash_asks_for_what_could_follow(tmp_path: Path) -> None:
     (tmp_path / "completion").write_text(script_for(Shell.BASH))
-    check = subprocess.run(["bash", "-n", tmp_path / "completion"], check=False, capture_output=True)
+    typed = "source completion; COMP_WORDS=(plantao clinic sta); COMP_CWORD=2; _plantao_completion plantao"
+    asked = f'{typed}; echo "${{COMPREPLY[@]}}"'
+    env = {**os.environ, "PATH": f"{PLANTAO.parent}:{os.environ['PATH']}"}
 
-    assert (check.returncode, check.stderr) == (0, b"")
+    said = subprocess.run(["bash", "-c", asked], cwd=tmp_path, env=env, check=True, capture_output=True, text=True)
 
-
-async def test_ready_is_an_exit_code_and_a_sentence(plantao: Plantao, health: FakeHealth) -> None:
-    well = await plantao("ready")
-    health.broken["bus"] = "NATS is away"
-    broken, live = await plantao("ready"), await plantao("ready", "--live", "--json")
-    health.draining = True
-    draining = await plantao("ready")
-
-    assert (well.exit_code, well.stdout) == (0, "The node is ready.\n")
-    assert (broken.exit_code, broken.stdout) == (1, "The node is not ready: bus (NATS is away).\n")
-    assert (live.exit_code, json.loads(live.stdout)["ready"]) == (0, False)
-    assert (draining.exit_code, draining.stdout) == (1, "The node is not ready: it drains, and then ends.\n")
+    assert set(said.stdout.split()) == {"status", "stats"}

@@ -238,6 +238,17 @@ async def test_jobs_are_listed_and_shown_by_the_command_line(plantao: Plantao, j
     assert (await plantao("job", "show", "0000")).exit_code == 1
 
 
+async def test_what_a_job_made_can_be_fetched_later(plantao: Plantao, jobs: NodeJobs, tmp_path: Path) -> None:
+    view = await made(jobs, b"sealed")
+    there = tmp_path / "later.backup"
+
+    fetched = await plantao("job", "fetch", view.id, str(there), "--json")
+
+    assert json.loads(fetched.stdout) == {"file": str(there), "bytes": len(b"sealed")}
+    assert there.read_bytes() == b"sealed"
+    assert "to be fetched" not in (await plantao("job", "show", view.id)).stdout
+
+
 async def test_a_large_body_is_sent_as_a_stream_and_a_refusal_is_heard(asking: Asking) -> None:
     pieces = (bytes(1024) for _ in range(64))
     with pytest.raises(NodeRefusedError):

@@ -51,6 +51,18 @@ async def test_liveness_is_never_limited_and_readiness_by_a_limit_of_its_own(str
     assert await statuses(stranger, CLINICS, 1) == [401]
 
 
+async def test_the_keys_of_a_clinic_have_ten_times_that_together_and_others_what_they_had(
+    stranger: aiohttp.ClientSession, keys: ApiKeys
+) -> None:
+    answered = []
+    for _ in range(11):
+        _, secret = await keys.make("k", Role.VIEWER, ["acme"], made_by="test")
+        answered += await statuses(stranger, f"{CLINICS}/acme", 5, **{"X-API-Key": secret})
+    assert answered == [200] * 50 + [429] * 5
+    _, secret = await keys.make("k", Role.VIEWER, ["bela"], made_by="test")
+    assert await statuses(stranger, CLINICS, 5, **{"X-API-Key": secret}) == [200] * 5
+
+
 async def test_a_key_has_so_many_an_hour_as_the_settings_or_it_itself_say(
     stranger: aiohttp.ClientSession, operator: aiohttp.ClientSession, keys: ApiKeys
 ) -> None:

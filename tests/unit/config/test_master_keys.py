@@ -51,6 +51,14 @@ async def test_a_next_one_that_cannot_be_had_stops_no_start(tmp_path: Path) -> N
     assert master_keys.present(settings(tmp_path, master=OLD, next_master_command=["false"])).key.hex() == OLD
 
 
+def test_a_next_one_that_is_not_there_yet_is_none_of_those_that_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "next"
+    given = settings(tmp_path, master=OLD, next_master_file=path)
+    assert [key.key.hex() for key in master_keys.known(given)] == [OLD]
+    path.write_text(NEW)
+    assert [key.key.hex() for key in master_keys.known(given)] == [OLD, NEW]
+
+
 async def test_a_development_node_makes_its_next_one_itself_or_takes_one_that_is_given(tmp_path: Path) -> None:
     before = master_keys.present(settings(tmp_path))
     await rotate(settings(tmp_path))

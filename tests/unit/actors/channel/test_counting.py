@@ -5,15 +5,31 @@ from datetime import timedelta
 
 import pytest
 
-from protocol import port as p
+from actors.channel.life import Close, FromPort, LifeEvent, Open, RetryDue
+from actors.channel.lifecycle import reconnects
+from actors.channel.parcel import Parcel
+from protocol import port
 from protocol.commands import utc_now
+from protocol.events import ResultEvent
 from tests.fakes.memory_bus import body_of
-from tests.unit.actors.channel.commands import failed
-from tests.unit.actors.channel.ear import Ear
+from tests.fakes.memory_entries import Entry
+from tests.fakes.scripted_port import AT as FAKE_NOW
+from tests.fakes.scripted_port import silent
+from tests.unit.actors.channel.bench import CHANNEL, CLINIC
+from tests.unit.actors.channel.commands import AT, accepted, failed
+from tests.unit.actors.channel.ear import OTHER, Ear
 from tests.unit.actors.channel.heard import message, receipt, undecryptable
-from tests.unit.actors.channel.mouth import Mouth
+from tests.unit.actors.channel.mouth import Clock, Mouth
+from tests.unit.actors.channel.story import UP, Story, exited
 from tests.unit.actors.channel.test_attempt import answering
 from tests.unit.actors.channel.test_reporting import Witness
+
+THIRD = "5511966665555@s.whatsapp.net"
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story()
 
 
 @pytest.fixture
@@ -82,10 +98,116 @@ async def test_messages_that_a_report_names_as_lost_are_counted_once() -> None:
     await witness.session()
     witness.lose("A", "B")
     await witness.exit(row=2)
-    await witness.connect(p.BacklogDelivered(count=0))
+    await witness.connect(port.BacklogDelivered(count=0))
     assert len(witness.gaps[-1].lost) == 2
     assert witness.context.count.lost == 2
     await witness.exit(row=2)
-    await witness.connect(p.BacklogDelivered(count=0))
+    await witness.connect(port.BacklogDelivered(count=0))
     assert witness.context.count.lost == 2
     await witness.loop.end()
+
+
+async def test_how_long_a_command_took_is_counted_from_when_it_could_be_sent(mouth: Mouth, clock: Clock) -> None:
+    await mouth.start(connected=False)
+    await mouth.send(body_of(id="1"))
+    assert sum(mouth.context.count.times.queue.read().counts) == 0
+    clock.seconds += 7
+    since = mouth.part.waits_since
+    assert since is not None
+    mouth.part.use(mouth.port)
+    await mouth.run()
+    queue, send = mouth.context.count.times.queue.read(), mouth.context.count.times.send.read()
+    assert (sum(queue.counts), sum(send.counts)) == (1, 1)
+    assert queue.sum == max(0.0, (clock.utc_now() - since).total_seconds())
+    assert 0 < send.sum < 5
+
+
+def test_a_scheduled_command_waits_from_its_time_on() -> None:
+    scheduled = Parcel.of(accepted("1", not_before=AT + timedelta(hours=3)), 1)
+    late = Parcel.of(accepted("2", not_before=AT - timedelta(hours=3)), 2)
+    assert (scheduled.waits_since, late.waits_since) == (AT + timedelta(hours=3), AT)
+
+
+async def test_the_oldest_command_waits_since_it_was_queued(mouth: Mouth) -> None:
+    await mouth.start(connected=False)
+    assert mouth.part.waits_since is None
+    await mouth.send(body_of(id="1"), body_of(id="2"))
+    assert mouth.part.waits_since == mouth.ledger.entry(CHANNEL, "1").accepted.queued_at
+    mouth.part.use(mouth.port)
+    await mouth.run()
+    assert mouth.part.waits_since is None
+
+
+async def test_what_the_ledger_cannot_take_waits_too(mouth: Mouth) -> None:
+    await mouth.start()
+    mouth.ledger.failing = True
+    await mouth.send(body_of(id="1"))
+    assert mouth.part.waits_since is not None
+
+
+async def test_a_send_that_was_cut_has_no_time(mouth: Mouth) -> None:
+    mouth.port.answer = silent
+    await mouth.start()
+    await mouth.send(body_of(id="1"))
+    mouth.port.die()
+    await mouth.run()
+    assert sum(mouth.context.count.times.send.read().counts) == 0
+
+
+async def test_receipts_of_commands_count_once_for_each_kind(ear: Ear) -> None:
+    was_sent(ear, "1", "W")
+    await ear.hear(receipt("W"), receipt("W", chat=OTHER), receipt("THEIRS", kind="read"))
+    await ear.hear(receipt("W", chat=THIRD))
+    count = ear.context.count
+    assert count.receipts == {"delivered": 1, "read": 0, "played": 0}
+    assert count.times.delivery.read().sum == 3.0
+    await ear.hear(receipt("W", kind="read"))
+    assert count.receipts == {"delivered": 1, "read": 1, "played": 0}
+
+
+async def test_who_played_it_has_received_and_read_it(ear: Ear) -> None:
+    was_sent(ear, "1", "W")
+    await ear.hear(receipt("W", kind="played"))
+    assert ear.context.count.receipts == {"delivered": 1, "read": 1, "played": 1}
+
+
+async def test_receipts_that_nats_does_not_take_count_once_all_the_same(ear: Ear) -> None:
+    was_sent(ear, "1", "W")
+    ear.bus.away = True
+    await ear.hear(receipt("W"))
+    await ear.fire_all()
+    ear.bus.away = False
+    await ear.fire_all()
+    assert ear.context.count.receipts["delivered"] == 1
+
+
+def test_a_session_that_comes_back_by_itself_or_by_another_port_is_a_reconnect(story: Story) -> None:
+    story.connected().said(port.Disconnected())
+    assert told(story, FromPort(1, UP)) == 1, "whatsmeow redialled"
+    assert told(story, FromPort(1, UP)) == 0
+    story.said(exited())
+    assert told(story, RetryDue()) == 1, "another port"
+    assert told(story, FromPort(2, UP)) == 0, "of which it was counted that it was opened"
+
+
+def test_a_port_that_somebody_asked_for_is_no_reconnect(story: Story) -> None:
+    story.connected().do(Close())
+    story.said(exited(expected=True))
+    assert told(story, Open()) == 0
+    assert story.opened == [1, 2]
+
+
+def told(story: Story, event: LifeEvent) -> int:
+    """How many reconnects this is."""
+    before = story.life
+    effects = story.do(event)
+    return reconnects(before, story.life, effects)
+
+
+def was_sent(ear: Ear, id: str, wa_id: str) -> None:
+    """Three seconds before the receipts that come."""
+    sent_at = FAKE_NOW - timedelta(seconds=3)
+    result = ResultEvent(clinic=CLINIC, channel=CHANNEL, id=id, status="sent", wa_id=wa_id, sent_at=sent_at)
+    entry = Entry(accepted(id), "sent", result, published=True)
+    entry.ended_at = sent_at
+    ear.ledger.entries[CHANNEL, id] = entry

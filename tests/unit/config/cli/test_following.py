@@ -49,3 +49,13 @@ def test_looks_become_rare_enough_for_a_key_that_may_not_ask_often() -> None:
 def test_a_node_that_was_started_again_knows_nothing_of_it() -> None:
     with pytest.raises(JobLostError, match="17"):
         followed(RUNNING, 404)
+
+
+def test_who_does_not_wait_is_told_how_to_look_again() -> None:
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    node = cast(NodeClient, Saying())
+    asking = Asking(node, Output(as_json=True), lambda: node)
+    with pytest.raises(JobLostError, match="plantao job show 17"):
+        follow(asking, RUNNING, sleep=interrupted)

@@ -75,6 +75,12 @@ def test_a_network_that_is_none_and_a_broker_without_accounts_are_told() -> None
     assert ["nats.accounts_file" in found[0], "media.allow_networks" in found[1]] == [True, True]
 
 
+def test_a_program_for_ports_that_is_not_there_is_told() -> None:
+    settings = load(None, {"PLANTAO_WHATSAPP__PORT_COMMAND": '["/nowhere/python"]'})
+    found = [finding.told for finding in configuration.look(None, settings) if finding.level is Level.WRONG]
+    assert ["/nowhere/python" in told for told in found] == [True]
+
+
 @pytest.mark.parametrize(
     ("age", "levels"),
     [
@@ -96,6 +102,7 @@ READY: dict[str, Any] = {"ready": True, "version": "1.0", "queued": 0, "store": 
     [
         (READY, [Level.FINE]),
         ({"ready": False}, [Level.WRONG]),
+        ({**READY, "ready": False, "draining": True}, [Level.WARNING]),
         ({**READY, "ready": False, "store": {"ok": False, "reason": "down"}}, [Level.WRONG]),
         ({**READY, "version": "0.9"}, [Level.WARNING, Level.FINE]),
         ({**READY, "clinics": [{"clinic": "a", "state": "suspended", "reason": ""}]}, [Level.FINE]),
