@@ -142,6 +142,7 @@ export class Channel {
     };
     if (confirm) {
       await confirmed({ title: t(`confirm.${action}`, { name }), text: t(`confirm.${action}_text`), label: t(`action.${action}`), danger }, act);
+      if (!this.#actions.contains(document.activeElement)) this.#actions.firstChild?.focus(); // its button may be gone
       return;
     }
     await act().catch(failed);

@@ -31,6 +31,10 @@ export const REASONS = [
   [/^paired, but not connected within (\S+) s$/, "paired_not_connected", ["seconds"]],
   [/^not reconnected within (\S+) s/, "not_reconnected", ["seconds"]],
   [/^not connected within (\S+) s$/, "not_connected", ["seconds"]],
+  [/^((?:killed by signal|exited with status|ended|Go aborted).*)$/, "port_ended", ["detail"]],
+  [/^(missed .*|.*heartbeat.*)$/, "port_hung", ["detail"]],
+  [/^(?:the port could not start|a port cannot be opened): (.*)$/, "port_not_started", ["detail"]],
+  [/^(the nursery .*|the machine gives no process.*)$/, "port_not_started", ["detail"]],
   [/^the code expired, and no other came$/, "no_other_code", []],
   [/^\d+ of \d+ channels need attention$/, "channels_unwell", []],
 ];

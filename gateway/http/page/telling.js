@@ -10,11 +10,14 @@ const QUIETER_MS = 30_000; // after a flood
 const MOST_SAID = 3;
 const MOST_NOTICES = 3;
 
-const notices = h("div", { class: "notices" });
+const notices = h("section", { class: "notices" });
 const spokenAloud = h("div", { class: "unseen", role: "log", "aria-live": "polite" });
 
 /** Where both are shown: once, in the body. */
-export const places = () => [notices, spokenAloud];
+export function places() {
+  notices.setAttribute("aria-label", t("notice.label"));
+  return [notices, spokenAloud];
+}
 
 /** Something was done. It goes away by itself. */
 export function done(text) {

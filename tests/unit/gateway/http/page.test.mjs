@@ -13,7 +13,7 @@ const { Picture } = await load("picture.js");
 const { REASONS, understood } = await load("reasons.js");
 const { parsed, toChannel, toClinic } = await load("routes.js");
 const { pause, reader } = await load("stream.js");
-const { split } = await load("times.js");
+const { clock, split } = await load("times.js");
 const { clinicState, counted, GROUPS, groupOf, matches, ofChannel, outage, together, troubles } = await load("trouble.js");
 
 const STATES = ["initializing", "qr_required", "pairing", "connected", "reconnecting", "disconnected", "logged_out", "suspended", "error"];
@@ -89,6 +89,8 @@ test("reasons of the node are understood with what they name, others are left as
   assert.deepEqual(understood("banned by WhatsApp (code 101) for 3600 s"), { kind: "banned_for", values: { code: "101", seconds: "3600" } });
   assert.deepEqual(understood("quarantined after 3 restarts: crash"), { kind: "quarantined", values: { count: "3", detail: "crash" } });
   assert.equal(understood("requested before a restart").kind, "requested");
+  assert.equal(understood("killed by signal 9").kind, "port_ended");
+  assert.equal(understood("missed the deadline of a send (80 s)").kind, "port_hung");
   assert.equal(understood("").kind, "none");
   assert.deepEqual(understood("something new"), { kind: "other", values: { detail: "something new" } });
 });
@@ -190,6 +192,7 @@ test("times are told in their two largest units", () => {
   assert.deepEqual(split(3599), [[59, "minute"]]);
   assert.deepEqual(split(3600 * 3 + 720), [[3, "hour"], [12, "minute"]]);
   assert.deepEqual(split(86_400 * 2), [[2, "day"]]);
+  assert.equal(clock(65), "1:05");
   assert.deepEqual(split(-5), [[0, "second"]]);
 });
 
