@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -110,6 +110,7 @@ class FakeOperations(FakeCommands):
     found: dict[tuple[str, str], ChannelSnapshot] = field(default_factory=dict)
     codes: dict[tuple[str, str], QrCode] = field(default_factory=dict)
     sent: list[tuple[str, str, Priority, bytes]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     asked: list[tuple[str, ...]] = field(default_factory=list)
     failing: dict[str, Exception] = field(default_factory=dict)
     scanned_by: str | None = None
@@ -220,11 +221,12 @@ class FakeOperations(FakeCommands):
         self._scan(clinic, channel)
         return self.codes[clinic, channel]
 
-    async def send(self, clinic: str, channel: str, priority: Priority, body: bytes) -> str:
+    async def send(self, clinic: str, channel: str, priority: Priority, body: bytes, headers: Mapping[str, str]) -> str:
         await self._enter("send", clinic, channel)
         self._channel(clinic, channel)
         command = parse(body)
         self.sent.append((clinic, channel, priority, body))
+        self.headers.append(dict(headers))
         self.put(clinic, channel, command_view(command.id, priority=priority, type=command.type, to=command.to))
         return command.id
 
