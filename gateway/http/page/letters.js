@@ -12,17 +12,18 @@ const TITLES = { dead: "letters.dead", held: "letters.held" };
 const PAGE = 20;
 const LOOK_MS = 2_500;
 
-/** `kind` is `dead` or `held`. */
+/** `kind` is `dead` or `held`; `sentAgain(id)` is told of what goes out after all. */
 export class Letters {
-  #kind; #clinic; #channel; #operates;
+  #kind; #clinic; #channel; #operates; #sentAgain;
   #items = []; #next = null; #started = false; #timer = null; #count = null; #closed = false; #more;
   #heading; #list = h("ul", { class: "letters" }); #empty; #trouble = h("div", { class: "wrong" });
 
-  constructor(kind, clinic, channel, operates) {
+  constructor(kind, clinic, channel, operates, sentAgain = () => {}) {
     this.#kind = kind;
     this.#clinic = clinic;
     this.#channel = channel;
     this.#operates = operates;
+    this.#sentAgain = sentAgain;
     this.#heading = h("h2", { id: kind, tabindex: "-1" }, t(TITLES[kind]));
     this.#empty = h("p", { class: "loading" }, t("letters.loading"));
     this.#more = button(t("letters.more"), () => this.#load(this.#next), "quiet more");
@@ -116,6 +117,7 @@ export class Letters {
     try {
       await ask("POST", path);
       done(t(this.#kind === "held" ? "done.release" : "done.replay"));
+      this.#sentAgain(id);
       this.#away(id);
     } catch (error) {
       failed(error);
