@@ -55,7 +55,7 @@ what concerns all clinics (``/metrics``, to add a clinic) takes a key for all, a
     GET     /api/v1/keys/{id}               DELETE revokes it
     GET     /api/v1/jobs?clinic=&kind=&state=   newest first
     GET     /api/v1/jobs/{id}               /file is what it made; DELETE of that says that it is fetched
-    GET     /api/v1/audit?clinic=&before=&limit=   newest first
+    GET     /api/v1/audit?clinic=&before=   newest first
     GET     /api/v1/audit/verify?since=     whether all of it is as it was written, and a continuation of what was
     GET     /api/v1/channels?clinic=&state=     of all clinics
     GET     /api/v1/events?clinic=&channel= Server-Sent Events: all there is, and then what changes of it

@@ -207,6 +207,7 @@ async def test_until_the_registry_has_been_read_nothing_is_known_to_be_missing()
     board.put_wanted(Wanted(clinics={"acme": record}, channels={("acme", "a"): channel_record("acme", "a")}))
 
     assert await desk.clinics() == []
+    assert [(shown.channel, shown.state) for shown in await desk.channels()] == [("a", S.INITIALIZING)]
     for work in (partial(desk.clinic, "acme"), partial(desk.channel, "acme", "a")):
         with pytest.raises(UnavailableError, match="is starting"):
             await work()
