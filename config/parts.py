@@ -122,7 +122,6 @@ def make(settings: Settings, reread: Reread) -> Parts:
         forms_of=sessions.forms_of,
     )
     bus.serve(desk, audit)
-    health = NodeHealth(names, tally, bus, settings.data, drain)
     jobs = NodeJobs(settings.data, audit)
     keys = open_keys(settings.data, admin_key_file(settings.data), utc_now)
     custodians = custody.make(
@@ -142,6 +141,7 @@ def make(settings: Settings, reread: Reread) -> Parts:
             sessions=sessions,
         )
     )
+    health = NodeHealth(names, tally, bus, audit, settings.data, drain, lambda: custodians.keeping.made)
     logins = Logins(broker if isinstance(broker, EmbeddedBroker) else None, utc_now)
     backends = Backends(
         operations=desk,
