@@ -14,6 +14,7 @@ module          what it holds
 ``static``      ``/`` and ``/page/…``: the page itself, whose files are in ``page/``
 ``auditing``    what changes something is in the audit, before it is done and after
 ``rules``       what of the rules may change while it is served
+``correlating`` what a request is called: in its answer, in the log, with the command that it sends
 ``draining``    nothing is taken on while the node drains before its end
 ``tls``         certificate and key
 ``openapi``     ``/api/v1/openapi.json``, written from the table
@@ -30,18 +31,14 @@ module          what it holds
 ``rotate``      keys exchanged, as jobs
 ``jobs``        ``/api/v1/jobs``
 ``audit``       ``/api/v1/audit``
-<<<<<<< HEAD
 ``paging``      lists in pages
 ``reload``      the node's settings, read again
-=======
-``reload``      the node's settings, read again
-``paging``      lists in pages
->>>>>>> w-all
 ``requests``    bodies, path names and answers: the edge between bytes and types
 ``problems``    every error as RFC 9457 problem details, in one table
 ``health``      what the node must be able to say of itself
-``metrics``     Prometheus text, computed for each scrape
-``supervision`` the part of it that is about the supervision tree
+``catalogue``   every metric that there is
+``metrics``     Prometheus text, computed for each scrape: ``states`` of clinics and channels, the ``traffic`` through
+                them, ``supervision``: the tree
 ==============  ======================================================================
 
 Routes; ``/health``, ``/ready`` and the page are open, all others want ``Authorization: Bearer <key>`` or ``X-API-Key:

@@ -8,6 +8,7 @@ import { h, keyed, setAttribute, setHidden, setText } from "./dom.js";
 import { Letters } from "./letters.js";
 import { Pairing } from "./pairing.js";
 import { button, facts, phone, setReason, stateBadge, todo } from "./parts.js";
+import { understood } from "./reasons.js";
 import { toClinic } from "./routes.js";
 import { Sending } from "./sending.js";
 import { done, failed, foreign } from "./telling.js";
@@ -96,10 +97,11 @@ export class Channel {
     setTime(this.#retry, channel.next_retry_at);
     setHidden(this.#again, channel.next_retry_at === null);
     setText(this.#means, t(`means.${channel.state}`));
-    setText(this.#todo, todo(channel.state, channel.reason));
-    const kind = channel.state === "connected" ? ofChannel(channel, now)?.kind : undefined;
-    setText(this.#more, kind === undefined ? "" : `${t(`trouble.${kind}`)}. ${t(`todo.${kind}`)}`);
-    setHidden(this.#more, kind === undefined);
+    setText(this.#todo, todo(channel.state, understood(channel.reason).kind));
+    const kind = ofChannel(channel, now)?.kind ?? channel.state;
+    setText(this.#more, kind === channel.state ? "" : `${t(`trouble.${kind}`)}. ${t(`todo.${kind}`)}`);
+    setHidden(this.#more, kind === channel.state);
+    setHidden(this.#todo, kind !== channel.state);
     const within = this.#actions.contains(document.activeElement);
     keyed(this.#actions, offered(channel), (action) => action, (action) => ({ node: button(t(`action.${action}`), () => this.#act(action)) }));
     [...this.#actions.children].forEach((node, index) => setAttribute(node, "class", index === 0 && RESTING.has(channel.state) ? "primary" : null));
@@ -140,6 +142,7 @@ export class Channel {
     };
     if (confirm) {
       await confirmed({ title: t(`confirm.${action}`, { name }), text: t(`confirm.${action}_text`), label: t(`action.${action}`), danger }, act);
+      if (!this.#actions.contains(document.activeElement)) this.#actions.firstChild?.focus(); // its button may be gone
       return;
     }
     await act().catch(failed);

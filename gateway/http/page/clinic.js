@@ -20,7 +20,7 @@ export class Clinic {
   #means = h("p"); #todo = h("p", { class: "todo" });
   #meters = counters();
   #since = h("p", { class: "footnote" });
-  #list = h("ul", { class: "channels" });
+  #list = h("ul", { class: "channels", role: "list" });
   #empty = h("p", { class: "loading" }, t("clinic.empty"));
   #facts = facts();
   #created = ticking("ago");

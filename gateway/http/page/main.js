@@ -96,6 +96,7 @@ class Page {
   }
 
   async #signOut() {
+    this.#stream?.close(); // before the node cuts it
     await ask("DELETE", SESSION).catch(() => {}); // it may have ended already
     this.#end("");
   }

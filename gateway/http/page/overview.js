@@ -3,13 +3,14 @@
 import { may } from "./actions.js";
 import { createClinic } from "./dialogs.js";
 import { drawing, h, keyed, setAttribute, setHidden, setText } from "./dom.js";
-import { button, channelRow, clinicBadge, counters, place, setReason, todo, warning } from "./parts.js";
-import { OVERVIEW, toClinic } from "./routes.js";
+import { button, channelRow, clinicBadge, counters, setReason, todo, warning } from "./parts.js";
+import { OVERVIEW, toChannel, toClinic } from "./routes.js";
 import { moment, setTime, ticking } from "./times.js";
-import { clinicState, counted, groupOf, GROUPS, matches, ofChannel, outage, plain, troubles } from "./trouble.js";
+import { clinicState, counted, groupOf, GROUPS, matches, ofChannel, outage, plain, together, troubles } from "./trouble.js";
 import { number, t } from "./words.js";
 
-const MOST_TROUBLES = 40;
+const MOST_AT_FIRST = 5; // of each cause
+const MOST_SHOWN = 200;
 const MOST_ROWS = 400;
 const MANY = 60; // from so many rows on, those out of sight are not drawn
 const FEW_CHANNELS = 30; // so many are shown without being asked for
@@ -18,29 +19,30 @@ const LOOK = { act: "bad", pair: "pair", watch: "way" };
 
 export class Overview {
   heading = h("h1", { tabindex: "-1" }, t("nav.overview"));
-  #page; #show; #words = []; #opened = new Map(); #all = false;
+  #page; #show; #words = []; #opened = new Map();
   #loading = h("p", { class: "loading" }, t("overview.loading"));
   #calm = h("p", { class: "calm" });
   #outage = h("p", { class: "outage" }, warning("bad"), t("overview.outage"));
-  #troubles = h("ul", { class: "troubles" });
-  #more = button("", () => this.#showAll(), "quiet more");
+  #troubles = h("ul", { class: "troubles", role: "list" });
   #troubleTitle = h("h2");
   #chips = h("div", { class: "chips", role: "group", "aria-label": t("filter.label") });
-  #clinics = h("ul", { class: "clinics" });
+  #clinics = h("ul", { class: "clinics", role: "list" });
   #none = h("p", { class: "loading" });
   #cut = h("p", { class: "loading" });
   #since = h("p", { class: "footnote" });
-  #search; #body;
+  #search; #tools; #body;
 
   constructor(page, where) {
     this.#page = page;
     this.#search = h("input", { type: "search", id: "search", autocomplete: "off", spellcheck: "false", placeholder: t("search.placeholder"), oninput: () => this.#searched() });
-    const add = may(page.session, "admin") && button(t("create.clinic"), createClinic, "primary");
+    this.#tools = h("div", { class: "tools" },
+      h("div", { class: "search", role: "search" }, h("label", { for: "search", class: "unseen" }, t("search.label")), this.#search), this.#chips);
+    const add = may(page.session, "admin") && page.session.clinics === null && button(t("create.clinic"), createClinic, "primary");
     this.#body = h("div", {},
-      h("section", { "aria-labelledby": "trouble" }, this.#troubleTitle, this.#calm, this.#outage, this.#troubles, this.#more),
+      h("section", { "aria-labelledby": "trouble" }, this.#troubleTitle, this.#calm, this.#outage, this.#troubles),
       h("section", { "aria-labelledby": "clinics" },
         h("div", { class: "bar" }, h("h2", { id: "clinics" }, t("overview.clinics")), add),
-        h("div", { class: "tools" }, h("div", { class: "search", role: "search" }, h("label", { for: "search", class: "unseen" }, t("search.label")), this.#search), this.#chips),
+        this.#tools,
         this.#none, this.#clinics, this.#cut, this.#since));
     this.#troubleTitle.id = "trouble";
     this.root = h("div", { class: "overview" }, h("div", { class: "unseen" }, this.heading), this.#loading, this.#body);
@@ -72,11 +74,6 @@ export class Overview {
     this.moved({ query });
   }
 
-  #showAll() {
-    this.#all = true;
-    this.#page.changed();
-  }
-
   render(now) {
     const { picture } = this.#page;
     setHidden(this.#loading, picture.whole);
@@ -87,6 +84,7 @@ export class Overview {
     const all = [...channels.values()].flat();
     const counts = counted(all, now);
     this.#renderTroubles(clinics, channels, all, counts, now);
+    setHidden(this.#tools, all.length === 0);
     this.#renderChips(counts);
     this.#renderClinics(clinics, channels, all.length, now);
   }
@@ -97,10 +95,7 @@ export class Overview {
     setHidden(this.#calm, found.length > 0);
     setText(this.#calm, all.length === 0 ? t("overview.empty") : t("overview.calm", { n: counts.connected, total: number(all.length) }));
     setHidden(this.#outage, !outage(all));
-    const shown = this.#all ? found : found.slice(0, MOST_TROUBLES);
-    keyed(this.#troubles, shown, (one) => one.key, troubleRow);
-    setHidden(this.#more, shown.length === found.length);
-    setText(this.#more, t("overview.more", { n: found.length - shown.length }));
+    keyed(this.#troubles, together(found), (group) => group.key, (group) => groupRow(group, this.#page.changed));
   }
 
   #renderChips(counts) {
@@ -153,7 +148,7 @@ export class Overview {
   }
 
   #clinicRow(id) {
-    const list = h("ul", { class: "channels", id: `channels-${id}` });
+    const list = h("ul", { class: "channels", role: "list", id: `channels-${id}` });
     const toggle = h("button", { type: "button", class: "toggle", "aria-controls": list.id, onclick: () => this.#toggle(id, toggle) }, drawing("chevron", "M5.5 3 11 8l-5.5 5-1-1L9 8 4.500 4z"), h("span", { class: "unseen" }));
     const link = h("a", { href: toClinic(id) }), state = clinicBadge(), share = h("span", { class: "share" }), meters = counters();
     const node = h("li", { class: "clinic" },
@@ -181,37 +176,48 @@ export class Overview {
   }
 }
 
-/** A trouble: where, what, since when, why, and what to do. */
-function troubleRow({ level }) {
-  const where = h("p", { class: "where" }), what = h("strong"), since = ticking("for");
-  const why = h("span", { class: "why" }), todoText = h("p", { class: "todo" });
-  const retry = ticking("in"), again = h("span", { class: "again" }, `${t("channel.retry")} `, retry);
-  const node = h("li", { class: `trouble ${level}` }, warning(LOOK[level]),
-    h("div", {}, where, h("p", { class: "what" }, what, " ", h("span", { class: "since" }, since), " ", why, " ", again), todoText));
-  let links = "";
+/** Troubles with the same cause: what it is and what to do, once; then where, since when and why. */
+function groupRow({ level, kind }, changed) {
+  const what = h("h3"), todoText = h("p", { class: "todo" }), list = h("ul", { class: "places", role: "list" });
+  let all = false;
+  const more = button("", () => {
+    all = true;
+    changed();
+  }, "quiet more");
+  const node = h("li", { class: `trouble ${level}` }, warning(LOOK[level]), h("div", {}, what, todoText, list, more));
   return {
     node,
-    update({ kind, level: now, clinic, channels }) {
-      node.className = `trouble ${now}`;
-      const names = [clinic.name, ...channels.map((channel) => channel.name)].join("\n");
-      if (names !== links) where.replaceChildren(...linked(clinic, channels));
-      links = names;
-      const [first] = channels;
-      const own = first === undefined;
-      setText(what, own ? t(`clinic_state.${clinic.state}`) : channels.length > 1 ? t("overview.together", { n: channels.length, what: t(`trouble.${kind}`) }) : t(`trouble.${kind}`));
-      setReason(why, own ? clinic.reason : kind === "unsealed" ? first.unsealed : first.reason);
-      setText(todoText, own ? t(`todo.${kind}`) : todo(kind, first.reason));
-      setTime(since, own ? null : first.since);
-      setTime(retry, first?.next_retry_at ?? null);
-      setHidden(again, channels.length !== 1 || first.next_retry_at === null);
+    update({ cause, items }) {
+      const name = t(`trouble.${kind}`);
+      setText(what, items.length > 1 ? t("overview.times", { what: name, n: items.length }) : name);
+      setText(todoText, todo(kind, cause));
+      const shown = items.slice(0, all ? MOST_SHOWN : MOST_AT_FIRST);
+      keyed(list, shown, (one) => one.key, placeRow);
+      setHidden(more, shown.length === items.length);
+      setText(more, t("overview.more", { n: items.length - shown.length }));
     },
   };
 }
 
-const MOST_LINKS = 5;
-
-function linked(clinic, channels) {
-  const links = channels.slice(0, MOST_LINKS).flatMap((channel, index) => [index === 0 ? h("span", { class: "sep" }, " › ") : ", ", place(clinic, channel)]);
-  const rest = channels.length - MOST_LINKS;
-  return [place(clinic), ...links, rest > 0 ? ` ${t("overview.and_more", { n: rest })}` : ""];
+function placeRow() {
+  const clinicLink = h("a"), channelLink = h("a"), sep = h("span", { class: "sep" }, " › ");
+  const since = ticking("for"), why = h("span", { class: "why" });
+  const retry = ticking("in"), again = h("span", { class: "again" }, `${t("channel.retry")} `, retry);
+  const node = h("li", {}, h("span", { class: "where" }, clinicLink, sep, channelLink), " ",
+    h("span", { class: "story" }, h("span", { class: "since" }, since), " ", why, " ", again));
+  return {
+    node,
+    update({ clinic, channel, reason }) {
+      setText(clinicLink, clinic.name);
+      setAttribute(clinicLink, "href", toClinic(clinic.id));
+      setHidden(sep, channel === null);
+      setHidden(channelLink, channel === null);
+      setText(channelLink, channel?.name ?? "");
+      setAttribute(channelLink, "href", channel && toChannel(clinic.id, channel.channel));
+      setTime(since, channel?.since ?? null);
+      setReason(why, reason);
+      setTime(retry, channel?.next_retry_at ?? null);
+      setHidden(again, !channel?.next_retry_at);
+    },
+  };
 }

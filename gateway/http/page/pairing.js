@@ -3,6 +3,7 @@
 import { ask, of } from "./api.js";
 import { field, form } from "./dialogs.js";
 import { h, setAttribute, setHidden, setText } from "./dom.js";
+import { phone as phoneNumber } from "./parts.js";
 import { say } from "./telling.js";
 import { setTime, ticking } from "./times.js";
 import { t } from "./words.js";
@@ -33,8 +34,9 @@ export class Pairing {
   }
 
   render(channel, shown, now) {
+    if (channel.state === "connected") this.#typed = null;
     const typed = this.#typed !== null && Date.parse(this.#typed.expires_at) > now;
-    setHidden(this.root, !(PAIRABLE.has(channel.state) && (channel.state === "qr_required" || channel.jid === null)) && !(typed && channel.state !== "connected"));
+    setHidden(this.root, !(PAIRABLE.has(channel.state) && (channel.state === "qr_required" || channel.jid === null)) && !typed);
     setHidden(this.#scan, channel.state !== "qr_required");
     setHidden(this.#issued, !typed);
     const code = shown !== undefined && Date.parse(shown.expires_at) > now ? shown : undefined;
@@ -57,7 +59,9 @@ export class Pairing {
   async #ask({ phone }) {
     const answer = await ask("POST", of(this.#clinic, this.#channel, "pair"), { phone: phone.replace(/\D/g, "") });
     this.#typed = answer;
-    setText(this.#codeText, t("pairing.type", { phone: answer.phone }));
+    const text = t("pairing.type", { phone: phoneNumber(answer.phone) });
+    say("code", `${text} ${answer.code}`);
+    setText(this.#codeText, text);
     setText(this.#code, answer.code);
     setTime(this.#codeLeft, answer.expires_at);
     setHidden(this.#issued, false);

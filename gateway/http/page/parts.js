@@ -2,7 +2,7 @@
 
 import { drawing, h, setAttribute, setHidden, setText } from "./dom.js";
 import { understood } from "./reasons.js";
-import { toChannel, toClinic } from "./routes.js";
+import { toChannel } from "./routes.js";
 import { foreign } from "./telling.js";
 import { duration, setTime, ticking } from "./times.js";
 import { has, number, t } from "./words.js";
@@ -64,11 +64,8 @@ export function setReason(node, reason) {
   setAttribute(node, "lang", lang);
 }
 
-/** What to do about a channel: by its reason if that is known, else by its state. */
-export function todo(kind, reason) {
-  const key = `todo.${understood(reason).kind}`;
-  return t(has(key) ? key : `todo.${kind}`);
-}
+/** What to do about a trouble or state: by its cause if that makes a difference to a channel. */
+export const todo = (kind, cause) => t(has(`mend.${cause}`) && !kind.startsWith("clinic_") ? `mend.${cause}` : `todo.${kind}`);
 
 /** Digits as people write them. */
 export function phone(digits) {
@@ -140,12 +137,6 @@ export function facts() {
       setAttribute(place, "lang", lang);
     },
   };
-}
-
-/** A link to a clinic, or to a channel of it. */
-export function place(clinic, channel) {
-  if (channel === undefined) return h("a", { href: toClinic(clinic.id) }, clinic.name);
-  return h("a", { href: toChannel(clinic.id, channel.channel) }, channel.name);
 }
 
 /** A button. While what it does is under way it cannot be pressed again, but keeps the focus. */

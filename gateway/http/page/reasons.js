@@ -1,7 +1,7 @@
 // Why a channel or clinic is as it is: the node's own reasons, told in people's words.
 
 /** The first pattern that fits gives the kind; its groups are the values of the sentences `reason.<kind>` and, where what
- *  to do differs from that of the state, `todo.<kind>`. */
+ *  to do differs from that of the state, `mend.<kind>`. */
 export const REASONS = [
   [/^(?:starting|waiting for a phone|paired)?$/, "none", []], // the state says as much
   [/^opening$/, "opening", []],
@@ -31,6 +31,10 @@ export const REASONS = [
   [/^paired, but not connected within (\S+) s$/, "paired_not_connected", ["seconds"]],
   [/^not reconnected within (\S+) s/, "not_reconnected", ["seconds"]],
   [/^not connected within (\S+) s$/, "not_connected", ["seconds"]],
+  [/^((?:killed by signal|exited with status|ended|Go aborted).*)$/, "port_ended", ["detail"]],
+  [/^(missed .*|.*heartbeat.*)$/, "port_hung", ["detail"]],
+  [/^(?:the port could not start|a port cannot be opened): (.*)$/, "port_not_started", ["detail"]],
+  [/^(the nursery .*|the machine gives no process.*)$/, "port_not_started", ["detail"]],
   [/^the code expired, and no other came$/, "no_other_code", []],
   [/^\d+ of \d+ channels need attention$/, "channels_unwell", []],
 ];

@@ -1,22 +1,28 @@
 // Telling people things: notices that can be seen, and words for who listens. Neither in a flood.
 
 import { explained } from "./api.js";
-import { h, setText } from "./dom.js";
+import { h } from "./dom.js";
 import { spoken, t } from "./words.js";
 
 const STAYS_MS = 8_000;
 const QUIET_MS = 4_000;
+const QUIETER_MS = 30_000; // after a flood
+const MOST_SAID = 3;
 const MOST_NOTICES = 3;
 
-const notices = h("div", { class: "notices", role: "status", "aria-live": "polite" });
+const notices = h("section", { class: "notices" });
 const spokenAloud = h("div", { class: "unseen", role: "log", "aria-live": "polite" });
 
 /** Where both are shown: once, in the body. */
-export const places = () => [notices, spokenAloud];
+export function places() {
+  notices.setAttribute("aria-label", t("notice.label"));
+  return [notices, spokenAloud];
+}
 
 /** Something was done. It goes away by itself. */
 export function done(text) {
   const node = notice("done", h("p", {}, text));
+  aloud(text);
   setTimeout(() => node.remove(), STAYS_MS);
 }
 
@@ -56,8 +62,12 @@ function speakUp() {
   timer = null;
   const texts = [...waiting.values()];
   waiting = new Map();
-  const line = h("p", {});
-  spokenAloud.append(line);
-  while (spokenAloud.children.length > 3) spokenAloud.firstChild.remove();
-  setText(line, texts.length > 3 ? t("live.many", { n: texts.length }) : texts.join(" "));
+  const many = texts.length > MOST_SAID;
+  aloud(many ? t("live.many", { n: texts.length }) : texts.join(" "));
+  if (many) timer = setTimeout(() => (waiting.size > 0 ? speakUp() : (timer = null)), QUIETER_MS);
+}
+
+function aloud(text) {
+  spokenAloud.append(h("p", {}, text));
+  while (spokenAloud.children.length > MOST_SAID) spokenAloud.firstChild.remove();
 }

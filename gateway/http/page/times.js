@@ -43,6 +43,9 @@ function unit(value, name, display) {
 /** `seconds` in words, short or (`long`) in full for who listens. */
 export const duration = (seconds, display = "short") => split(seconds).map(([value, name]) => unit(value, name, display)).join(" ");
 
+/** Seconds as minutes and seconds: `1:05`. */
+export const clock = (seconds) => `${Math.floor(seconds / MINUTE)}:${String(seconds % MINUTE).padStart(2, "0")}`;
+
 /** A moment in full. */
 export function moment(iso) {
   return new Date(iso).toLocaleString(spoken.locale, { dateStyle: "medium", timeStyle: "medium" });
@@ -52,7 +55,7 @@ const WORDS = {
   for: (s) => (s < 5 ? t("time.now") : t("time.for", { time: duration(s) })),
   ago: (s) => (s < 5 ? t("time.now") : t("time.ago", { time: duration(s) })),
   in: (s) => (s > -1 ? t("time.soon") : t("time.in", { time: duration(Math.ceil(-s)) })),
-  left: (s) => duration(Math.max(0, Math.ceil(-s))),
+  left: (s) => clock(Math.max(0, Math.ceil(-s))),
 };
 
 /** An element that keeps saying a time. `kind`: `for` and `ago` of a past one, `in` and `left` of one to come. */

@@ -122,7 +122,8 @@ export class Tree {
 
   /** Open to the channels, unless there are many; what lies above trouble is. */
   #openAtFirst(node, path) {
-    return path.split("/").length <= 2 || (!this.#many && (node.kind !== "channel" || node.phase !== "up"));
+    const depth = path.split("/").length;
+    return depth <= 2 || ((depth > 3 || !this.#many) && (node.kind !== "channel" || node.phase !== "up"));
   }
 }
 

@@ -7,7 +7,6 @@ export const LEVELS = ["act", "pair", "watch"];
 
 export const LONG_MS = 60_000;
 const MOST_ATTEMPTS = 5;
-const TOGETHER = 4; // so many channels of a clinic with the same trouble are told as one
 const OUTAGE_LEAST = 5;
 const UNWELL = new Set(["reconnecting", "error", "logged_out"]);
 
@@ -25,7 +24,7 @@ export function ofChannel(channel, now) {
     case "reconnecting":
     case "initializing":
     case "pairing":
-      return slow(channel, now) ? { level: "watch", kind: channel.state } : null;
+      return slow(channel, now) ? { level: "watch", kind: `slow_${channel.state}` } : null;
     case "connected":
       return ofConnected(channel, now);
     default:
@@ -57,36 +56,36 @@ export function ofClinic(clinic) {
   return null;
 }
 
-/** All troubles, the worst first and of those the oldest: `{key, level, kind, clinic, channels}`. A clinic that is down as
- *  a whole is one trouble, and so are many channels of one clinic with the same. */
+/** All troubles, the worst first and of those the oldest: `{key, level, kind, reason, clinic, channel, since}`; `channel`
+ *  is null for a clinic that is down as a whole, which is one trouble and not that of each of its channels. */
 export function troubles(clinics, channelsOf, now) {
   const found = [];
   for (const clinic of clinics) {
     const own = ofClinic(clinic);
-    if (own !== null) found.push({ key: clinic.id, ...own, clinic, channels: [], since: 0 });
+    if (own !== null) found.push({ key: clinic.id, ...own, reason: clinic.reason, clinic, channel: null, since: 0 });
     if (own?.kind === "clinic_quarantined") continue;
-    found.push(...gathered(clinic, channelsOf(clinic.id), now));
+    for (const channel of channelsOf(clinic.id)) {
+      const trouble = ofChannel(channel, now);
+      if (trouble === null) continue;
+      const reason = trouble.kind === "unsealed" ? channel.unsealed : channel.reason;
+      found.push({ key: `${clinic.id}/${channel.channel}`, ...trouble, reason, clinic, channel, since: Date.parse(channel.since) });
+    }
   }
   const rank = (trouble) => LEVELS.indexOf(trouble.level);
   return found.sort((a, b) => rank(a) - rank(b) || a.since - b.since || (a.key < b.key ? -1 : 1));
 }
 
-function gathered(clinic, channels, now) {
-  const alike = new Map();
-  for (const channel of channels) {
-    const trouble = ofChannel(channel, now);
-    if (trouble === null) continue;
-    const kind = `${trouble.kind} ${understood(channel.reason).kind}`;
-    if (!alike.has(kind)) alike.set(kind, { trouble, channels: [] });
-    alike.get(kind).channels.push(channel);
+/** Those with the same cause together, for which there is the same to do: `{key, level, kind, cause, items}`. */
+export function together(found) {
+  const groups = new Map();
+  for (const trouble of found) {
+    const cause = understood(trouble.reason).kind;
+    const key = `${trouble.level} ${trouble.kind} ${cause}`;
+    if (!groups.has(key)) groups.set(key, { key, level: trouble.level, kind: trouble.kind, cause, items: [] });
+    groups.get(key).items.push(trouble);
   }
-  return [...alike].flatMap(([kind, { trouble, channels: those }]) => {
-    if (those.length >= TOGETHER) return [{ key: `${clinic.id} ${kind}`, ...trouble, clinic, channels: those, since: oldest(those) }];
-    return those.map((channel) => ({ key: `${clinic.id}/${channel.channel}`, ...trouble, clinic, channels: [channel], since: oldest([channel]) }));
-  });
+  return [...groups.values()];
 }
-
-const oldest = (channels) => Math.min(...channels.map((channel) => Date.parse(channel.since)));
 
 /** Whether so many channels are without a connection at once that the cause lies outside of them. */
 export function outage(channels) {

@@ -13,8 +13,8 @@ const { Picture } = await load("picture.js");
 const { REASONS, understood } = await load("reasons.js");
 const { parsed, toChannel, toClinic } = await load("routes.js");
 const { pause, reader } = await load("stream.js");
-const { split } = await load("times.js");
-const { clinicState, counted, GROUPS, groupOf, matches, ofChannel, outage, troubles } = await load("trouble.js");
+const { clock, split } = await load("times.js");
+const { clinicState, counted, GROUPS, groupOf, matches, ofChannel, outage, together, troubles } = await load("trouble.js");
 
 const STATES = ["initializing", "qr_required", "pairing", "connected", "reconnecting", "disconnected", "logged_out", "suspended", "error"];
 const NOW = Date.parse("2026-11-28T09:00:00Z");
@@ -47,6 +47,10 @@ test("both tables have the same keys, and the same values in each", async () => 
   assert.deepEqual(Object.keys(en).sort(), Object.keys(pt).sort());
   const names = (text) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();
   for (const key of Object.keys(en)) assert.deepEqual(names(en[key]), names(pt[key]), key);
+  for (const name of ["words-en.js", "words-pt.js"]) {
+    const keys = [...(await readFile(`${PAGE}/${name}`, "utf8")).matchAll(/^ {2}"([^"]+)":/gm)].map((found) => found[1]);
+    assert.equal(new Set(keys).size, keys.length, `${name} has a key twice`);
+  }
 });
 
 test("for every state it is said what it means, what to do and what may be done", async () => {
@@ -85,13 +89,17 @@ test("reasons of the node are understood with what they name, others are left as
   assert.deepEqual(understood("banned by WhatsApp (code 101) for 3600 s"), { kind: "banned_for", values: { code: "101", seconds: "3600" } });
   assert.deepEqual(understood("quarantined after 3 restarts: crash"), { kind: "quarantined", values: { count: "3", detail: "crash" } });
   assert.equal(understood("requested before a restart").kind, "requested");
+  assert.equal(understood("killed by signal 9").kind, "port_ended");
+  assert.equal(understood("missed the deadline of a send (80 s)").kind, "port_hung");
   assert.equal(understood("").kind, "none");
   assert.deepEqual(understood("something new"), { kind: "other", values: { detail: "something new" } });
 });
 
 test("every reason that is understood has words, and no other has", async () => {
-  const words = Object.keys((await load("words-en.js")).default).filter((key) => key.startsWith("reason."));
-  assert.deepEqual(words.sort(), [...new Set(REASONS.map(([, kind]) => `reason.${kind}`))].sort());
+  const words = Object.keys((await load("words-en.js")).default);
+  const kinds = new Set(REASONS.map(([, kind]) => kind));
+  assert.deepEqual(words.filter((key) => key.startsWith("reason.")).sort(), [...kinds].map((kind) => `reason.${kind}`).sort());
+  for (const key of words.filter((each) => each.startsWith("mend."))) assert.ok(kinds.has(key.slice("mend.".length)), key);
 });
 
 test("what an operator asked for is no trouble; what needs a person is", () => {
@@ -116,16 +124,17 @@ test("what mends itself is a trouble only if it takes long", () => {
   assert.equal(at(5, { breaker: "open" }).level, "watch");
 });
 
-test("troubles: the worst first, then the oldest; many of a kind are told as one", () => {
+test("troubles: the worst first, then the oldest; those with the same cause are told together", () => {
   const channels = {
     acme: [channel({ channel: "a", state: "qr_required", since: "2026-11-28T08:10:00Z" }), channel({ channel: "b", state: "error", reason: "x", since: "2026-11-28T08:30:00Z" })],
     bela: ["a", "b", "c", "d"].map((id) => channel({ clinic: "bela", channel: id, state: "logged_out", reason: "logout", since: "2026-11-28T08:20:00Z" })),
     down: [channel({ clinic: "down", state: "error", reason: "its clinic is quarantined" })],
   };
-  const clinics = [clinic(), clinic({ id: "bela" }), clinic({ id: "down", state: "quarantined" })];
+  const clinics = [clinic(), clinic({ id: "bela" }), clinic({ id: "down", state: "quarantined", reason: "quarantined after 3 restarts: crash" })];
   const found = troubles(clinics, (id) => channels[id], NOW);
-  assert.deepEqual(found.map((one) => [one.clinic.id, one.kind, one.channels.length]), [
-    ["down", "clinic_quarantined", 0], ["bela", "logged_out", 4], ["acme", "error", 1], ["acme", "qr_required", 1],
+  assert.deepEqual(found.map((one) => one.key), ["down", "bela/a", "bela/b", "bela/c", "bela/d", "acme/b", "acme/a"]);
+  assert.deepEqual(together(found).map((one) => [one.level, one.kind, one.cause, one.items.length]), [
+    ["act", "clinic_quarantined", "quarantined", 1], ["act", "logged_out", "logout", 4], ["act", "error", "other", 1], ["pair", "qr_required", "none", 1],
   ]);
 });
 
@@ -183,6 +192,7 @@ test("times are told in their two largest units", () => {
   assert.deepEqual(split(3599), [[59, "minute"]]);
   assert.deepEqual(split(3600 * 3 + 720), [[3, "hour"], [12, "minute"]]);
   assert.deepEqual(split(86_400 * 2), [[2, "day"]]);
+  assert.equal(clock(65), "1:05");
   assert.deepEqual(split(-5), [[0, "second"]]);
 });
 
