@@ -42,7 +42,7 @@ LAST_EVENT_ID: Final = "Last-Event-ID"
 _ID: Final = re.compile(r"([0-9a-f]{8})-([0-9]{1,15})\Z")
 _BEGIN: Final = b"retry: %d\n\n" % RECONNECT_MS
 _BEAT: Final = b":\n\n"
-_AT_ONCE: Final = struct.pack("ii", 1, 0)
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
 class EventRoutes:
@@ -122,7 +122,7 @@ class EventRoutes:
 def _cut(transport: asyncio.Transport | None) -> None:
     """Close the connection, with what it has not taken: the system would keep that for minutes."""
     if transport is not None:
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         transport.abort()
 
 
