@@ -6,6 +6,7 @@ A look reads the clinic's ledger, if that is open; what changes a command goes t
 import asyncio
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
 from actors.channel.requests import Cancel, Discard, Release, Replay
@@ -42,14 +43,14 @@ class CommandDesk:
         self._store = store
         self._waiting: Counter[str] = Counter()
 
-    async def send(self, clinic: str, channel: str, priority: Priority, body: bytes) -> str:
+    async def send(self, clinic: str, channel: str, priority: Priority, body: bytes, headers: Mapping[str, str]) -> str:
         """Put a valid command on the channel's queue."""
         command = parse(body)
         lacking = unsupported(command)
         if lacking is not None:
             raise InvalidInputError("body", f"something this version supports; it does not support {lacking}")
         self._switchboard.channel(clinic, channel)
-        await self._bus.clinic(clinic).enqueue(channel, priority, body, {})
+        await self._bus.clinic(clinic).enqueue(channel, priority, body, headers)
         return command.id
 
     # -- looking --

@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 
 from actors.drain import Drain
 from config import live_tree
+from gateway.audit.keeper import NodeAudit
 from gateway.http.health import HealthReport, Part, RoleCount, TreeNode
 from gateway.nats.bus import NatsBus
 from protocol.errors import UnavailableError
@@ -25,12 +27,23 @@ ROOT: Final = "root"
 class NodeHealth:
     """Implements ``gateway.http.health.Health``."""
 
-    def __init__(self, names: Names, tally: Tally, bus: NatsBus, data: Path, drain: Drain) -> None:
+    def __init__(
+        self,
+        names: Names,
+        tally: Tally,
+        bus: NatsBus,
+        audit: NodeAudit,
+        data: Path,
+        drain: Drain,
+        backups: Callable[[], Mapping[str, datetime | None]],
+    ) -> None:
         self._names = names
         self._tally = tally
         self._bus = bus
+        self._audit = audit
         self._data = data
         self._drain = drain
+        self._backups = backups
         self._since = time.monotonic()
         self._version = version("plantao")
 
@@ -42,15 +55,18 @@ class NodeHealth:
     async def report(self) -> HealthReport:
         """As it is now; raises UnavailableError while the node is starting or ending."""
         children = self._children()
+        disk = os.statvfs(self._data)
         return HealthReport(
             version=self._version,
             uptime_s=self._uptime_s(),
             store=_part(children.get("store")),
-            bus=_part(children.get("bus")) if self._bus.connected else Part(ok=False, reason="NATS is away"),
+            bus=_part(children.get("bus")) if self._bus.connected else _broken("NATS is away"),
             broker=_part(children.get("broker")),
             nursery=_part(children.get("nursery")),
-            memory_bytes=_resident_bytes(),
-            disk_free_bytes=_free_bytes(self._data),
+            audit=_part(children.get("audit")) if self._audit.trouble is None else _broken(self._audit.trouble),
+            memory_bytes=_resident_bytes("self") or 0,
+            disk_free_bytes=disk.f_bavail * disk.f_frsize,
+            disk_size_bytes=disk.f_blocks * disk.f_frsize,
             draining=self.draining,
         )
 
@@ -63,6 +79,15 @@ class NodeHealth:
     def counts(self) -> Sequence[RoleCount]:
         """See ``Health``."""
         return live_tree.counts(self._tally)
+
+    def port_memory(self) -> Mapping[tuple[str, str], int]:
+        """See ``Health``."""
+        found = ((clinic, channel, _resident_bytes(pid)) for clinic, channel, pid in live_tree.ports(self._snapshot()))
+        return {(clinic, channel): size for clinic, channel, size in found if size is not None}
+
+    def backups(self) -> Mapping[str, datetime | None]:
+        """See ``Health``."""
+        return self._backups()
 
     def _uptime_s(self) -> float:
         return round(time.monotonic() - self._since, 1)
@@ -81,14 +106,17 @@ class NodeHealth:
 def _part(child: Node | None) -> Part:
     if child is None or child.phase is Phase.UP:
         return Part(ok=True)
-    return Part(ok=False, reason=f"{child.phase.value}; last exit: {child.last_exit or 'none'}")
+    return _broken(f"{child.phase.value}; last exit: {child.last_exit or 'none'}")
 
 
-def _resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+def _broken(reason: str) -> Part:
+    return Part(ok=False, reason=reason)
+
+
+def _resident_bytes(process: str | int) -> int | None:
+    """None: it has ended."""
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return None
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _free_bytes(path: Path) -> int:
-    stat = os.statvfs(path)
-    return stat.f_bavail * stat.f_frsize

@@ -1,6 +1,7 @@
 """The supervisor's snapshot of the tree as the admin endpoint shows it, with the ports that channels say they have."""
 
 import time
+from collections.abc import Iterator
 from typing import Final
 
 from config.counted import PORT
@@ -48,6 +49,16 @@ def _port(node: Node) -> tuple[TreeNode, ...]:
         facts={"pid": pid},
     )
     return (port,)
+
+
+def ports(node: Node, clinic: str = "") -> Iterator[tuple[str, str, int]]:
+    """Clinic, channel and pid of every port."""
+    clinic = node.role.group if node.role is not None else clinic
+    pid = node.facts.get(_PORT_PID)
+    if isinstance(pid, int):
+        yield clinic, node.id, pid
+    for child in node.children:
+        yield from ports(child, clinic)
 
 
 def counts(tally: Tally) -> list[RoleCount]:

@@ -21,7 +21,7 @@ import structlog
 from pykka import ActorRef
 
 from config import log as logging_setup
-from config import tree
+from config import takers, tree
 from config.ending import Cause, Stage, after
 from config.parts import Parts, admin_key_file, make
 from config.reload import Reread
@@ -119,6 +119,7 @@ def _run(settings: Settings, reread: Reread, json_ready: bool) -> int:
     parts = make(settings, reread)
     _spare_what_stays()
     news: SimpleQueue[_News] = SimpleQueue()
+    takers.join(parts)
     parts.reloading.join(lambda _settings: partial(news.put, _Reloaded()))
     parts.logins.on_rotated(lambda account, _: news.put(_Rotated()) if account == ACCOUNT_PLATFORM else None)
     with _signals(news):

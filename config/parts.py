@@ -1,6 +1,5 @@
 """The parts of a node, made from its settings and not yet started: the one place where gateways are constructed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -15,11 +14,9 @@ from actors.desk import Desk
 from actors.drain import Drain
 from actors.loop import AsyncioLoop
 from actors.meters import NodeMeters
-from actors.places import reconciler_name
-from actors.reconciler import ClinicParts, Look
+from actors.reconciler import ClinicParts
 from actors.switchboard import Switchboard
 from config import custody, master_keys, overrides, serving
-from config import log as logging_setup
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
 from config.health import NodeHealth
@@ -54,7 +51,6 @@ from gateway.vault.node_key import ensure_node_key
 from gateway.whatsapp.opener import Nursery
 from protocol.commands import utc_now
 from protocol.errors import InvalidInputError
-from supervisor.actor import tell
 from supervisor.names import Names
 from supervisor.tally import Tally
 
@@ -126,7 +122,6 @@ def make(settings: Settings, reread: Reread) -> Parts:
         forms_of=sessions.forms_of,
     )
     bus.serve(desk, audit)
-    health = NodeHealth(names, tally, bus, settings.data, drain)
     jobs = NodeJobs(settings.data, audit)
     keys = open_keys(settings.data, admin_key_file(settings.data), utc_now)
     custodians = custody.make(
@@ -146,6 +141,7 @@ def make(settings: Settings, reread: Reread) -> Parts:
             sessions=sessions,
         )
     )
+    health = NodeHealth(names, tally, bus, audit, settings.data, drain, lambda: custodians.keeping.made)
     logins = Logins(broker if isinstance(broker, EmbeddedBroker) else None, utc_now)
     backends = Backends(
         operations=desk,
@@ -162,7 +158,7 @@ def make(settings: Settings, reread: Reread) -> Parts:
         reloading=reloading,
     )
     shown = serving.certificate(settings.http)
-    parts = Parts(
+    return Parts(
         loop=loop,
         names=names,
         tally=tally,
@@ -198,27 +194,6 @@ def make(settings: Settings, reread: Reread) -> Parts:
         admin=serving.admin(settings, backends, shown),
         reloading=reloading,
     )
-    reloading.join(partial(serving.take, parts.admin, shown), partial(_take_policies, parts), _take_log)
-    return parts
-
-
-def _take_policies(parts: Parts, settings: Settings) -> Callable[[], None]:
-    """See ``config.reload.Taker``. Reconcilers that are told nothing see it at their next look."""
-    policy = channel_policy(settings)
-
-    def hold() -> None:
-        parts.clinics.policies.current = policy
-        for clinic in parts.board.clinics():
-            ref = parts.names.whereis(reconciler_name(clinic.id))
-            if ref is not None:
-                tell(ref, Look())
-
-    return hold
-
-
-def _take_log(settings: Settings) -> Callable[[], None]:
-    """See ``config.reload.Taker``."""
-    return partial(logging_setup.configure, settings.log)
 
 
 def _opener(settings: Settings, nursery: Nursery, tally: Tally) -> StaggeredOpener:

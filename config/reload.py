@@ -108,5 +108,5 @@ class Reload:
                 hold()
         log.info("settings read again", changed=came.changed)
         if came.restart:
-            log.warning("settings differ that take a restart", changed=came.restart)
+            log.warning("settings differ that take a restart", restart=came.restart)
         return came

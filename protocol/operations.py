@@ -84,8 +84,9 @@ class Operations(Protocol):
     async def qr(self, clinic: str, channel: str) -> QrCode:
         """The QR code to show now. Raises NotFoundError if there is none."""
 
-    async def send(self, clinic: str, channel: str, priority: Priority, body: bytes) -> str:
-        """Put a send command on the channel's queue and return its id. Raises InvalidInputError."""
+    async def send(self, clinic: str, channel: str, priority: Priority, body: bytes, headers: Mapping[str, str]) -> str:
+        """Put a send command on the channel's queue and return its id. ``headers`` go with it to all that it causes
+        (``protocol.subjects``). Raises InvalidInputError."""
 
     async def configure(
         self, clinic: str, channel: str, config: Mapping[str, Any] | None, name: str | None = None

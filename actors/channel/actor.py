@@ -375,9 +375,9 @@ class Channel(Actor):
         )
 
     def _announce(self, previous: ChannelState) -> None:
-        life, log = self._life, self._context.log
-        tell = log.warning if life.state is ChannelState.ERROR else log.info
-        tell("channel state", state=life.state, previous=previous, reason=life.reason, attempt=life.attempt)
+        life = self._life
+        log = self._context.log.bind(state=life.state, previous=previous, reason=life.reason, attempt=life.attempt)
+        (log.warning if life.state is ChannelState.ERROR else log.info)("channel state")
         event = views.state_event(self._record, life, previous)
         self._publishing.event(EventKind.STATE, event, life.state, self._context.now().wall.isoformat())
 

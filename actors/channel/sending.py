@@ -7,7 +7,7 @@ follows from.
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -293,7 +293,7 @@ class Sending:
         now = self._context.now()
         for outcome in self._outcomes.take():
             if self._gate.settle(outcome.key, outcome.answer, now.mono, cut=outcome.cut):
-                self._context.log.warning("circuit breaker around sending", **asdict(self.breaker.snapshot(now.mono)))
+                self._tell_of_breaker(now)
             parcel = self._outbox.away(outcome.key)
             if parcel is not None:
                 self._heed(outcome, now)
@@ -301,6 +301,18 @@ class Sending:
             elif outcome.record is not None:
                 self._books.done([outcome.record])
         self.pump()
+
+    def _tell_of_breaker(self, now: Now) -> None:
+        shown = self.breaker.snapshot(now.mono)
+        self._context.log.warning(
+            "circuit breaker around sending",
+            state=shown.state,
+            failures=shown.failures,
+            failure_rate=shown.failure_rate,
+            calls=shown.calls,
+            opened=shown.opened,
+            retry_in_s=shown.retry_in_s,
+        )
 
     def _heed(self, outcome: SendOutcome, now: Now) -> None:
         answer = outcome.answer

@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Final
 
 from actors.channel.keeping import Kept
-from actors.channel.life import Life
+from actors.channel.life import Life, Now, begin
 from protocol.channel import Breaker, ChannelRecord, ChannelSnapshot, ChannelState, QrCode, WantedState
 from protocol.events import QrEvent, StateEvent
+from supervisor.breaker import Breaker as BreakerPolicy
 from supervisor.breaker import BreakerState
 
 NOT_KEPT: Final = Kept()
@@ -52,6 +53,19 @@ def snapshot(
         restored=kept.restored,
         sealed_at=kept.sealed_at,
         unsealed=kept.trouble,
+    )
+
+
+def not_begun(record: ChannelRecord, now: Now) -> ChannelSnapshot:
+    """A channel that has no actor yet."""
+    life = begin(now, BreakerPolicy())
+    return snapshot(
+        record,
+        life,
+        wanted=record.wanted,
+        sending_breaker=BreakerState.CLOSED,
+        queued=0,
+        last_activity_at=None,
     )
 
 

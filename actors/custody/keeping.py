@@ -2,7 +2,7 @@
 thread."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -72,6 +72,8 @@ class Keeping:
         self._erasing = erasing
         self._clock = clock
         self._failed: dict[str, datetime] = {}
+        self.made: Mapping[str, datetime | None] = {}
+        """When the newest of each clinic was begun, as last looked; replaced, never changed, so in any thread."""
         self._work: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -121,11 +123,14 @@ class Keeping:
             clinics = [contents.record.id for contents in self._backing_up.contents(None)]
         except PlantaoError:
             return  # the registry has not been read yet
+        self.made = {clinic: at for clinic, at in self.made.items() if clinic in clinics}
         for clinic in clinics:
             try:
                 if await self._is_due(clinic):
                     await self._back_up(clinic)
+                    self._note(clinic, await self._shelf.last(clinic))
             except PlantaoError as error:
+                self._note(clinic, self.made.get(clinic))
                 log.warning("scheduled backup not made", clinic=clinic, error=str(error))
 
     async def _is_due(self, clinic: str) -> bool:
@@ -133,7 +138,11 @@ class Keeping:
         if failed is not None and now - failed < RETRY:
             return False
         last = await self._shelf.last(clinic)
+        self._note(clinic, last)
         return last is None or (now - last).total_seconds() >= self._schedule.every_s
+
+    def _note(self, clinic: str, last: datetime | None) -> None:
+        self.made = {**self.made, clinic: last}
 
     async def _back_up(self, clinic: str) -> None:
         """One that fails takes none of the older ones with it."""

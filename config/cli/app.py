@@ -43,7 +43,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 app.add_typer(clinics.group, name="clinic")
 app.add_typer(channels.group, name="channel")
@@ -56,11 +56,6 @@ app.add_typer(keys.group, name="key")
 keys.group.add_typer(nats_keys.group, name="nats")
 app.add_typer(nats_config.group, name="nats")
 app.add_typer(rotate.group, name="rotate")
-backup.register(app)
-doctor.register(app)
-erase.register(app)
-export.register(app)
-completion.register(app)
 
 
 def _version(wanted: bool) -> None:
@@ -108,8 +103,13 @@ def run(
     raise typer.Exit(code)
 
 
+doctor.register(app)
+command(app, "ready")(ready.ready)
+command(app, "reload")(reload.reload)
 command(app, "top")(top.top)
 command(app, "events")(events.follow)
-command(app, "reload")(reload.reload)
-command(app, "ready")(ready.ready)
 command(app, "send")(sending.send)
+backup.register(app)
+export.register(app)
+erase.register(app)
+completion.register(app)

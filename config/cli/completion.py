@@ -30,10 +30,10 @@ def completion(
     shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Print what has a shell complete commands, options, and the ids of clinics and channels of the running node.
+    """Print what has a shell complete commands, options, and ids of clinics and channels.
 
-    bash: source <(plantao completion bash), in ~/.bashrc. zsh: the same with zsh, in ~/.zshrc, after compinit.
-    fish: plantao completion fish > ~/.config/fish/completions/plantao.fish
+    The ids are those of the running node. In ~/.bashrc: source <(plantao completion bash). In ~/.zshrc, after compinit:
+    source <(plantao completion zsh). For fish: plantao completion fish > ~/.config/fish/completions/plantao.fish
     """
     script = script_for(shell)
     Output(as_json).say(script, {"shell": shell.value, "script": script})

@@ -3,6 +3,7 @@
 import ctypes
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -49,8 +50,11 @@ def ahead(written: Iterable[tuple[Path, float]], now: float) -> Iterator[Finding
 
 
 def _written(data: Path) -> list[tuple[Path, float]]:
-    paths = [path for pattern in ("*", "clinics/*/*") for path in data.glob(pattern)]
-    return [(path, path.stat().st_mtime) for path in paths if path.exists()]
+    found = []
+    for path in (path for pattern in ("*", "clinics/*/*") for path in data.glob(pattern)):
+        with suppress(FileNotFoundError):  # a node may be at work there
+            found.append((path, path.stat().st_mtime))
+    return found
 
 
 def _kernel() -> int:

@@ -14,8 +14,10 @@ _CGROUPS: Final = Path("/sys/fs/cgroup")
 _MIB: Final = 1 << 20
 
 OWN_DESCRIPTORS: Final = 256
+"""What a node has open without channels, with room for requests."""
 CHANNEL_DESCRIPTORS: Final = 3
 OWN_THREADS: Final = 64
+"""Of a node without channels, its broker and its nursery."""
 CHANNEL_THREADS: Final = 16
 """Ten of its port, most of them of the Go runtime in it (measured on two processors), and those of its actors."""
 FEW_CHANNELS: Final = 100

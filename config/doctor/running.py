@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
-from config.cli.client import NodeClient, running_pid
+from config.cli.client import KEY_FILE, NodeClient, NodeRefusedError, running_pid
 from config.doctor.finding import Finding, fine, unknown, warning, wrong
 from config.sections import Settings
 from protocol.channel import ChannelState, ClinicState
-from protocol.errors import PlantaoError
+from protocol.errors import InvalidInputError, PlantaoError
 
 CHECK: Final = "node"
 PARTS: Final = ("store", "bus", "broker", "nursery", "audit")
@@ -31,6 +31,10 @@ def look(settings: Settings) -> Iterator[Finding]:
         return
     try:
         said = NodeClient.find(settings.data, None, None).ready()
+    except (NodeRefusedError, InvalidInputError) as error:
+        key = settings.data / KEY_FILE
+        yield warning(CHECK, f"it does not take {key}: {error}", f"rm -f {key}; the next start makes another")
+        return
     except PlantaoError as error:
         yield wrong(CHECK, str(error), "see its log; if it hangs, end it (SIGTERM) and start it again")
         return

@@ -70,6 +70,8 @@ class NodeAudit:
         self._writing: asyncio.Task[None] | None = None
         self._heading: asyncio.Task[None] | None = None
         self._verifying: asyncio.Future[Verification] | None = None
+        self.trouble: str | None = None
+        """Why the last entry could not be written; None: it could."""
 
     async def open(self) -> None:
         """Take entries on. A file that cannot be used now is logged, and may be mended later."""
@@ -77,6 +79,7 @@ class NodeAudit:
         try:
             await self._prepare()
         except StoreUnavailableError as error:
+            self.trouble = str(error)
             log.error("nothing can be changed, only looked at, until this is mended: %s", error)
 
     async def close(self, *, timeout: float) -> None:
@@ -159,7 +162,8 @@ class NodeAudit:
             async with asyncio.timeout(WAIT_S):
                 return await future
         except TimeoutError as error:
-            raise StoreUnavailableError(f"the audit: the disk has not taken an entry in {WAIT_S:g} seconds") from error
+            self.trouble = f"the audit: the disk has not taken an entry in {WAIT_S:g} seconds"
+            raise StoreUnavailableError(self.trouble) from error
 
     async def _write(self) -> None:
         """Write what waits, and what has come meanwhile, until there is nothing."""
@@ -169,9 +173,11 @@ class NodeAudit:
                 end = await self._prepare()
                 self._end = end = await self._file.append([fields for fields, _ in batch], end)
             except StoreUnavailableError as error:
+                self.trouble = str(error)
                 for _, future in batch:
                     _refuse(future, error)
                 continue
+            self.trouble = None
             for seq, (_, future) in enumerate(batch, start=end.seq - len(batch) + 1):
                 if not future.done():
                     future.set_result(seq)

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from contextlib import suppress
+from typing import Final
 
 from gateway.audit.keeper import NodeAudit
 from protocol.errors import StoreUnavailableError
@@ -9,12 +11,18 @@ from protocol.errors import StoreUnavailableError
 log = logging.getLogger(__name__)
 
 
-class AuditService:
-    """A ``Service``. ``version`` is the program's."""
+LOOK_S: Final = 15.0
+"""Between two attempts at an audit that could not be written."""
 
-    def __init__(self, audit: NodeAudit, version: str) -> None:
+
+class AuditService:
+    """A ``Service``. ``version`` is the program's. An audit that could not be written is tried every ``look_s``
+    seconds: a node that is not ready for its sake is asked for nothing that would show that it is mended."""
+
+    def __init__(self, audit: NodeAudit, version: str, *, look_s: float = LOOK_S) -> None:
         self._audit = audit
         self._detail = {"version": version}
+        self._look_s = look_s
 
     async def start(self) -> None:
         """Goes on without an audit if there can be none now: clinics are on duty all the same."""
@@ -23,8 +31,11 @@ class AuditService:
 
     async def wait(self) -> str:
         """Never returns: what is wrong with the disk is found, and told, with each entry."""
-        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        return await ended
+        while True:
+            await asyncio.sleep(self._look_s)
+            if self._audit.trouble is not None:
+                with suppress(StoreUnavailableError):
+                    await self._audit.noted("node", "audit.mended")
 
     async def stop(self, *, timeout: float) -> None:
         """The last entry, and the end."""

@@ -14,6 +14,7 @@ module          what it holds
 ``static``      ``/`` and ``/page/…``: the page itself, whose files are in ``page/``
 ``auditing``    what changes something is in the audit, before it is done and after
 ``rules``       what of the rules may change while it is served
+``correlating`` what a request is called: in its answer, in the log, with the command that it sends
 ``draining``    nothing is taken on while the node drains before its end
 ``tls``         certificate and key
 ``openapi``     ``/api/v1/openapi.json``, written from the table
@@ -29,18 +30,14 @@ module          what it holds
 ``rotate``      keys exchanged, as jobs
 ``jobs``        ``/api/v1/jobs``
 ``audit``       ``/api/v1/audit``
-<<<<<<< HEAD
 ``paging``      lists in pages
 ``reload``      the node's settings, read again
-=======
-``reload``      the node's settings, read again
-``paging``      lists in pages
->>>>>>> w-all
 ``requests``    bodies, path names and answers: the edge between bytes and types
 ``problems``    every error as RFC 9457 problem details, in one table
 ``health``      what the node must be able to say of itself
-``metrics``     Prometheus text, computed for each scrape
-``supervision`` the part of it that is about the supervision tree
+``catalogue``   every metric that there is
+``metrics``     Prometheus text, computed for each scrape: ``states`` of clinics and channels, the ``traffic`` through
+                them, ``supervision``: the tree
 ==============  ======================================================================
 
 Routes; ``/health``, ``/ready`` and the page are open, all others want ``Authorization: Bearer <key>`` or ``X-API-Key:
@@ -58,7 +55,7 @@ what concerns all clinics (``/metrics``, to add a clinic) takes a key for all, a
     GET     /api/v1/keys/{id}               DELETE revokes it
     GET     /api/v1/jobs?clinic=&kind=&state=   newest first
     GET     /api/v1/jobs/{id}               /file is what it made; DELETE of that says that it is fetched
-    GET     /api/v1/audit?clinic=&before=&limit=   newest first
+    GET     /api/v1/audit?clinic=&before=   newest first
     GET     /api/v1/audit/verify?since=     whether all of it is as it was written, and a continuation of what was
     GET     /api/v1/channels?clinic=&state=     of all clinics
     GET     /api/v1/events?clinic=&channel= Server-Sent Events: all there is, and then what changes of it

@@ -54,8 +54,10 @@ def build(
 def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: Mapping[str, int]) -> Sequence[Route]:
     """All routes. ``refused`` counts, by reason, the requests that were not let in."""
     operations, keys, health = backends.operations, backends.keys, backends.health
+    streams = Streams()
+    node = NodeRoutes(operations, health, backends.meters, executor, refused, streams)
     routes = (
-        *of_node(NodeRoutes(operations, health, executor, refused), limits.ready_per_minute),
+        *of_node(node, limits.ready_per_minute),
         *of_page(StaticRoutes(read_page())),
         *of_session(SessionRoutes(keys, backends.audit)),
         *of_tree(TreeRoutes(health, executor)),
@@ -71,6 +73,6 @@ def table(backends: Backends, limits: HttpLimits, executor: Executor, refused: M
         *of_jobs(JobRoutes(backends.jobs)),
         *of_rotations(RotateRoutes(backends.rotations)),
         *of_reload(ReloadRoutes(backends.reloading)),
-        *of_events(EventRoutes(operations, backends.live, backends.meters, Streams())),
+        *of_events(EventRoutes(operations, backends.live, backends.meters, streams)),
     )
     return (*routes, OpenApiRoutes(routes, executor).route)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Annotated, Final
 
 from aiohttp import web
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from gateway.audit.verifying import SINCE_PATTERN, read_since
+from gateway.http.paging import Page
 from gateway.http.requests import answer, asked_clinic, number
 from gateway.http.routes import API, CALLER, Query, Route
 from protocol.access import Permission
@@ -24,11 +25,10 @@ Listed = Annotated[int, Meta(ge=1, le=MOST_LISTED)]
 Since = Annotated[str, Meta(pattern=SINCE_PATTERN)]
 
 
-class EntryPage(Struct, frozen=True, kw_only=True):
-    """Entries, newest first; ``next`` is ``before`` of the next page, None: there is none."""
+class EntryPage(Page, frozen=True, kw_only=True):
+    """Entries, newest first."""
 
     items: list[Entry]
-    next: int | None
 
 
 class AuditRoutes:
@@ -38,14 +38,14 @@ class AuditRoutes:
         self._audit = audit
 
     async def list(self, request: web.Request) -> web.Response:
-        """A page of entries, newest first: of ``?clinic=``, or all that the caller may see; those before ``?before=``,
-        which ``next`` says for the next page."""
+        """A page of entries, newest first: of `?clinic=`, or all that the caller may see; those before `?before=`."""
         asked = asked_clinic(request)
-        before = number(request, "before", 0, most=HIGHEST, whole=True)
+        bounds = [int(number(request, name, 0, most=HIGHEST, whole=True)) for name in ("before", "cursor")]
+        before = min([bound for bound in bounds if bound], default=None)
         limit = int(number(request, "limit", LISTED, least=1, most=MOST_LISTED, whole=True))
         clinics = request[CALLER].clinics if asked is None else asked
-        found = await self._audit.entries(clinics, before=int(before) or None, limit=limit)
-        return answer(EntryPage(items=list(found), next=found[-1].seq if len(found) == limit else None))
+        found = await self._audit.entries(clinics, before=before, limit=limit)
+        return answer(EntryPage(items=list(found), next=str(found[-1].seq) if len(found) == limit else None))
 
     async def verify(self, request: web.Request) -> web.Response:
         """Whether it is whole; ``?since=``: and a continuation of what it was then."""
@@ -58,6 +58,7 @@ def of_audit(audit: AuditRoutes) -> Sequence[Route]:
     listed = (
         Query(name="clinic", kind=ClinicId, what="only what concerns this clinic"),
         Query(name="before", kind=Before, what="only entries with a lower number; 0: all"),
+        Query(name="cursor", kind=Before, what="the next of the page before"),
         Query(name="limit", kind=Listed, what="at most so many"),
     )
     since = (Query(name="since", kind=Since, what="an entry, as an earlier verification named it, that must be there"),)

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec import Meta, Struct
 
+from gateway.http.correlating import command_headers
 from gateway.http.paging import PAGE, Page, page
 from gateway.http.requests import answer, asked_clinic, channel_of, choice, clinic_of, read_as, read_body
 from gateway.http.routes import API, CALLER, CHANNEL, CLINIC, OF_CLINIC, Query, Route
@@ -165,7 +166,8 @@ class ChannelRoutes:
         body = await read_body(request)
         if not body:
             raise InvalidBodyError("body", "a send command, got nothing")
-        return answer(Queued(id=await self._operations.send(clinic, channel, priority, body)), status=202)
+        queued = await self._operations.send(clinic, channel, priority, body, command_headers(request))
+        return answer(Queued(id=queued), status=202)
 
     async def check(self, request: web.Request) -> web.Response:
         """Ask WhatsApp which numbers it knows."""

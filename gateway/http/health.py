@@ -1,6 +1,7 @@
 """What the node must be able to say of itself."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -16,7 +17,8 @@ class Part(Struct, frozen=True, kw_only=True):
 
 class HealthReport(Struct, frozen=True, kw_only=True):
     """The node as it is now. ``uptime_s`` in seconds; ``memory_bytes`` is resident, of the main process;
-    ``disk_free_bytes`` of the file system that holds the data directory; ``draining``: it is about to end."""
+    ``disk_free_bytes`` and ``disk_size_bytes`` of the file system that holds the data directory;
+    ``draining``: it is about to end."""
 
     version: str
     uptime_s: float
@@ -24,14 +26,22 @@ class HealthReport(Struct, frozen=True, kw_only=True):
     bus: Part
     broker: Part
     nursery: Part
+    audit: Part
     memory_bytes: int
     disk_free_bytes: int
+    disk_size_bytes: int
     draining: bool = False
 
     @property
     def parts(self) -> dict[str, Part]:
         """All parts by name."""
-        return {"store": self.store, "bus": self.bus, "broker": self.broker, "nursery": self.nursery}
+        return {
+            "store": self.store,
+            "bus": self.bus,
+            "broker": self.broker,
+            "nursery": self.nursery,
+            "audit": self.audit,
+        }
 
 
 class TreeNode(Struct, frozen=True, kw_only=True, gc=False):
@@ -86,3 +96,10 @@ class Health(Protocol):
 
     def counts(self) -> Sequence[RoleCount]:
         """What has happened in the tree so far. In any thread."""
+
+    def port_memory(self) -> Mapping[tuple[str, str], int]:
+        """Resident bytes of the ports that run, by clinic and channel. In any thread; reads ``/proc`` for each."""
+
+    def backups(self) -> Mapping[str, datetime | None]:
+        """When the newest backup of each clinic was begun that was made by the clock; None: there is none yet. Of no
+        clinic if there are no such backups. In any thread."""

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence, Sized
 from concurrent.futures import Executor
 from typing import Final, TypeVar
 
@@ -19,7 +19,9 @@ from gateway.http.requests import answer
 from gateway.http.routes import CALLER, Route
 from protocol.access import Permission
 from protocol.channel import ChannelState, ClinicState
+from protocol.commands import utc_now
 from protocol.errors import PlantaoError
+from protocol.meters import Meters
 from protocol.operations import Operations
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class Readiness(Struct, frozen=True, kw_only=True, omit_defaults=True):
     bus: Part | None = None
     broker: Part | None = None
     nursery: Part | None = None
+    audit: Part | None = None
     memory: dict[str, int] | None = None
     disk: dict[str, int] | None = None
     channels: dict[ChannelState, int] | None = None
@@ -63,13 +66,24 @@ class Readiness(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class NodeRoutes:
-    """Handlers that answer also when parts of the node do not. ``refused`` counts requests that were not let in."""
+    """Handlers that answer also when parts of the node do not. ``refused`` counts requests that were not let in;
+    ``streams`` are those of events that are open."""
 
-    def __init__(self, operations: Operations, health: Health, executor: Executor, refused: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        health: Health,
+        meters: Meters,
+        executor: Executor,
+        refused: Mapping[str, int],
+        streams: Sized,
+    ) -> None:
         self._operations = operations
         self._health = health
+        self._meters = meters
         self._executor = executor
         self._refused = refused
+        self._streams = streams
 
     async def alive(self, _request: web.Request) -> web.Response:
         """Liveness: the loop runs. Depends on nothing else, so that no outage elsewhere gets the node killed."""
@@ -109,7 +123,16 @@ class NodeRoutes:
         except PlantaoError as error:
             log.warning("the tree could not be seen by a scrape: %s", error)
             tree = None
-        return metrics.render(dataclasses.replace(view, tree=tree, counts=self._health.counts()))
+        whole = dataclasses.replace(
+            view,
+            tree=tree,
+            counts=self._health.counts(),
+            meters=self._meters.channels(),
+            times=self._meters.times(),
+            memory={} if tree is None else self._health.port_memory(),
+            backups=self._health.backups(),
+        )
+        return metrics.render(whole)
 
     async def _view(self, request: web.Request) -> metrics.View:
         deadline = request.app[VIEW_DEADLINE_S]
@@ -118,7 +141,14 @@ class NodeRoutes:
             _in_time(self._operations.clinics(), deadline),
             _in_time(self._operations.channels(), deadline),
         )
-        return metrics.View(report=report, clinics=clinics, channels=channels, refused=dict(self._refused))
+        return metrics.View(
+            now=utc_now(),
+            report=report,
+            clinics=clinics,
+            channels=channels,
+            refused=dict(self._refused),
+            streams=len(self._streams),
+        )
 
 
 async def _in_time(work: Awaitable[T], deadline: float) -> T | None:
@@ -142,8 +172,9 @@ def _of_report(report: HealthReport | None, *, ready: bool, named: bool) -> Read
         bus=_told(report.bus, named),
         broker=_told(report.broker, named),
         nursery=_told(report.nursery, named),
+        audit=_told(report.audit, named),
         memory={"resident_bytes": report.memory_bytes},
-        disk={"free_bytes": report.disk_free_bytes},
+        disk={"free_bytes": report.disk_free_bytes, "size_bytes": report.disk_size_bytes},
     )
 
 

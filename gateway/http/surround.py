@@ -16,6 +16,7 @@ from msgspec import Struct
 from gateway.access.api_keys import ApiKeys
 from gateway.audit.refusals import Refusals
 from gateway.http.auditing import auditing
+from gateway.http.correlating import correlated, tell_correlation
 from gateway.http.guard import GUARD, Guard
 from gateway.http.methods import all_of, options
 from gateway.http.node import VIEW_DEADLINE_S
@@ -86,13 +87,14 @@ def surround(
         address_period_s=limits.address_period_s,
         key_requests=limits.key_requests,
     )
-    middlewares = [_problems, door.check, guard.admit, auditing(audit)]
+    middlewares = [correlated, _problems, door.check, guard.admit, auditing(audit)]
     app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
     app[GUARD] = guard
     app[BODY_LIMIT] = limits.body_bytes
     app[BODY_TIMEOUT_S] = limits.body_s
     app[VIEW_DEADLINE_S] = limits.view_s
     app.on_response_prepare.append(_secured(door, secure))
+    app.on_response_prepare.append(tell_correlation)
     app.on_cleanup.append(guard.close)
     app[RULES] = Rules(guard, door, key_requests=limits.key_requests)
     for route in (*routes, *options(routes)):

@@ -196,6 +196,12 @@ class EmbeddedBroker:
                 await self._until(self.login(subjects.account(clinic)), present=True)
                 self._effective |= {clinic}
 
+    async def renew(self) -> None:
+        """Have the server read its files anew, its certificate among them, which connections that come then are shown.
+        Raises BrokerError."""
+        async with self._reloading:
+            await self._reload()
+
     async def remove_account(self, clinic: str) -> None:
         """Remove the account of ``clinic`` with all it holds, and cut its connections; harmless if it has none.
 

@@ -264,7 +264,7 @@ def _apply(records: dict[str, Struct], msg: Msg) -> None:
         records[key] = _read(key, msg.data)
     except (msgspec.DecodeError, ValueError) as error:
         records.pop(key, None)
-        log.error("registry_record_unreadable", key=key, error=str(error))
+        log.error("registry_record_unreadable", record=key, error=str(error))
 
 
 def _read(key: str, value: bytes) -> Struct:

@@ -60,6 +60,7 @@ from nats.micro.request import ERROR_CODE_HEADER, ERROR_HEADER, Request
 from gateway.access.windows import Windows
 from gateway.audit.around import audited
 from gateway.nats.auditing import ACTIONS, CHANGES_PER_MINUTE, who_asks
+from gateway.nats.headers import passed_on
 from gateway.nats.requests import OF_CHANNEL, OF_CLINIC, Ask, RefusalBody, RefusalCode, RefusalReason, Target, answer_of
 from protocol import subjects
 from protocol.audit import Audit
@@ -179,6 +180,9 @@ class ClinicRpc:
 
     async def _serve(self, request: Request) -> None:
         channel, verb = _parts(request.subject)
+        correlation = passed_on(request.headers).get(subjects.HEADER_CORRELATION)
+        if correlation is not None:  # of this task alone
+            structlog.contextvars.bind_contextvars(correlation_id=correlation)
         try:
             outcome = await self._audited(channel, verb, request)
         except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets a reply

@@ -28,6 +28,14 @@ async def test_a_node_that_is_well_is_told_to_be_so(node: Node) -> None:
     assert [finding["check"] for checks in found.values() for finding in checks if finding["level"] == "wrong"] == []
 
 
+async def test_a_key_that_the_node_does_not_take_is_told(node: Node) -> None:
+    (node.data / "admin.key").write_text("plantao_another\n")
+
+    (found,) = (await told(node, *CONFIG))["node"]
+
+    assert (found["level"], "the next start makes another" in found["mend"]) == ("warning", True)
+
+
 async def test_a_node_that_is_away_a_port_that_is_taken_and_a_key_that_is_another_are_told(
     tmp_path: Path, emulator: EmulatorProcess
 ) -> None:

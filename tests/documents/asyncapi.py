@@ -38,7 +38,8 @@ msgpack the same fields stand, and bytes are bytes instead of base64. Times are 
 Each clinic is a NATS account of its own. A service of one clinic logs in there (`plantao key nats issue`), one that
 serves all clinics in the account `platform` (`data/node.json`): the subjects are the same. Commands are published with
 JetStream, so that a PubAck says they are stored; events are best followed with a durable consumer on the stream that
-`x-stream` names. In `platform`, dead letters are in the stream `events` too."""
+`x-stream` names. In `platform`, dead letters are in the stream `events` too. Media is in the Object Store `media` of a
+clinic's account: that of inbound messages, and what a command names by `media.object`."""
 _PARAMETERS: Final = {
     name: {"description": f"Identifier of a {name}: `{NAME_PATTERN.partition('$')[0]}`"}
     for name in ("clinic", "channel")

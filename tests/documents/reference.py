@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
+from config.log import FIELDS
 from config.reload import RELOADABLE
 from protocol.codes import ErrorCode, Permanence
-from tests.documents import commands, routes
+from tests.documents import commands, metrics, routes
 from tests.documents.settings import Section, Setting, sections, size
 from tests.documents.tables import marked, table
 
@@ -31,6 +32,18 @@ _ROUTES: Final = """\
 With a key (`Authorization: Bearer …`, or `X-API-Key`) that is for the clinic, and has at least this role.
 `/api/v1/openapi.json` says what is sent and answered.
 """
+_METRICS: Final = """\
+## Metrics
+
+At `/metrics`, with a key. A histogram is read as `…_bucket`, `…_sum` and `…_count`. Those that begin with `process_`
+are of the main process, by the Prometheus client.
+"""
+_FIELDS: Final = """\
+## Fields of the log
+
+Each line on stderr is an object with some of these; with `log.format` `console`, the same for a person. No line holds a
+message's text, a whole phone number, or a key.
+"""
 _CODES: Final = """\
 ## Error codes
 
@@ -48,7 +61,7 @@ _AFTER: Final = {
 def text() -> str:
     """The whole file."""
     parts = [_HEAD, _SETTINGS, *map(_section, sections()), _COMMANDS, commands.text(), _ROUTES, routes.text()]
-    return "\n".join([*parts, _CODES, _codes()])
+    return "\n".join([*parts, _METRICS, metrics.text(), _FIELDS, _fields(), _CODES, _codes()])
 
 
 def _section(section: Section) -> str:
@@ -77,6 +90,10 @@ def _default(setting: Setting) -> str:
     if isinstance(setting.default, int) and setting.name.endswith("bytes"):
         return f"`{setting.written}` ({size(setting.default, setting.name)})"
     return f"`{setting.written}`" if setting.written else "empty"
+
+
+def _fields() -> str:
+    return table(("field", "what it is"), [(f"`{name}`", marked(meaning)) for name, meaning in FIELDS.items()])
 
 
 def _codes() -> str:

@@ -275,6 +275,22 @@ async def test_a_node_starts_though_the_audit_cannot_be_opened_and_changes_nothi
     assert verify(tmp_path, KEY).last == 2
 
 
+async def test_an_audit_that_cannot_be_written_is_told_and_tried_until_it_can(tmp_path: Path) -> None:
+    audit_file(tmp_path).mkdir()
+    kept = NodeAudit(tmp_path, KEY, utc_now)
+    service = AuditService(kept, "0.1.0", look_s=0.01)
+    await service.start()
+    assert "audit" in str(kept.trouble)
+    waiting = asyncio.create_task(service.wait())
+    audit_file(tmp_path).rmdir()
+    async with asyncio.timeout(10):
+        while kept.trouble:  # noqa: ASYNC110 - it says so to nobody
+            await asyncio.sleep(0.01)
+    assert [each.action for each in await kept.entries(None, before=None, limit=9)] == ["audit.mended"]
+    waiting.cancel()
+    await service.stop(timeout=5.0)
+
+
 async def test_a_node_that_starts_and_stops_says_so(tmp_path: Path) -> None:
     kept = NodeAudit(tmp_path, KEY, utc_now)
     service = AuditService(kept, "0.1.0")

@@ -4,10 +4,7 @@ import asyncio
 import json
 import select
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
 
 import aiohttp
 import pytest
@@ -17,15 +14,14 @@ from actors.board import Board
 from actors.meters import NodeMeters
 from gateway.access.api_keys import ApiKeys
 from gateway.http import events
-from gateway.http.events import LAST_EVENT_ID
 from gateway.http.server import AdminServer
 from gateway.http.streams import PER_KEY
 from protocol.access import Role
 from protocol.channel import ChannelState, QrCode
 from tests.integration.http.conftest import Entering
+from tests.integration.http.reader import EVENTS, Reader, watching
 from tests.unit.actors.test_board import AT, channel, clinic
 
-EVENTS = "/api/v1/events"
 CODE = QrCode(code="2@secret", expires_at=AT + timedelta(seconds=20))
 
 
@@ -38,51 +34,6 @@ def board() -> Board:
         for name in names:
             made.put_channel(channel(of, name))
     return made
-
-
-class Reader:
-    """Of one stream; ``seen``: its events in order, as (name, data, id)."""
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.seen: list[tuple[str, dict[str, Any], str | None]] = []
-
-    @property
-    def last_id(self) -> str:
-        return [last for _, _, last in self.seen if last is not None][-1]
-
-    async def event(self) -> tuple[str, dict[str, Any], str | None]:
-        """The next one."""
-        fields: dict[str, str] = {}
-        while True:
-            line = (await asyncio.wait_for(self._response.content.readline(), 10)).decode().rstrip("\n")
-            if line and not line.startswith(":"):
-                name, _, value = line.partition(": ")
-                fields[name] = value
-            elif "event" in fields:
-                self.seen.append((fields["event"], json.loads(fields["data"]), fields.get("id")))
-                return self.seen[-1]
-
-    async def until(self, name: str) -> list[dict[str, Any]]:
-        """What is said until one of this name, that included."""
-        said = []
-        while True:
-            found, data, _ = await self.event()
-            said.append(data)
-            if found == name:
-                return said
-
-    async def ended(self) -> None:
-        """Until there is no more."""
-        await asyncio.wait_for(self._response.content.read(), 10)
-
-
-@asynccontextmanager
-async def watching(client: aiohttp.ClientSession, *, last: str | None = None, **query: str) -> AsyncIterator[Reader]:
-    headers = {} if last is None else {LAST_EVENT_ID: last}
-    async with client.get(EVENTS, headers=headers, params=query) as response:
-        assert response.status == 200
-        yield Reader(response)
 
 
 async def test_a_stream_begins_with_the_whole_picture(operator: aiohttp.ClientSession, board: Board) -> None:
@@ -120,9 +71,9 @@ async def test_a_code_is_shown_and_taken_away(operator: aiohttp.ClientSession, b
     async with watching(operator) as reader:
         await reader.until("ready")
         board.put_channel(replace(channel("acme", "front"), state=ChannelState.QR_REQUIRED), CODE)
-        shown = (await reader.until("qr"))[-1]
+        shown = await reader.until("qr")
         board.put_channel(channel("acme", "front"))
-        gone = (await reader.until("qr"))[-1]
+        gone = await reader.until("qr")
 
     assert shown == {"clinic": "acme", "channel": "front", "code": "2@secret", "expires_at": "2026-01-01T00:00:20Z"}
     assert gone == {"clinic": "acme", "channel": "front", "code": None, "expires_at": None}
@@ -168,7 +119,7 @@ async def test_counters_are_told_when_they_change(
         await reader.until("ready")
         meters.of("acme", "front").ended["sent"] += 2
         meters.of("bela", "front").ended["sent"] += 1
-        counted = (await reader.until("counters"))[-1]
+        counted = await reader.until("counters")
 
     assert counted["sent"] == 2
     assert counted["since"] == board.began_at.isoformat().replace("+00:00", "Z")

@@ -223,6 +223,14 @@ async def test_in_a_terminal_it_looks_again_until_ctrl_c(
     assert "Aborted" not in terminal.shown
 
 
+async def test_a_program_in_a_terminal_gets_one_look(data: Path, terminals: list[Terminal]) -> None:
+    terminal = Terminal(data, "top", "--json")
+    terminals.append(terminal)
+
+    assert await asyncio.to_thread(terminal.end) == 0
+    assert json.loads(terminal.shown)["tree"]["id"] == "root"
+
+
 async def test_in_a_narrow_terminal_no_line_is_wider(data: Path, terminals: list[Terminal]) -> None:
     terminal = Terminal(data, "top", "--once", columns=40, lines=12)
     terminals.append(terminal)

@@ -15,6 +15,7 @@ from pykka import ActorRef
 from actors.drain import Drain
 from config.health import ROOT, NodeHealth
 from gateway.access.api_keys import open_keys
+from gateway.audit.keeper import NodeAudit
 from gateway.http.health import RoleCount
 from gateway.http.server import AdminServer
 from gateway.nats.bus import NatsBus
@@ -208,7 +209,8 @@ async def hanging(tmp_path: Path) -> AsyncIterator[Hanging]:
     tell(stores[0], (stuck, release))
     tell(stores[0], (stuck, release))
     assert await asyncio.to_thread(stuck.wait, 5)
-    health = NodeHealth(names, tally, cast(NatsBus, ConnectedBus()), tmp_path, Drain())
+    audit = NodeAudit(tmp_path, bytes(32), utc_now)
+    health = NodeHealth(names, tally, cast(NatsBus, ConnectedBus()), audit, tmp_path, Drain(), dict)
     keys = open_keys(tmp_path, tmp_path / "admin.key", utc_now)
     server = AdminServer("127.0.0.1", 0, fake_backends(keys=keys, health=health))
     await server.start()

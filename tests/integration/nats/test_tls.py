@@ -1,5 +1,6 @@
 """TLS of the embedded broker, and to somebody else's."""
 
+import asyncio
 import ssl
 from pathlib import Path
 
@@ -38,6 +39,42 @@ async def test_everybody_comes_by_tls_and_we_know_our_own_server_by_its_certific
     finally:
         await bus.stop(timeout=2)
         await broker.stop(timeout=5)
+
+
+async def test_a_certificate_that_was_renewed_is_shown_to_who_comes_then_and_nobody_is_cut(tmp_path: Path) -> None:
+    certificate, key = write_tls_certificate(tmp_path)
+    old = ssl.create_default_context(cafile=certificate)
+    broker = embedded(tmp_path / "nats", tls=Tls(certificate, key), quota=ClinicQuota(file_bytes=SMALL.clinic_bytes))
+    await broker.start()
+    try:
+        url = broker.login("platform", Role.SERVICE).url
+        stays = await nats.connect(url, tls=old, allow_reconnect=False)
+        write_tls_certificate(tmp_path)
+
+        await broker.renew()
+
+        async with asyncio.timeout(10.0):
+            while not await comes(url, ssl.create_default_context(cafile=certificate)):  # noqa: ASYNC110 - not told
+                await asyncio.sleep(0.05)
+        assert not await comes(url, old)
+        await stays.flush()
+        await stays.close()
+    finally:
+        await broker.stop(timeout=5)
+
+
+async def comes(url: str, trusting: ssl.SSLContext) -> bool:
+    """Whether who trusts these can connect."""
+    try:
+        client = await nats.connect(url, tls=trusting, allow_reconnect=False, error_cb=quiet)
+    except (ssl.SSLError, OSError, nats.errors.Error):
+        return False
+    await client.close()
+    return True
+
+
+async def quiet(_error: Exception) -> None:
+    """It is looked for."""
 
 
 def test_what_is_no_certificate_is_named(tmp_path: Path) -> None:

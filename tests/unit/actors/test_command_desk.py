@@ -28,6 +28,7 @@ from tests.unit.actors.counter import CHANNEL, CLINIC, Counter
 from tests.unit.actors.counter import counter as make_counter
 
 KEY = (CLINIC, CHANNEL)
+HEADERS = {"Plantao-Correlation-Id": "visit-7"}
 
 
 @pytest.fixture
@@ -56,14 +57,14 @@ async def end(ledger: MemoryLedger, id: str, status: Any = "sent") -> None:
 
 async def test_a_command_goes_on_the_clinics_queue(counter: Counter) -> None:
     bus, _ = await counter.open()
-    assert await counter.desk.send(*KEY, Priority.HIGH, body_of(id="1")) == "1"
+    assert await counter.desk.send(*KEY, Priority.HIGH, body_of(id="1"), HEADERS) == "1"
     (fetched,) = await bus.fetch(CHANNEL, 1)
-    assert (fetched.body, fetched.priority) == (body_of(id="1"), Priority.HIGH)
+    assert (fetched.body, fetched.priority, fetched.headers) == (body_of(id="1"), Priority.HIGH, HEADERS)
 
 
 async def test_a_clinic_that_is_stopped_is_not_opened_by_a_command(counter: Counter) -> None:
     with pytest.raises(BusUnavailableError):
-        await counter.desk.send(*KEY, Priority.NORMAL, body_of(id="1"))
+        await counter.desk.send(*KEY, Priority.NORMAL, body_of(id="1"), {})
     assert counter.bus.attempts == 0
 
 
@@ -71,14 +72,14 @@ async def test_a_clinic_that_is_stopped_is_not_opened_by_a_command(counter: Coun
 async def test_what_this_version_cannot_do_is_refused(counter: Counter, fields: dict[str, Any]) -> None:
     await counter.open()
     with pytest.raises(InvalidInputError, match="does not support"):
-        await counter.desk.send(*KEY, Priority.NORMAL, body_of(id="1", **fields))
+        await counter.desk.send(*KEY, Priority.NORMAL, body_of(id="1", **fields), {})
 
 
 async def test_nothing_is_sent_or_looked_up_for_a_channel_that_is_not_there(counter: Counter) -> None:
     await counter.open()
     desk, other = counter.desk, (CLINIC, "other")
     for work in (
-        desk.send(*other, Priority.NORMAL, body_of(id="1")),
+        desk.send(*other, Priority.NORMAL, body_of(id="1"), {}),
         desk.commands(*other, state=None, cursor=None, limit=1),
         desk.command(*other, "1"),
         desk.command(*other, "1", wait_s=1.0),

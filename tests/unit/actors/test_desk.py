@@ -25,7 +25,7 @@ from protocol.errors import (
     NotFoundError,
     UnavailableError,
 )
-from protocol.subjects import Priority
+from protocol.subjects import HEADER_CORRELATION, Priority
 from supervisor.api import Children
 from supervisor.names import Names
 from tests.fakes.bell import Bell
@@ -207,6 +207,7 @@ async def test_until_the_registry_has_been_read_nothing_is_known_to_be_missing()
     board.put_wanted(Wanted(clinics={"acme": record}, channels={("acme", "a"): channel_record("acme", "a")}))
 
     assert await desk.clinics() == []
+    assert [(shown.channel, shown.state) for shown in await desk.channels()] == [("a", S.INITIALIZING)]
     for work in (partial(desk.clinic, "acme"), partial(desk.channel, "acme", "a")):
         with pytest.raises(UnavailableError, match="is starting"):
             await work()
@@ -405,9 +406,11 @@ async def test_a_channel_that_is_between_two_lives_is_unavailable(paired: Node) 
 
 
 async def test_a_command_is_queued_as_any_service_would(paired: Node) -> None:
-    assert await paired.desk.send("acme", "a", Priority.HIGH, body_of(id="1")) == "1"
+    headers = {HEADER_CORRELATION: "visit-7"}
+    assert await paired.desk.send("acme", "a", Priority.HIGH, body_of(id="1"), headers) == "1"
     result = await asyncio.to_thread(paired.bus.of("acme").wait_result, "1")
     assert result.status == "sent"
+    assert [one.headers for one in paired.bus.of("acme").published if one.event == result] == [headers]
 
 
 @pytest.mark.parametrize(
@@ -422,17 +425,17 @@ async def test_a_command_that_cannot_be_sent_is_refused_and_not_queued(
     paired: Node, body: bytes, error: type[InvalidInputError], field: str
 ) -> None:
     with pytest.raises(error) as caught:
-        await paired.desk.send("acme", "a", Priority.NORMAL, body)
+        await paired.desk.send("acme", "a", Priority.NORMAL, body, {})
     assert caught.value.field == field
     assert paired.bus.of("acme").acked == []
 
 
 async def test_a_command_to_an_unknown_channel_is_not_queued(paired: Node) -> None:
     with pytest.raises(NotFoundError):
-        await paired.desk.send("acme", "b", Priority.NORMAL, body_of(id="1"))
+        await paired.desk.send("acme", "b", Priority.NORMAL, body_of(id="1"), {})
 
 
 async def test_a_command_while_nats_is_away_is_refused(paired: Node) -> None:
     paired.bus.of("acme").away = True
     with pytest.raises(BusUnavailableError):
-        await paired.desk.send("acme", "a", Priority.NORMAL, body_of(id="1"))
+        await paired.desk.send("acme", "a", Priority.NORMAL, body_of(id="1"), {})

@@ -170,3 +170,18 @@ async def test_an_interrupted_erasure_goes_on_and_backups_of_others_do_not_wait_
     await bench.part.start()
     await bench.until(lambda: not bench.tombstones.standing)
     await bench.until(lambda: bench.shelf.pruned == ["north"])
+
+
+async def test_it_says_when_each_clinic_was_backed_up_also_if_it_never_was(started: list[Bench]) -> None:
+    bench = Bench("north", "south")
+    bench.archives.failing.add("south")
+    await begin(bench, started)
+    await bench.until(lambda: bench.shelf.pruned == ["north"])
+    await bench.a_while()
+    assert bench.part.made == {"north": bench.shelf.lasts["north"], "south": None}
+
+
+async def test_without_a_schedule_it_says_nothing_of_backups(started: list[Bench]) -> None:
+    bench = await begin(Bench("north", every_s=0.0), started)
+    await bench.a_while()
+    assert bench.part.made == {}

@@ -95,6 +95,16 @@ def test_a_command_without_a_node_says_how_to_start_one(command: Command) -> Non
     assert "plantao run" in json.loads(told.stderr)["error"]["detail"]
 
 
+@pytest.mark.usefixtures("archive")
+def test_accounts_for_a_server_are_printed_also_in_json() -> None:
+    printed = asked("nats", "config", "--accounts", "accounts.json", "--clinic", "acme")
+    told = json.loads(asked("nats", "config", "--accounts", "accounts.json", "--json").stdout)
+
+    assert told["config"].rstrip() == printed.stdout.rstrip()
+    assert "clinic-acme" in told["config"]
+    assert told["accounts"] == str(Path("accounts.json").absolute())
+
+
 def test_exit_codes_are_told() -> None:
     told = asked("--help").stdout.replace("\n", " ")
     assert all(f"{code} {meaning.split()[0]}" in " ".join(told.split()) for code, meaning in EXIT_CODES.items())

@@ -3,8 +3,9 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,7 @@ class FakeOperations(FakeCommands):
     found: dict[tuple[str, str], ChannelSnapshot] = field(default_factory=dict)
     codes: dict[tuple[str, str], QrCode] = field(default_factory=dict)
     sent: list[tuple[str, str, Priority, bytes]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     asked: list[tuple[str, ...]] = field(default_factory=list)
     failing: dict[str, Exception] = field(default_factory=dict)
     scanned_by: str | None = None
@@ -219,11 +221,12 @@ class FakeOperations(FakeCommands):
         self._scan(clinic, channel)
         return self.codes[clinic, channel]
 
-    async def send(self, clinic: str, channel: str, priority: Priority, body: bytes) -> str:
+    async def send(self, clinic: str, channel: str, priority: Priority, body: bytes, headers: Mapping[str, str]) -> str:
         await self._enter("send", clinic, channel)
         self._channel(clinic, channel)
         command = parse(body)
         self.sent.append((clinic, channel, priority, body))
+        self.headers.append(dict(headers))
         self.put(clinic, channel, command_view(command.id, priority=priority, type=command.type, to=command.to))
         return command.id
 
@@ -308,7 +311,7 @@ def channel_meter(clinic: str, channel: str, **changes: Any) -> ChannelMeter:
 @dataclass
 class FakeHealth:
     """Well, but for ``broken`` parts, or hanging; ``root`` is its tree (None: none yet), ``counted`` its
-    counts, ``walked_by`` the threads that asked for the tree.
+    counts, ``walked_by`` the threads that asked for the tree; ``memory`` of its ports, ``backed_up`` when.
     """
 
     broken: dict[str, str] = field(default_factory=dict)
@@ -316,6 +319,8 @@ class FakeHealth:
     root: TreeNode | None = field(default_factory=lambda: TREE)
     counted: list[RoleCount] = field(default_factory=list)
     walked_by: list[str] = field(default_factory=list)
+    memory: dict[tuple[str, str], int] = field(default_factory=dict)
+    backed_up: dict[str, datetime | None] = field(default_factory=dict)
     draining: bool = False
 
     async def report(self) -> HealthReport:
@@ -323,11 +328,12 @@ class FakeHealth:
             await asyncio.Event().wait()
         parts = {
             name: Part(ok=name not in self.broken, reason=self.broken.get(name, ""))
-            for name in ("store", "bus", "broker", "nursery")
+            for name in ("store", "bus", "broker", "nursery", "audit")
         }
         return HealthReport(
-            version="1.2.3", uptime_s=42.0, memory_bytes=1000, disk_free_bytes=2000, draining=self.draining, **parts
-        )
+            version="1.2.3", uptime_s=42.0, memory_bytes=1000, disk_free_bytes=2000, disk_size_bytes=8000,
+            draining=self.draining, **parts,
+        )  # fmt: skip
 
     def tree(self) -> TreeNode:
         self.walked_by.append(threading.current_thread().name)
@@ -337,6 +343,12 @@ class FakeHealth:
 
     def counts(self) -> list[RoleCount]:
         return self.counted
+
+    def port_memory(self) -> dict[tuple[str, str], int]:
+        return self.memory
+
+    def backups(self) -> dict[str, datetime | None]:
+        return self.backed_up
 
 
 @dataclass

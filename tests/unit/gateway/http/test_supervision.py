@@ -1,7 +1,7 @@
 """Metrics of the supervision tree."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence, Set
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -9,20 +9,33 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from gateway.http.health import RoleCount
-from gateway.http.supervision import alive, counted
+from gateway.http.catalogue import Samples
+from gateway.http.health import RoleCount, TreeNode
+from gateway.http.supervision import put_alive, put_counted
 from protocol.channel import ChannelState
 from tests.unit.gateway.http.fake_node import TREE, channel_node, clinic_node, tree_node
 
 CLINICS = {"acme", "bela"}
 
 
-def samples(metrics: Iterable[Metric]) -> dict[tuple[str, ...], float]:
+def of_counts(counts: Sequence[RoleCount], clinics: Set[str] | None) -> dict[tuple[str, ...], float]:
+    found = Samples()
+    put_counted(found, counts, clinics)
+    return read(found)
+
+
+def of_tree(tree: TreeNode, clinics: Set[str]) -> dict[tuple[str, ...], float]:
+    found = Samples()
+    put_alive(found, tree, clinics)
+    return read(found)
+
+
+def read(found: Samples) -> dict[tuple[str, ...], float]:
     """What Prometheus reads, by name and label values in the order of the label names."""
 
     class Given(Collector):
         def collect(self) -> Iterator[Metric]:
-            yield from metrics
+            yield from found.families()
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Given())
@@ -39,7 +52,7 @@ def count(kind: str, clinic: str = "", **counts: int) -> RoleCount:
 
 
 def test_counters_are_given_by_kind_and_clinic() -> None:
-    found = samples(counted([count("channel", "acme", restarts=3, crash=2, killed=1), count("bus", hung=1)], CLINICS))
+    found = of_counts([count("channel", "acme", restarts=3, crash=2, killed=1), count("bus", hung=1)], CLINICS)
 
     assert found["plantao_actor_restarts_total", "acme", "channel"] == 3
     assert found["plantao_actor_exits_total", "acme", "channel", "crash"] == 2
@@ -51,13 +64,13 @@ def test_counters_are_given_by_kind_and_clinic() -> None:
 
 @pytest.mark.parametrize(("clinics", "shown"), [({"bela"}, False), (CLINICS, True), (None, True)])
 def test_a_clinic_that_is_not_registered_any_more_has_no_series(clinics: set[str] | None, shown: bool) -> None:
-    found = samples(counted([count("channel", "acme", restarts=3)], clinics))
+    found = of_counts([count("channel", "acme", restarts=3)], clinics)
 
     assert (("plantao_actor_restarts_total", "acme", "channel") in found) is shown
 
 
 def test_actors_are_counted_by_kind() -> None:
-    found = samples(alive(TREE, CLINICS))
+    found = of_tree(TREE, CLINICS)
 
     assert found["plantao_actors", "channel"] == 3
     assert found["plantao_actors", "port"] == 3
@@ -67,7 +80,7 @@ def test_actors_are_counted_by_kind() -> None:
 
 def test_who_has_no_actor_is_not_counted_as_running() -> None:
     tree = tree_node("root", tree_node("bus", phase="waiting"), tree_node("store", phase="stopping"))
-    found = samples(alive(tree, set()))
+    found = of_tree(tree, set())
 
     assert (found["plantao_actors", "bus"], found["plantao_actors", "store"]) == (0, 1)
 
@@ -78,7 +91,7 @@ def test_inboxes_are_summed_and_the_fullest_is_given() -> None:
         channel_node("a", ChannelState.CONNECTED, inbox=5),
         channel_node("b", ChannelState.CONNECTED, inbox=3),
     )
-    found = samples(alive(tree_node("root", tree_node("clinics", clinic), inbox=1), {"acme"}))
+    found = of_tree(tree_node("root", tree_node("clinics", clinic), inbox=1), {"acme"})
 
     assert found["plantao_inbox_messages", "acme", "channel"] == 8
     assert found["plantao_inbox_messages_max", "acme", "channel"] == 5
@@ -89,7 +102,7 @@ def test_inboxes_are_summed_and_the_fullest_is_given() -> None:
 def test_quarantine_is_given_also_where_there_is_none() -> None:
     bela = clinic_node("bela", channel_node("a", ChannelState.ERROR, phase="quarantined"))
     clinics = tree_node("clinics", tree_node("clinic", id="acme", phase="quarantined"), bela)
-    found = samples(alive(tree_node("root", clinics), CLINICS))
+    found = of_tree(tree_node("root", clinics), CLINICS)
 
     assert found["plantao_quarantined", "acme", "clinic"] == 1
     assert found["plantao_quarantined", "acme", "channel"] == 0
@@ -104,7 +117,7 @@ def test_a_thousand_channels_make_no_more_series_than_one() -> None:
     one = tree_node("root", tree_node("clinics", clinic_node("acme", channels[0])))
     began = time.process_time()
 
-    found = samples(alive(many, {"acme"}))
+    found = of_tree(many, {"acme"})
 
     assert time.process_time() - began < 0.5
-    assert found.keys() == samples(alive(one, {"acme"})).keys()
+    assert found.keys() == of_tree(one, {"acme"}).keys()
