@@ -5,8 +5,7 @@ import { has, t } from "./words.js";
 
 const SLUG = /^urn:plantao:problem:/;
 
-/** A request that was refused, or did not get through. `slug`: the end of the problem's type, or
- *  `offline`. */
+/** A request that was refused, or (`slug` is `offline`) did not get through. `slug`: the end of the problem's type. */
 export class Refusal extends Error {
   constructor(status, problem) {
     super(problem.detail ?? problem.title ?? "");

@@ -413,5 +413,10 @@ export default {
   "problem.port-failed": "WhatsApp or the connection to it did not do what was asked.",
   "problem.port-not-started": "The connection’s process could not be started.",
   "problem.port-gone": "The connection ended before it answered.",
+  "problem.wrong-key": "What is stored was sealed with another key. Give the node the right master key.",
+  "problem.session-gone": "The session that was asked about is not stored any more.",
+  "problem.misdirected": "The node does not serve under this name. Open the page at the address that its ready line says.",
+  "problem.body-timeout": "It did not arrive in time. Try again.",
+  "problem.unsupported-media-type": "Something went wrong in this page. Reload it.",
   "problem.no-answer": "There was no answer in time. It may still be done.",
 };

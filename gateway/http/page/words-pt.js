@@ -413,5 +413,10 @@ export default {
   "problem.port-failed": "O WhatsApp, ou a conexão com ele, não fez o que foi pedido.",
   "problem.port-not-started": "O processo da conexão não pôde ser iniciado.",
   "problem.port-gone": "A conexão terminou antes de responder.",
+  "problem.wrong-key": "O que está gravado foi cifrado com outra chave. Dê ao nó a chave mestra certa.",
+  "problem.session-gone": "A sessão consultada não está mais gravada.",
+  "problem.misdirected": "O nó não atende por este nome. Abra a página no endereço que ele informa ao iniciar.",
+  "problem.body-timeout": "Não chegou a tempo. Tente de novo.",
+  "problem.unsupported-media-type": "Algo deu errado nesta página. Recarregue-a.",
   "problem.no-answer": "Não houve resposta a tempo. Ainda pode ser feito.",
 };
