@@ -16,7 +16,8 @@ import asyncio
 import re
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,6 +41,8 @@ RECONNECT_MS: Final = 2000
 BEAT_S: Final = 15.0
 """Between two signs of life while nothing changes."""
 STALLED_S: Final = 10.0
+END_S: Final = 1.0
+"""How long the end of a stream may take to be sent."""
 AT_ONCE: Final = 64
 """Events in one write, between which others have their turn."""
 LAST_EVENT_ID: Final = "Last-Event-ID"
@@ -127,8 +130,9 @@ class EventRoutes:
             )
             await response.prepare(request)
             if request.method != hdrs.METH_HEAD:
-                await self._send(response, request, [_BEGIN])
-                await self._follow(response, request, stream, sight, since)
+                async with _ending(response):
+                    await self._send(response, request, [_BEGIN])
+                    await self._follow(response, request, stream, sight, since)
             return response
         finally:
             self._streams.close(stream)
@@ -180,6 +184,18 @@ class EventRoutes:
                 _cut(request.transport)
                 raise ConnectionError("the client takes nothing") from error
             await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def _ending(response: web.StreamResponse) -> AsyncIterator[None]:
+    """Have a stream whose key or session is good no more end as if it were over, instead of breaking off."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        with suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(END_S):
+                await response.write_eof()
+        raise
 
 
 def _cut(transport: asyncio.Transport | None) -> None:

@@ -78,7 +78,7 @@ export class Letters {
   #row({ id }) {
     const title = h("h3"), at = ticking("ago"), why = h("p", { class: "why" }), said = h("p", { class: "said", lang: foreign("en") });
     const attempts = h("ol"), summary = h("summary");
-    const history = h("details", {}, summary, attempts);
+    const history = h("details", { ontoggle: () => history.open && this.#tell(id, attempts) }, summary, attempts);
     const again = button(t(this.#kind === "held" ? "letters.release" : "letters.replay"), () => this.#again(id));
     const discard = button(t("letters.discard"), () => this.#discard(id));
     const code = h("code", {}, id);
@@ -91,16 +91,25 @@ export class Letters {
         setText(title, t("letters.title", { type: t(`type.${item.type}`), to }));
         again.setAttribute("aria-label", `${again.textContent}: ${title.textContent}`);
         discard.setAttribute("aria-label", `${discard.textContent}: ${title.textContent}`);
-        setTime(at, item.history.at(-1)?.at ?? item.queued_at);
+        setTime(at, item.queued_at);
         const key = `code.${item.error?.code}`;
         setText(why, item.error ? (has(key) ? t(key) : item.error.code) : "");
         setText(said, item.error?.message ?? "");
-        setText(summary, t("letters.history", { n: item.history.length }));
-        setHidden(history, item.history.length === 0);
-        keyed(attempts, item.history, (one) => `${one.run}.${one.number}.${one.at}`, attemptRow);
+        setText(summary, t("letters.history", { n: item.attempts }));
+        setHidden(history, item.attempts === 0);
         setAttribute(node, "data-id", id);
       },
     };
+  }
+
+  /** Lists leave histories out: each is asked for when somebody wants to see it. */
+  async #tell(id, attempts) {
+    try {
+      const { history } = await ask("GET", of(this.#clinic, this.#channel, "messages", id));
+      keyed(attempts, history, (one) => `${one.run}.${one.number}.${one.at}`, attemptRow);
+    } catch (error) {
+      failed(error);
+    }
   }
 
   async #again(id) {
