@@ -35,6 +35,7 @@ from protocol.interfaces import Failure, Loop, PortOpener
 from protocol.ledger import Store
 from protocol.media import MediaSource
 from protocol.subjects import EventKind
+from protocol.telemetry import Telemetry
 from protocol.vault import Vault, Vaults
 from supervisor.actor import Actor, Call, Link, tell
 from supervisor.api import Children, ChildView, Phase
@@ -71,6 +72,7 @@ class ClinicParts:
     vaults: Vaults
     web: MediaSource
     drain: Drain = field(default_factory=Drain)
+    telemetry: Telemetry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +387,7 @@ class Reconciler(Actor):
             vault=self._vault,
             web=parts.web,
             drain=parts.drain,
+            telemetry=parts.telemetry,
         )
 
     @property
