@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup run demo docs test check audit bench chaos storm drill soak lock clean
+.PHONY: setup run demo docs test check audit bench chaos storm drill walk soak lock clean
 
 setup: $(VENV)/.installed
 
@@ -52,6 +52,9 @@ storm: setup
 
 drill: setup
 	$(BIN)/python -m tests.drill $(ARGS)
+
+walk: setup
+	$(BIN)/python -m tests.walk $(ARGS)
 
 soak: setup
 	$(BIN)/python -m tests.bench --part soak $(ARGS)

@@ -16,7 +16,8 @@ import asyncio
 import re
 import socket
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -38,6 +39,8 @@ RECONNECT_MS: Final = 2000
 BEAT_S: Final = 15.0
 """Between two signs of life while nothing changes."""
 STALLED_S: Final = 10.0
+END_S: Final = 1.0
+"""How long the end of a stream may take to be sent."""
 LAST_EVENT_ID: Final = "Last-Event-ID"
 _ID: Final = re.compile(r"([0-9a-f]{8})-([0-9]{1,15})\Z")
 _BEGIN: Final = b"retry: %d\n\n" % RECONNECT_MS
@@ -67,8 +70,9 @@ class EventRoutes:
             )
             await response.prepare(request)
             if request.method != hdrs.METH_HEAD:
-                await self._send(response, request, [_BEGIN])
-                await self._follow(response, request, stream, sight, since)
+                async with _ending(response):
+                    await self._send(response, request, [_BEGIN])
+                    await self._follow(response, request, stream, sight, since)
             return response
         finally:
             self._streams.close(stream)
@@ -117,6 +121,18 @@ class EventRoutes:
                 _cut(request.transport)
                 raise ConnectionError("the client takes nothing") from error
             await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def _ending(response: web.StreamResponse) -> AsyncIterator[None]:
+    """Have a stream whose key or session is good no more end as if it were over, instead of breaking off."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        with suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(END_S):
+                await response.write_eof()
+        raise
 
 
 def _cut(transport: asyncio.Transport | None) -> None:

@@ -11,9 +11,9 @@ from pykka import ActorRef
 
 from actors.board import Board
 from actors.channel.surroundings import Policies
+from actors.clinic_parts import ClinicParts
 from actors.loop import AsyncioLoop
 from actors.meters import NodeMeters
-from actors.reconciler import ClinicParts
 from config import tree
 from config.tree import Supervision
 from protocol.channel import ChannelRecord, ChannelState, ClinicRecord
@@ -41,10 +41,11 @@ _SUPERVISION: Final = Supervision(
 )
 
 
-class _Opener:
-    """Every port is connected at once."""
+class Opener:
+    """Every port is connected at once. ``ports``: the newest of each channel."""
 
     def __init__(self, bell: Bell) -> None:
+        self.ports: dict[tuple[str, str], ScriptedPort] = {}
         self._bell = bell
         self._remains: dict[str, ScriptedRemains] = {}
 
@@ -53,45 +54,55 @@ class _Opener:
 
     async def open(self, spec: PortSpec, deliver: Callable[[Sequence[PortEvent]], None]) -> ScriptedPort:
         port = ScriptedPort(spec, deliver, self._bell, obliging)
+        self.ports[spec.clinic, spec.channel] = port
         port.say(UP)
         return port
 
 
 def start(channels: int) -> list[ActorRef[Any]]:
     """Start clinics with ``CHANNELS_EACH`` channels, as one registry wants them, and wait until all are connected."""
-    bell, board, names, loop = Bell(), Board(), Names(), AsyncioLoop()
+    bell = Bell()
+    return [run(registry(bell, channels, CHANNELS_EACH), parts(bell, Board(), Opener(bell)))]
+
+
+def parts(bell: Bell, board: Board, opener: Opener) -> ClinicParts:
+    """What the clinics share, with a loop that runs."""
+    loop = AsyncioLoop()
     loop.start(lambda: None)
-    parts = ClinicParts(
+    return ClinicParts(
         bus=MemoryBus(bell),
         store=MemoryStore(bell),
         loop=loop,
-        opener=_Opener(bell),
+        opener=opener,
         board=board,
         meters=NodeMeters(board),
-        names=names,
+        names=Names(),
         policies=Policies(POLICY),
         runtime=_NOWHERE,
         vaults=MemoryVaults(bell),
         web=MemoryWeb(),
     )
-    registry = _registry(bell, channels)
 
+
+def run(wanted: MemoryRegistry, shared: ClinicParts) -> ActorRef[Any]:
+    """Start what ``wanted`` has, and wait until all of it is connected."""
     booted: SimpleQueue[object] = SimpleQueue()
     link = Link(exited=lambda _: None, started=booted.put)
-    children = [tree.clinics(names, _SUPERVISION), tree.follow(registry, parts, _SUPERVISION)]
+    children = [tree.clinics(shared.names, _SUPERVISION), tree.follow(wanted, shared, _SUPERVISION)]
     root: ActorRef[Any] = Supervisor.start(link, "root", children, Flags())
     booted.get(timeout=PATIENCE_S)
-    _wait_connected(board, list(registry.channels))
-    return [root]
+    _wait_connected(shared.board, list(wanted.channels))
+    return root
 
 
-def _registry(bell: Bell, channels: int) -> MemoryRegistry:
-    registry = MemoryRegistry(bell)
+def registry(bell: Bell, channels: int, each: int) -> MemoryRegistry:
+    """One that wants so many channels, ``each`` a clinic."""
+    made = MemoryRegistry(bell)
     for number in range(channels):
-        clinic, channel = f"clinic-{number // CHANNELS_EACH}", f"desk-{number % CHANNELS_EACH}"
-        registry.clinics[clinic] = ClinicRecord(id=clinic, name=clinic, created_at=_AT)
-        registry.channels[clinic, channel] = ChannelRecord(clinic=clinic, id=channel, name=channel, created_at=_AT)
-    return registry
+        clinic, channel = f"clinic-{number // each}", f"desk-{number % each}"
+        made.clinics[clinic] = ClinicRecord(id=clinic, name=clinic, created_at=_AT)
+        made.channels[clinic, channel] = ChannelRecord(clinic=clinic, id=channel, name=channel, created_at=_AT)
+    return made
 
 
 def _wait_connected(board: Board, waiting: list[tuple[str, str]]) -> None:

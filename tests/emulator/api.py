@@ -83,7 +83,7 @@ class Auto(Request):
 
 
 class Read(Request):
-    """A contact confirms by hand that it read a message of the account ``to``."""
+    """A contact confirms by hand that it got, or read, a message of the account ``to``."""
 
     id: str
     to: Digits

@@ -215,6 +215,10 @@ class EmulatorProcess:
         body = {"reply": reply, "after": after, "delivered": delivered, "read": read}
         await self._post(f"/contacts/{contact}/auto", body)
 
+    async def receive(self, contact: str, message_id: str, to: str) -> None:
+        """The contact confirms to the account ``to`` that a message has arrived."""
+        await self._post(f"/contacts/{contact}/receive", {"id": message_id, "to": to})
+
     async def read(self, contact: str, message_id: str, to: str) -> None:
         """The contact confirms to the account ``to`` that it read a message."""
         await self._post(f"/contacts/{contact}/read", {"id": message_id, "to": to})

@@ -45,6 +45,7 @@ class Control:
                 web.get("/letters", self._letters),
                 web.get("/unreadable", self._unreadable),
                 web.post("/contacts/{phone}/auto", self._auto),
+                web.post("/contacts/{phone}/receive", self._receive),
                 web.post("/contacts/{phone}/read", self._read),
                 web.post("/contacts/{phone}/reinstall", self._reinstall),
                 web.get("/sessions", self._sessions),
@@ -115,13 +116,19 @@ class Control:
         self._world.contact(_phone(request)).auto = await _body(request, api.Auto)
         return _json({})
 
+    async def _receive(self, request: web.Request) -> web.Response:
+        return await self._confirm(request, "")
+
     async def _read(self, request: web.Request) -> web.Response:
+        return await self._confirm(request, "read")
+
+    async def _confirm(self, request: web.Request, kind: str) -> web.Response:
         body = await _body(request, api.Read)
         contact = self._world.contact(_phone(request))
         if all(item.id != body.id or item.sender != body.to for item in contact.inbox):
             raise RequestError("id: no such message from this account in the contact's inbox")
         for device in self._world.devices(body.to):
-            confirm(self._world, contact, device, body.id, "read")
+            confirm(self._world, contact, device, body.id, kind)
         return _json({})
 
     async def _reinstall(self, request: web.Request) -> web.Response:

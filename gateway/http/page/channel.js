@@ -16,8 +16,8 @@ import { moment, setTime, ticking } from "./times.js";
 import { ofChannel } from "./trouble.js";
 import { number, t } from "./words.js";
 
-/** States in which there is one thing to do. */
-const RESTING = new Set(["disconnected", "logged_out", "suspended", "error"]);
+/** States in which there is one thing to do; in error the cause comes first. */
+const RESTING = new Set(["disconnected", "logged_out", "suspended"]);
 
 export class Channel {
   heading = h("h1", { tabindex: "-1" });
@@ -43,8 +43,9 @@ export class Channel {
     this.#crumb.href = toClinic(clinic);
     this.#pairing = operates && new Pairing(clinic, channel);
     this.#sending = operates && new Sending(clinic, channel);
-    this.#letters = new Letters("dead", clinic, channel, operates);
-    this.#held = new Letters("held", clinic, channel, operates);
+    const again = (id) => this.#sending.again(id);
+    this.#letters = new Letters("dead", clinic, channel, operates, again);
+    this.#held = new Letters("held", clinic, channel, operates, again);
     this.#panel = h("section", { class: "panel", "aria-labelledby": "state" },
       h("h2", { id: "state", class: "unseen" }, t("channel.state")),
       h("p", { class: "what" }, this.#state.node, " ", h("span", { class: "since" }, this.#since), " ", this.#why),

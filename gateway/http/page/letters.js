@@ -12,17 +12,18 @@ const TITLES = { dead: "letters.dead", held: "letters.held" };
 const PAGE = 20;
 const LOOK_MS = 2_500;
 
-/** `kind` is `dead` or `held`. */
+/** `kind` is `dead` or `held`; `sentAgain(id)` is told of what goes out after all. */
 export class Letters {
-  #kind; #clinic; #channel; #operates;
+  #kind; #clinic; #channel; #operates; #sentAgain;
   #items = []; #next = null; #started = false; #timer = null; #count = null; #closed = false; #more;
   #heading; #list = h("ul", { class: "letters" }); #empty; #trouble = h("div", { class: "wrong" });
 
-  constructor(kind, clinic, channel, operates) {
+  constructor(kind, clinic, channel, operates, sentAgain = () => {}) {
     this.#kind = kind;
     this.#clinic = clinic;
     this.#channel = channel;
     this.#operates = operates;
+    this.#sentAgain = sentAgain;
     this.#heading = h("h2", { id: kind, tabindex: "-1" }, t(TITLES[kind]));
     this.#empty = h("p", { class: "loading" }, t("letters.loading"));
     this.#more = button(t("letters.more"), () => this.#load(this.#next), "quiet more");
@@ -77,7 +78,7 @@ export class Letters {
   #row({ id }) {
     const title = h("h3"), at = ticking("ago"), why = h("p", { class: "why" }), said = h("p", { class: "said", lang: foreign("en") });
     const attempts = h("ol"), summary = h("summary");
-    const history = h("details", {}, summary, attempts);
+    const history = h("details", { ontoggle: () => history.open && this.#tell(id, attempts) }, summary, attempts);
     const again = button(t(this.#kind === "held" ? "letters.release" : "letters.replay"), () => this.#again(id));
     const discard = button(t("letters.discard"), () => this.#discard(id));
     const code = h("code", {}, id);
@@ -90,16 +91,25 @@ export class Letters {
         setText(title, t("letters.title", { type: t(`type.${item.type}`), to }));
         again.setAttribute("aria-label", `${again.textContent}: ${title.textContent}`);
         discard.setAttribute("aria-label", `${discard.textContent}: ${title.textContent}`);
-        setTime(at, item.history.at(-1)?.at ?? item.queued_at);
+        setTime(at, item.queued_at);
         const key = `code.${item.error?.code}`;
         setText(why, item.error ? (has(key) ? t(key) : item.error.code) : "");
         setText(said, item.error?.message ?? "");
-        setText(summary, t("letters.history", { n: item.history.length }));
-        setHidden(history, item.history.length === 0);
-        keyed(attempts, item.history, (one) => `${one.run}.${one.number}.${one.at}`, attemptRow);
+        setText(summary, t("letters.history", { n: item.attempts }));
+        setHidden(history, item.attempts === 0);
         setAttribute(node, "data-id", id);
       },
     };
+  }
+
+  /** Lists leave histories out: each is asked for when somebody wants to see it. */
+  async #tell(id, attempts) {
+    try {
+      const { history } = await ask("GET", of(this.#clinic, this.#channel, "messages", id));
+      keyed(attempts, history, (one) => `${one.run}.${one.number}.${one.at}`, attemptRow);
+    } catch (error) {
+      failed(error);
+    }
   }
 
   async #again(id) {
@@ -107,6 +117,7 @@ export class Letters {
     try {
       await ask("POST", path);
       done(t(this.#kind === "held" ? "done.release" : "done.replay"));
+      this.#sentAgain(id);
       this.#away(id);
     } catch (error) {
       failed(error);

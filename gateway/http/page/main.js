@@ -8,6 +8,7 @@ import { ask, onSignedOut, SESSION } from "./api.js";
 import { Channel } from "./channel.js";
 import { Clinic } from "./clinic.js";
 import { Frame } from "./frame.js";
+import { NodeHealth } from "./node.js";
 import { Overview } from "./overview.js";
 import { Picture } from "./picture.js";
 import { parsed } from "./routes.js";
@@ -25,6 +26,7 @@ const VIEWS = { overview: Overview, clinic: Clinic, channel: Channel, tree: Tree
 class Page {
   session = null;
   picture = new Picture();
+  node = null;
   #view = null; #where = ""; #stream = null; #asked = false;
   #frame = new Frame(() => this.#signOut(), () => this.#stream?.now());
 
@@ -59,9 +61,15 @@ class Page {
   }
 
   #entitle() {
-    const count = this.session === null || !this.picture.whole ? 0 : troubles(this.picture.clinics(), this.picture.channelsOf, now()).filter((one) => one.level === "act").length;
+    const count = this.session === null || !this.picture.whole ? 0 : this.#urgent();
     const title = `${count > 0 ? `(${count}) ` : ""}${this.#view?.title() ?? ""} · Plantão`;
     if (document.title !== title) document.title = title;
+  }
+
+  /** How many troubles need a person now: in the title, so that a tab among others tells it. */
+  #urgent() {
+    const found = troubles(this.picture.clinics(), this.picture.channelsOf, now());
+    return this.node.troubles.length + found.filter((one) => one.level === "act").length;
   }
 
   #signIn(notice) {
@@ -74,6 +82,7 @@ class Page {
     this.#frame.signed(session);
     this.#frame.streams("opening", null);
     this.picture = new Picture((before, after) => this.#moved(before, after));
+    this.node = new NodeHealth(this.changed);
     this.#stream = new Stream((event, data) => this.#heard(event, data), (state, refusal) => this.#streams(state, refusal));
     this.#go(focus);
   }
@@ -106,6 +115,7 @@ class Page {
     this.session = null;
     keep(null);
     this.#stream?.close();
+    this.node?.close();
     this.#stream = null;
     for (const open of document.querySelectorAll("dialog")) open.close();
     this.#frame.signed(null);

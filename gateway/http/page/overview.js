@@ -91,11 +91,13 @@ export class Overview {
 
   #renderTroubles(clinics, channels, all, counts, now) {
     const found = troubles(clinics, (clinic) => channels.get(clinic), now);
-    setText(this.#troubleTitle, found.length === 0 ? t("overview.calm_title") : t("overview.trouble", { n: found.length }));
-    setHidden(this.#calm, found.length > 0);
-    setText(this.#calm, all.length === 0 ? t("overview.empty") : t("overview.calm", { n: counts.connected, total: number(all.length) }));
+    const own = this.#page.node.troubles, count = own.length + found.length;
+    setText(this.#troubleTitle, count === 0 ? t("overview.calm_title") : t("overview.trouble", { n: count }));
+    setHidden(this.#calm, count > 0);
+    setText(this.#calm, calm(counts));
+    setHidden(this.#troubles, count === 0);
     setHidden(this.#outage, !outage(all));
-    keyed(this.#troubles, together(found), (group) => group.key, (group) => groupRow(group, this.#page.changed));
+    keyed(this.#troubles, [...own, ...together(found)], (group) => group.key, (group) => groupRow(group, this.#page.changed));
   }
 
   #renderChips(counts) {
@@ -176,6 +178,11 @@ export class Overview {
   }
 }
 
+function calm({ total, connected }) {
+  if (total === 0) return t("overview.empty");
+  return connected === total ? t("overview.all_connected", { n: total }) : t("overview.calm", { n: connected, total: number(total) });
+}
+
 /** Troubles with the same cause: what it is and what to do, once; then where, since when and why. */
 function groupRow({ level, kind }, changed) {
   const what = h("h3"), todoText = h("p", { class: "todo" }), list = h("ul", { class: "places", role: "list" });
@@ -191,6 +198,7 @@ function groupRow({ level, kind }, changed) {
       const name = t(`trouble.${kind}`);
       setText(what, items.length > 1 ? t("overview.times", { what: name, n: items.length }) : name);
       setText(todoText, todo(kind, cause));
+      setHidden(list, items.length === 0);
       const shown = items.slice(0, all ? MOST_SHOWN : MOST_AT_FIRST);
       keyed(list, shown, (one) => one.key, placeRow);
       setHidden(more, shown.length === items.length);

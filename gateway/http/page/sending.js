@@ -60,6 +60,15 @@ export class Sending {
     this.#counted = count;
   }
 
+  /** One of them goes out once more: follow it anew. */
+  again(id) {
+    const one = this.#messages.find((each) => each.id === id);
+    if (one === undefined) return;
+    one.at = Date.now();
+    one.message = null;
+    this.#read(one, WAIT_S).then(() => this.#look());
+  }
+
   #look() {
     const open = this.#messages.filter((one) => this.#open(one));
     if (open.length > 0) this.#soon(open.some(fresh) ? LOOK_MS : LATER_MS);

@@ -11,6 +11,7 @@ const { choose, filled, speak, t } = await load("words.js");
 const { OFFERED, ACTIONS, may, offered } = await load("actions.js");
 const { Picture } = await load("picture.js");
 const { REASONS, understood } = await load("reasons.js");
+const { nodeTroubles } = await load("node.js");
 const { parsed, toChannel, toClinic } = await load("routes.js");
 const { pause, reader } = await load("stream.js");
 const { clock, split } = await load("times.js");
@@ -159,6 +160,13 @@ test("channels are counted by group, and found without accents and case", () => 
   assert.ok(matches(["sao", "recepcao"], clinic(), channel()));
   assert.ok(matches(["99"], clinic(), channel({ phone: "5511999990000" })));
   assert.ok(!matches(["bela"], clinic(), channel()));
+});
+
+test("what the node says of its parts is trouble if one of them is away", () => {
+  const kinds = (ready) => nodeTroubles(ready).map((one) => one.kind);
+  assert.deepEqual(kinds({ ready: true, store: { ok: true }, memory: { resident_bytes: 1 } }), []);
+  assert.deepEqual(kinds({ ready: false, draining: true, bus: { ok: false }, x: { ok: false }, y: { ok: false } }), ["draining", "part_bus", "part_other"]);
+  assert.deepEqual(kinds(null), []);
 });
 
 test("the address leads to a view and back", () => {
