@@ -3,7 +3,7 @@
 import { ask, of } from "./api.js";
 import { field, form } from "./dialogs.js";
 import { drawing, h, keyed, setAttribute, setText } from "./dom.js";
-import { phone, told } from "./parts.js";
+import { phone, told, warning } from "./parts.js";
 import { foreign, say } from "./telling.js";
 import { ticking, setTime } from "./times.js";
 import { has, t } from "./words.js";
@@ -26,7 +26,8 @@ export function progress(message) {
 }
 
 const fresh = (one) => Date.now() - one.at < FRESH_MS;
-const FINAL = new Set(["read", "failed", "expired", "discarded"]);
+const GONE = new Set(["failed", "expired", "discarded"]);
+const FINAL = new Set(["read", ...GONE]);
 
 export class Sending {
   #clinic; #channel; #messages = []; #timer = null; #due = Infinity; #closed = false; #counted = null;
@@ -133,7 +134,8 @@ function messageRow() {
       setText(word, t(`message.${now}`));
       ticks.className = `ticks ${now}`;
       const paths = { sent: [TICK], delivered: [TICK, SECOND], read: [TICK, SECOND] }[now];
-      ticks.replaceChildren(...(paths ? [drawing("tick", ...paths)] : []));
+      const sign = paths ? drawing("tick", ...paths) : GONE.has(now) && warning("bad");
+      ticks.replaceChildren(...(sign ? [sign] : []));
     },
   };
 }

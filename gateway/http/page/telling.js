@@ -19,8 +19,9 @@ export function places() {
   return [notices, spokenAloud];
 }
 
-/** Something was done. It goes away by itself. */
+/** Something was done. It goes away by itself, or for what is done next. */
 export function done(text) {
+  for (const before of notices.querySelectorAll(".done")) before.remove();
   const node = notice("done", h("p", {}, text));
   aloud(text);
   setTimeout(() => node.remove(), STAYS_MS);
