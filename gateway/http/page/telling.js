@@ -35,7 +35,12 @@ export function failed(error) {
 /** A refusal in words: what it means, and what the node said. */
 export function problem(error) {
   const { title, detail } = explained(error);
-  return h("div", {}, h("p", {}, h("strong", {}, title)), detail && h("p", { class: "said", lang: foreign("en") }, detail));
+  return h(
+    "div",
+    {},
+    h("p", {}, h("strong", {}, title)),
+    detail && h("p", { class: "said", lang: foreign("en") }, detail),
+  );
 }
 
 /** The `lang` of words that are in this language, if the page speaks another. */
@@ -52,8 +57,8 @@ function notice(kind, content) {
 let waiting = new Map();
 let timer = null;
 
-/** Say that something is so, to who listens; a newer word on the same `subject` takes the place of one not said yet, and
- *  many at once are said as how many. */
+/** Say that something is so, to who listens; a newer word on the same `subject` takes the place of one not said yet,
+ *  and many at once are said as how many. */
 export function say(subject, text) {
   waiting.set(subject, text);
   timer ??= setTimeout(speakUp, QUIET_MS);
