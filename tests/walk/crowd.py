@@ -152,7 +152,7 @@ async def _open(window: Window) -> float:
 
 async def _look_around(person: Person) -> None:
     """From the top, and for one clinic. What is not in the window is not drawn, so no picture has all of the page."""
-    await person.page.keyboard.press("Control+Home")
+    await person.page.evaluate("scrollTo(0, 0)")
     await person.window.shoot("storm", full=False)
     await person.page.get_by_role("searchbox").fill("clinic-42")
     await seen(person.page.get_by_role("link", name="desk-7", exact=True))

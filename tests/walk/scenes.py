@@ -1,5 +1,6 @@
 """The walk: what is done, and what must be seen then. Each scene goes on where the one before ended."""
 
+import re
 from dataclasses import dataclass
 
 from playwright.async_api import expect
@@ -55,6 +56,8 @@ async def signs_in(person: Person, key: str) -> None:
     person.window.mean(401, "/api/v1/session")
     await person.open()
     await seen(await person.heading("signin.title"))
+    language = person.window.look.language.partition("-")[0]
+    await expect(person.page.locator("html")).to_have_attribute("lang", re.compile(f"^{language}"))
     await person.shoot("sign-in")
     await person.fill("signin.key", "plantao_wrong")
     await person.page.keyboard.press("Enter")
@@ -89,6 +92,7 @@ async def pairs(person: Person, stage: Stage, place: Place) -> None:
     await person.sees_state("qr_required")
     picture = person.page.get_by_role("img", name=await person.window.say("pairing.alt"))
     await seen(picture)
+    await seen(person.page.get_by_text(await person.window.say("pairing.valid")).first)
     await person.shoot("qr")
     loads = person.window.loads
     code = None
@@ -117,6 +121,13 @@ async def sends(person: Person, stage: Stage, place: Place) -> None:
     await stage.emulator.read(place.patient, arrived.id, place.phone)
     await person.sees("message.read", sending)
     await person.shoot("read")
+
+
+async def comes_back(person: Person, place: Place) -> None:
+    """Loaded again, the page is where it was, and nobody has to sign in."""
+    await person.page.reload()
+    await seen(person.page.get_by_role("heading", name=place.channel_name))
+    await person.sees_state("connected")
 
 
 async def loses_the_port(person: Person, stage: Stage, place: Place) -> None:
@@ -282,6 +293,7 @@ async def short(person: Person, stage: Stage, place: Place) -> None:
     await creates(person, place)
     await pairs(person, stage, place)
     await sends(person, stage, place)
+    await comes_back(person, place)
 
 
 async def whole(person: Person, stage: Stage, place: Place) -> None:
