@@ -5,6 +5,7 @@ module          what it holds
 ==============  =======================================================================================
 ``registrar``   follows the registry; starts and stops clinics
 ``reconciler``  of each clinic: starts and stops its channels, and has them live by their records
+                (``clinic_parts``: with what)
 ``account``     of each clinic: its connection to NATS and its database
 ``channel/``    one WhatsApp number: state machine, outbox, inbox (see its docstring)
 ``desk``        what operators and services may ask (``Operations``), in parts: ``clinic_desk``, ``channel_desk``,

@@ -1,7 +1,7 @@
 """A clinic's reconciler: keeps its channels as the registry wants them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,30 +19,25 @@ from actors.account import (
     AccountOpened,
     TellAccount,
 )
-from actors.board import Board
 from actors.channel import views
 from actors.channel.context import Context
 from actors.channel.life import begin
 from actors.channel.requests import Configure
-from actors.channel.surroundings import ChannelPolicy, Policies, Surroundings
-from actors.drain import Drain
-from actors.meters import NodeMeters
+from actors.channel.surroundings import ChannelPolicy, Surroundings
+from actors.clinic_parts import ClinicParts
 from actors.places import REGISTRAR, account_name, channel_name, channels_name, reconciler_name
-from protocol.bus import Bus, Publication
+from protocol.bus import Publication
 from protocol.channel import ChannelRecord, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState
 from protocol.events import message_id
-from protocol.interfaces import Failure, Loop, PortOpener
-from protocol.ledger import Store
-from protocol.media import MediaSource
+from protocol.interfaces import Failure
 from protocol.subjects import EventKind
-from protocol.vault import Vault, Vaults
+from protocol.vault import Vault
 from supervisor.actor import Actor, Call, Link, tell
 from supervisor.api import Children, ChildView, Phase
 from supervisor.backoff import Backoff
 from supervisor.breaker import BreakerState
 from supervisor.client import is_gone, remove_child, start_child, which_children
 from supervisor.inbox import InboxFullError
-from supervisor.names import Names
 from supervisor.spec import ChildSpec
 
 RECONCILE_S: Final = 30.0
@@ -51,26 +46,6 @@ CLEAN_UP_PAUSE_S: Final = 5.0
 _BACKOFF: Final = Backoff(base_s=1.0, cap_s=30.0)
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClinicParts:
-    """What every clinic is made with. ``runtime``: the memory-backed directory of session stores; ``vaults``: where
-    they are kept while the machine is off; ``web``: where media is that commands name by its address; ``drain``:
-    whether the node is ending."""
-
-    bus: Bus
-    store: Store
-    loop: Loop
-    opener: PortOpener
-    board: Board
-    meters: NodeMeters
-    names: Names
-    policies: Policies
-    runtime: Path
-    vaults: Vaults
-    web: MediaSource
-    drain: Drain = field(default_factory=Drain)
 
 
 @dataclass(frozen=True, slots=True)

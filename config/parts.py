@@ -8,13 +8,13 @@ from random import Random
 
 from actors.board import Board
 from actors.channel.surroundings import Policies
+from actors.clinic_parts import ClinicParts
 from actors.custody.keeping import Keeping
 from actors.custody.resuming import Resuming
 from actors.desk import Desk
 from actors.drain import Drain
 from actors.loop import AsyncioLoop
 from actors.meters import NodeMeters
-from actors.reconciler import ClinicParts
 from actors.switchboard import Switchboard
 from config import custody, master_keys, overrides, serving
 from config.boot import StaggeredOpener

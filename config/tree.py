@@ -39,8 +39,9 @@ from actors import account, places, reconciler, registrar
 from actors.account import Account
 from actors.channel.actor import Channel
 from actors.channel.surroundings import Surroundings
+from actors.clinic_parts import ClinicParts
 from actors.loop import LoopOwner
-from actors.reconciler import ClinicParts, Reconciler
+from actors.reconciler import Reconciler
 from actors.registrar import Registrar
 from actors.service import ServiceActor
 from config.health import ROOT

@@ -11,6 +11,7 @@ from typing import Any, Final
 from actors.channel import asking, publishing, sending, taking, unlinking, views
 from actors.channel.identity import Identity
 from actors.channel.keeping import Keeping
+from actors.channel.leaving import Leaving
 from actors.channel.leftover import Found, Leftover
 from actors.channel.life import (
     Close,
@@ -23,7 +24,6 @@ from actors.channel.life import (
     LoggedOutByUs,
     Now,
     Open,
-    PortPhase,
     Ready,
     Sleep,
     StoreFailed,
@@ -55,7 +55,6 @@ from actors.channel.requests import (
 )
 from actors.channel.session import PortSaid, Session
 from actors.channel.surroundings import Surroundings
-from actors.drain import DrainBegan
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, WantedState
 from protocol.errors import ConflictError, NotFoundError, UnavailableError
 from protocol.interfaces import Failure, Port
@@ -101,17 +100,16 @@ class Channel(Actor):
         self._session = Session(self._context, surroundings, policy, self._keeping, self)
         self._last_activity: Now | None = None
         self._shown: object = None
-        self._leaving = False
-        self._orders = self._orders_by_type()
-        self._handlers = self._handlers_by_type()
-
-    def _orders_by_type(self) -> dict[type, Callable[[str, Callable[[Any], None]], None]]:
-        return {
+        self._leaving = Leaving(
+            self._context, surroundings.drain, self._sending, self._receiving, self._publishing, self._keeping
+        )
+        self._orders: dict[type, Callable[[str, Callable[[Any], None]], None]] = {
             Cancel: self._sending.cancel,
             Release: self._sending.release,
             Replay: self._sending.replay,
             Discard: self._sending.discard,
         }
+        self._handlers = self._handlers_by_type()
 
     def _handlers_by_type(self) -> dict[type, Callable[[Any], None]]:
         return {
@@ -122,8 +120,8 @@ class Channel(Actor):
             **self._keeping.handlers,
             **self._leftover.handlers,
             **self._session.handlers,
+            **self._leaving.handlers,
             asking.PortAsked: asking.answered,
-            DrainBegan: lambda _: None,  # the look that follows sees it
             publishing.Flushed: self._publishing.flushed,
             publishing.FlushDue: lambda _: self._publishing.due(),
             CodeAnswered: self._pairing.on_answered,
@@ -161,7 +159,7 @@ class Channel(Actor):
 
     def answer(self, request: Any, reply: Callable[[Any], None]) -> None:
         """Requests from outside."""
-        if self._leaving or (self._with.drain.begun and not isinstance(request, Configure | HearConsent | ShowQr)):
+        if self._leaving.refuses(request):
             raise UnavailableError(f"channel {self._name} is shutting down; try again later")
         match request:
             case Connect():
@@ -173,7 +171,7 @@ class Channel(Actor):
             case Resume():
                 self._resume(reply)
             case Logout():
-                self._log_out(reply)
+                unlinking.log_out(self._context, self._session.connected, reply)
             case Pair(phone):
                 self._pair(phone, reply)
             case ShowQr():
@@ -196,9 +194,7 @@ class Channel(Actor):
 
     def shut_down(self, reason: ExitReason) -> None:
         """Finish what is in flight, close the port, publish what waits, have the store kept; then end."""
-        self._leaving = True
-        self._sending.close()
-        self._receiving.close()
+        self._leaving.begin()
         self._pairing.refuse("the channel is shutting down")
         self._session.step(Close("shutting down"))
         self.timer("leave", GONE_TIMEOUT_S, _Leave())
@@ -210,14 +206,14 @@ class Channel(Actor):
         self._publishing.books.close()
         self._pairing.refuse(f"the channel ended ({reason})")
         self._session.kill(f"its channel ended ({reason})")
-        self._with.drain.through(self._record.clinic, self._record.id)
+        self._leaving.over()
 
     def given_up(self) -> None:
         """Kill the port, and leave what is in the queue to the channel that comes in this one's place."""
         self._sending.close()
         self._publishing.books.close()
         self._session.kill("its channel hung")
-        self._with.drain.through(self._record.clinic, self._record.id)
+        self._leaving.over()
 
     def facts(self) -> dict[str, object]:
         """Its state, and its port."""
@@ -301,7 +297,7 @@ class Channel(Actor):
     # -- what earlier lives left --
 
     def _found(self, found: Found) -> None:
-        if self._leaving:
+        if self._leaving.begun:
             return
         self._receiving.take(found.inbound, 0)
         self._reporting.begin(found.traced, found.row, found.inbound)
@@ -345,11 +341,6 @@ class Channel(Actor):
         if self._life.state not in WANTS_PORT:
             self._wanted = WantedState.CONNECTED
             self._session.step(Open("pairing requested"))
-
-    def _log_out(self, reply: Callable[[Any], None]) -> None:
-        if not self._life.connected or self._session.port is None:
-            raise ConflictError(f"channel {self._name} is {self._life.state}: only a connected one can log out")
-        unlinking.log_out(self._context, self._session.port, reply)
 
     def _logged_out(self, outcome: PortAnswer | Failure, reply: Callable[[Any], None]) -> None:
         refused = unlinking.refusal(outcome, self._name)
@@ -396,18 +387,9 @@ class Channel(Actor):
         self._keeping.look(self._life, recovered=self._sending.recovered)
         self._show()
         self._pairing.look(self._life.state, self._life.reason, self._life.qr, self._session.port)
-        if self._with.drain.begun:
-            self._wind_up()
-        through = self._keeping.idle and all(part.idle or part.stuck for part in (self._publishing, self._receiving))
-        if self._leaving and through and self._life.phase is PortPhase.ABSENT and self._sending.flying == 0:
+        self._leaving.look()
+        if self._leaving.through(self._life.phase):
             self.exit(Shutdown())
-
-    def _wind_up(self) -> None:
-        """The node is ending: begin nothing, and say so once the results of what was begun are published."""
-        if not self._sending.closed:
-            self._sending.close()
-        if self._sending.flying == 0 and (self._publishing.idle or self._publishing.stuck):
-            self._with.drain.through(self._record.clinic, self._record.id)
 
     def _show(self) -> None:
         self._context.count.oldest_waiting_at = self._sending.waits_since

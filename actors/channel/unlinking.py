@@ -20,8 +20,15 @@ class LogoutAnswered:
     reply: Callable[[Any], None]
 
 
-def log_out(context: Context, port: Port, reply: Callable[[Any], None]) -> None:
-    """Ask WhatsApp; ``LogoutAnswered`` follows."""
+def log_out(context: Context, port: Port | None, reply: Callable[[Any], None]) -> None:
+    """Ask WhatsApp through ``port``, if the channel is connected; ``LogoutAnswered`` follows.
+
+    Raises:
+        ConflictError: it is not.
+    """
+    if port is None:
+        name = f"{context.clinic}/{context.channel}"
+        raise ConflictError(f"channel {name} is not connected: only a connected one can log out")
     work = port.call(LogOut(), deadline=LOGOUT_DEADLINE_S)
     context.errand(work, lambda outcome: LogoutAnswered(outcome, reply), timeout=LOGOUT_DEADLINE_S * 2)
 

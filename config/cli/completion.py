@@ -43,7 +43,8 @@ def script_for(shell: Shell) -> str:
     """What the shell is to read."""
     from typer import completion as typers
 
-    return str(typers.get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell.value))  # type: ignore[attr-defined] # public, by typer's documentation of nothing else
+    whose = {"prog_name": PROGRAM, "complete_var": VARIABLE, "shell": shell.value}
+    return str(typers.get_completion_script(**whose))  # type: ignore[attr-defined] # typer marks nothing as exported
 
 
 def prepare() -> None:

@@ -7,6 +7,7 @@ module            what it holds
 ``examining``     all that is looked at, in order: start here
 ``configuration`` settings as they are written
 ``places``        the data and runtime directories, and the disk
+``databases``     how large they are
 ``sockets``       where it listens
 ``keys``          the master key and who may read it
 ``certificates``  TLS: until when

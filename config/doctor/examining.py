@@ -4,7 +4,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from config.doctor import backups, broker, certificates, clock, configuration, keys, machine, places, running, sockets
+from config.doctor import (
+    backups,
+    broker,
+    certificates,
+    clock,
+    configuration,
+    databases,
+    keys,
+    machine,
+    places,
+    running,
+    sockets,
+)
 from config.doctor.finding import Finding, Level, unknown, wrong
 from config.settings import Settings, SettingsError, load
 from protocol.errors import PlantaoError
@@ -14,6 +26,7 @@ Look = Callable[[Settings], Iterable[Finding]]
 LOOKS: Final[Mapping[str, Look]] = {
     "data": places.data,
     "disk": places.disk,
+    "databases": databases.look,
     "runtime": places.runtime,
     "sockets": sockets.look,
     "keys": keys.look,

@@ -22,7 +22,8 @@ module          what it holds
 ``tree``        ``/api/v1/tree``
 ``keys``        ``/api/v1/keys``
 ``clinics``     ``/api/v1/clinics``
-``events``      ``/api/v1/events``: what changes, as it does; ``watching`` keeps streams going, ``streams`` bounds them
+``events``      ``/api/v1/events``: what changes, as it does. ``telling``: what is said to whom; ``watching`` keeps
+                streams going, ``streams`` bounds them
 ``channels``    channels, their verbs and settings, QR codes, sending, what they ask WhatsApp
 ``commands``    what became of commands, dead letters, and what a person decides of them
 ``consents``    a channel's register of who agreed to what

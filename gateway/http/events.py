@@ -16,24 +16,22 @@ import asyncio
 import re
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Final
 
-import msgspec
 from aiohttp import hdrs, web
-from msgspec import Struct
 
 from gateway.http.requests import CLOSING, asked_clinic
 from gateway.http.routes import API, CALLER, OF_CLINIC, Query, Route
 from gateway.http.streams import Stream, Streams
-from gateway.http.watching import Counters, Watching
-from protocol.access import Caller, Permission
+from gateway.http.telling import Nothing, Sight, told, written
+from gateway.http.watching import Counters, Place, Watching
+from protocol.access import Permission
 from protocol.channel import ChannelSnapshot, ClinicSnapshot
 from protocol.errors import InvalidInputError
 from protocol.ids import ChannelId, check_name
-from protocol.live import Changes, Gone, Live, ShownCode
+from protocol.live import Gone, Live, ShownCode
 from protocol.meters import Meters
 from protocol.operations import Operations
 
@@ -43,69 +41,11 @@ BEAT_S: Final = 15.0
 STALLED_S: Final = 10.0
 END_S: Final = 1.0
 """How long the end of a stream may take to be sent."""
-AT_ONCE: Final = 64
-"""Events in one write, between which others have their turn."""
 LAST_EVENT_ID: Final = "Last-Event-ID"
 _ID: Final = re.compile(r"([0-9a-f]{8})-([0-9]{1,15})\Z")
 _BEGIN: Final = b"retry: %d\n\n" % RECONNECT_MS
 _BEAT: Final = b":\n\n"
-_AT_ONCE: Final = struct.pack("ii", 1, 0)
-
-
-class Nothing(Struct, frozen=True):
-    """What ``reset`` and ``ready`` say."""
-
-
-NOTHING: Final = Nothing()
-Event = tuple[str, Struct]
-"""Its name, and what it says."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
-    """What a stream shows: what ``caller`` may see, of ``clinic`` and ``channel`` if they are given."""
-
-    caller: Caller
-    clinic: str | None
-    channel: str | None
-
-    def of_clinic(self, clinic: str) -> bool:
-        """Whether it shows the clinic."""
-        return self.clinic in (None, clinic) and self.caller.sees(clinic)
-
-    def of_channel(self, clinic: str, channel: str | None) -> bool:
-        """Whether it shows the channel; None: all of the clinic's."""
-        return self.of_clinic(clinic) and (channel is None or self.channel in (None, channel))
-
-    @property
-    def of_codes(self) -> bool:
-        """Whether it shows QR codes: whoever scans one has the channel."""
-        return self.caller.may(Permission.OPERATE)
-
-
-def told(seen: Changes, counted: Sequence[Counters], sight: Sight, *, begins: bool) -> list[Event]:
-    """``seen``, as ``sight`` has it. ``begins``: it is the first of a stream."""
-    events: list[Event] = [("reset", NOTHING)] if seen.whole else []
-    events += [("gone", gone) for gone in seen.gone if sight.of_channel(gone.clinic, gone.channel)]
-    events += [("clinic", clinic) for clinic in seen.clinics if sight.of_clinic(clinic.id)]
-    events += [("channel", one) for one in seen.channels if sight.of_channel(one.clinic, one.channel)]
-    if sight.of_codes:
-        events += [("qr", code) for code in seen.codes if sight.of_channel(code.clinic, code.channel)]
-    events += [("counters", one) for one in counted if sight.of_clinic(one.clinic)]
-    if seen.whole or begins:
-        events.append(("ready", NOTHING))
-    return events
-
-
-def written(events: Sequence[Event], id: str) -> Iterator[bytes]:
-    """``events`` as they are sent, some together; ``id`` is the last one's: whoever has that has all of them."""
-    for start in range(0, len(events), AT_ONCE):
-        some = [
-            b"event: %s\ndata: %s\n" % (name.encode(), msgspec.json.encode(what))
-            for name, what in events[start : start + AT_ONCE]
-        ]
-        last = start + AT_ONCE >= len(events)
-        yield b"\n".join(some) + (b"id: %s\n\n" % id.encode() if last else b"\n")
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
 class EventRoutes:
@@ -151,25 +91,22 @@ class EventRoutes:
             await self._operations.clinics()
         return Sight(caller=request[CALLER], clinic=clinic, channel=channel)
 
-    def _resumed(self, last: str) -> int | None:
-        """The version that a client has seen; None: none that means anything here."""
+    def _resumed(self, last: str) -> Place | None:
+        """How far the client had come; None: it must begin. Counters it gets in any case."""
         found = _ID.match(last)
-        return int(found[2]) if found is not None and found[1] == self._live.epoch else None
+        return Place(version=int(found[2]), turn=0) if found is not None and found[1] == self._live.epoch else None
 
     async def _follow(
-        self, response: web.StreamResponse, request: web.Request, stream: Stream, sight: Sight, since: int | None
+        self, response: web.StreamResponse, request: web.Request, stream: Stream, sight: Sight, since: Place | None
     ) -> None:
         """Until the client has gone, or the stream is over."""
-        version, turn, begins = since, 0, True
+        place, begins = since, True
         loop, beat_at = asyncio.get_running_loop(), 0.0
         while not (stream.over or stream.gone()):
-            seen = self._live.changes(version)
-            counted = [one for found, one in self._watching.counted.values() if found > turn]
-            version, turn = seen.version, self._watching.turn
-            events = told(seen, counted, sight, begins=begins)
-            begins = False
+            news = self._watching.news(place)
+            events, place, begins = told(news.said, sight, begins=begins), news.place, False
             if events or loop.time() >= beat_at:
-                pieces = written(events, f"{self._live.epoch}-{version}") if events else [_BEAT]
+                pieces = written(events, f"{self._live.epoch}-{place.version}") if events else [_BEAT]
                 await self._send(response, request, pieces)
                 beat_at = loop.time() + BEAT_S
             await stream.wake.wait()
@@ -201,7 +138,7 @@ async def _ending(response: web.StreamResponse) -> AsyncIterator[None]:
 def _cut(transport: asyncio.Transport | None) -> None:
     """Close the connection, with what it has not taken: the system would keep that for minutes."""
     if transport is not None:
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         transport.abort()
 
 

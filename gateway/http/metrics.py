@@ -20,6 +20,12 @@ from protocol.channel import ChannelSnapshot, ClinicSnapshot
 from protocol.meters import ChannelMeter, ClinicTimes
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+REFUSALS: Final = (
+    "no_key", "unknown", "expired", "address_limit", "key_limit", "clinic_limit", "busy",
+    "role", "clinic", "node", "host", "origin",
+)  # fmt: skip
+"""Why requests are not let in (``guard``, ``origins``). All are given from the start: of a counter that appears with
+its first count nobody sees that it rose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +73,8 @@ def gathered(view: View) -> Samples:
     """All that ``view`` says."""
     samples = Samples()
     samples.put("plantao_scrape_success", view.complete)
-    samples.none_yet("plantao_http_refused_total")
-    for reason, count in sorted(view.refused.items()):
-        samples.put("plantao_http_refused_total", count, reason)
+    for reason in sorted({*REFUSALS, *view.refused}):
+        samples.put("plantao_http_refused_total", view.refused.get(reason, 0), reason)
     samples.put("plantao_event_streams", view.streams)
     if view.report is not None:
         _put_node(samples, view.report)

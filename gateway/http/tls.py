@@ -14,9 +14,9 @@ class Certificate:
 
     def __init__(self, certificate: Path, key: Path) -> None:
         """Blocks. Raises InvalidInputError, as ``server_context``."""
+        self.pem = _read("http.certificate", certificate)
         self.context = self._shown = server_context(certificate, key)
-        self.context.sni_callback = self._show  # called also by clients that name no server
-        self.pem = certificate.read_bytes()
+        self.context.sni_callback = self._show  # called also for clients that name no server
 
     def exchange(self, other: "Certificate") -> None:
         """Show what ``other`` shows from now on."""
@@ -36,10 +36,7 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     for setting, path in (("http.certificate", certificate), ("http.key", key)):
-        try:
-            path.read_bytes()
-        except OSError as error:
-            raise InvalidInputError(setting, f"a readable file; {path}: {error.strerror or error}") from error
+        _read(setting, path)
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
@@ -48,6 +45,13 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
         )
         raise InvalidInputError("http.certificate", expected) from error
     return context
+
+
+def _read(setting: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidInputError(setting, f"a readable file; {path}: {error.strerror or error}") from error
 
 
 def _no_password() -> str:

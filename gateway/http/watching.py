@@ -1,4 +1,5 @@
 """What keeps open streams going: hears of changes, counts, and wakes the streams, at most every ``BATCH_S`` seconds.
+What is new is looked up once for all streams that are at the same place.
 
 While nobody looks on, nothing is listened to and nothing counted. On the loop, but for ``_touch``.
 """
@@ -6,12 +7,14 @@ While nobody looks on, nothing is listened to and nothing counted. On the loop, 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
 
 from gateway.http.streams import Streams
+from gateway.http.telling import Said, said
 from protocol.live import Live
 from protocol.meters import ChannelMeter, Meters
 
@@ -38,12 +41,29 @@ class Counters(Struct, frozen=True, kw_only=True):
     received: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """How far a stream has come: the version of what is shown, and the turn in which was counted."""
+
+    version: int
+    turn: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What is to be said, and where a stream is that has said it."""
+
+    place: Place
+    said: Sequence[Said]
+
+
 class Watching:
-    """One for all ``streams``. ``counted``, by clinic: the ``turn`` in which that was found, and what."""
+    """One for all ``streams``."""
 
     def __init__(self, live: Live, meters: Meters, streams: Streams) -> None:
-        self.counted: Mapping[str, tuple[int, Counters]] = {}
-        self.turn = 0
+        self._counted: Mapping[str, tuple[int, Said]] = {}
+        self._turn = 0
+        self._news: dict[Place | None, News] = {}
         self._live = live
         self._meters = meters
         self._streams = streams
@@ -59,14 +79,27 @@ class Watching:
         """Somebody looks on; until ``closing`` is set, which ends all streams."""
         if self._task is None or self._task.done():
             self._loop = asyncio.get_running_loop()
+            self._news = {}
             self._count()
             self._task = asyncio.create_task(self._run(closing))
+
+    def news(self, since: Place | None) -> News:
+        """What is new for a stream that is at ``since`` (None: everything): looked up once for all that are there."""
+        found = self._news.get(since)
+        if found is None:
+            seen = self._live.changes(None if since is None else since.version)
+            turn = 0 if since is None else since.turn
+            counted = [one for at, one in self._counted.values() if at > turn]
+            place = Place(version=seen.version, turn=self._turn)
+            found = self._news[since] = News(place=place, said=[*said(seen), *counted])
+        return found
 
     def end(self) -> None:
         """Somebody looks on no more."""
         if not len(self._streams) and self._task is not None:
             self._task.cancel()
             self._task = None
+            self._news = {}
 
     async def _run(self, closing: asyncio.Event) -> None:
         stop = self._live.listen(self._touch)
@@ -80,6 +113,7 @@ class Watching:
                 self._told = False
                 if time.monotonic() - self._counted_at >= COUNT_S:
                     self._count()
+                self._news = {}
                 for stream in self._streams:
                     stream.wake.set()
                 await asyncio.wait((closed,), timeout=BATCH_S)
@@ -99,9 +133,11 @@ class Watching:
         self._counted_at = time.monotonic()
         self._count_queued()
         found = counters(self._meters.channels(), self._queued, self._live.began_at)
-        before, self.turn = self.counted, self.turn + 1
-        self.counted = {
-            clinic: before[clinic] if clinic in before and before[clinic][1] == one else (self.turn, one)
+        before, self._turn = self._counted, self._turn + 1
+        self._counted = {
+            clinic: before[clinic]
+            if clinic in before and before[clinic][1].what == one
+            else (self._turn, Said("counters", one, clinic))
             for clinic, one in found.items()
         }
 

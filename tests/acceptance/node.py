@@ -216,10 +216,12 @@ class Node:
         if self._http is not None:
             await self._http.close()
 
-    async def request(self, method: str, path: str, body: Any = None) -> Any:
+    async def request(
+        self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None
+    ) -> Any:
         """An HTTP request; NodeError with the problem if it is refused."""
         assert self._http is not None
-        async with self._http.request(method, path, json=body) as response:
+        async with self._http.request(method, path, json=body, headers=headers) as response:
             content = await response.read()
             if response.status >= 400:
                 raise NodeError(f"{method} {path}: {response.status} {content!r}", response.status, json.loads(content))

@@ -121,6 +121,8 @@ async def custody(node: Node, service: Listener, emulator: EmulatorProcess) -> F
     archive = await done(node, "backup")
     fetched = await node.request("GET", f"/api/v1/jobs/{archive}/file")
     await asyncio.to_thread((node.data / "fetched.backup").write_bytes, fetched)
+    metrics = await node.request("GET", "/metrics")
+    await asyncio.to_thread((node.data / "fetched.metrics").write_bytes, metrics)
     await done(node, "export", clinic="acme")
     await done(node, "rotate", what="clinic", clinic="acme")
     await done(node, "erase", clinic="acme", contact=EVA)
@@ -180,7 +182,9 @@ async def test_the_disk_and_the_log_tell_nothing(
         found |= await asyncio.to_thread(broker_secrets, node)
     assert await asyncio.to_thread(node.stop) == 0
     files = [file for file in node.data.rglob("*") if file.is_file()]
-    assert {"fetched.backup", "keys.json", "clinic.db", "audit.db", "server.log"} <= {file.name for file in files}
+    assert {"fetched.backup", "fetched.metrics", "keys.json", "clinic.db", "audit.db", "server.log"} <= {
+        file.name for file in files
+    }
     assert any(file.suffix == ".vault" for file in files)
     assert any(file.suffix == ".blk" and file.stat().st_size > len(SENT_PAPER) for file in files)
     found_there = await asyncio.to_thread(told, node, found, tmp_path / "log")

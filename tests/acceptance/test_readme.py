@@ -20,6 +20,7 @@ STAYS = {
     "plantao channel pair": "Scan this with the phone",
     "python deploy/examples/autoresponder.py": "",
     "plantao top": "acme",
+    "plantao events": "reception",
     "nats sub": "Subscribing",
 }
 """Lines that go on until Ctrl-C, or until something comes that a later line does; and what they show meanwhile."""

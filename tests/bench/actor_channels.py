@@ -11,9 +11,9 @@ from pykka import ActorRef
 
 from actors.board import Board
 from actors.channel.surroundings import Policies
+from actors.clinic_parts import ClinicParts
 from actors.loop import AsyncioLoop
 from actors.meters import NodeMeters
-from actors.reconciler import ClinicParts
 from config import tree
 from config.tree import Supervision
 from protocol.channel import ChannelRecord, ChannelState, ClinicRecord

@@ -9,12 +9,14 @@ from typer.main import get_command
 
 from config.cli.app import app
 from protocol.channel import ChannelState, ClinicState
+from tests.deploy.manifests import unit
 from tests.deploy.rules import rules
 from tests.deploy.runbook import Section, below, commands, links, programs, sections
 
 ALERTS = [section for section in sections() if section.level == 3 and section.parent.startswith("Alerts: ")]
 BLOCKS = [(section.title, block) for section in sections() for block in section.blocks]
 ENVIRONMENT = {
+    "PATH": "/usr/bin",
     "PLANTAO_DATA": "/var/lib/plantao",
     "ETC": "/etc/plantao",
     "BACKUPS": "/var/backups/plantao",
@@ -27,7 +29,7 @@ ENVIRONMENT = {
 """What the runbook's first block and its procedures set."""
 THERE = """
     plantao systemctl journalctl curl promtool openssl date head tail sort grep df du ls cp mv rm chown free uptime
-    dmesg fuser export umask docker kubectl
+    dmesg fuser export umask docker kubectl cd mkdir
 """
 """Programs that are on any machine that runs a node, and builtins of the shell."""
 
@@ -76,3 +78,14 @@ def test_what_is_to_be_pasted_is_shell_and_calls_what_there_is(title: str, block
     checked = subprocess.run(["bash", "-n"], input=block, text=True, capture_output=True, check=False)
     assert checked.returncode == 0, checked.stderr
     assert set(programs(block)) <= set(THERE.split())
+
+
+def test_what_is_set_first_is_as_the_unit_has_it() -> None:
+    first = sections()[0].blocks[0]
+    set_first = dict(word.split("=", 1) for word in first.split() if "=" in word)
+    runs = dict(pair.split("=", 1) for pair in unit()["Environment"])
+    for name in ("PLANTAO_DATA", "PLANTAO_RUNTIME"):
+        assert set_first[name] == runs[name]
+    assert set_first["ETC"] == unit()["WorkingDirectory"][0]
+    assert set_first["PLANTAO_KEYS__MASTER_FILE"] == unit()["LoadCredential"][0].partition(":")[2]
+    assert unit()["ExecStart"][0].startswith(set_first["PATH"].partition(":")[0])

@@ -45,6 +45,8 @@ class Walk:
             "COLUMNS": "200",
             "NODE_LOG": str(self._node.directory / "node.log"),
             "PLANTAO_DATA": str(self._node.data),
+            "PLANTAO_RUNTIME": str(self._node.runtime),
+            "PLANTAO_KEYS__MASTER_FILE": str(self._node.directory / "master.key"),
             "ETC": str(self._node.directory),
             "BACKUPS": str(self.backups),
             **self._variables,

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from gateway.http.app import table
+from gateway.http.catalogue import CATALOGUE, exposed
 from gateway.http.surround import HttpLimits
 from protocol import subjects
 from protocol.commands import Media
@@ -91,6 +92,12 @@ def fields_of_commands() -> set[str]:
 
 
 @cache
+def metrics() -> set[str]:
+    """Names of series, and of what they make up."""
+    return {*exposed(), *(metric.name for metric in CATALOGUE)}
+
+
+@cache
 def section_names() -> set[str]:
     return {section.name for section in sections() if section.name}
 
@@ -162,6 +169,6 @@ def made_by_users() -> set[str]:
 
 @cache
 def words_of_the_code() -> set[str]:
-    """Every string in the product that is a word: events of the log among them."""
+    """Every string in the product that is a word, or some: what lines of the log say is among them."""
     files = [path for top in PRODUCT for path in (ROOT / top).rglob("*.py")]
-    return {word for path in files for word in re.findall(r'"([a-z][a-z0-9_]*)"', path.read_text())}
+    return {word for path in files for word in re.findall(r'"([a-z][a-z0-9_ ]*)"', path.read_text())}

@@ -111,14 +111,23 @@ def metrics(text: str) -> set[str]:
 
 def log_fields(markdown: str) -> set[str]:
     """Fields of log lines that a search in the log names."""
-    lines = [line for block in blocks(markdown, "sh") for line in block.splitlines() if "journalctl" in line]
-    return {field for line in lines for field in re.findall(r"\"(\w+)\": ?", line)}
+    return {field for search in _searches(markdown) for field in re.findall(r"\"(\w+)\": ?", search)}
 
 
 def log_events(markdown: str) -> set[str]:
-    """Names of log lines that a search in the log names."""
-    lines = [line for block in blocks(markdown, "sh") for line in block.splitlines() if "journalctl" in line]
-    return {event for line in lines for event in re.findall(r"\"event\": ?\"(\w+)\"", line)}
+    """What lines of the log say that a search in the log names: ``"event": "…"``, or words."""
+    return {
+        event
+        for search in _searches(markdown)
+        for found in re.findall(r"\"event\": ?\"([\w ]+)\"|[\"']([a-z_]+(?: [a-z_]+)+)[\"']", search)
+        for event in found
+        if event
+    }
+
+
+def _searches(markdown: str) -> list[str]:
+    lines = [line for block in blocks(markdown, "sh") for line in block.splitlines()]
+    return [found for line in lines if "journalctl" in line for found in re.findall(r"grep [^|]*", line)]
 
 
 def anchors(markdown: str) -> set[str]:

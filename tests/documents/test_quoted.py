@@ -12,7 +12,7 @@ It reads `events.encoding` and `nats.md`; `make test` runs it, and we make do. `
 plantao top --once --trouble | head -40      # plantao nothing
 curl -s "http://127.0.0.1:8080/api/v1/clinics/$C" && sudo plantao key \\
   list
-journalctl -u plantao -o cat | grep '"event": "port_ended"' | grep '"clinic": "acme"'
+journalctl -u plantao -o cat | grep '"event": "port_ended"' | grep '"clinic": "acme"' | grep "child exited" | tail
 nats pub clinic.acme.channel.reception.send '{}'
 ```
 ```toml
@@ -39,7 +39,7 @@ def test_what_a_document_names_is_read_from_it() -> None:
     assert quoted.paths(code, {"config", "deploy"}) == {"config/tree.py"}
     assert quoted.metrics(DOCUMENT) == {"plantao_queued"}
     assert quoted.log_fields(DOCUMENT) == {"event", "clinic"}
-    assert quoted.log_events(DOCUMENT) == {"port_ended"}
+    assert quoted.log_events(DOCUMENT) == {"port_ended", "child exited"}
     assert quoted.anchors(DOCUMENT) == {"a-title"}
 
 

@@ -5,13 +5,13 @@ import { has, t } from "./words.js";
 
 const SLUG = /^urn:plantao:problem:/;
 
-/** A request that was refused, or did not get through. `slug`: the end of the problem's type, `offline` without one. */
+/** A request that was refused, or (`slug` is `offline`) did not get through. `slug`: the end of the problem's type. */
 export class Refusal extends Error {
   constructor(status, problem) {
     super(problem.detail ?? problem.title ?? "");
     this.status = status;
-    this.slug = (problem.type ?? "").replace(SLUG, "") || "offline";
-    this.title = problem.title ?? "";
+    this.slug = status === 0 ? "offline" : (problem.type ?? "").replace(SLUG, "");
+    this.title = problem.title || String(status);
     this.detail = problem.detail ?? "";
     this.field = problem.field ?? null;
     this.expected = problem.expected ?? null;

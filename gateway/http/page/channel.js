@@ -16,8 +16,8 @@ import { moment, setTime, ticking } from "./times.js";
 import { ofChannel } from "./trouble.js";
 import { number, t } from "./words.js";
 
-/** States in which there is one thing to do. */
-const RESTING = new Set(["disconnected", "logged_out", "suspended", "error"]);
+/** States in which there is one thing to do; in error the cause comes first. */
+const RESTING = new Set(["disconnected", "logged_out", "suspended"]);
 
 export class Channel {
   heading = h("h1", { tabindex: "-1" });

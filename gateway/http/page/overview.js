@@ -94,7 +94,8 @@ export class Overview {
     const own = this.#page.node.troubles, count = own.length + found.length;
     setText(this.#troubleTitle, count === 0 ? t("overview.calm_title") : t("overview.trouble", { n: count }));
     setHidden(this.#calm, count > 0);
-    setText(this.#calm, all.length === 0 ? t("overview.empty") : t("overview.calm", { n: counts.connected, total: number(all.length) }));
+    setText(this.#calm, calm(counts));
+    setHidden(this.#troubles, count === 0);
     setHidden(this.#outage, !outage(all));
     keyed(this.#troubles, [...own, ...together(found)], (group) => group.key, (group) => groupRow(group, this.#page.changed));
   }
@@ -175,6 +176,11 @@ export class Overview {
     this.#opened.set(id, toggle.getAttribute("aria-expanded") !== "true");
     this.#page.changed();
   }
+}
+
+function calm({ total, connected }) {
+  if (total === 0) return t("overview.empty");
+  return connected === total ? t("overview.all_connected", { n: total }) : t("overview.calm", { n: connected, total: number(total) });
 }
 
 /** Troubles with the same cause: what it is and what to do, once; then where, since when and why. */

@@ -12,7 +12,7 @@ export const REASONS = [
   [/^logged out by WhatsApp: ?(.*)$/, "logged_out", ["detail"]],
   [/^session used elsewhere/, "replaced", []],
   [/^banned by WhatsApp \(code (\d+)\) for (\d+(?:\.\d+)?) s$/, "banned_for", ["code", "seconds"]],
-  [/^banned by WhatsApp \(code (\d+)\)$/, "banned", ["code"]],
+  [/^banned by WhatsApp \(code (\d+)\)/, "banned", ["code"]],
   [/^client outdated/, "outdated", []],
   [/^session store unusable: (.*)$/, "store_unusable", ["detail"]],
   [/^cannot store: (.*)$/, "cannot_store", ["detail"]],

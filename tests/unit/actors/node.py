@@ -16,11 +16,11 @@ from actors import registrar as registrar_module
 from actors.board import Board
 from actors.channel.requests import Configure
 from actors.channel.surroundings import Policies
+from actors.clinic_parts import ClinicParts
 from actors.desk import Desk
 from actors.loop import AsyncioLoop
 from actors.meters import NodeMeters
 from actors.places import channel_name
-from actors.reconciler import ClinicParts
 from config import tree
 from config.tree import Supervision
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, ClinicRecord, ClinicSnapshot, ClinicState

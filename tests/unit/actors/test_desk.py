@@ -252,6 +252,7 @@ async def test_a_channel_that_is_added_is_there_and_one_that_is_removed_is_not(p
     assert (added.clinic, added.channel, added.name) == ("acme", "b", "Recepção")
     assert [channel.channel for channel in await paired.desk.channels("acme")] == ["a", "b"]
     assert len(await paired.desk.channels()) == 2
+    paired.wait_channel("acme", "b", S.CONNECTED)
     await paired.desk.remove_channel("acme", "a")
     with pytest.raises(NotFoundError, match="channel acme/a does not exist"):
         await paired.desk.channel("acme", "a")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from config.doctor import backups, broker, clock, configuration, running, sockets
+from config.doctor import backups, broker, clock, configuration, databases, running, sockets
 from config.doctor.finding import Level
 from config.settings import load
 from gateway.nats.greeting import Greeting
@@ -92,6 +92,13 @@ def test_a_program_for_ports_that_is_not_there_is_told() -> None:
 def test_a_backup_that_is_missing_is_told(age: timedelta | None, levels: list[Level]) -> None:
     newest = {"acme": None if age is None else NOW - age}
     assert [finding.level for finding in backups.late(newest, timedelta(days=1), NOW)] == levels
+
+
+def test_a_database_that_is_nearly_full_is_told() -> None:
+    found = list(databases.sized({"acme": 10 << 20, "bela": 250 << 20}, limit=256 << 20))
+    assert [(finding.level, "bela has 250 of 256 MiB" in finding.told) for finding in found] == [(Level.WARNING, True)]
+    assert [finding.level for finding in databases.sized({"acme": 10 << 20}, limit=256 << 20)] == [Level.FINE]
+    assert list(databases.sized({}, limit=1)) == []
 
 
 READY: dict[str, Any] = {"ready": True, "version": "1.0", "queued": 0, "store": {"ok": True, "reason": ""}}

@@ -1,16 +1,19 @@
 """The page without a browser: what it decides, and that its words are all there and all used."""
 
+import ast
 import json
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from actors.channel import lifecycle
 from gateway.http import problems
 from gateway.http.static import read_page
 from protocol.access import Role
@@ -26,6 +29,12 @@ LANGUAGES: Final = ("en", "pt")
 LITERAL: Final = re.compile(r'["`]([a-z_]+\.[a-z_]+(?:[.-][a-z_]+)*)["`]')
 PREFIX: Final = re.compile(r"`([a-z_]+\.(?:[a-z_]+[._])?)\$\{")
 NODE: Final = shutil.which("node")
+SLUGS: Final = {
+    *(kind.slug for kind in problems.KINDS.values()),
+    *(kind.slug for kind in vars(problems).values() if isinstance(kind, problems.Kind)),
+}
+TELLING: Final = {"rest", "move", "open", "suspend", "retire", "lose_port", "lose_socket"}
+"""Methods of ``lifecycle`` that take the reason that is shown."""
 
 
 def node(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -76,6 +85,37 @@ def test_every_sentence_that_is_used_is_there(words: dict[str, dict[str, str]], 
     assert not asked - there
 
 
+def test_every_reason_of_a_channel_is_understood() -> None:
+    reasons = sorted(reasons_in(Path(lifecycle.__file__).read_text()))
+    assert len(reasons) > 20
+    ask = "console.log(JSON.stringify(JSON.parse(process.argv[1]).filter((one) => understood(one).kind === 'other')))"
+    script = f"import {{ understood }} from 'file://{PAGE}/reasons.js'; {ask}"
+    done = node("--input-type=module", "--eval", script, "--", json.dumps(reasons))
+    assert json.loads(done.stdout) == [], done.stderr
+
+
+def reasons_in(source: str) -> Iterator[str]:
+    """The reasons that are written out there; what is put into them is ``7``."""
+    for found in ast.walk(ast.parse(source)):
+        match found:
+            case ast.Call(func=ast.Attribute(attr=name), args=args) if name in TELLING:
+                yield from (text for each in args if (text := text_of(each)))
+            case ast.FunctionDef(name="impatience"):
+                yield from (
+                    text for each in ast.walk(found) if isinstance(each, ast.Return) and (text := text_of(each.value))
+                )
+
+
+def text_of(node: ast.expr | None) -> str:
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(text_of(part) or "7" for part in parts)
+        case _:
+            return ""
+
+
 @pytest.mark.parametrize(
     ("prefix", "names"),
     [
@@ -90,7 +130,7 @@ def test_every_sentence_that_is_used_is_there(words: dict[str, dict[str, str]], 
         ("type", sorted(SUPPORTED_TYPES)),
         ("code", [code.value for code in ErrorCode]),
         ("role", [*Role]),
-        ("problem", sorted({kind.slug for kind in problems.KINDS.values()} - {"wrong-key", "session-gone"})),
+        ("problem", sorted(SLUGS)),
     ],
 )
 def test_whatever_the_node_may_say_has_words(words: dict[str, dict[str, str]], prefix: str, names: list[str]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from actors.meters import ChannelCount
-from gateway.http.events import AT_ONCE, NOTHING, Event, Sight, told, written
+from gateway.http.telling import AT_ONCE, READY, Said, Sight, said, told, written
 from gateway.http.watching import Counters, counters
 from protocol.access import Caller, Role
 from protocol.live import Changes, Gone, ShownCode
@@ -25,19 +25,20 @@ EVERYTHING = Changes(
     ],
     gone=[Gone(clinic="acme", channel="old"), Gone(clinic="bela", channel=None)],
 )
-COUNTED = [Counters(clinic=of, since=AT, sent=1) for of in ("acme", "bela")]
+COUNTED = [Said("counters", Counters(clinic=of, since=AT, sent=1), of) for of in ("acme", "bela")]
+SAID = [*said(EVERYTHING), *COUNTED]
 
 
 def sight(role: Role = Role.OPERATOR, clinics: frozenset[str] | None = None, **only: Any) -> Sight:
     return Sight(caller=Caller(id="k", role=role, clinics=clinics), **{"clinic": None, "channel": None, **only})
 
 
-def names(events: list[Event]) -> list[str]:
-    return [name for name, _ in events]
+def names(events: list[Said]) -> list[str]:
+    return [one.name for one in events]
 
 
 def test_the_whole_picture_begins_with_reset_and_ends_with_ready() -> None:
-    events = told(EVERYTHING, COUNTED, sight(), begins=True)
+    events = told(SAID, sight(), begins=True)
     assert names(events) == [
         "reset", "gone", "gone", "clinic", "clinic", "channel", "channel", "channel", "qr", "qr", "qr",
         "counters", "counters", "ready",
@@ -47,11 +48,11 @@ def test_the_whole_picture_begins_with_reset_and_ends_with_ready() -> None:
 @pytest.mark.parametrize(("begins", "expected"), [(True, ["ready"]), (False, [])])
 def test_a_stream_that_goes_on_is_ready_at_once(begins: bool, expected: list[str]) -> None:
     nothing = Changes(version=7, whole=False)
-    assert names(told(nothing, [], sight(), begins=begins)) == expected
+    assert names(told(said(nothing), sight(), begins=begins)) == expected
 
 
 def test_codes_are_not_for_who_only_looks() -> None:
-    assert "qr" not in names(told(EVERYTHING, [], sight(Role.VIEWER), begins=True))
+    assert "qr" not in names(told(SAID, sight(Role.VIEWER), begins=True))
 
 
 @pytest.mark.parametrize(
@@ -59,18 +60,18 @@ def test_codes_are_not_for_who_only_looks() -> None:
     [sight(clinics=frozenset({"acme"})), sight(clinic="acme"), sight(clinics=frozenset({"acme"}), clinic="acme")],
 )
 def test_only_what_is_asked_for_and_allowed_is_told(shown: Sight) -> None:
-    events = told(EVERYTHING, COUNTED, shown, begins=True)
+    events = told(SAID, shown, begins=True)
     assert b"bela" not in b"".join(written(events, "e-7"))
     assert names(events).count("channel") == 2
 
 
 def test_a_channel_is_told_with_its_clinic_and_without_its_siblings() -> None:
-    events = told(EVERYTHING, COUNTED, sight(clinic="acme", channel="front"), begins=True)
+    events = told(SAID, sight(clinic="acme", channel="front"), begins=True)
     assert names(events) == ["reset", "clinic", "channel", "qr", "counters", "ready"]
 
 
 def test_each_event_stands_for_itself_and_the_last_has_the_id() -> None:
-    events: list[Event] = [("clinic", clinic(f"c{number}")) for number in range(AT_ONCE * 2 + 1)] + [("ready", NOTHING)]
+    events = [Said("clinic", clinic(f"c{number}")) for number in range(AT_ONCE * 2 + 1)] + [READY]
 
     pieces = list(written(events, "0a1b2c3d-7"))
     records = b"".join(pieces).decode().removesuffix("\n\n").split("\n\n")
