@@ -147,6 +147,9 @@ async def replays(person: Person, stage: Stage, place: Place) -> None:
     """A message that WhatsApp refuses, with the history of that; sent again, it goes out."""
     await stage.emulator.fault("ack_error", phone=place.phone, code=403, count=1)
     sending, dead = await person.region("sending.title"), person.page.locator("section[aria-labelledby=dead]")
+    text = "Sua consulta foi remarcada."
+    await person.fill("sending.to", place.patient, sending)
+    await person.fill("sending.text", text, sending)
     await person.press("sending.submit", sending)
     await person.sees("message.failed", sending)
     letter = dead.get_by_role("listitem").first
@@ -157,7 +160,7 @@ async def replays(person: Person, stage: Stage, place: Place) -> None:
     await letter.get_by_role("button").first.click()
     await person.sees("done.replay")
     await person.sees("letters.none", dead)
-    await stage.emulator.wait_for_message(place.patient)
+    await stage.emulator.wait_for_message(place.patient, text=text)
     await person.shoot("replayed")
 
 
