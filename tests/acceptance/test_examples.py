@@ -130,7 +130,7 @@ async def test_reminders_go_out_in_time_once_and_say_whom_to_phone(
 
     appointments = [
         appointment("soon", ANA, now + timedelta(hours=24, seconds=3)),
-        appointment("switched-off", BIA, now + timedelta(hours=4, seconds=6)),
+        appointment("switched-off", BIA, now + timedelta(hours=4, seconds=12)),
         appointment("wrong-number", NOBODY, now + timedelta(hours=10)),
         appointment("too-late", EVA, now + timedelta(hours=3)),
     ]
