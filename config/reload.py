@@ -70,7 +70,7 @@ def merge(now: Settings, read: Settings, changed: Sequence[str]) -> Settings:
 
 def _differences(now: Settings, read: Settings) -> list[tuple[str, Any, Any]]:
     found: list[tuple[str, Any, Any]] = []
-    for name, before in asdict(now).items():
+    for name, before in asdict(replace(now, runtime_in_memory=read.runtime_in_memory)).items():  # found out, not set
         after = getattr(read, name)
         if isinstance(before, msgspec.Struct):
             found += [(f"{name}.{key}", value, getattr(after, key)) for key, value in asdict(before).items()]

@@ -54,7 +54,7 @@ async def test_channels_that_run_go_by_the_new_settings_and_what_takes_a_restart
 
     assert said == {"changed": ["pacing.burst", "pacing.per_minute"], "restart": ["boot.parallel"]}
     await service.until("result", id="second", status="sent")
-    assert (await logged(node, "settings differ that take a restart"))["changed"] == ["boot.parallel"]
+    assert (await logged(node, "settings differ that take a restart"))["restart"] == ["boot.parallel"]
 
 
 async def test_sighup_reads_them_and_a_bad_file_changes_nothing_and_is_told(

@@ -19,7 +19,7 @@ def promtool() -> str:
 
 def check(*command: str | Path) -> None:
     """Run it; AssertionError with what it says if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

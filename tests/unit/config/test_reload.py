@@ -38,6 +38,12 @@ def test_what_differs_is_named_by_what_can_be_done_about_it() -> None:
     assert came.restart == ["data", "nats.port"]
 
 
+def test_what_is_found_out_is_no_setting() -> None:
+    came = compare(settings(RUNTIME="/dev/shm/x"), settings(RUNTIME="/elsewhere"))
+
+    assert (came.changed, came.restart) == ([], ["runtime"])
+
+
 @pytest.mark.parametrize(("before", "after"), [("", "b"), ("a", ""), ("a", "b")])
 def test_a_certificate_can_be_another_but_tls_is_switched_by_a_restart_alone(before: str, after: str) -> None:
     def with_certificate(name: str) -> Settings:
