@@ -10,7 +10,8 @@ module          what it holds
 ``channel/``    one WhatsApp number: state machine, outbox, inbox (see its docstring)
 ``desk``        what operators and services may ask (``Operations``), in parts: ``clinic_desk``, ``channel_desk``,
                 ``command_desk``, ``consent_desk``; ``switchboard`` is how all of them reach the actors
-``board``       the last snapshot of everything, so that a look never waits for an actor; who waits for a command's end
+``board``       the last snapshot of everything, so that a look never waits for an actor; who waits for a command's end.
+                ``changelog``: what of it changed when; ``clinic_view``: how a clinic is shown, by its channels
 ``meters``      what is counted of each channel, whatever becomes of its actor
 ``drain``       before the node ends: whether anything is under way still
 ``places``      under which name each actor is found

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import aiohttp
 import pytest
 
 from protocol.access import Role
@@ -49,3 +50,19 @@ async def test_it_is_told_to_whom_there_is_something_for(client: Any, path: str)
             if scope == "foreign" and names[0] in CLINICS:
                 expected = 404
             assert (await asked(client, f"OPTIONS {path}", f"{role}-{scope}"))[0] == expected, (role, scope)
+
+
+@pytest.mark.parametrize("path", [name.split()[1] for name in ROUTES if name.startswith("GET ")])
+async def test_head_is_get_without_its_body(operator: aiohttp.ClientSession, path: str) -> None:
+    filled = path.format(clinic="acme", channel="front", id="m-1", key="some", name="some", file="index.html")
+    async with operator.head(filled) as head:
+        assert await head.read() == b""
+    async with operator.get(filled) as get:
+        if not ROUTES[f"GET {path}"].endless:
+            await get.read()
+    same = ("Content-Type", "ETag", "Cache-Control", "Content-Security-Policy")
+    assert head.status == get.status
+    assert {name: head.headers.get(name) for name in same} == {name: get.headers.get(name) for name in same}
+    changing = {"/metrics", "/ready"}
+    if path not in changing:
+        assert head.headers.get("Content-Length") == get.headers.get("Content-Length")

@@ -212,7 +212,7 @@ async def test_a_record_that_cannot_be_read_is_left_out_and_named(bus: NatsBus, 
         task = asyncio.create_task(registry.watch(watching.deliver))
         await watching.until({"acme"}, set())
     task.cancel()
-    unreadable = {line["key"] for line in logs if line["event"] == "registry_record_unreadable"}
+    unreadable = {line["record"] for line in logs if line["event"] == "registry_record_unreadable"}
     assert unreadable == {"clinic.broken", "clinic.liar", "something"}
 
 
