@@ -72,7 +72,7 @@ class Doorman:
         """Let the browser show the response to a page from an origin that is allowed; no other is told anything."""
         if not self._origins.allowed:
             return
-        response.headers[hdrs.VARY] = hdrs.ORIGIN
+        response.headers.add(hdrs.VARY, hdrs.ORIGIN)
         origin = request.headers.get(hdrs.ORIGIN)
         if origin is not None and self._may(origin):
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin

@@ -1,10 +1,11 @@
 """``/`` and ``/page/…``: the page, as its files stand in ``gateway/http/page``. It holds nothing that is secret, and
 asks for all it shows as everybody does.
 
-The files are read once, when the endpoint starts. What is allowed to them is their own ``Content-Security-Policy``: all
-of it comes from here, nothing is inline, and nothing may frame it.
+The files are read and compressed once, when the endpoint starts. What is allowed to them is their own
+``Content-Security-Policy``: all of it comes from here, nothing is inline, and nothing may frame it.
 """
 
+import gzip
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,9 +42,10 @@ _TYPES: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageFile:
-    """A file as it is sent."""
+    """A file as it is sent: ``packed`` (gzip) to who takes that."""
 
     body: bytes
+    packed: bytes
     content_type: str
     etag: str
 
@@ -58,7 +60,8 @@ def read_page() -> Mapping[str, PageFile]:
 
 
 def _file(name: str, body: bytes) -> PageFile:
-    return PageFile(body=body, content_type=_TYPES[_suffix(name)], etag=hashlib.sha256(body).hexdigest()[:32])
+    etag = hashlib.sha256(body).hexdigest()[:32]
+    return PageFile(body=body, packed=gzip.compress(body, mtime=0), content_type=_TYPES[_suffix(name)], etag=etag)
 
 
 def _suffix(name: str) -> str:
@@ -83,10 +86,14 @@ class StaticRoutes:
         found = self._page.get(name)
         if found is None:
             raise NotFoundError("file of the page")
-        headers = {**HEADERS, hdrs.ETAG: f'"{found.etag}"'}
+        # Weak: the same in both encodings.
+        headers = {**HEADERS, hdrs.ETAG: f'W/"{found.etag}"', hdrs.VARY: hdrs.ACCEPT_ENCODING}
         if _has(request, found.etag):
             return web.Response(status=304, headers=headers)
-        return web.Response(body=found.body, headers={**headers, hdrs.CONTENT_TYPE: found.content_type})
+        headers[hdrs.CONTENT_TYPE] = found.content_type
+        if "gzip" not in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+            return web.Response(body=found.body, headers=headers)
+        return web.Response(body=found.packed, headers={**headers, hdrs.CONTENT_ENCODING: "gzip"})
 
 
 def _has(request: web.Request, etag: str) -> bool:

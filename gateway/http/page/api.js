@@ -66,4 +66,6 @@ export const CLINICS = "/api/v1/clinics";
 
 /** The path of a clinic, of a channel of it, or of what is below that. */
 export const of = (clinic, channel, ...more) =>
-  [CLINICS, ...[clinic, ...(channel === undefined ? [] : ["channels", channel, ...more])].map(encodeURIComponent)].join("/");
+  [CLINICS, ...[clinic, ...(channel === undefined ? [] : ["channels", channel, ...more])].map(encodeURIComponent)].join(
+    "/",
+  );

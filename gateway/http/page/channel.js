@@ -21,19 +21,33 @@ const RESTING = new Set(["disconnected", "logged_out", "suspended"]);
 
 export class Channel {
   heading = h("h1", { tabindex: "-1" });
-  #page; #clinic; #channel;
+  #page;
+  #clinic;
+  #channel;
   #missing = h("p", { class: "loading" });
   #crumb = h("a");
   #state = stateBadge();
-  #since = ticking("for"); #why = h("span", { class: "why" });
+  #since = ticking("for");
+  #why = h("span", { class: "why" });
   #retry = ticking("in");
   #again = h("p", { class: "again" }, `${t("channel.retry")} `, this.#retry);
-  #means = h("p"); #todo = h("p", { class: "todo" });
+  #means = h("p");
+  #todo = h("p", { class: "todo" });
   #more = h("p", { class: "todo" });
   #actions = h("div", { class: "buttons", role: "group", "aria-label": t("channel.actions") });
   #facts = facts();
-  #times = Object.fromEntries(["connected_at", "activity_at", "created", "restricted_until", "sealed"].map((name) => [name, ticking(name === "restricted_until" ? "in" : "ago")]));
-  #pairing; #sending; #letters; #held; #body; #panel;
+  #times = Object.fromEntries(
+    ["connected_at", "activity_at", "created", "restricted_until", "sealed"].map((name) => [
+      name,
+      ticking(name === "restricted_until" ? "in" : "ago"),
+    ]),
+  );
+  #pairing;
+  #sending;
+  #letters;
+  #held;
+  #body;
+  #panel;
 
   constructor(page, { clinic, channel }) {
     this.#page = page;
@@ -46,15 +60,42 @@ export class Channel {
     const again = (id) => this.#sending.again(id);
     this.#letters = new Letters("dead", clinic, channel, operates, again);
     this.#held = new Letters("held", clinic, channel, operates, again);
-    this.#panel = h("section", { class: "panel", "aria-labelledby": "state" },
+    this.#panel = h(
+      "section",
+      { class: "panel", "aria-labelledby": "state" },
       h("h2", { id: "state", class: "unseen" }, t("channel.state")),
       h("p", { class: "what" }, this.#state.node, " ", h("span", { class: "since" }, this.#since), " ", this.#why),
-      this.#again, this.#means, this.#todo, this.#more, operates && this.#actions);
-    this.#body = h("div", { class: "columns" },
-      h("div", {}, this.#panel, this.#pairing && this.#pairing.root, this.#sending && this.#sending.root, this.#letters.root, this.#held.root),
-      h("div", {},
+      this.#again,
+      this.#means,
+      this.#todo,
+      this.#more,
+      operates && this.#actions,
+    );
+    this.#body = h(
+      "div",
+      { class: "columns" },
+      h(
+        "div",
+        {},
+        this.#panel,
+        this.#pairing && this.#pairing.root,
+        this.#sending && this.#sending.root,
+        this.#letters.root,
+        this.#held.root,
+      ),
+      h(
+        "div",
+        {},
         h("section", { "aria-labelledby": "facts" }, h("h2", { id: "facts" }, t("channel.facts")), this.#facts.node),
-        may(page.session, "admin") && h("section", { class: "end", "aria-labelledby": "end" }, h("h2", { id: "end" }, t("channel.end")), button(t("channel.remove"), () => this.#remove(), "danger"))));
+        may(page.session, "admin") &&
+          h(
+            "section",
+            { class: "end", "aria-labelledby": "end" },
+            h("h2", { id: "end" }, t("channel.end")),
+            button(t("channel.remove"), () => this.#remove(), "danger"),
+          ),
+      ),
+    );
     this.root = h("div", {}, crumbs(this.#crumb), this.heading, this.#missing, this.#body);
   }
 
@@ -75,7 +116,8 @@ export class Channel {
 
   render(now) {
     const { picture } = this.#page;
-    const clinic = picture.clinic(this.#clinic), channel = picture.channel(this.#clinic, this.#channel);
+    const clinic = picture.clinic(this.#clinic);
+    const channel = picture.channel(this.#clinic, this.#channel);
     setText(this.heading, channel?.name ?? this.#channel);
     setText(this.#crumb, clinic?.name ?? this.#clinic);
     setHidden(this.#missing, channel !== undefined);
@@ -104,13 +146,26 @@ export class Channel {
     setHidden(this.#more, kind === channel.state);
     setHidden(this.#todo, kind !== channel.state);
     const within = this.#actions.contains(document.activeElement);
-    keyed(this.#actions, offered(channel), (action) => action, (action) => ({ node: button(t(`action.${action}`), () => this.#act(action)) }));
-    [...this.#actions.children].forEach((node, index) => setAttribute(node, "class", index === 0 && RESTING.has(channel.state) ? "primary" : null));
+    keyed(
+      this.#actions,
+      offered(channel),
+      (action) => action,
+      (action) => ({ node: button(t(`action.${action}`), () => this.#act(action)) }),
+    );
+    [...this.#actions.children].forEach((node, index) =>
+      setAttribute(node, "class", index === 0 && RESTING.has(channel.state) ? "primary" : null),
+    );
     if (within && !this.#actions.contains(document.activeElement)) this.#actions.firstChild?.focus();
   }
 
   #renderFacts(channel) {
-    const times = { connected_at: channel.last_connected_at, activity_at: channel.last_activity_at, created: channel.created_at, restricted_until: channel.restricted_until, sealed: channel.sealed_at };
+    const times = {
+      connected_at: channel.last_connected_at,
+      activity_at: channel.last_activity_at,
+      created: channel.created_at,
+      restricted_until: channel.restricted_until,
+      sealed: channel.sealed_at,
+    };
     for (const [name, iso] of Object.entries(times)) setTime(this.#times[name], iso);
     const time = (name) => (times[name] === null || times[name] === undefined ? null : this.#times[name]);
     const set = (name, value, lang) => this.#facts.set(name, value, lang);
@@ -142,7 +197,15 @@ export class Channel {
       done(t(`done.${action}`, { name }));
     };
     if (confirm) {
-      await confirmed({ title: t(`confirm.${action}`, { name }), text: t(`confirm.${action}_text`), label: t(`action.${action}`), danger }, act);
+      await confirmed(
+        {
+          title: t(`confirm.${action}`, { name }),
+          text: t(`confirm.${action}_text`),
+          label: t(`action.${action}`),
+          danger,
+        },
+        act,
+      );
       if (!this.#actions.contains(document.activeElement)) this.#actions.firstChild?.focus(); // its button may be gone
       return;
     }
@@ -151,7 +214,13 @@ export class Channel {
 
   async #remove() {
     const name = this.heading.textContent;
-    const question = { title: t("confirm.remove_channel", { name }), text: t("confirm.remove_channel_text"), label: t("channel.remove"), danger: true, word: this.#channel };
+    const question = {
+      title: t("confirm.remove_channel", { name }),
+      text: t("confirm.remove_channel_text"),
+      label: t("channel.remove"),
+      danger: true,
+      word: this.#channel,
+    };
     await confirmed(question, async () => {
       await ask("DELETE", of(this.#clinic, this.#channel));
       done(t("channel.removed", { name }));

@@ -40,8 +40,18 @@ export function field(name, label, { hint, ...attributes } = {}) {
 export function form(fields, submitLabel, submit, { cancel, kind = "primary" } = {}) {
   const summary = h("div", { class: "wrong", role: "alert" });
   const button = h("button", { class: kind }, submitLabel);
-  const node = h("form", { novalidate: true }, fields.map((one) => one.node), summary,
-    h("div", { class: "buttons" }, button, cancel && h("button", { type: "button", onclick: cancel, autofocus: fields.length === 0 }, t("dialog.cancel"))));
+  const node = h(
+    "form",
+    { novalidate: true },
+    fields.map((one) => one.node),
+    summary,
+    h(
+      "div",
+      { class: "buttons" },
+      button,
+      cancel && h("button", { type: "button", onclick: cancel, autofocus: fields.length === 0 }, t("dialog.cancel")),
+    ),
+  );
   node.addEventListener("submit", (event) => {
     event.preventDefault();
     busy(button, () => submitted(fields, summary, submit));
@@ -54,7 +64,10 @@ async function submitted(fields, summary, submit) {
   for (const one of fields) one.wrong("");
   for (const { input, wrong } of fields) {
     const text = input.value.trim();
-    const why = text === "" ? input.required && t("form.required") : CHECKS[input.name]?.test(text) === false && t(`form.expected.${input.name}`);
+    const why =
+      text === ""
+        ? input.required && t("form.required")
+        : CHECKS[input.name]?.test(text) === false && t(`form.expected.${input.name}`);
     if (!why) continue;
     wrong(why);
     input.focus();
@@ -104,7 +117,17 @@ export function confirmed({ title, text, label, danger = false, word = null }, a
   return new Promise((resolve) => {
     let acted = false;
     const node = dialog(title, (close) => {
-      const typed = word === null ? [] : [field("confirm", t("confirm.type", { word }), { autocomplete: "off", required: true, autocapitalize: "none", spellcheck: "false" })];
+      const typed =
+        word === null
+          ? []
+          : [
+              field("confirm", t("confirm.type", { word }), {
+                autocomplete: "off",
+                required: true,
+                autocapitalize: "none",
+                spellcheck: "false",
+              }),
+            ];
       const submit = async (values) => {
         if (word !== null && values.confirm !== word) {
           typed[0].wrong(t("confirm.mistyped", { word }));
@@ -122,11 +145,28 @@ export function confirmed({ title, text, label, danger = false, word = null }, a
 }
 
 /** An identifier made from a name: `Clínica São João` → `clinica-sao-joao`. */
-export const identifier = (name) => plain(name).replace(/[^a-z0-9_]+/g, "-").replace(/^[-_]+|-+$/g, "").slice(0, 63);
+export const identifier = (name) =>
+  plain(name)
+    .replace(/[^a-z0-9_]+/g, "-")
+    .replace(/^[-_]+|-+$/g, "")
+    .slice(0, 63);
 
 function named(nameHint) {
-  const name = field("name", t("form.name"), { required: true, maxlength: 120, autocomplete: "off", autofocus: true, hint: nameHint });
-  const id = field("id", t("form.id"), { required: true, maxlength: 63, autocomplete: "off", autocapitalize: "none", spellcheck: "false", hint: t("form.id_hint") });
+  const name = field("name", t("form.name"), {
+    required: true,
+    maxlength: 120,
+    autocomplete: "off",
+    autofocus: true,
+    hint: nameHint,
+  });
+  const id = field("id", t("form.id"), {
+    required: true,
+    maxlength: 63,
+    autocomplete: "off",
+    autocapitalize: "none",
+    spellcheck: "false",
+    hint: t("form.id_hint"),
+  });
   let own = false;
   id.input.addEventListener("input", () => (own = id.input.value !== ""));
   name.input.addEventListener("input", () => {
@@ -137,8 +177,18 @@ function named(nameHint) {
 
 export function createClinic() {
   dialog(t("create.clinic"), (close) => {
-    const zones = h("datalist", { id: unique("zones") }, Intl.supportedValuesOf("timeZone").map((value) => h("option", { value })));
-    const zone = field("timezone", t("form.timezone"), { value: "America/Sao_Paulo", autocomplete: "off", spellcheck: "false", list: zones.id, hint: t("form.timezone_hint") });
+    const zones = h(
+      "datalist",
+      { id: unique("zones") },
+      Intl.supportedValuesOf("timeZone").map((value) => h("option", { value })),
+    );
+    const zone = field("timezone", t("form.timezone"), {
+      value: "America/Sao_Paulo",
+      autocomplete: "off",
+      spellcheck: "false",
+      list: zones.id,
+      hint: t("form.timezone_hint"),
+    });
     const create = async ({ name, id, timezone }) => {
       await ask("POST", CLINICS, { id, name, ...(timezone ? { timezone } : {}) });
       close();
@@ -155,6 +205,9 @@ export function createChannel(clinic) {
       close();
       location.hash = toChannel(clinic.id, id);
     };
-    return [h("p", {}, t("create.channel_text")), form(named(t("form.channel_hint")), t("create.submit"), create, { cancel: close })];
+    return [
+      h("p", {}, t("create.channel_text")),
+      form(named(t("form.channel_hint")), t("create.submit"), create, { cancel: close }),
+    ];
   });
 }

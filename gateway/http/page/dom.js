@@ -52,8 +52,8 @@ export function drawing(kind, ...paths) {
 
 const ROWS = Symbol("rows");
 
-/** Have the children of `parent` be one row for each of `items`, in this order. Rows stay with their `key`; `make(item)`
- *  gives a new one as `{node, update(item)}`. What has the focus keeps it when rows change places. */
+/** Have the children of `parent` be one row for each of `items`, in this order. Rows stay with their `key`;
+ *  `make(item)` gives a new one as `{node, update(item)}`. What has the focus keeps it when rows change places. */
 export function keyed(parent, items, key, make) {
   const rows = (parent[ROWS] ??= new Map());
   const wanted = new Set(items.map(key));

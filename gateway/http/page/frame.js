@@ -14,12 +14,20 @@ export class Frame {
   #live = h("span", { class: "live" });
   #who = h("span", { class: "who" });
   #said = h("span");
-  #nav; #session; #banner;
+  #nav;
+  #session;
+  #banner;
 
   constructor(signOut, again) {
     this.#nav = h("nav", { "aria-label": t("nav.label") }, this.#links.overview, this.#links.tree);
     this.#session = h("div", { class: "session" }, this.#live, this.#who, button(t("nav.sign_out"), signOut, "quiet"));
-    this.#banner = h("div", { class: "banner", role: "alert", hidden: true }, this.#said, " ", button(t("stream.again"), again, "quiet"));
+    this.#banner = h(
+      "div",
+      { class: "banner", role: "alert", hidden: true },
+      this.#said,
+      " ",
+      button(t("stream.again"), again, "quiet"),
+    );
     const skip = h("a", { class: "skip", href: "#main" }, t("nav.skip"));
     skip.addEventListener("click", (event) => {
       event.preventDefault(); // the address is the view's
@@ -27,7 +35,18 @@ export class Frame {
     });
     document.body.replaceChildren(
       skip,
-      h("header", {}, h("a", { class: "brand", href: OVERVIEW }, h("img", { src: "/page/icon.svg", alt: "", width: 22, height: 22 }), "Plantão"), this.#nav, this.#session),
+      h(
+        "header",
+        {},
+        h(
+          "a",
+          { class: "brand", href: OVERVIEW },
+          h("img", { src: "/page/icon.svg", alt: "", width: 22, height: 22 }),
+          "Plantão",
+        ),
+        this.#nav,
+        this.#session,
+      ),
       this.#banner,
       this.main,
       ...places(),
@@ -39,7 +58,10 @@ export class Frame {
   signed(session) {
     setHidden(this.#nav, session === null);
     setHidden(this.#session, session === null);
-    setText(this.#who, session === null ? "" : t("nav.who", { name: session.name || session.key_id, role: t(`role.${session.role}`) }));
+    setText(
+      this.#who,
+      session === null ? "" : t("nav.who", { name: session.name || session.key_id, role: t(`role.${session.role}`) }),
+    );
     if (session === null) this.streams("none", null);
   }
 
@@ -59,7 +81,8 @@ export class Frame {
 
   /** Show `view`, and have who listens begin there: at its heading. */
   show(view, name, focus) {
-    for (const [link, node] of Object.entries(this.#links)) setAttribute(node, "aria-current", link === name ? "page" : null);
+    for (const [link, node] of Object.entries(this.#links))
+      setAttribute(node, "aria-current", link === name ? "page" : null);
     this.main.replaceChildren(view.root);
     if (!focus) return;
     scrollTo(0, 0);

@@ -14,9 +14,22 @@ const LOOK_MS = 2_500;
 
 /** `kind` is `dead` or `held`; `sentAgain(id)` is told of what goes out after all. */
 export class Letters {
-  #kind; #clinic; #channel; #operates; #sentAgain;
-  #items = []; #next = null; #started = false; #timer = null; #count = null; #closed = false; #more;
-  #heading; #list = h("ul", { class: "letters" }); #empty; #trouble = h("div", { class: "wrong" });
+  #kind;
+  #clinic;
+  #channel;
+  #operates;
+  #sentAgain;
+  #items = [];
+  #next = null;
+  #started = false;
+  #timer = null;
+  #count = null;
+  #closed = false;
+  #more;
+  #heading;
+  #list = h("ul", { class: "letters" });
+  #empty;
+  #trouble = h("div", { class: "wrong" });
 
   constructor(kind, clinic, channel, operates, sentAgain = () => {}) {
     this.#kind = kind;
@@ -28,7 +41,15 @@ export class Letters {
     this.#empty = h("p", { class: "loading" }, t("letters.loading"));
     this.#more = button(t("letters.more"), () => this.#load(this.#next), "quiet more");
     setHidden(this.#more, true);
-    this.root = h("section", { class: "panel", "aria-labelledby": kind }, this.#heading, this.#trouble, this.#empty, this.#list, this.#more);
+    this.root = h(
+      "section",
+      { class: "panel", "aria-labelledby": kind },
+      this.#heading,
+      this.#trouble,
+      this.#empty,
+      this.#list,
+      this.#more,
+    );
     if (kind === "held") setHidden(this.root, true); // shown when there are some: they are rare
   }
 
@@ -52,9 +73,16 @@ export class Letters {
 
   async #load(cursor) {
     this.#timer = null;
-    const query = new URLSearchParams({ limit: PAGE, ...(this.#kind === "held" ? { state: "held" } : {}), ...(cursor === null ? {} : { cursor }) });
+    const query = new URLSearchParams({
+      limit: PAGE,
+      ...(this.#kind === "held" ? { state: "held" } : {}),
+      ...(cursor === null ? {} : { cursor }),
+    });
     try {
-      const page = await ask("GET", `${of(this.#clinic, this.#channel, this.#kind === "held" ? "messages" : "dead")}?${query}`);
+      const page = await ask(
+        "GET",
+        `${of(this.#clinic, this.#channel, this.#kind === "held" ? "messages" : "dead")}?${query}`,
+      );
       this.#items = cursor === null ? page.items : [...this.#items, ...page.items];
       this.#next = page.next;
       this.#trouble.replaceChildren();
@@ -72,18 +100,35 @@ export class Letters {
     setHidden(this.#empty, this.#items.length > 0);
     setHidden(this.#more, this.#next === null);
     if (this.#kind === "held") setHidden(this.root, this.#items.length === 0);
-    keyed(this.#list, this.#items, (item) => item.id, (item) => this.#row(item));
+    keyed(
+      this.#list,
+      this.#items,
+      (item) => item.id,
+      (item) => this.#row(item),
+    );
   }
 
   #row({ id }) {
-    const title = h("h3"), at = ticking("ago"), why = h("p", { class: "why" }), said = h("p", { class: "said", lang: foreign("en") });
-    const attempts = h("ol"), summary = h("summary");
+    const title = h("h3");
+    const at = ticking("ago");
+    const why = h("p", { class: "why" });
+    const said = h("p", { class: "said", lang: foreign("en") });
+    const attempts = h("ol");
+    const summary = h("summary");
     const history = h("details", { ontoggle: () => history.open && this.#tell(id, attempts) }, summary, attempts);
     const again = button(t(this.#kind === "held" ? "letters.release" : "letters.replay"), () => this.#again(id));
     const discard = button(t("letters.discard"), () => this.#discard(id));
     const code = h("code", {}, id);
-    const node = h("li", {}, h("div", { class: "bar" }, title, at), why, said, history,
-      this.#operates && h("div", { class: "buttons" }, again, discard), h("p", { class: "id" }, code));
+    const node = h(
+      "li",
+      {},
+      h("div", { class: "bar" }, title, at),
+      why,
+      said,
+      history,
+      this.#operates && h("div", { class: "buttons" }, again, discard),
+      h("p", { class: "id" }, code),
+    );
     return {
       node,
       update(item) {
@@ -113,7 +158,10 @@ export class Letters {
   }
 
   async #again(id) {
-    const path = this.#kind === "held" ? of(this.#clinic, this.#channel, "messages", id, "release") : of(this.#clinic, this.#channel, "dead", id, "replay");
+    const path =
+      this.#kind === "held"
+        ? of(this.#clinic, this.#channel, "messages", id, "release")
+        : of(this.#clinic, this.#channel, "dead", id, "replay");
     try {
       await ask("POST", path);
       done(t(this.#kind === "held" ? "done.release" : "done.replay"));
@@ -125,7 +173,12 @@ export class Letters {
   }
 
   async #discard(id) {
-    const question = { title: t("confirm.discard"), text: t("confirm.discard_text"), label: t("letters.discard"), danger: true };
+    const question = {
+      title: t("confirm.discard"),
+      text: t("confirm.discard_text"),
+      label: t("letters.discard"),
+      danger: true,
+    };
     if (!(await confirmed(question, () => ask("DELETE", of(this.#clinic, this.#channel, "dead", id))))) return;
     done(t("done.discard"));
     this.#away(id);
@@ -141,7 +194,16 @@ export class Letters {
 
 function attemptRow(one) {
   const key = `code.${one.error.code}`;
-  const node = h("li", {}, h("time", { datetime: one.at }, moment(one.at)), " · ", t("letters.attempt", { run: one.run, number: one.number }), " · ",
-    has(key) ? t(key) : one.error.code, " ", h("span", { class: "said", lang: foreign("en") }, one.error.message));
+  const node = h(
+    "li",
+    {},
+    h("time", { datetime: one.at }, moment(one.at)),
+    " · ",
+    t("letters.attempt", { run: one.run, number: one.number }),
+    " · ",
+    has(key) ? t(key) : one.error.code,
+    " ",
+    h("span", { class: "said", lang: foreign("en") }, one.error.message),
+  );
   return { node };
 }

@@ -27,8 +27,14 @@ class Page {
   session = null;
   picture = new Picture();
   node = null;
-  #view = null; #where = ""; #stream = null; #asked = false;
-  #frame = new Frame(() => this.#signOut(), () => this.#stream?.now());
+  #view = null;
+  #where = "";
+  #stream = null;
+  #asked = false;
+  #frame = new Frame(
+    () => this.#signOut(),
+    () => this.#stream?.now(),
+  );
 
   async start() {
     onSignedOut(() => this.#end(t("signin.ended")));
@@ -83,7 +89,10 @@ class Page {
     this.#frame.streams("opening", null);
     this.picture = new Picture((before, after) => this.#moved(before, after));
     this.node = new NodeHealth(this.changed);
-    this.#stream = new Stream((event, data) => this.#heard(event, data), (state, refusal) => this.#streams(state, refusal));
+    this.#stream = new Stream(
+      (event, data) => this.#heard(event, data),
+      (state, refusal) => this.#streams(state, refusal),
+    );
     this.#go(focus);
   }
 
@@ -101,7 +110,10 @@ class Page {
     const clinic = this.picture.clinic(after.clinic);
     const shown = this.#view?.tells?.(before, after) ?? false;
     if (!shown || clinic === undefined) return;
-    say(`${after.clinic}/${after.channel}`, t("live.moved", { clinic: clinic.name, channel: after.name, state: t(`state.${after.state}`) }));
+    say(
+      `${after.clinic}/${after.channel}`,
+      t("live.moved", { clinic: clinic.name, channel: after.name, state: t(`state.${after.state}`) }),
+    );
   }
 
   async #signOut() {

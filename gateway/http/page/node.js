@@ -6,14 +6,19 @@ const KNOWN = ["store", "bus", "broker", "nursery", "audit"];
 /** What is wrong with the node, as troubles are grouped; none if it is ready. */
 export function nodeTroubles(ready) {
   const away = Object.keys(ready ?? {}).filter((name) => ready[name]?.ok === false);
-  const kinds = [...(ready?.draining ? ["draining"] : []), ...away.map((name) => (KNOWN.includes(name) ? `part_${name}` : "part_other"))];
+  const kinds = [
+    ...(ready?.draining ? ["draining"] : []),
+    ...away.map((name) => (KNOWN.includes(name) ? `part_${name}` : "part_other")),
+  ];
   return [...new Set(kinds)].map((kind) => ({ key: kind, level: "act", kind, cause: "none", items: [] }));
 }
 
 /** Asks every half a minute while the page is looked at, and tells `changed` when it is another answer. */
 export class NodeHealth {
   troubles = [];
-  #timer; #changed; #closed = false;
+  #timer;
+  #changed;
+  #closed = false;
 
   constructor(changed) {
     this.#changed = changed;
@@ -28,7 +33,9 @@ export class NodeHealth {
 
   look = async () => {
     if (document.hidden) return;
-    const found = await fetch("/ready", { credentials: "omit", cache: "no-store" }).then((response) => response.json()).catch(() => null);
+    const found = await fetch("/ready", { credentials: "omit", cache: "no-store" })
+      .then((response) => response.json())
+      .catch(() => null);
     if (found === null || this.#closed) return; // that the node cannot be reached, the stream tells
     this.troubles = nodeTroubles(found);
     this.#changed();

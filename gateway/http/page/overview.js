@@ -1,25 +1,27 @@
 // The first view: trouble first, then all clinics and their channels.
 
 import { may } from "./actions.js";
+import { causeRow } from "./causes.js";
 import { createClinic } from "./dialogs.js";
-import { drawing, h, keyed, setAttribute, setHidden, setText } from "./dom.js";
-import { button, channelRow, clinicBadge, counters, setReason, todo, warning } from "./parts.js";
-import { OVERVIEW, toChannel, toClinic } from "./routes.js";
-import { moment, setTime, ticking } from "./times.js";
-import { clinicState, counted, groupOf, GROUPS, matches, ofChannel, outage, plain, together, troubles } from "./trouble.js";
+import { h, keyed, setAttribute, setHidden, setText } from "./dom.js";
+import { button, warning } from "./parts.js";
+import { OVERVIEW } from "./routes.js";
+import { clinicRow } from "./rows.js";
+import { moment } from "./times.js";
+import { counted, groupOf, GROUPS, matches, ofChannel, outage, plain, together, troubles } from "./trouble.js";
 import { number, t } from "./words.js";
 
-const MOST_AT_FIRST = 5; // of each cause
-const MOST_SHOWN = 200;
 const MOST_ROWS = 400;
 const MANY = 60; // from so many rows on, those out of sight are not drawn
 const FEW_CHANNELS = 30; // so many are shown without being asked for
 const SHOWN = ["all", "trouble", ...Object.keys(GROUPS)];
-const LOOK = { act: "bad", pair: "pair", watch: "way" };
 
 export class Overview {
   heading = h("h1", { tabindex: "-1" }, t("nav.overview"));
-  #page; #show; #words = []; #opened = new Map();
+  #page;
+  #show;
+  #words = [];
+  #opened = new Map();
   #loading = h("p", { class: "loading" }, t("overview.loading"));
   #calm = h("p", { class: "calm" });
   #outage = h("p", { class: "outage" }, warning("bad"), t("overview.outage"));
@@ -30,20 +32,50 @@ export class Overview {
   #none = h("p", { class: "loading" });
   #cut = h("p", { class: "loading" });
   #since = h("p", { class: "footnote" });
-  #search; #tools; #body;
+  #search;
+  #tools;
+  #body;
 
   constructor(page, where) {
     this.#page = page;
-    this.#search = h("input", { type: "search", id: "search", autocomplete: "off", spellcheck: "false", placeholder: t("search.placeholder"), oninput: () => this.#searched() });
-    this.#tools = h("div", { class: "tools" },
-      h("div", { class: "search", role: "search" }, h("label", { for: "search", class: "unseen" }, t("search.label")), this.#search), this.#chips);
-    const add = may(page.session, "admin") && page.session.clinics === null && button(t("create.clinic"), createClinic, "primary");
-    this.#body = h("div", {},
+    this.#search = h("input", {
+      type: "search",
+      id: "search",
+      autocomplete: "off",
+      spellcheck: "false",
+      placeholder: t("search.placeholder"),
+      oninput: () => this.#searched(),
+    });
+    this.#tools = h(
+      "div",
+      { class: "tools" },
+      h(
+        "div",
+        { class: "search", role: "search" },
+        h("label", { for: "search", class: "unseen" }, t("search.label")),
+        this.#search,
+      ),
+      this.#chips,
+    );
+    const add =
+      may(page.session, "admin") &&
+      page.session.clinics === null &&
+      button(t("create.clinic"), createClinic, "primary");
+    this.#body = h(
+      "div",
+      {},
       h("section", { "aria-labelledby": "trouble" }, this.#troubleTitle, this.#calm, this.#outage, this.#troubles),
-      h("section", { "aria-labelledby": "clinics" },
+      h(
+        "section",
+        { "aria-labelledby": "clinics" },
         h("div", { class: "bar" }, h("h2", { id: "clinics" }, t("overview.clinics")), add),
         this.#tools,
-        this.#none, this.#clinics, this.#cut, this.#since));
+        this.#none,
+        this.#clinics,
+        this.#cut,
+        this.#since,
+      ),
+    );
     this.#troubleTitle.id = "trouble";
     this.root = h("div", { class: "overview" }, h("div", { class: "unseen" }, this.heading), this.#loading, this.#body);
     this.moved(where);
@@ -91,18 +123,29 @@ export class Overview {
 
   #renderTroubles(clinics, channels, all, counts, now) {
     const found = troubles(clinics, (clinic) => channels.get(clinic), now);
-    const own = this.#page.node.troubles, count = own.length + found.length;
+    const own = this.#page.node.troubles;
+    const count = own.length + found.length;
     setText(this.#troubleTitle, count === 0 ? t("overview.calm_title") : t("overview.trouble", { n: count }));
     setHidden(this.#calm, count > 0);
     setText(this.#calm, calm(counts));
     setHidden(this.#troubles, count === 0);
     setHidden(this.#outage, !outage(all));
-    keyed(this.#troubles, [...own, ...together(found)], (group) => group.key, (group) => groupRow(group, this.#page.changed));
+    keyed(
+      this.#troubles,
+      [...own, ...together(found)],
+      (group) => group.key,
+      (group) => causeRow(group, this.#page.changed),
+    );
   }
 
   #renderChips(counts) {
     const shown = SHOWN.filter((name) => name === "all" || name === this.#show || counts[name] > 0);
-    keyed(this.#chips, shown, (name) => name, (name) => this.#chip(name));
+    keyed(
+      this.#chips,
+      shown,
+      (name) => name,
+      (name) => this.#chip(name),
+    );
     for (const chip of this.#chips.children) {
       const { name } = chip.dataset;
       setAttribute(chip, "aria-pressed", String(name === this.#show));
@@ -115,13 +158,22 @@ export class Overview {
       this.#show = name;
       this.#searched();
     };
-    return { node: h("button", { type: "button", "data-name": name, onclick: press }, t(`filter.${name}`), " ", h("span", { class: "count" })) };
+    return {
+      node: h(
+        "button",
+        { type: "button", "data-name": name, onclick: press },
+        t(`filter.${name}`),
+        " ",
+        h("span", { class: "count" }),
+      ),
+    };
   }
 
   #renderClinics(clinics, channels, total, now) {
     const narrowed = this.#show !== "all" || this.#words.length > 0;
     const rows = [];
-    let left = MOST_ROWS, hidden = 0;
+    let left = MOST_ROWS;
+    let hidden = 0;
     for (const clinic of clinics) {
       const own = channels.get(clinic.id);
       const fitting = narrowed ? own.filter((channel) => this.#fits(clinic, channel, now)) : own;
@@ -134,7 +186,12 @@ export class Overview {
       rows.push({ clinic, channels: own, shown, open, counts: this.#page.picture.counters(clinic.id) });
     }
     this.#clinics.classList.toggle("many", rows.length + MOST_ROWS - left > MANY);
-    keyed(this.#clinics, rows, (row) => row.clinic.id, (row) => this.#clinicRow(row.clinic.id));
+    keyed(
+      this.#clinics,
+      rows,
+      (row) => row.clinic.id,
+      (row) => clinicRow(row.clinic.id, (open) => this.#toggle(row.clinic.id, open)),
+    );
     setHidden(this.#none, rows.length > 0 || clinics.length === 0);
     setText(this.#none, t("search.none"));
     setHidden(this.#cut, hidden === 0);
@@ -149,83 +206,15 @@ export class Overview {
     return matches(this.#words, clinic, channel);
   }
 
-  #clinicRow(id) {
-    const list = h("ul", { class: "channels", role: "list", id: `channels-${id}` });
-    const toggle = h("button", { type: "button", class: "toggle", "aria-controls": list.id, onclick: () => this.#toggle(id, toggle) }, drawing("chevron", "M5.5 3 11 8l-5.5 5-1-1L9 8 4.500 4z"), h("span", { class: "unseen" }));
-    const link = h("a", { href: toClinic(id) }), state = clinicBadge(), share = h("span", { class: "share" }), meters = counters();
-    const node = h("li", { class: "clinic" },
-      h("div", { class: "head" }, toggle, h("h3", {}, link), state.node, share, meters.node), list);
-    return {
-      node,
-      update({ clinic, channels, shown, open, counts }) {
-        setText(link, clinic.name);
-        state.update(clinicState(clinic, channels).state);
-        const connected = channels.filter((channel) => channel.state === "connected").length;
-        setText(share, channels.length === 0 ? t("clinic.no_channels") : t("clinic.share", { connected, n: channels.length }));
-        meters.update(counts, channels.reduce((sum, channel) => sum + channel.queued, 0));
-        setAttribute(toggle, "aria-expanded", String(open));
-        setText(toggle.lastChild, t("clinic.toggle", { clinic: clinic.name }));
-        setHidden(toggle, channels.length === 0);
-        setHidden(list, !open || shown.length === 0);
-        keyed(list, shown, (channel) => channel.channel, channelRow);
-      },
-    };
-  }
-
-  #toggle(id, toggle) {
-    this.#opened.set(id, toggle.getAttribute("aria-expanded") !== "true");
+  #toggle(id, open) {
+    this.#opened.set(id, open);
     this.#page.changed();
   }
 }
 
 function calm({ total, connected }) {
   if (total === 0) return t("overview.empty");
-  return connected === total ? t("overview.all_connected", { n: total }) : t("overview.calm", { n: connected, total: number(total) });
-}
-
-/** Troubles with the same cause: what it is and what to do, once; then where, since when and why. */
-function groupRow({ level, kind }, changed) {
-  const what = h("h3"), todoText = h("p", { class: "todo" }), list = h("ul", { class: "places", role: "list" });
-  let all = false;
-  const more = button("", () => {
-    all = true;
-    changed();
-  }, "quiet more");
-  const node = h("li", { class: `trouble ${level}` }, warning(LOOK[level]), h("div", {}, what, todoText, list, more));
-  return {
-    node,
-    update({ cause, items }) {
-      const name = t(`trouble.${kind}`);
-      setText(what, items.length > 1 ? t("overview.times", { what: name, n: items.length }) : name);
-      setText(todoText, todo(kind, cause));
-      setHidden(list, items.length === 0);
-      const shown = items.slice(0, all ? MOST_SHOWN : MOST_AT_FIRST);
-      keyed(list, shown, (one) => one.key, placeRow);
-      setHidden(more, shown.length === items.length);
-      setText(more, t("overview.more", { n: items.length - shown.length }));
-    },
-  };
-}
-
-function placeRow() {
-  const clinicLink = h("a"), channelLink = h("a"), sep = h("span", { class: "sep" }, " › ");
-  const since = ticking("for"), why = h("span", { class: "why" });
-  const retry = ticking("in"), again = h("span", { class: "again" }, `${t("channel.retry")} `, retry);
-  const node = h("li", {}, h("span", { class: "where" }, clinicLink, sep, channelLink), " ",
-    h("span", { class: "story" }, h("span", { class: "since" }, since), " ", why, " ", again));
-  return {
-    node,
-    update({ clinic, channel, reason }) {
-      setText(clinicLink, clinic.name);
-      setAttribute(clinicLink, "href", toClinic(clinic.id));
-      setHidden(sep, channel === null);
-      setHidden(channelLink, channel === null);
-      setText(channelLink, channel?.name ?? "");
-      setAttribute(channelLink, "href", channel && toChannel(clinic.id, channel.channel));
-      setTime(since, channel?.since ?? null);
-      setReason(why, reason);
-      setTime(retry, channel?.next_retry_at ?? null);
-      setHidden(again, !channel?.next_retry_at);
-    },
-  };
+  return connected === total
+    ? t("overview.all_connected", { n: total })
+    : t("overview.calm", { n: connected, total: number(total) });
 }

@@ -11,32 +11,71 @@ import { t } from "./words.js";
 const PAIRABLE = new Set(["initializing", "qr_required", "disconnected", "logged_out", "reconnecting"]);
 
 export class Pairing {
-  #clinic; #channel; #typed = null; #shown = null;
+  #clinic;
+  #channel;
+  #typed = null;
+  #shown = null;
   #picture = h("img", { class: "qr", width: 264, height: 264, hidden: true });
   #left = ticking("left");
   #expiry = h("p", { class: "expiry" }, `${t("pairing.valid")} `, this.#left);
   #waiting = h("p", {}, t("pairing.waiting"));
-  #scan = h("div", { class: "scan" }, h("div", { class: "frame" }, this.#picture, this.#waiting, this.#expiry),
-    h("ol", {}, ["pairing.step_open", "pairing.step_devices", "pairing.step_scan"].map((key) => h("li", {}, t(key)))));
+  #scan = h(
+    "div",
+    { class: "scan" },
+    h("div", { class: "frame" }, this.#picture, this.#waiting, this.#expiry),
+    h(
+      "ol",
+      {},
+      ["pairing.step_open", "pairing.step_devices", "pairing.step_scan"].map((key) => h("li", {}, t(key))),
+    ),
+  );
   #code = h("output", { class: "code" });
   #codeLeft = ticking("left");
   #codeText = h("p");
-  #issued = h("div", { class: "issued", hidden: true }, this.#codeText, this.#code, h("p", { class: "expiry" }, `${t("pairing.valid")} `, this.#codeLeft));
+  #issued = h(
+    "div",
+    { class: "issued", hidden: true },
+    this.#codeText,
+    this.#code,
+    h("p", { class: "expiry" }, `${t("pairing.valid")} `, this.#codeLeft),
+  );
 
   constructor(clinic, channel) {
     this.#clinic = clinic;
     this.#channel = channel;
-    const phone = field("phone", t("pairing.phone"), { type: "tel", inputmode: "tel", autocomplete: "off", required: true, hint: t("pairing.phone_hint") });
-    const byPhone = h("details", {}, h("summary", {}, t("pairing.by_phone")), form([phone], t("pairing.get_code"), (values) => this.#ask(values)), this.#issued);
+    const phone = field("phone", t("pairing.phone"), {
+      type: "tel",
+      inputmode: "tel",
+      autocomplete: "off",
+      required: true,
+      hint: t("pairing.phone_hint"),
+    });
+    const byPhone = h(
+      "details",
+      {},
+      h("summary", {}, t("pairing.by_phone")),
+      form([phone], t("pairing.get_code"), (values) => this.#ask(values)),
+      this.#issued,
+    );
     this.#picture.alt = t("pairing.alt");
-    this.#picture.addEventListener("error", () => setHidden(this.#picture, true)); // the code went meanwhile; the next follows
-    this.root = h("section", { class: "panel pairing", "aria-labelledby": "pairing", hidden: true }, h("h2", { id: "pairing" }, t("pairing.title")), this.#scan, byPhone);
+    // The code went meanwhile; the next follows.
+    this.#picture.addEventListener("error", () => setHidden(this.#picture, true));
+    this.root = h(
+      "section",
+      { class: "panel pairing", "aria-labelledby": "pairing", hidden: true },
+      h("h2", { id: "pairing" }, t("pairing.title")),
+      this.#scan,
+      byPhone,
+    );
   }
 
   render(channel, shown, now) {
     if (channel.state === "connected") this.#typed = null;
     const typed = this.#typed !== null && Date.parse(this.#typed.expires_at) > now;
-    setHidden(this.root, !(PAIRABLE.has(channel.state) && (channel.state === "qr_required" || channel.jid === null)) && !typed);
+    setHidden(
+      this.root,
+      !(PAIRABLE.has(channel.state) && (channel.state === "qr_required" || channel.jid === null)) && !typed,
+    );
     setHidden(this.#scan, channel.state !== "qr_required");
     setHidden(this.#issued, !typed);
     const code = shown !== undefined && Date.parse(shown.expires_at) > now ? shown : undefined;
@@ -49,7 +88,11 @@ export class Pairing {
   #show(code) {
     if (code === undefined) setHidden(this.#picture, true);
     else {
-      setAttribute(this.#picture, "src", `${of(this.#clinic, this.#channel)}/qr.png?until=${encodeURIComponent(code.expires_at)}`);
+      setAttribute(
+        this.#picture,
+        "src",
+        `${of(this.#clinic, this.#channel)}/qr.png?until=${encodeURIComponent(code.expires_at)}`,
+      );
       setHidden(this.#picture, false);
     }
     if (this.#shown === null && code !== undefined) say("qr", t("pairing.ready")); // once; not for each that follows

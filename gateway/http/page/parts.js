@@ -1,28 +1,45 @@
-// What all views are put together from: badges of states, rows of channels, counters, lists of facts.
+// What all views are put together from: badges of states, reasons, facts, buttons.
 
 import { drawing, h, setAttribute, setHidden, setText } from "./dom.js";
 import { understood } from "./reasons.js";
-import { toChannel } from "./routes.js";
 import { foreign } from "./telling.js";
-import { duration, setTime, ticking } from "./times.js";
-import { has, number, t } from "./words.js";
+import { duration } from "./times.js";
+import { has, t } from "./words.js";
 
 const DISC = "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2z";
 const RING = `${DISC}M8 4a4 4 0 1 1 0 8 4 4 0 0 1 0-8z`;
+const CHEVRON = "M5.5 3 11 8l-5.5 5-1-1L9 8 4.500 4z";
 const SHAPES = {
   ok: [`${DISC}M7.1 10.9 4.4 8.2l1-1 1.7 1.7 3.5-3.5 1 1z`],
   way: [`${DISC}M8 4a4 4 0 1 1 0 8z`],
   rest: [RING],
-  pair: ["M2 2h5v5H2zm1.5 1.5v2h2v-2zM9 2h5v5H9zm1.5 1.5v2h2v-2zM2 9h5v5H2zm1.5 1.5v2h2v-2zM9 9h2v2H9zm3 0h2v2h-2zm-3 3h2v2H9zm3 0h2v2h-2z"],
+  pair: [
+    "M2 2h5v5H2zm1.5 1.5v2h2v-2zM9 2h5v5H9zm1.5 1.5v2h2v-2zM2 9h5v5H2zm1.5 1.5v2h2v-2z",
+    "M9 9h2v2H9zm3 0h2v2h-2zm-3 3h2v2H9zm3 0h2v2h-2z",
+  ],
   bad: ["M8 1.5 15 14H1zM7.2 6v4h1.6V6zm0 5v1.6h1.6V11z"],
 };
 
 /** How each state of a channel, a clinic or an actor looks. */
 export const LOOKS = {
-  initializing: "way", qr_required: "pair", pairing: "way", connected: "ok", reconnecting: "way",
-  disconnected: "rest", logged_out: "bad", suspended: "rest", error: "bad",
-  running: "ok", degraded: "way", quarantined: "bad",
-  up: "ok", starting: "way", stopping: "way", restarting: "way", waiting: "way", down: "rest",
+  initializing: "way",
+  qr_required: "pair",
+  pairing: "way",
+  connected: "ok",
+  reconnecting: "way",
+  disconnected: "rest",
+  logged_out: "bad",
+  suspended: "rest",
+  error: "bad",
+  running: "ok",
+  degraded: "way",
+  quarantined: "bad",
+  up: "ok",
+  starting: "way",
+  stopping: "way",
+  restarting: "way",
+  waiting: "way",
+  down: "rest",
 };
 
 /** A state as a word with a shape of its own: colour says it only once more. `word(state)` is what it is called. */
@@ -65,55 +82,13 @@ export function setReason(node, reason) {
 }
 
 /** What to do about a trouble or state: by its cause if that makes a difference to a channel. */
-export const todo = (kind, cause) => t(has(`mend.${cause}`) && !kind.startsWith("clinic_") ? `mend.${cause}` : `todo.${kind}`);
+export const todo = (kind, cause) =>
+  t(has(`mend.${cause}`) && !kind.startsWith("clinic_") ? `mend.${cause}` : `todo.${kind}`);
 
 /** Digits as people write them. */
 export function phone(digits) {
   const brazilian = /^55(\d\d)(\d{4,5})(\d{4})$/.exec(digits);
   return brazilian ? `+55 ${brazilian[1]} ${brazilian[2]}-${brazilian[3]}` : `+${digits}`;
-}
-
-/** A channel in a list: what it is, how it is, since when and why, when it tries again. */
-export function channelRow() {
-  const link = h("a"), id = h("span", { class: "id" }), state = stateBadge();
-  const since = ticking("for"), why = h("span", { class: "why" }), retry = ticking("in");
-  const again = h("span", { class: "again" }, `${t("channel.retry")} `, retry);
-  const queued = h("span", { class: "waiting" });
-  const node = h("li", { class: "channel" },
-    h("span", { class: "names" }, link, " ", id), state.node,
-    h("span", { class: "story" }, h("span", { class: "since" }, since), " ", why, " ", again), queued);
-  return {
-    node,
-    update(channel) {
-      setAttribute(link, "href", toChannel(channel.clinic, channel.channel));
-      setText(link, channel.name);
-      setText(id, channel.name === channel.channel ? "" : channel.channel);
-      state.update(channel.state);
-      setTime(since, channel.since);
-      setReason(why, channel.reason);
-      setTime(retry, channel.next_retry_at);
-      setHidden(again, channel.next_retry_at === null);
-      setText(queued, channel.queued > 0 ? t("channel.waiting", { n: channel.queued }) : "");
-    },
-  };
-}
-
-export const COUNTERS = ["queued", "sent", "delivered", "read", "failed"];
-
-/** What a clinic has counted. */
-export function counters() {
-  const values = Object.fromEntries(COUNTERS.map((name) => [name, h("dd")]));
-  const pairs = COUNTERS.map((name) => h("div", { class: name }, h("dt", {}, t(`counter.${name}`)), values[name]));
-  return {
-    node: h("dl", { class: "counters" }, pairs),
-    update(counts, queued) {
-      for (const name of COUNTERS) {
-        const value = name === "queued" ? (counts?.queued ?? queued) : (counts?.[name] ?? 0);
-        setText(values[name], number(value));
-        values[name].classList.toggle("none", value === 0);
-      }
-    },
-  };
 }
 
 /** Facts by name; a fact without a value is not shown. `set(name, text or node)`. */
@@ -135,6 +110,25 @@ export function facts() {
         if (place.firstChild !== value) place.replaceChildren(value);
       } else setText(place, value);
       setAttribute(place, "lang", lang);
+    },
+  };
+}
+
+/** A button that opens and closes what `controls` names. `label` is for who cannot see where it stands. */
+export function disclosure(controls, toggled) {
+  const label = h("span", { class: "unseen" });
+  const node = h(
+    "button",
+    { type: "button", class: "toggle", "aria-controls": controls },
+    drawing("chevron", CHEVRON),
+    label,
+  );
+  node.addEventListener("click", () => toggled(node.getAttribute("aria-expanded") !== "true"));
+  return {
+    node,
+    update(text, open) {
+      setText(label, text);
+      setAttribute(node, "aria-expanded", String(open));
     },
   };
 }

@@ -1,7 +1,7 @@
 // Why a channel or clinic is as it is: the node's own reasons, told in people's words.
 
-/** The first pattern that fits gives the kind; its groups are the values of the sentences `reason.<kind>` and, where what
- *  to do differs from that of the state, `mend.<kind>`. */
+/** The first pattern that fits gives the kind; its groups are the values of the sentences `reason.<kind>` and, where
+ *  what to do differs from that of the state, `mend.<kind>`. */
 export const REASONS = [
   [/^(?:starting|waiting for a phone|paired)?$/, "none", []], // the state says as much
   [/^opening$/, "opening", []],

@@ -12,7 +12,8 @@ export function parsed(hash) {
   const query = new URLSearchParams(search);
   if (parts[0] === "tree") return { view: "tree", query };
   if (parts[0] === "clinic" && parts.length === 2) return { view: "clinic", clinic: parts[1], query };
-  if (parts[0] === "clinic" && parts.length === 3) return { view: "channel", clinic: parts[1], channel: parts[2], query };
+  if (parts[0] === "clinic" && parts.length === 3)
+    return { view: "channel", clinic: parts[1], channel: parts[2], query };
   return { view: "overview", query };
 }
 

@@ -3,7 +3,7 @@
 import { ask, of } from "./api.js";
 import { field, form } from "./dialogs.js";
 import { drawing, h, keyed, setAttribute, setText } from "./dom.js";
-import { phone, told } from "./parts.js";
+import { phone, told, warning } from "./parts.js";
 import { foreign, say } from "./telling.js";
 import { ticking, setTime } from "./times.js";
 import { has, t } from "./words.js";
@@ -26,21 +26,41 @@ export function progress(message) {
 }
 
 const fresh = (one) => Date.now() - one.at < FRESH_MS;
-const FINAL = new Set(["read", "failed", "expired", "discarded"]);
+const GONE = new Set(["failed", "expired", "discarded"]);
+const FINAL = new Set(["read", ...GONE]);
 
 export class Sending {
-  #clinic; #channel; #messages = []; #timer = null; #due = Infinity; #closed = false; #counted = null;
+  #clinic;
+  #channel;
+  #messages = [];
+  #timer = null;
+  #due = Infinity;
+  #closed = false;
+  #counted = null;
   #list = h("ul", { class: "messages" });
   #note = h("p", { class: "hint" });
 
   constructor(clinic, channel) {
     this.#clinic = clinic;
     this.#channel = channel;
-    const to = field("to", t("sending.to"), { type: "tel", inputmode: "tel", autocomplete: "off", required: true, hint: t("sending.to_hint") });
+    const to = field("to", t("sending.to"), {
+      type: "tel",
+      inputmode: "tel",
+      autocomplete: "off",
+      required: true,
+      hint: t("sending.to_hint"),
+    });
     const text = field("text", t("sending.text"), { rows: 2, maxlength: 4096, required: true });
     text.input.value = t("sending.example");
     const send = form([to, text], t("sending.submit"), (values) => this.#send(values));
-    this.root = h("section", { class: "panel", "aria-labelledby": "sending" }, h("h2", { id: "sending" }, t("sending.title")), this.#note, send, this.#list);
+    this.root = h(
+      "section",
+      { class: "panel", "aria-labelledby": "sending" },
+      h("h2", { id: "sending" }, t("sending.title")),
+      this.#note,
+      send,
+      this.#list,
+    );
   }
 
   close() {
@@ -101,7 +121,10 @@ export class Sending {
 
   async #read(one, wait) {
     try {
-      one.message = await ask("GET", `${of(this.#clinic, this.#channel, "messages", one.id)}${wait ? `?wait=${wait}` : ""}`);
+      one.message = await ask(
+        "GET",
+        `${of(this.#clinic, this.#channel, "messages", one.id)}${wait ? `?wait=${wait}` : ""}`,
+      );
       one.error = null;
     } catch (error) {
       one.error = error;
@@ -112,18 +135,25 @@ export class Sending {
 }
 
 /** Ten bytes as hexadecimal digits: the id by which a message is sent once, however often it is asked for. */
-const random = () => [...crypto.getRandomValues(new Uint8Array(10))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+const random = () =>
+  [...crypto.getRandomValues(new Uint8Array(10))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
 function messageRow() {
-  const ticks = h("span", { class: "ticks" }), word = h("strong"), to = h("span", { class: "to" });
-  const at = ticking("ago"), why = h("span", { class: "why" });
+  const ticks = h("span", { class: "ticks" });
+  const word = h("strong");
+  const to = h("span", { class: "to" });
+  const at = ticking("ago");
+  const why = h("span", { class: "why" });
   let before = null;
   return {
     node: h("li", {}, ticks, word, " ", to, " ", at, " ", why),
     update(one) {
       const now = progress(one.message);
       setText(to, one.to.includes("@") ? one.to : phone(one.to));
-      setTime(at, (one.message?.read_at ?? one.message?.delivered_at ?? one.message?.sent_at) || new Date(one.at).toISOString());
+      setTime(
+        at,
+        (one.message?.read_at ?? one.message?.delivered_at ?? one.message?.sent_at) || new Date(one.at).toISOString(),
+      );
       const { text, lang } = failure(one);
       setText(why, text);
       setAttribute(why, "lang", lang);
@@ -133,7 +163,8 @@ function messageRow() {
       setText(word, t(`message.${now}`));
       ticks.className = `ticks ${now}`;
       const paths = { sent: [TICK], delivered: [TICK, SECOND], read: [TICK, SECOND] }[now];
-      ticks.replaceChildren(...(paths ? [drawing("tick", ...paths)] : []));
+      const sign = paths ? drawing("tick", ...paths) : GONE.has(now) && warning("bad");
+      ticks.replaceChildren(...(sign ? [sign] : []));
     },
   };
 }

@@ -8,7 +8,10 @@ const MOST_PAUSE_MS = 30_000;
 
 /** A reader of text in pieces: calls `take({event, data, id})` for each event that is whole. */
 export function reader(take, retry = () => {}) {
-  let rest = "", event = "", data = [], id;
+  let rest = "";
+  let event = "";
+  let data = [];
+  let id;
   return (piece) => {
     const lines = (rest + piece).split("\n");
     rest = lines.pop();
@@ -37,10 +40,17 @@ export function reader(take, retry = () => {}) {
 export const pause = (failures, first, random = Math.random()) =>
   Math.min(MOST_PAUSE_MS, first * 2 ** Math.max(0, failures - 1)) * (0.5 + random / 2);
 
-/** Follows `/api/v1/events` until it is closed. `take(event, data)` gets each event, `told(state, refusal)` how the stream
- *  is: `live`, or `lost` with what went wrong. */
+/** Follows `/api/v1/events` until it is closed. `take(event, data)` gets each event, `told(state, refusal)` how the
+ *  stream is: `live`, or `lost` with what went wrong. */
 export class Stream {
-  #take; #told; #last = null; #retry = 2000; #failures = 0; #control = null; #closed = false; #wake = () => {};
+  #take;
+  #told;
+  #last = null;
+  #retry = 2000;
+  #failures = 0;
+  #control = null;
+  #closed = false;
+  #wake = () => {};
 
   constructor(take, told) {
     this.#take = take;
@@ -92,7 +102,10 @@ export class Stream {
       const response = await reach("/api/v1/events", { headers, signal: control.signal });
       this.#failures = 0;
       this.#told("live", null);
-      const read = reader((one) => this.#event(one), (ms) => (this.#retry = ms));
+      const read = reader(
+        (one) => this.#event(one),
+        (ms) => (this.#retry = ms),
+      );
       const pieces = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let piece = await pieces.read(); !piece.done; piece = await pieces.read()) {
         clearTimeout(silence);

@@ -19,8 +19,9 @@ export function places() {
   return [notices, spokenAloud];
 }
 
-/** Something was done. It goes away by itself. */
+/** Something was done. It goes away by itself, or for what is done next. */
 export function done(text) {
+  for (const before of notices.querySelectorAll(".done")) before.remove();
   const node = notice("done", h("p", {}, text));
   aloud(text);
   setTimeout(() => node.remove(), STAYS_MS);
@@ -34,7 +35,12 @@ export function failed(error) {
 /** A refusal in words: what it means, and what the node said. */
 export function problem(error) {
   const { title, detail } = explained(error);
-  return h("div", {}, h("p", {}, h("strong", {}, title)), detail && h("p", { class: "said", lang: foreign("en") }, detail));
+  return h(
+    "div",
+    {},
+    h("p", {}, h("strong", {}, title)),
+    detail && h("p", { class: "said", lang: foreign("en") }, detail),
+  );
 }
 
 /** The `lang` of words that are in this language, if the page speaks another. */
@@ -51,8 +57,8 @@ function notice(kind, content) {
 let waiting = new Map();
 let timer = null;
 
-/** Say that something is so, to who listens; a newer word on the same `subject` takes the place of one not said yet, and
- *  many at once are said as how many. */
+/** Say that something is so, to who listens; a newer word on the same `subject` takes the place of one not said yet,
+ *  and many at once are said as how many. */
 export function say(subject, text) {
   waiting.set(subject, text);
   timer ??= setTimeout(speakUp, QUIET_MS);

@@ -3,7 +3,9 @@
 import { h, setAttribute, setText } from "./dom.js";
 import { spoken, t } from "./words.js";
 
-const MINUTE = 60, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
 let skew = 0;
 
 /** What the node's clock says, in milliseconds: browsers' clocks may be wrong, and countdowns must not be. */
@@ -41,7 +43,10 @@ function unit(value, name, display) {
 }
 
 /** `seconds` in words, short or (`long`) in full for who listens. */
-export const duration = (seconds, display = "short") => split(seconds).map(([value, name]) => unit(value, name, display)).join(" ");
+export const duration = (seconds, display = "short") =>
+  split(seconds)
+    .map(([value, name]) => unit(value, name, display))
+    .join(" ");
 
 /** Seconds as minutes and seconds: `1:05`. */
 export const clock = (seconds) => `${Math.floor(seconds / MINUTE)}:${String(seconds % MINUTE).padStart(2, "0")}`;

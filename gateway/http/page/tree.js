@@ -1,11 +1,11 @@
 // The supervision tree: every actor of the node, as it is now.
 
 import { ask } from "./api.js";
-import { drawing, h, keyed, setAttribute, setHidden, setText } from "./dom.js";
-import { badge } from "./parts.js";
+import { h, keyed, setHidden, setText } from "./dom.js";
+import { badge, disclosure } from "./parts.js";
 import { foreign, problem } from "./telling.js";
 import { duration } from "./times.js";
-import { number, t } from "./words.js";
+import { t } from "./words.js";
 
 const EVERY_MS = 5_000;
 const CALMER_MS = 15_000; // after a while: a key may ask only so often
@@ -16,11 +16,17 @@ const BUSY_S = 1;
 
 export class Tree {
   heading = h("h1", { tabindex: "-1" }, t("tree.title"));
-  #page; #opened = new Map(); #timer = null; #closed = false; #began = Date.now(); #many;
+  #page;
+  #opened = new Map();
+  #timer = null;
+  #closed = false;
+  #began = Date.now();
+  #many;
   #summary = h("p", { class: "why" });
   #trouble = h("div", { class: "wrong" });
   #root = h("ul", { class: "tree" });
-  #tree = null; #wake = () => this.#woken();
+  #tree = null;
+  #wake = () => this.#woken();
 
   constructor(page) {
     this.#page = page;
@@ -71,7 +77,12 @@ export class Tree {
       ask("GET", "/api/v1/tree?depth=2"),
       ...clinics.map((clinic) => ask("GET", `/api/v1/tree?clinic=${encodeURIComponent(clinic)}`).catch(() => null)),
     ]);
-    const whole = new Map(parts.filter(Boolean).flatMap(clinicsIn).map((node) => [node.id, node]));
+    const whole = new Map(
+      parts
+        .filter(Boolean)
+        .flatMap(clinicsIn)
+        .map((node) => [node.id, node]),
+    );
     return grafted(top, whole);
   }
 
@@ -79,27 +90,39 @@ export class Tree {
     if (this.#closed) return;
     const { facts } = this.#tree;
     const restarts = facts.restarts === undefined ? "" : t("tree.restarts", { n: facts.restarts });
-    setText(this.#summary, facts.version === undefined ? "" : `${t("tree.node", { version: facts.version, time: duration(facts.uptime_s) })} ${restarts}`);
+    setText(
+      this.#summary,
+      facts.version === undefined
+        ? ""
+        : `${t("tree.node", { version: facts.version, time: duration(facts.uptime_s) })} ${restarts}`,
+    );
     this.#renderInto(this.#root, [this.#tree], "");
   }
 
   #renderInto(list, nodes, above) {
-    keyed(list, nodes.map((node) => ({ node, path: above === "" ? node.id : `${above}/${node.id}` })), ({ path }) => path, () => this.#row());
+    keyed(
+      list,
+      nodes.map((node) => ({ node, path: above === "" ? node.id : `${above}/${node.id}` })),
+      ({ path }) => path,
+      () => this.#row(),
+    );
   }
 
   #row() {
-    const name = h("span", { class: "name" }), kind = h("span", { class: "kind" }), state = badge((said) => t(said));
-    const more = h("span", { class: "why" }), last = h("span", { class: "why", lang: foreign("en") });
-    const toggle = h("button", { type: "button", class: "toggle" }, drawing("chevron", "M5.5 3 11 8l-5.5 5-1-1L9 8 4.500 4z"), h("span", { class: "unseen" }));
+    const name = h("span", { class: "name" });
+    const kind = h("span", { class: "kind" });
+    const state = badge((said) => t(said));
+    const more = h("span", { class: "why" });
+    const last = h("span", { class: "why", lang: foreign("en") });
     const below = h("ul");
     let where = "";
-    toggle.addEventListener("click", () => {
-      this.#opened.set(where, toggle.getAttribute("aria-expanded") !== "true");
+    const toggle = disclosure(null, (open) => {
+      this.#opened.set(where, open);
       this.#show();
       if (this.#many) this.#soon(0);
     });
     return {
-      node: h("li", {}, h("div", { class: "actor" }, toggle, name, kind, state.node, more, last), below),
+      node: h("li", {}, h("div", { class: "actor" }, toggle.node, name, kind, state.node, more, last), below),
       update: ({ node, path }) => {
         where = path;
         const open = this.#opened.get(path) ?? this.#openAtFirst(node, path);
@@ -110,10 +133,8 @@ export class Tree {
         setText(more, numbers(node));
         setText(last, node.last_exit ? `${t("tree.last_exit")} ${node.last_exit}` : "");
         const closed = node.kind === "clinic" && this.#many;
-        setHidden(toggle, node.children.length === 0 && !closed);
-        toggle.classList.toggle("none", node.children.length === 0 && !closed);
-        setAttribute(toggle, "aria-expanded", String(open));
-        setText(toggle.lastChild, t("tree.toggle", { id: node.id }));
+        toggle.update(t("tree.toggle", { id: node.id }), open);
+        toggle.node.classList.toggle("none", node.children.length === 0 && !closed);
         setHidden(below, !open);
         this.#renderInto(below, open ? node.children : [], path);
       },
@@ -135,7 +156,9 @@ export function numbers(node) {
     node.inbox > 0 ? t("tree.inbox", { n: node.inbox }) : "",
     node.busy_s >= BUSY_S ? t("tree.busy", { time: duration(node.busy_s) }) : "",
     node.hung > 0 ? t("tree.hung", { n: node.hung }) : "",
-  ].filter(Boolean).join(" · ");
+  ]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 /** All clinics at or below `node`. */

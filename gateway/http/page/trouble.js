@@ -18,7 +18,9 @@ export function ofChannel(channel, now) {
     case "logged_out":
       return { level: "act", kind: channel.state };
     case "disconnected":
-      return reason === "requested" || channel.wanted === "disconnected" ? null : { level: "act", kind: "disconnected" };
+      return reason === "requested" || channel.wanted === "disconnected"
+        ? null
+        : { level: "act", kind: "disconnected" };
     case "qr_required":
       return { level: "pair", kind: "qr_required" };
     case "reconnecting":
@@ -38,7 +40,8 @@ function slow(channel, now) {
 
 function ofConnected(channel, now) {
   if (channel.unsealed) return { level: "act", kind: "unsealed" };
-  if (channel.restricted_until && Date.parse(channel.restricted_until) > now) return { level: "watch", kind: "restricted" };
+  if (channel.restricted_until && Date.parse(channel.restricted_until) > now)
+    return { level: "watch", kind: "restricted" };
   if (channel.sending_breaker === "open") return { level: "watch", kind: "sending_paused" };
   return null;
 }
@@ -52,12 +55,13 @@ export function clinicState(clinic, channels) {
 
 /** `{level, kind}` of a clinic itself, null if it runs. */
 export function ofClinic(clinic) {
-  if (clinic.state === "error" || clinic.state === "quarantined") return { level: "act", kind: `clinic_${clinic.state}` };
+  if (clinic.state === "error" || clinic.state === "quarantined")
+    return { level: "act", kind: `clinic_${clinic.state}` };
   return null;
 }
 
-/** All troubles, the worst first and of those the oldest: `{key, level, kind, reason, clinic, channel, since}`; `channel`
- *  is null for a clinic that is down as a whole, which is one trouble and not that of each of its channels. */
+/** All troubles, the worst first and of those the oldest: `{key, level, kind, reason, clinic, channel, since}`;
+ *  `channel` is null for a clinic that is down as a whole, which is one trouble, not that of each of its channels. */
 export function troubles(clinics, channelsOf, now) {
   const found = [];
   for (const clinic of clinics) {
@@ -68,7 +72,14 @@ export function troubles(clinics, channelsOf, now) {
       const trouble = ofChannel(channel, now);
       if (trouble === null) continue;
       const reason = trouble.kind === "unsealed" ? channel.unsealed : channel.reason;
-      found.push({ key: `${clinic.id}/${channel.channel}`, ...trouble, reason, clinic, channel, since: Date.parse(channel.since) });
+      found.push({
+        key: `${clinic.id}/${channel.channel}`,
+        ...trouble,
+        reason,
+        clinic,
+        channel,
+        since: Date.parse(channel.since),
+      });
     }
   }
   const rank = (trouble) => LEVELS.indexOf(trouble.level);
@@ -109,7 +120,8 @@ export function groupOf(channel) {
 }
 
 /** Whether it is closed because pairing came to nothing. */
-export const unpaired = (channel) => channel.state === "disconnected" && ["qr_expired", "pairing_refused"].includes(channel.reason);
+export const unpaired = (channel) =>
+  channel.state === "disconnected" && ["qr_expired", "pairing_refused"].includes(channel.reason);
 
 /** `{total, trouble, <group>: n}`. */
 export function counted(channels, now) {
@@ -127,6 +139,8 @@ export const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLo
 
 /** Whether a channel (or, without one, a clinic) has all `words` in its names, ids or number. */
 export function matches(words, clinic, channel) {
-  const text = plain([clinic.id, clinic.name, channel?.channel, channel?.name, channel?.phone].filter(Boolean).join(" "));
+  const text = plain(
+    [clinic.id, clinic.name, channel?.channel, channel?.name, channel?.phone].filter(Boolean).join(" "),
+  );
   return words.every((word) => text.includes(word));
 }

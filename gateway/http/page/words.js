@@ -32,10 +32,11 @@ export async function speak(languages) {
   order = new Intl.Collator(spoken.locale, { numeric: true, sensitivity: "base" });
 }
 
-/** The sentence `key`. With `n` among the values, the form for that many, if the table has `key.one` and `key.other`. */
+/** The sentence `key`. With `n` among the values, the form for that many if there are `key.one` and `key.other`. */
 export function t(key, values = {}) {
   let found = table[key];
-  if (found === undefined && "n" in values) found = table[`${key}.${counting.select(values.n) === "one" ? "one" : "other"}`];
+  if (found === undefined && "n" in values)
+    found = table[`${key}.${counting.select(values.n) === "one" ? "one" : "other"}`];
   return filled(found ?? key, "n" in values ? { ...values, n: number(values.n) } : values);
 }
 

@@ -15,15 +15,37 @@ const { nodeTroubles } = await load("node.js");
 const { parsed, toChannel, toClinic } = await load("routes.js");
 const { pause, reader } = await load("stream.js");
 const { clock, split } = await load("times.js");
-const { clinicState, counted, GROUPS, groupOf, matches, ofChannel, outage, together, troubles } = await load("trouble.js");
+const { clinicState, counted, GROUPS, groupOf, matches, ofChannel, outage, together, troubles } =
+  await load("trouble.js");
 
-const STATES = ["initializing", "qr_required", "pairing", "connected", "reconnecting", "disconnected", "logged_out", "suspended", "error"];
+const STATES = [
+  "initializing",
+  "qr_required",
+  "pairing",
+  "connected",
+  "reconnecting",
+  "disconnected",
+  "logged_out",
+  "suspended",
+  "error",
+];
 const NOW = Date.parse("2026-11-28T09:00:00Z");
 const LONG_AGO = "2026-11-28T08:00:00Z";
 
 const channel = (more = {}) => ({
-  clinic: "acme", channel: "reception", name: "Recepção", state: "connected", reason: "", wanted: "connected", since: LONG_AGO,
-  attempt: 0, breaker: "closed", sending_breaker: "closed", queued: 0, next_retry_at: null, ...more,
+  clinic: "acme",
+  channel: "reception",
+  name: "Recepção",
+  state: "connected",
+  reason: "",
+  wanted: "connected",
+  since: LONG_AGO,
+  attempt: 0,
+  breaker: "closed",
+  sending_breaker: "closed",
+  queued: 0,
+  next_retry_at: null,
+  ...more,
 });
 const clinic = (more = {}) => ({ id: "acme", name: "Clínica São João", state: "running", reason: "", ...more });
 
@@ -49,7 +71,9 @@ test("both tables have the same keys, and the same values in each", async () => 
   const names = (text) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();
   for (const key of Object.keys(en)) assert.deepEqual(names(en[key]), names(pt[key]), key);
   for (const name of ["words-en.js", "words-pt.js"]) {
-    const keys = [...(await readFile(`${PAGE}/${name}`, "utf8")).matchAll(/^ {2}"([^"]+)":/gm)].map((found) => found[1]);
+    const keys = [...(await readFile(`${PAGE}/${name}`, "utf8")).matchAll(/^ {2}"([^"]+)":/gm)].map(
+      (found) => found[1],
+    );
     assert.equal(new Set(keys).size, keys.length, `${name} has a key twice`);
   }
 });
@@ -58,11 +82,13 @@ test("for every state it is said what it means, what to do and what may be done"
   const words = (await load("words-en.js")).default;
   for (const state of STATES) {
     for (const key of [`state.${state}`, `means.${state}`, `todo.${state}`]) assert.ok(words[key], key);
-    for (const action of OFFERED[state]) assert.ok(ACTIONS[action] && words[`action.${action}`] && words[`done.${action}`], action);
+    for (const action of OFFERED[state])
+      assert.ok(ACTIONS[action] && words[`action.${action}`] && words[`done.${action}`], action);
     assert.ok(groupOf(channel({ state })), state);
   }
   for (const state of ["running", "degraded", "error", "quarantined", "suspended"]) {
-    for (const key of [`clinic_state.${state}`, `means.clinic_${state}`, `todo.clinic_${state}`]) assert.ok(words[key], key);
+    for (const key of [`clinic_state.${state}`, `means.clinic_${state}`, `todo.clinic_${state}`])
+      assert.ok(words[key], key);
   }
   assert.equal(Object.values(GROUPS).flat().length, STATES.length);
 });
@@ -76,8 +102,14 @@ test("actions that are confirmed say what follows from them", async () => {
 
 test("an action takes a role", () => {
   const roles = ["viewer", "operator", "admin"];
-  assert.deepEqual(roles.map((role) => may({ role }, "operator")), [false, true, true]);
-  assert.deepEqual(roles.map((role) => may({ role }, "admin")), [false, false, true]);
+  assert.deepEqual(
+    roles.map((role) => may({ role }, "operator")),
+    [false, true, true],
+  );
+  assert.deepEqual(
+    roles.map((role) => may({ role }, "admin")),
+    [false, false, true],
+  );
   assert.equal(may(null, "viewer"), false);
 });
 
@@ -87,8 +119,14 @@ test("a channel whose code nobody scanned is paired, one that was closed is conn
 });
 
 test("reasons of the node are understood with what they name, others are left as they are", () => {
-  assert.deepEqual(understood("banned by WhatsApp (code 101) for 3600 s"), { kind: "banned_for", values: { code: "101", seconds: "3600" } });
-  assert.deepEqual(understood("quarantined after 3 restarts: crash"), { kind: "quarantined", values: { count: "3", detail: "crash" } });
+  assert.deepEqual(understood("banned by WhatsApp (code 101) for 3600 s"), {
+    kind: "banned_for",
+    values: { code: "101", seconds: "3600" },
+  });
+  assert.deepEqual(understood("quarantined after 3 restarts: crash"), {
+    kind: "quarantined",
+    values: { count: "3", detail: "crash" },
+  });
   assert.equal(understood("requested before a restart").kind, "requested");
   assert.equal(understood("killed by signal 9").kind, "port_ended");
   assert.equal(understood("missed the deadline of a send (80 s)").kind, "port_hung");
@@ -99,8 +137,12 @@ test("reasons of the node are understood with what they name, others are left as
 test("every reason that is understood has words, and no other has", async () => {
   const words = Object.keys((await load("words-en.js")).default);
   const kinds = new Set(REASONS.map(([, kind]) => kind));
-  assert.deepEqual(words.filter((key) => key.startsWith("reason.")).sort(), [...kinds].map((kind) => `reason.${kind}`).sort());
-  for (const key of words.filter((each) => each.startsWith("mend."))) assert.ok(kinds.has(key.slice("mend.".length)), key);
+  assert.deepEqual(
+    words.filter((key) => key.startsWith("reason.")).sort(),
+    [...kinds].map((kind) => `reason.${kind}`).sort(),
+  );
+  for (const key of words.filter((each) => each.startsWith("mend.")))
+    assert.ok(kinds.has(key.slice("mend.".length)), key);
 });
 
 test("what an operator asked for is no trouble; what needs a person is", () => {
@@ -118,7 +160,8 @@ test("what an operator asked for is no trouble; what needs a person is", () => {
 });
 
 test("what mends itself is a trouble only if it takes long", () => {
-  const at = (seconds, more = {}) => ofChannel(channel({ state: "reconnecting", since: new Date(NOW - seconds * 1000).toISOString(), ...more }), NOW);
+  const at = (seconds, more = {}) =>
+    ofChannel(channel({ state: "reconnecting", since: new Date(NOW - seconds * 1000).toISOString(), ...more }), NOW);
   assert.equal(at(5), null);
   assert.equal(at(61).level, "watch");
   assert.equal(at(5, { attempt: 5 }).level, "watch");
@@ -127,22 +170,43 @@ test("what mends itself is a trouble only if it takes long", () => {
 
 test("troubles: the worst first, then the oldest; those with the same cause are told together", () => {
   const channels = {
-    acme: [channel({ channel: "a", state: "qr_required", since: "2026-11-28T08:10:00Z" }), channel({ channel: "b", state: "error", reason: "x", since: "2026-11-28T08:30:00Z" })],
-    bela: ["a", "b", "c", "d"].map((id) => channel({ clinic: "bela", channel: id, state: "logged_out", reason: "logout", since: "2026-11-28T08:20:00Z" })),
+    acme: [
+      channel({ channel: "a", state: "qr_required", since: "2026-11-28T08:10:00Z" }),
+      channel({ channel: "b", state: "error", reason: "x", since: "2026-11-28T08:30:00Z" }),
+    ],
+    bela: ["a", "b", "c", "d"].map((id) =>
+      channel({ clinic: "bela", channel: id, state: "logged_out", reason: "logout", since: "2026-11-28T08:20:00Z" }),
+    ),
     down: [channel({ clinic: "down", state: "error", reason: "its clinic is quarantined" })],
   };
-  const clinics = [clinic(), clinic({ id: "bela" }), clinic({ id: "down", state: "quarantined", reason: "quarantined after 3 restarts: crash" })];
+  const clinics = [
+    clinic(),
+    clinic({ id: "bela" }),
+    clinic({ id: "down", state: "quarantined", reason: "quarantined after 3 restarts: crash" }),
+  ];
   const found = troubles(clinics, (id) => channels[id], NOW);
-  assert.deepEqual(found.map((one) => one.key), ["down", "bela/a", "bela/b", "bela/c", "bela/d", "acme/b", "acme/a"]);
-  assert.deepEqual(together(found).map((one) => [one.level, one.kind, one.cause, one.items.length]), [
-    ["act", "clinic_quarantined", "quarantined", 1], ["act", "logged_out", "logout", 4], ["act", "error", "other", 1], ["pair", "qr_required", "none", 1],
-  ]);
+  assert.deepEqual(
+    found.map((one) => one.key),
+    ["down", "bela/a", "bela/b", "bela/c", "bela/d", "acme/b", "acme/a"],
+  );
+  assert.deepEqual(
+    together(found).map((one) => [one.level, one.kind, one.cause, one.items.length]),
+    [
+      ["act", "clinic_quarantined", "quarantined", 1],
+      ["act", "logged_out", "logout", 4],
+      ["act", "error", "other", 1],
+      ["pair", "qr_required", "none", 1],
+    ],
+  );
 });
 
 test("a clinic is degraded while one of its channels is unwell, whatever the node last counted", () => {
   assert.equal(clinicState(clinic(), [channel()]).state, "running");
   assert.deepEqual(clinicState(clinic(), [channel(), channel({ state: "error" })]), { state: "degraded", unwell: 1 });
-  assert.equal(clinicState(clinic({ state: "degraded", reason: "1 of 2 channels need attention" }), [channel()]).state, "running");
+  assert.equal(
+    clinicState(clinic({ state: "degraded", reason: "1 of 2 channels need attention" }), [channel()]).state,
+    "running",
+  );
   assert.equal(clinicState(clinic({ state: "degraded", reason: "opening" }), []).state, "degraded");
   assert.equal(clinicState(clinic({ state: "error" }), [channel({ state: "error" })]).state, "error");
 });
@@ -155,7 +219,10 @@ test("most channels without a connection at once is an outage, a few are not", (
 });
 
 test("channels are counted by group, and found without accents and case", () => {
-  const counts = counted([channel(), channel({ state: "error" }), channel({ state: "suspended", reason: "requested" })], NOW);
+  const counts = counted(
+    [channel(), channel({ state: "error" }), channel({ state: "suspended", reason: "requested" })],
+    NOW,
+  );
   assert.deepEqual([counts.total, counts.connected, counts.error, counts.at_rest, counts.trouble], [3, 1, 1, 1, 1]);
   assert.ok(matches(["sao", "recepcao"], clinic(), channel()));
   assert.ok(matches(["99"], clinic(), channel({ phone: "5511999990000" })));
@@ -165,12 +232,19 @@ test("channels are counted by group, and found without accents and case", () => 
 test("what the node says of its parts is trouble if one of them is away", () => {
   const kinds = (ready) => nodeTroubles(ready).map((one) => one.kind);
   assert.deepEqual(kinds({ ready: true, store: { ok: true }, memory: { resident_bytes: 1 } }), []);
-  assert.deepEqual(kinds({ ready: false, draining: true, bus: { ok: false }, x: { ok: false }, y: { ok: false } }), ["draining", "part_bus", "part_other"]);
+  assert.deepEqual(kinds({ ready: false, draining: true, bus: { ok: false }, x: { ok: false }, y: { ok: false } }), [
+    "draining",
+    "part_bus",
+    "part_other",
+  ]);
   assert.deepEqual(kinds(null), []);
 });
 
 test("the address leads to a view and back", () => {
-  assert.deepEqual({ ...parsed(toChannel("acme", "reception")), query: 0 }, { view: "channel", clinic: "acme", channel: "reception", query: 0 });
+  assert.deepEqual(
+    { ...parsed(toChannel("acme", "reception")), query: 0 },
+    { view: "channel", clinic: "acme", channel: "reception", query: 0 },
+  );
   assert.equal(parsed(toClinic("a-b_c")).clinic, "a-b_c");
   assert.equal(parsed("").view, "overview");
   assert.equal(parsed("#/clinic/%E0%A4%A").clinic, "%E0%A4%A");
@@ -178,12 +252,20 @@ test("the address leads to a view and back", () => {
 });
 
 test("a stream is read in whatever pieces it comes", () => {
-  const text = ": hello\nretry: 2000\n\nevent: clinic\r\ndata: {\"id\":\r\ndata: 1}\r\n\r\nid: e-1\nevent: ready\ndata: {}\n\nevent: lost\ndata: {";
+  const text =
+    ': hello\nretry: 2000\n\nevent: clinic\r\ndata: {"id":\r\ndata: 1}\r\n\r\nid: e-1\nevent: ready\ndata: {}\n\nevent: lost\ndata: {';
   for (const size of [1, 3, 7, text.length]) {
-    const events = [], pauses = [];
-    const read = reader((event) => events.push(event), (ms) => pauses.push(ms));
+    const events = [],
+      pauses = [];
+    const read = reader(
+      (event) => events.push(event),
+      (ms) => pauses.push(ms),
+    );
     for (let at = 0; at < text.length; at += size) read(text.slice(at, at + size));
-    assert.deepEqual(events, [{ event: "clinic", data: '{"id":\n1}', id: undefined }, { event: "ready", data: "{}", id: "e-1" }]);
+    assert.deepEqual(events, [
+      { event: "clinic", data: '{"id":\n1}', id: undefined },
+      { event: "ready", data: "{}", id: "e-1" },
+    ]);
     assert.deepEqual(pauses, [2000]);
   }
 });
@@ -198,7 +280,10 @@ test("the pause before the next attempt grows, with jitter, to half a minute at 
 test("times are told in their two largest units", () => {
   assert.deepEqual(split(59.9), [[59, "second"]]);
   assert.deepEqual(split(3599), [[59, "minute"]]);
-  assert.deepEqual(split(3600 * 3 + 720), [[3, "hour"], [12, "minute"]]);
+  assert.deepEqual(split(3600 * 3 + 720), [
+    [3, "hour"],
+    [12, "minute"],
+  ]);
   assert.deepEqual(split(86_400 * 2), [[2, "day"]]);
   assert.equal(clock(65), "1:05");
   assert.deepEqual(split(-5), [[0, "second"]]);
@@ -207,7 +292,12 @@ test("times are told in their two largest units", () => {
 test("after a reset the old picture stays until the new one is whole", () => {
   const moves = [];
   const picture = new Picture((before, after) => moves.push([before.state, after.state]));
-  const all = [["reset", {}], ["clinic", clinic()], ["channel", channel()], ["ready", {}]];
+  const all = [
+    ["reset", {}],
+    ["clinic", clinic()],
+    ["channel", channel()],
+    ["ready", {}],
+  ];
   for (const [event, data] of all.slice(0, 3)) picture.apply(event, data);
   assert.equal(picture.whole, false);
   assert.equal(picture.clinic("acme"), undefined);
@@ -224,13 +314,23 @@ test("after a reset the old picture stays until the new one is whole", () => {
 test("what is gone takes along what belongs to it", () => {
   const picture = new Picture();
   const code = { clinic: "acme", channel: "reception", code: "x", expires_at: LONG_AGO };
-  for (const [event, data] of [["reset", {}], ["clinic", clinic()], ["channel", channel()], ["qr", code], ["ready", {}]]) picture.apply(event, data);
+  for (const [event, data] of [
+    ["reset", {}],
+    ["clinic", clinic()],
+    ["channel", channel()],
+    ["qr", code],
+    ["ready", {}],
+  ])
+    picture.apply(event, data);
   assert.equal(picture.code("acme", "reception").code, "x");
   picture.apply("qr", { ...code, code: null, expires_at: null });
   assert.equal(picture.code("acme", "reception"), undefined);
   picture.apply("qr", code);
   picture.apply("gone", { clinic: "acme", channel: null });
-  assert.deepEqual([picture.clinic("acme"), picture.channelsOf("acme"), picture.code("acme", "reception")], [undefined, [], undefined]);
+  assert.deepEqual(
+    [picture.clinic("acme"), picture.channelsOf("acme"), picture.code("acme", "reception")],
+    [undefined, [], undefined],
+  );
 });
 
 test("nothing in the page makes markup from text", async () => {
