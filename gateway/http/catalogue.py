@@ -142,7 +142,8 @@ class Samples:
 
 
 def _labelled(names: tuple[str, ...], values: tuple[str, ...]) -> str:
-    pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True))
+    """By name, as the client library has them."""
+    pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in sorted(zip(names, values, strict=True)))
     return f"{{{pairs}}}" if pairs else ""
 
 
