@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 from pykka import ActorRegistry
@@ -15,6 +16,10 @@ GRACE_S = 5.0
 
 _SHARED_THREADS = ("asyncio_", "pytest_timeout")
 """The executor of a loop that several tests share, and the watch over the whole run."""
+
+# How long an example takes says something of the machine, not of the code.
+hypothesis.settings.register_profile("plantao", deadline=None)
+hypothesis.settings.load_profile("plantao")
 
 # Plain, because the default draws every traceback with all its variables, which takes longer than the tests.
 structlog.configure(
