@@ -106,7 +106,7 @@ class Attempts:
             elif command.type == "text" and not self.typing(command.text):
                 requests.append(_text(command, key, secret, parcel.chat))
             else:
-                self._follow(port, command, key, secret, parcel.chat)
+                self._follow(port, parcel.accepted, key, secret, parcel.chat)
         self._give(port, requests, self.deadline_s)
 
     def _give(self, port: Port, requests: Sequence[SendRequest], deadline: float) -> None:
@@ -141,12 +141,13 @@ class Attempts:
                     way.answered(self._context, *told, outcome)
         self._outcomes.put(outcomes)
 
-    def _follow(self, port: Port, command: SendCommand, key: str, secret: bytes, to: str) -> None:
-        task = asyncio.get_running_loop().create_task(self._prepare(port, command, key, secret, to))
+    def _follow(self, port: Port, accepted: Accepted, key: str, secret: bytes, to: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._prepare(port, accepted, key, secret, to))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _prepare(self, port: Port, command: SendCommand, key: str, secret: bytes, to: str) -> None:
+    async def _prepare(self, port: Port, accepted: Accepted, key: str, secret: bytes, to: str) -> None:
+        command = accepted.command
         try:
             if seconds := self.typing(command.text):
                 await self._type(port, to, seconds)
@@ -159,7 +160,8 @@ class Attempts:
         except (UnavailableError, TimeoutError) as error:
             answer = Failed(code=ErrorCode.MEDIA_UNAVAILABLE.value, message=str(error) or "media: no answer in time")
         except Exception as error:  # whatever it was, the command must not wait for ever
-            self._context.log.exception("request not made", type=command.type)
+            log = self._context.log_of(command.id, accepted.headers)
+            log.exception("request not made", type=command.type)
             answer = Failed(code=ErrorCode.UNSUPPORTED.value, message=f"not sent: {type(error).__name__}; see the log")
         else:
             upload = UPLOAD_LIMIT_S if isinstance(request, SendMedia) else 0.0

@@ -1,6 +1,6 @@
 """What the parts of a channel share: who they are, and how they reach the world. Belongs to one actor's thread."""
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from protocol.commands import utc_now
 from protocol.interfaces import Failure, Loop, Remains
 from protocol.ledger import Ledger
 from protocol.media import MediaSource
+from protocol.subjects import HEADER_CORRELATION
 from protocol.telemetry import Telemetry
 from supervisor.actor import monotonic
 
@@ -55,6 +56,12 @@ class Context:
     ) -> Callable[[], None]:
         """Run ``work`` on the loop; what ``deliver`` makes of its outcome comes as a message. Returns a cancel."""
         return self.loop.spawn(work, lambda outcome: self.tell(deliver(outcome)), timeout=timeout)
+
+    def log_of(self, id: str | None, headers: Mapping[str, str]) -> FilteringBoundLogger:
+        """The log, for what is about the command ``id`` (None: one without) that came with ``headers``."""
+        log = self.log if id is None else self.log.bind(id=id)
+        correlation = headers.get(HEADER_CORRELATION)
+        return log if correlation is None else log.bind(correlation_id=correlation)
 
     @staticmethod
     def now() -> Now:

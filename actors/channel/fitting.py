@@ -48,7 +48,8 @@ def _without_refused(
         raise BusUnavailableError(str(error)) from error
     smaller = _reduced(publications[refused])
     end = "dropped" if smaller is None else "reduced"
-    context.log.error(f"event {end}: NATS cannot take it", kind=publications[refused].kind, error=str(error))
+    log = context.log_of(None, publications[refused].headers)
+    log.error(f"event {end}: NATS cannot take it", kind=publications[refused].kind, error=str(error))
     behind = [tried(one, begun) for one in publications[refused + 1 :]]
     return behind if smaller is None else [smaller, *behind]
 

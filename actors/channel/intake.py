@@ -48,7 +48,6 @@ class Intake:
 
     accepted: Sequence[Accepted]
     scheduled: Sequence[Later]
-    refused: int
     error: Exception | None = None
 
 
@@ -93,7 +92,7 @@ async def take_in(context: Context, fetched: Sequence[Fetched], ours: Callable[[
     read_all = await _read_all(fetched)
     if not ours():
         await context.bus.settle(fetched, taken=False)
-        return Intake(accepted=(), scheduled=(), refused=0)
+        return Intake(accepted=(), scheduled=())
     offers = [item for item in read_all if isinstance(item, Offer)]
     refusals = [item for item in read_all if isinstance(item, Refusal)]
     verdicts = await context.ledger.accept(channel, offers, context.now().wall) if offers else []
@@ -103,17 +102,18 @@ async def take_in(context: Context, fetched: Sequence[Fetched], ours: Callable[[
     refusals += judged.refusals
     letters = [letter for refusal in refusals for letter in _publications(context.clinic, channel, refusal)]
     error = await _settle(context, fetched, judged.repeats + letters)
-    _count(context, judged, refusals if error is None else ())
+    _tell(context, judged, refusals if error is None else ())
     way.queued(context, judged.taken)
-    return Intake(accepted=judged.accepted, scheduled=judged.scheduled, refused=len(refusals), error=error)
+    return Intake(accepted=judged.accepted, scheduled=judged.scheduled, error=error)
 
 
-def _count(context: Context, judged: "_Judged", told: Sequence[Refusal]) -> None:
+def _tell(context: Context, judged: "_Judged", told: Sequence[Refusal]) -> None:
     """``told``: refusals that will not come again; each is a dead letter, and a result if it has an id."""
     context.count.accepted += len(judged.taken)
     for refusal in told:
         context.count.fails(refusal.code.value)
         context.count.ended["failed"] += refusal.id is not None
+        context.log_of(refusal.id, refusal.headers).warning("command refused", error_code=refusal.code.value)
 
 
 @dataclass(slots=True)

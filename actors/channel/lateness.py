@@ -78,7 +78,8 @@ class Lateness:
             await publish_fitting(context, [self._publication(each) for each in late])
             await context.ledger.lateness(channel, [(each.result.id, each.result.run) for each in late])
             context.count.ended["late"] += len(late)
-            context.log.warning("not delivered in time", count=len(late))
+            for each in late:
+                context.log_of(each.result.id, each.headers).info("not delivered in time")
         return await context.ledger.next_deadline(channel)
 
     def _publication(self, late: Unpublished) -> Publication:

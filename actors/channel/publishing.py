@@ -147,7 +147,8 @@ class Publishing:
         try:
             letter = await ledger.letter(channel, result.id, result.run)
         except NotFoundError:
-            self._context.log.error("no dead letter in the ledger", id=result.id, run=result.run)
+            log = self._context.log_of(result.id, item.publication.headers)
+            log.error("no dead letter in the ledger", run=result.run)
             return None
         return replace(self._letter(letter, item.publication.headers), since=item.publication.since)
 

@@ -18,7 +18,6 @@ from protocol.codes import ErrorCode
 from protocol.events import ErrorBody, ResultEvent
 from protocol.interfaces import SendOutcome
 from protocol.ledger import Setback
-from protocol.subjects import HEADER_CORRELATION
 
 DOUBTFUL: Final = "it may have been sent: no answer came, and no receipt"
 
@@ -174,4 +173,4 @@ class Settling:
             self._log(parcel).info("command ended", status=end.status, error_code=code, attempts=parcel.attempts)
 
     def _log(self, parcel: Parcel) -> Any:
-        return self._context.log.bind(id=parcel.id, correlation_id=parcel.headers.get(HEADER_CORRELATION))
+        return self._context.log_of(parcel.id, parcel.headers)

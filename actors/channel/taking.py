@@ -121,8 +121,6 @@ class Taking:
             case intake:
                 self._fetched = ()
                 self.trouble = None
-        if intake.refused:
-            self._context.log.warning("commands refused", count=intake.refused)
         if intake.error is not None:
             self._later(intake.error)
         else:

@@ -82,6 +82,11 @@ class NodeAudit:
             self.trouble = str(error)
             log.error("nothing can be changed, only looked at, until this is mended: %s", error)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits for the disk."""
+        return not self._waiting and (self._writing is None or self._writing.done())
+
     async def close(self, *, timeout: float) -> None:
         """Write what was asked for, for ``timeout`` seconds, and close the file."""
         self._open = False

@@ -33,7 +33,7 @@ class AuditService:
         """Never returns: what is wrong with the disk is found, and told, with each entry."""
         while True:
             await asyncio.sleep(self._look_s)
-            if self._audit.trouble is not None:
+            if self._audit.trouble is not None and self._audit.idle:
                 with suppress(StoreUnavailableError):
                     await self._audit.noted("node", "audit.mended")
 

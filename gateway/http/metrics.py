@@ -3,15 +3,13 @@
 What there can be stands in ``catalogue``; ``states``, ``traffic`` and ``supervision`` say which values it has.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
 from gateway.http import states, supervision, traffic
 from gateway.http.catalogue import Samples
@@ -53,20 +51,11 @@ class View:
 
 
 def render(view: View) -> bytes:
-    """``view`` and this process as Prometheus text (format 0.0.4). Takes a good part of a second for a thousand
-    channels: call it off the loop's thread."""
-    registry = CollectorRegistry()
-    registry.register(_NodeCollector(view))
-    ProcessCollector(registry=registry)
-    return generate_latest(registry)
-
-
-class _NodeCollector(Collector):
-    def __init__(self, view: View) -> None:
-        self._view = view
-
-    def collect(self) -> Iterator[Metric]:
-        return gathered(self._view).families()
+    """``view`` and this process as Prometheus text (format 0.0.4). Takes some 0.1 s for a thousand channels: call it
+    off the loop's thread."""
+    process = CollectorRegistry()
+    ProcessCollector(registry=process)
+    return gathered(view).text().encode() + generate_latest(process)
 
 
 def gathered(view: View) -> Samples:

@@ -32,7 +32,7 @@ def is_log(receiver: ast.expr) -> bool:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name.strip("_") in {"log", "logger", "news"}
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
-            return name.strip("_") in {"log", "getLogger", "get_logger", "bound", "bind"}
+            return name.strip("_") in {"log", "log_of", "getLogger", "get_logger", "bound", "bind"}
         case _:
             return False
 

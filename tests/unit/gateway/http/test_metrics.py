@@ -139,8 +139,9 @@ def test_every_metric_of_the_catalogue_is_exposed_by_a_busy_node_and_no_other() 
 
 def test_every_series_has_the_labels_that_the_catalogue_says() -> None:
     kinds = {each.name: each for each in CATALOGUE}
-    for family in gathered(busy()).families():
+    for family in text_string_to_metric_families(gathered(busy()).text()):
         described = kinds.get(family.name) or kinds[f"{family.name}_total"]
+        assert (family.type, family.documentation) == (described.kind.value, described.help)
         for sample in family.samples:
             assert set(sample.labels) - {"le"} == set(described.labels), sample.name
 
@@ -221,3 +222,22 @@ def test_the_audit_is_a_part_and_the_disk_has_a_size() -> None:
     assert found["plantao_part_up", (("part", "audit"),)] == 1
     assert (found["plantao_disk_free_bytes", ()], found["plantao_disk_size_bytes", ()]) == (2000, 8000)
     assert found["plantao_draining", ()] == 0
+
+
+@pytest.mark.parametrize("label", ['od"d', "back\\slash", "two\nlines", "back\\nslash", "canção", "", "a,b}"])
+def test_whatever_is_in_a_label_is_read_as_it_was(label: str) -> None:
+    found = Samples()
+    found.put("plantao_build_info", 1, label)
+    assert samples(found.text().encode()) == {("plantao_build_info", (("version", label),)): 1}
+
+
+@pytest.mark.parametrize("value", [0, 1, True, 0.1, 1e-9, 1.7e18, 12345678901234567, float("inf")])
+def test_whatever_is_a_value_is_read_as_it_was(value: float) -> None:
+    found = Samples()
+    found.put("plantao_clinics", value)
+    assert samples(found.text().encode()) == {("plantao_clinics", ()): float(value)}
+
+
+def test_a_value_has_as_many_labels_as_the_catalogue_says() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        Samples().put("plantao_channel_state", 1, "acme", "front")

@@ -1,13 +1,10 @@
 """Metrics of the supervision tree."""
 
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.registry import Collector
 
 from gateway.http.catalogue import Samples
 from gateway.http.health import RoleCount, TreeNode
@@ -32,16 +29,9 @@ def of_tree(tree: TreeNode, clinics: Set[str]) -> dict[tuple[str, ...], float]:
 
 def read(found: Samples) -> dict[tuple[str, ...], float]:
     """What Prometheus reads, by name and label values in the order of the label names."""
-
-    class Given(Collector):
-        def collect(self) -> Iterator[Metric]:
-            yield from found.families()
-
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(Given())
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(generate_latest(registry).decode())
+        for family in text_string_to_metric_families(found.text())
         for sample in family.samples
     }
 
