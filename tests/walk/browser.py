@@ -49,12 +49,12 @@ class Window:
         """A sentence of the page, in its language."""
         return str(await self.page.evaluate(_SAY, [key, values]))
 
-    async def shoot(self, name: str) -> None:
-        """A picture of the page as it is now (all of it, or what a dialog is over), and what axe-core and the window's
-        width say of it."""
+    async def shoot(self, name: str, *, full: bool = True) -> None:
+        """A picture of the page as it is now (all of it, unless a dialog is over it), and what axe-core and the width
+        of the window say of it."""
         self.pictures += 1
         path = self._shots / f"{self.look.name}-{self.pictures:02d}-{name}.png"
-        full = await self.page.locator("dialog").count() == 0
+        full = full and await self.page.locator("dialog").count() == 0
         await self.page.screenshot(path=path, full_page=full, animations="disabled")
         if (wider := await self.page.evaluate(_TOO_WIDE)) > 0:
             self.wrong.append(f"{name}: the page is {wider} pixels wider than the window")

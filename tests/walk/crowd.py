@@ -16,13 +16,14 @@ from statistics import median, quantiles
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from tests.long_run import Say
 from tests.walk import scenes
 from tests.walk.browser import Window, chromium
 from tests.walk.crowd_node import CHANNELS_EACH, CLINICS, LAST
-from tests.walk.looks import DESKTOP
-from tests.walk.person import Person, seen
+from tests.walk.looks import DESKTOP, PHONE
+from tests.walk.person import Person, gone, seen
 from tests.walk.stage import MEMORY
 
 OPENS_WITHIN_S: Final = 1.0
@@ -134,7 +135,12 @@ async def measure(shots: Path, say: Say) -> Figures:
             node.tell(f"storm {RATE}")
             in_storm = [await _open(window) for _ in range(_OPENINGS)]
             say(f"the page opens in {median(opens):.2f} s")
-            return await _follow(node, window, median(opens), median(in_storm))
+            figures = await _follow(node, window, median(opens), median(in_storm))
+            async with browser.window(PHONE, shots="crowd") as phone:
+                await scenes.signs_in(Person(phone), where["key"])
+                await _open(phone)
+                await _look_around(Person(phone))
+            return replace(figures, wrong=[*figures.wrong, *phone.wrong])
 
 
 async def _open(window: Window) -> float:
@@ -142,6 +148,16 @@ async def _open(window: Window) -> float:
     await window.page.goto("about:blank")
     await window.page.goto("/", wait_until="commit")
     return float(await window.page.evaluate(_WAIT_OPENED, CLINICS))
+
+
+async def _look_around(person: Person) -> None:
+    """From the top, and for one clinic. What is not in the window is not drawn, so no picture has all of the page."""
+    await person.page.evaluate("scrollTo(0, 0)")
+    await person.window.shoot("storm", full=False)
+    await person.page.get_by_role("searchbox").fill("clinic-42")
+    await seen(person.page.get_by_role("link", name="desk-7", exact=True))
+    await gone(person.page.get_by_role("link", name="clinic-43", exact=True))
+    await person.window.shoot("searched")
 
 
 async def _follow(node: _Node, window: Window, opens_s: float, in_storm_s: float) -> Figures:
@@ -159,7 +175,7 @@ async def _follow(node: _Node, window: Window, opens_s: float, in_storm_s: float
         await asyncio.sleep(_BETWEEN_S)
     rate = (await node.ask("count") - before) / (time.monotonic() - began)
     watched = await window.page.evaluate(_WATCHED)
-    await window.shoot("storm")
+    await _look_around(person)
     moves = watched["moves"]
     if len(moves) != len(flips):
         window.wrong.append(f"{len(flips)} changes of a channel were told, {len(moves)} shown")

@@ -29,9 +29,10 @@ class Look:
 
 
 DESKTOP: Final = Look(name="desktop-en", language="en-GB", phone=False, dark=False)
+PHONE: Final = Look(name="phone-pt", language="pt-BR", phone=True, dark=False)
 LOOKS: Final = (
     DESKTOP,
-    Look(name="phone-pt", language="pt-BR", phone=True, dark=False),
+    PHONE,
     Look(name="desktop-pt-dark", language="pt-BR", phone=False, dark=True),
     Look(name="phone-en-dark", language="en-US", phone=True, dark=True),
 )

@@ -1,5 +1,6 @@
 """The walk: what is done, and what must be seen then. Each scene goes on where the one before ended."""
 
+import re
 from dataclasses import dataclass
 
 from playwright.async_api import expect
@@ -55,6 +56,8 @@ async def signs_in(person: Person, key: str) -> None:
     person.window.mean(401, "/api/v1/session")
     await person.open()
     await seen(await person.heading("signin.title"))
+    language = person.window.look.language.partition("-")[0]
+    await expect(person.page.locator("html")).to_have_attribute("lang", re.compile(f"^{language}"))
     await person.shoot("sign-in")
     await person.fill("signin.key", "plantao_wrong")
     await person.page.keyboard.press("Enter")
@@ -89,6 +92,7 @@ async def pairs(person: Person, stage: Stage, place: Place) -> None:
     await person.sees_state("qr_required")
     picture = person.page.get_by_role("img", name=await person.window.say("pairing.alt"))
     await seen(picture)
+    await seen(person.page.get_by_text(await person.window.say("pairing.valid")).first)
     await person.shoot("qr")
     loads = person.window.loads
     code = None
@@ -119,6 +123,13 @@ async def sends(person: Person, stage: Stage, place: Place) -> None:
     await person.shoot("read")
 
 
+async def comes_back(person: Person, place: Place) -> None:
+    """Loaded again, the page is where it was, and nobody has to sign in."""
+    await person.page.reload()
+    await seen(person.page.get_by_role("heading", name=place.channel_name))
+    await person.sees_state("connected")
+
+
 async def loses_the_port(person: Person, stage: Stage, place: Place) -> None:
     """It is killed while WhatsApp cannot be reached: the page says when it tries again, and that it is back."""
     fault = await stage.emulator.fault("refuse")
@@ -136,6 +147,9 @@ async def replays(person: Person, stage: Stage, place: Place) -> None:
     """A message that WhatsApp refuses, with the history of that; sent again, it goes out."""
     await stage.emulator.fault("ack_error", phone=place.phone, code=403, count=1)
     sending, dead = await person.region("sending.title"), person.page.locator("section[aria-labelledby=dead]")
+    text = "Sua consulta foi remarcada."
+    await person.fill("sending.to", place.patient, sending)
+    await person.fill("sending.text", text, sending)
     await person.press("sending.submit", sending)
     await person.sees("message.failed", sending)
     letter = dead.get_by_role("listitem").first
@@ -146,7 +160,7 @@ async def replays(person: Person, stage: Stage, place: Place) -> None:
     await letter.get_by_role("button").first.click()
     await person.sees("done.replay")
     await person.sees("letters.none", dead)
-    await stage.emulator.wait_for_message(place.patient)
+    await stage.emulator.wait_for_message(place.patient, text=text)
     await person.shoot("replayed")
 
 
@@ -282,6 +296,7 @@ async def short(person: Person, stage: Stage, place: Place) -> None:
     await creates(person, place)
     await pairs(person, stage, place)
     await sends(person, stage, place)
+    await comes_back(person, place)
 
 
 async def whole(person: Person, stage: Stage, place: Place) -> None:
