@@ -7,6 +7,8 @@ import { setTime, ticking } from "./times.js";
 import { t } from "./words.js";
 
 const MOST_AT_FIRST = 5;
+const MOST_OF_MANY = 3; // where there are many causes, so that all of them are seen
+const MANY = 3;
 const MOST_SHOWN = 200;
 const LOOK = { act: "bad", pair: "pair", watch: "way" };
 
@@ -27,12 +29,12 @@ export function causeRow({ level, kind }, changed) {
   const node = h("li", { class: `trouble ${level}` }, warning(LOOK[level]), h("div", {}, what, todoText, list, more));
   return {
     node,
-    update({ cause, items }) {
+    update({ cause, items, causes }) {
       const name = t(`trouble.${kind}`);
       setText(what, items.length > 1 ? t("overview.times", { what: name, n: items.length }) : name);
       setText(todoText, todo(kind, cause));
       setHidden(list, items.length === 0);
-      const shown = items.slice(0, all ? MOST_SHOWN : MOST_AT_FIRST);
+      const shown = items.slice(0, all ? MOST_SHOWN : causes > MANY ? MOST_OF_MANY : MOST_AT_FIRST);
       keyed(list, shown, (one) => one.key, placeRow);
       setHidden(more, shown.length === items.length);
       setText(more, t("overview.more", { n: items.length - shown.length }));

@@ -116,6 +116,7 @@ export function dialog(title, content) {
 export function confirmed({ title, text, label, danger = false, word = null }, act) {
   return new Promise((resolve) => {
     let acted = false;
+    const described = unique("text");
     const node = dialog(title, (close) => {
       const typed =
         word === null
@@ -138,8 +139,12 @@ export function confirmed({ title, text, label, danger = false, word = null }, a
         acted = true;
         close();
       };
-      return [h("p", {}, text), form(typed, label, submit, { cancel: close, kind: danger ? "danger" : "primary" })];
+      return [
+        h("p", { id: described }, text),
+        form(typed, label, submit, { cancel: close, kind: danger ? "danger" : "primary" }),
+      ];
     });
+    node.setAttribute("aria-describedby", described);
     node.addEventListener("close", () => resolve(acted));
   });
 }

@@ -103,6 +103,7 @@ class Page {
   }
 
   #streams(state, refusal) {
+    if (state === "live") this.picture.begin();
     if (refusal?.status !== 401) this.#frame.streams(state, refusal);
   }
 

@@ -130,11 +130,12 @@ export class Overview {
     setText(this.#calm, calm(counts));
     setHidden(this.#troubles, count === 0);
     setHidden(this.#outage, !outage(all));
+    const causes = [...own, ...together(found)].map((cause, _index, { length }) => ({ ...cause, causes: length }));
     keyed(
       this.#troubles,
-      [...own, ...together(found)],
-      (group) => group.key,
-      (group) => causeRow(group, this.#page.changed),
+      causes,
+      (cause) => cause.key,
+      (cause) => causeRow(cause, this.#page.changed),
     );
   }
 

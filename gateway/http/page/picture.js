@@ -23,6 +23,11 @@ export class Picture {
     this.#moved = moved;
   }
 
+  /** Another connection begins: what the one before left half told is told again. */
+  begin() {
+    this.#next = null;
+  }
+
   apply(event, data) {
     const things = this.#next ?? this.#shown;
     switch (event) {

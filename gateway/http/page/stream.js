@@ -5,6 +5,8 @@ import { reach, Refusal } from "./api.js";
 
 const SILENCE_MS = 40_000; // the node says something every 15 s
 const MOST_PAUSE_MS = 30_000;
+const UNSEEN_MS = 20_000;
+const UNSEEN_PLACES = ["plantao-unseen-1", "plantao-unseen-2"];
 
 /** A reader of text in pieces: calls `take({event, data, id})` for each event that is whole. */
 export function reader(take, retry = () => {}) {
@@ -40,6 +42,20 @@ export function reader(take, retry = () => {}) {
 export const pause = (failures, first, random = Math.random()) =>
   Math.min(MOST_PAUSE_MS, first * 2 ** Math.max(0, failures - 1)) * (0.5 + random / 2);
 
+/** A place among the tabs that go on listening while nobody looks at them: what gives it back, null if there is none. A
+ *  browser opens six connections to a node, for all of its tabs, and each stream takes one. */
+async function place() {
+  if (navigator.locks === undefined) return () => {};
+  for (const name of UNSEEN_PLACES) {
+    const release = await new Promise((resolve) => {
+      const held = (lock) => (lock === null ? resolve(null) : new Promise((end) => resolve(end)));
+      navigator.locks.request(name, { ifAvailable: true }, held);
+    });
+    if (release !== null) return release;
+  }
+  return null;
+}
+
 /** Follows `/api/v1/events` until it is closed. `take(event, data)` gets each event, `told(state, refusal)` how the
  *  stream is: `live`, or `lost` with what went wrong. */
 export class Stream {
@@ -51,11 +67,15 @@ export class Stream {
   #control = null;
   #closed = false;
   #wake = () => {};
+  #unseen = null;
+  #resting = false;
+  #release = null;
 
   constructor(take, told) {
     this.#take = take;
     this.#told = told;
     addEventListener("online", this.now);
+    document.addEventListener("visibilitychange", this.#looked);
     this.#run();
   }
 
@@ -65,12 +85,38 @@ export class Stream {
   close() {
     this.#closed = true;
     removeEventListener("online", this.now);
+    document.removeEventListener("visibilitychange", this.#looked);
+    clearTimeout(this.#unseen);
+    this.#release?.();
     this.#control?.abort();
     this.#wake();
   }
 
+  #looked = () => {
+    clearTimeout(this.#unseen);
+    this.#release?.();
+    this.#release = null;
+    if (document.hidden) this.#unseen = setTimeout(this.#listenOrRest, UNSEEN_MS);
+    else if (this.#resting) {
+      this.#resting = false;
+      this.#wake();
+    }
+  };
+
+  #listenOrRest = async () => {
+    const release = await place();
+    if (this.#closed || !document.hidden) return release?.();
+    this.#release = release;
+    this.#resting = release === null;
+    if (this.#resting) this.#control?.abort();
+  };
+
   async #run() {
     while (!this.#closed) {
+      if (this.#resting) {
+        await new Promise((resolve) => (this.#wake = resolve));
+        continue;
+      }
       let refusal = null;
       try {
         await this.#follow();
@@ -78,6 +124,7 @@ export class Stream {
         refusal = error instanceof Refusal ? error : null;
       }
       if (this.#closed) return;
+      if (this.#resting) continue;
       this.#failures += 1;
       this.#told("lost", refusal);
       await this.#wait(pause(this.#failures, this.#retry));

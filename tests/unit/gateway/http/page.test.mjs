@@ -311,6 +311,20 @@ test("after a reset the old picture stays until the new one is whole", () => {
   assert.equal(picture.clinics().length, 0);
 });
 
+test("a picture that was half told when the connection was lost is not taken for whole", () => {
+  const picture = new Picture();
+  for (const [event, data] of [
+    ["reset", {}],
+    ["clinic", clinic()],
+    ["ready", {}],
+    ["reset", {}],
+  ])
+    picture.apply(event, data);
+  picture.begin();
+  picture.apply("ready", {});
+  assert.equal(picture.clinics().length, 1);
+});
+
 test("what is gone takes along what belongs to it", () => {
   const picture = new Picture();
   const code = { clinic: "acme", channel: "reception", code: "x", expires_at: LONG_AGO };
