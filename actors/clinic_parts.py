@@ -11,6 +11,7 @@ from protocol.bus import Bus
 from protocol.interfaces import Loop, PortOpener
 from protocol.ledger import Store
 from protocol.media import MediaSource
+from protocol.telemetry import Telemetry
 from protocol.vault import Vaults
 from supervisor.names import Names
 
@@ -19,7 +20,7 @@ from supervisor.names import Names
 class ClinicParts:
     """What every clinic is made with. ``runtime``: the memory-backed directory of session stores; ``vaults``: where
     they are kept while the machine is off; ``web``: where media is that commands name by its address; ``drain``:
-    whether the node is ending."""
+    whether the node is ending; ``telemetry``: who is told of commands' ways."""
 
     bus: Bus
     store: Store
@@ -33,3 +34,4 @@ class ClinicParts:
     vaults: Vaults
     web: MediaSource
     drain: Drain = field(default_factory=Drain)
+    telemetry: Telemetry | None = None

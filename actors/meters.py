@@ -81,9 +81,10 @@ class ChannelCount:
         self.failed[code] = self.failed.get(code, 0) + 1
         self.dead += code != ErrorCode.CANCELLED.value
 
-    def receipted(self, receipts: Sequence[Receipt], senders: Mapping[str, Sender]) -> None:
-        """These came for what ``senders`` sent, by WhatsApp id; for each message the first of its kind counts."""
-        seen = set[tuple[str, str]]()
+    def receipted(self, receipts: Sequence[Receipt], senders: Mapping[str, Sender]) -> Sequence[tuple[Receipt, Sender]]:
+        """These came for what ``senders`` sent, by WhatsApp id; for each message the first of its kind counts. Those
+        by which it is known that a message was delivered."""
+        seen, delivered = set[tuple[str, str]](), list[tuple[Receipt, Sender]]()
         for receipt in receipts:
             sender = senders.get(receipt.wa_id)
             if sender is None:
@@ -93,8 +94,12 @@ class ChannelCount:
                     continue
                 seen.add((receipt.wa_id, kind))
                 self.receipts[kind] += 1
-                if kind == "delivered" and sender.sent_at is not None:
-                    self.times.delivery.took((receipt.at - sender.sent_at).total_seconds())
+                if kind == "delivered":
+                    delivered.append((receipt, sender))
+        for receipt, sender in delivered:
+            if sender.sent_at is not None:
+                self.times.delivery.took((receipt.at - sender.sent_at).total_seconds())
+        return delivered
 
     def comes_in(self, messages: int, at: datetime) -> None:
         """So many messages came in, at the latest ``at``."""

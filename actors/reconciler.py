@@ -360,6 +360,7 @@ class Reconciler(Actor):
             vault=self._vault,
             web=parts.web,
             drain=parts.drain,
+            telemetry=parts.telemetry,
         )
 
     @property

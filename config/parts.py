@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 from actors.board import Board
 from actors.channel.surroundings import Policies
@@ -25,6 +26,7 @@ from config.noting import PassedOverNotes
 from config.policies import channel_policy
 from config.reload import Reload, Reread
 from config.sections import Nats, Settings
+from config.telemetry import span_export
 from gateway.access.api_keys import open_keys
 from gateway.audit.keeper import NodeAudit, audit_key
 from gateway.http.backends import Backends
@@ -54,6 +56,9 @@ from protocol.errors import InvalidInputError
 from supervisor.names import Names
 from supervisor.tally import Tally
 
+if TYPE_CHECKING:
+    from gateway.telemetry.export import SpanExport
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
@@ -74,6 +79,7 @@ class Parts:
     desk: Desk
     health: NodeHealth
     audit: NodeAudit
+    telemetry: "SpanExport | None"
     jobs: NodeJobs
     resuming: Resuming
     keeping: Keeping
@@ -91,6 +97,7 @@ def make(settings: Settings, reread: Reread) -> Parts:
     """
     loop, names, tally, board, drain = AsyncioLoop(), Names(), Tally(), Board(), Drain()
     meters = NodeMeters(board)
+    telemetry = span_export(settings)
     master_key = master_keys.present(settings)
     node_key = ensure_node_key(settings.data, master_key)
     broker = _broker(settings, node_key)
@@ -182,11 +189,13 @@ def make(settings: Settings, reread: Reread) -> Parts:
             vaults=kept,
             web=_web(settings),
             drain=drain,
+            telemetry=telemetry,
         ),
         drain=drain,
         desk=desk,
         health=health,
         audit=audit,
+        telemetry=telemetry,
         jobs=jobs,
         resuming=custodians.resuming,
         keeping=custodians.keeping,

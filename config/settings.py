@@ -234,6 +234,10 @@ def _url(text: str, schemes: tuple[str, ...]) -> bool:
         return False
 
 
+def _collector(url: str) -> bool:
+    return _url(url, ("https",)) or (_url(url, ("http",)) and _loopback(urlsplit(url).hostname or ""))
+
+
 def _one_key(settings: Settings) -> bool:
     keys = settings.keys
     return sum((bool(keys.master), keys.master_file is not None, bool(keys.master_command))) <= 1
@@ -298,6 +302,11 @@ _CHECKS: Final[tuple[tuple[str, Callable[[Settings], bool], str], ...]] = (
         "keys.next_master_command",
         lambda s: all(s.keys.next_master_command),
         "the program and its arguments, none of them empty",
+    ),
+    (
+        "telemetry.endpoint",
+        lambda s: _collector(s.telemetry.endpoint),
+        "a URL such as http://127.0.0.1:4318, or https://collector.example beyond loopback, or nothing",
     ),
     (
         "vault.require_memory",

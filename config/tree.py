@@ -7,7 +7,8 @@
     ├── audit                   who did what; before and after all that does anything
     ├── processes               one_for_one; restarted with backoff for ever
     │   ├── broker              nats-server as an OS process (embedded only)
-    │   └── nursery             the process from which ports are forked
+    │   ├── nursery             the process from which ports are forked
+    │   └── telemetry           commands' ways to a collector (only where telemetry.endpoint is set)
     ├── store                   SQLite
     ├── bus                     NATS connections, one per clinic account
     ├── clinics                 one_for_one, independent; restarted with backoff, then quarantined
@@ -93,10 +94,11 @@ class Supervision:
 
 def root(parts: Parts, supervision: Supervision) -> list[ChildSpec]:
     """The root's children in start order; they are stopped in the reverse order."""
-    names, broker, hang_s = parts.names, parts.broker, supervision.hang_s
+    names, broker, telemetry, hang_s = parts.names, parts.broker, parts.telemetry, supervision.hang_s
     processes = [
         *([_service("broker", parts, broker, hang_s, PROCESS_BACKOFF)] if isinstance(broker, EmbeddedBroker) else []),
         _service("nursery", parts, parts.nursery, hang_s, PROCESS_BACKOFF),
+        *([_service("telemetry", parts, telemetry, hang_s, PROCESS_BACKOFF)] if telemetry is not None else []),
     ]
     return [
         ChildSpec(

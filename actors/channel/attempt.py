@@ -10,9 +10,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from time import monotonic
 from typing import Final
 
+from actors.channel import way
 from actors.channel.context import Context
 from actors.channel.parcel import Parcel
 from protocol.codes import ErrorCode
@@ -20,6 +22,7 @@ from protocol.commands import Media, SendCommand
 from protocol.errors import InvalidInputError, NotFoundError, PortError, StoreUnavailableError, UnavailableError
 from protocol.ids import Address
 from protocol.interfaces import Port, SendOutcome
+from protocol.ledger import Accepted
 from protocol.port import Failed, MediaKind, Quote, SendMedia, SendReaction, SendRequest, SendText, ShowPresence
 
 MEDIA_TIMEOUT_S: Final = 60.0
@@ -78,6 +81,7 @@ class Attempts:
         self._context = context
         self._outcomes = outcomes
         self._tasks: set[asyncio.Task[None]] = set()
+        self._told: dict[str, tuple[Accepted, datetime]] = {}
         self._in_line = 0
         self._moved = 0.0
         self.deadline_s = deadline_s
@@ -90,12 +94,15 @@ class Attempts:
         """Send these through ``port``; what comes of each comes through the outcomes."""
         requests: list[SendRequest] = []
         self._context.flights.began(parcel.key for parcel in parcels)
+        if self._context.telemetry is not None:
+            now = self._context.now().wall
+            self._told |= {parcel.key: (parcel.accepted, now) for parcel in parcels}
         for parcel in parcels:
             command, key, secret = parcel.command, parcel.key, parcel.secret
             assert secret is not None
             if command.expires_at is not None and command.expired(self._context.now().wall):
                 answer = Failed(code=ErrorCode.EXPIRED.value, message=ErrorCode.EXPIRED.meaning)
-                self._outcomes.put([SendOutcome(key=key, answer=answer)])
+                self._put([SendOutcome(key=key, answer=answer)])
             elif command.type == "text" and not self.typing(command.text):
                 requests.append(_text(command, key, secret, parcel.chat))
             else:
@@ -107,7 +114,7 @@ class Attempts:
             return
         if self.closed:
             answer = Failed(code=ErrorCode.NOT_CONNECTED.value, message="the channel is ending")
-            self._outcomes.put([SendOutcome(key=request.key, answer=answer, cut=True) for request in requests])
+            self._put([SendOutcome(key=request.key, answer=answer, cut=True) for request in requests])
         else:
             if not self._in_line:
                 self._moved = monotonic()
@@ -123,6 +130,15 @@ class Attempts:
         for outcome in outcomes:
             if not outcome.cut:
                 self._context.count.times.send.took(share_s)
+        self._put(outcomes)
+
+    def _put(self, outcomes: Sequence[SendOutcome]) -> None:
+        """What came of these, in whosever stead."""
+        if self._told:
+            for outcome in outcomes:
+                told = self._told.pop(outcome.key, None)
+                if told is not None:
+                    way.answered(self._context, *told, outcome)
         self._outcomes.put(outcomes)
 
     def _follow(self, port: Port, command: SendCommand, key: str, secret: bytes, to: str) -> None:
@@ -149,7 +165,7 @@ class Attempts:
             upload = UPLOAD_LIMIT_S if isinstance(request, SendMedia) else 0.0
             self._give(port, [request], self.deadline_s + upload)
             return
-        self._outcomes.put([SendOutcome(key=key, answer=answer)])
+        self._put([SendOutcome(key=key, answer=answer)])
 
     async def _type(self, port: Port, chat: str, seconds: float) -> None:
         """Be shown typing, as far as that can be done."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from actors.channel import way
 from actors.channel.context import Context
 from actors.channel.retry import Retry
 from protocol.errors import StoreUnavailableError, UnavailableError
@@ -215,6 +216,7 @@ class Bookkeeping:
         count = self._context.count
         for final in finals:
             count.ends(final.result)
+            way.ended(self._context, final.result, final.headers)
             if final.waited_s is not None:
                 count.times.queue.took(final.waited_s)
         self._context.ended([final.result.id for final in finals])

@@ -15,6 +15,7 @@ from protocol.commands import utc_now
 from protocol.interfaces import Failure, Loop, Remains
 from protocol.ledger import Ledger
 from protocol.media import MediaSource
+from protocol.telemetry import Telemetry
 from supervisor.actor import monotonic
 
 T = TypeVar("T")
@@ -29,7 +30,8 @@ class Context:
     """``tell`` puts a message into the actor's inbox (any thread); ``timer`` is the actor's (its own thread only).
 
     ``remains``: what this channel's ports leave behind (on the loop alone). ``ended``: the ledger has the end
-    of a run of these commands; for who waits for it (any thread). ``count``: where it is counted what happens.
+    of a run of these commands; for who waits for it (any thread). ``count``: where it is counted what happens;
+    ``telemetry``: who is told of commands' ways.
     """
 
     clinic: str
@@ -46,6 +48,7 @@ class Context:
     random: Random
     log: FilteringBoundLogger
     ended: Callable[[Iterable[str]], None] = nothing_said
+    telemetry: Telemetry | None = None
 
     def errand(
         self, work: Coroutine[Any, Any, T], deliver: Callable[[T | Failure], Any], *, timeout: float

@@ -9,6 +9,7 @@ from typing import Final, assert_never
 
 import msgspec
 
+from actors.channel import way
 from actors.channel.context import Context
 from actors.channel.fitting import publish_fitting
 from protocol.bus import Fetched, Later, Publication
@@ -103,12 +104,13 @@ async def take_in(context: Context, fetched: Sequence[Fetched], ours: Callable[[
     letters = [letter for refusal in refusals for letter in _publications(context.clinic, channel, refusal)]
     error = await _settle(context, fetched, judged.repeats + letters)
     _count(context, judged, refusals if error is None else ())
+    way.queued(context, judged.taken)
     return Intake(accepted=judged.accepted, scheduled=judged.scheduled, refused=len(refusals), error=error)
 
 
 def _count(context: Context, judged: "_Judged", told: Sequence[Refusal]) -> None:
     """``told``: refusals that will not come again; each is a dead letter, and a result if it has an id."""
-    context.count.accepted += len(judged.accepted) + len(judged.scheduled)
+    context.count.accepted += len(judged.taken)
     for refusal in told:
         context.count.fails(refusal.code.value)
         context.count.ended["failed"] += refusal.id is not None
@@ -116,8 +118,10 @@ def _count(context: Context, judged: "_Judged", told: Sequence[Refusal]) -> None
 
 @dataclass(slots=True)
 class _Judged:
-    """What the ledger said of all offers, and what follows from it. ``repeats``: results of those that have one."""
+    """What the ledger said of all offers, and what follows from it. ``taken``: those that are new, ``accepted`` or
+    ``scheduled``; ``repeats``: results of those that have one."""
 
+    taken: list[Accepted] = field(default_factory=list)
     accepted: list[Accepted] = field(default_factory=list)
     scheduled: list[Later] = field(default_factory=list)
     repeats: list[Publication] = field(default_factory=list)
@@ -126,8 +130,10 @@ class _Judged:
     def take(self, channel: str, offer: Offer, verdict: Verdict) -> None:
         match verdict:
             case Accepted():
+                self.taken.append(verdict)
                 self.accepted.append(verdict)
-            case Scheduled():
+            case Scheduled(accepted=accepted):
+                self.taken.append(accepted)
                 self.scheduled.append(later_of(verdict))
             case Repeated(result=result):
                 if result is not None:

@@ -22,6 +22,7 @@ from protocol.channel import ChannelRecord, ClinicSnapshot
 from protocol.interfaces import Loop, PortOpener
 from protocol.ledger import Ledger
 from protocol.media import MediaSource
+from protocol.telemetry import Telemetry
 from protocol.vault import Vault
 from supervisor.breaker import Breaker
 
@@ -77,6 +78,7 @@ class Surroundings:
     vault: Vault
     web: MediaSource
     drain: Drain = field(default_factory=Drain)
+    telemetry: Telemetry | None = None
 
     @property
     def policy(self) -> ChannelPolicy:
@@ -106,5 +108,6 @@ class Surroundings:
             timer=timer,
             random=Random(),  # noqa: S311 - jitter
             log=structlog.get_logger("actors.channel").bind(clinic=record.clinic, channel=record.id),
+            telemetry=self.telemetry,
             ended=partial(self.board.ended, record.clinic, record.id),
         )

@@ -4,7 +4,7 @@ loop. Every attempt may be repeated, if the items are then marked as tried."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from actors.channel import media
+from actors.channel import media, way
 from actors.channel.context import Context
 from actors.channel.fitting import publish_fitting
 from actors.channel.inbound import Teller, receipts_of
@@ -49,7 +49,7 @@ async def senders_of(context: Context, receipts: Sequence[ReceiptReceived]) -> M
     """Note these receipts; the commands that they are about, by WhatsApp id. Raises StoreUnavailableError."""
     noted = [receipt for received in receipts for receipt in receipts_of(received)]
     senders = await context.flights.receipted(context.ledger, context.channel, noted)
-    context.count.receipted(noted, senders)
+    way.delivered(context, context.count.receipted(noted, senders))
     return senders
 
 

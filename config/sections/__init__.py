@@ -14,7 +14,7 @@ from config.sections.around import Http, Nats
 from config.sections.channels import Boot, Calls, Channel, Pairing, Reconnect, WhatsApp
 from config.sections.keeping import Backup, Keys, Ledger, Limits, Vault
 from config.sections.messages import Events, Inbox, Media, Outbox, Pacing, Uncertain
-from config.sections.running import Log, Shutdown, Supervision, Threads
+from config.sections.running import Log, Shutdown, Supervision, Telemetry, Threads
 
 __all__ = [
     "SECRETS",
@@ -38,6 +38,7 @@ __all__ = [
     "Settings",
     "Shutdown",
     "Supervision",
+    "Telemetry",
     "Threads",
     "Uncertain",
     "Vault",
@@ -74,6 +75,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     keys: Keys = msgspec.field(default_factory=Keys)
     backup: Backup = msgspec.field(default_factory=Backup)
     log: Log = msgspec.field(default_factory=Log)
+    telemetry: Telemetry = msgspec.field(default_factory=Telemetry)
     boot: Boot = msgspec.field(default_factory=Boot)
     threads: Threads = msgspec.field(default_factory=Threads)
     supervision: Supervision = msgspec.field(default_factory=Supervision)

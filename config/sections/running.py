@@ -16,6 +16,14 @@ class Log(Struct, frozen=True, kw_only=True):
     """``json`` for machines, ``console`` for a person; ``auto``: console if it is a terminal."""
 
 
+class Telemetry(Struct, frozen=True, kw_only=True):
+    """The way of each command as OpenTelemetry spans; takes the extra ``plantao[otel]``. Ids of commands and clinics go
+    with them, no number and no text."""
+
+    endpoint: str = ""
+    """The collector, by OTLP over HTTP (``http://127.0.0.1:4318``); beyond loopback ``https`` only. Empty: none."""
+
+
 class Threads(Struct, frozen=True, kw_only=True):
     """On which processors the node runs; ports and the broker use all there are."""
 

@@ -5,6 +5,7 @@ While nobody looks on, nothing is listened to and nothing counted. On the loop, 
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from gateway.http.streams import Streams
 from gateway.http.telling import Said, said
 from protocol.live import Live
 from protocol.meters import ChannelMeter, Meters
+
+log = logging.getLogger(__name__)
 
 BATCH_S: Final = 0.2
 COUNT_S: Final = 0.5
@@ -81,7 +84,8 @@ class Watching:
             self._loop = asyncio.get_running_loop()
             self._news = {}
             self._count()
-            self._task = asyncio.create_task(self._run(closing))
+            self._task = asyncio.create_task(self._run(closing), name="events")
+            self._task.add_done_callback(_say)
 
     def news(self, since: Place | None) -> News:
         """What is new for a stream that is at ``since`` (None: everything): looked up once for all that are there."""
@@ -153,6 +157,11 @@ class Watching:
                 self._queued.get(gone.clinic, {}).pop(gone.channel, None)
         for channel in seen.channels:
             self._queued.setdefault(channel.clinic, {})[channel.channel] = channel.queued
+
+
+def _say(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("what changes is not followed any more; streams begin anew", exc_info=error)
 
 
 def counters(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,7 +13,10 @@ from protocol.codec import decode_raw
 from tests.acceptance.node import END_TIMEOUT, Listener, Node
 from tests.acceptance.phones import Phones
 from tests.emulator.client import EmulatorProcess
+from tests.fakes.collector import Collector
 
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+SENDER = f"00-{TRACE}-{SPAN}-01"
 PHONE, ANA, NOBODY = "5511973310001", "5521986420001", "5521986420003"
 NAME = "Plantao-Correlation-Id"
 Series = dict[tuple[str, ...], float]
@@ -37,6 +41,19 @@ async def until(node: Node, *series: str, value: float) -> Series:
 
 
 @pytest.fixture
+async def collector() -> AsyncIterator[Collector]:
+    """Of OpenTelemetry."""
+    async with Collector() as running:
+        yield running
+
+
+@pytest.fixture
+def tables(collector: Collector) -> dict[str, Any]:
+    """The node sends it spans."""
+    return {"telemetry": {"endpoint": collector.url}}
+
+
+@pytest.fixture
 async def headers(service: Listener) -> dict[tuple[str, str], dict[str, str]]:
     """The headers of events, by kind and command id, as they come."""
     seen: dict[tuple[str, str], dict[str, str]] = {}
@@ -56,6 +73,7 @@ async def test_the_way_of_messages_can_be_counted_and_followed(
     phones: Phones,
     emulator: EmulatorProcess,
     headers: dict[tuple[str, str], dict[str, str]],
+    collector: Collector,
 ) -> None:
     of = ("reception", "acme")
     await emulator.exists(NOBODY, False)
@@ -67,7 +85,7 @@ async def test_the_way_of_messages_can_be_counted_and_followed(
     path = "/api/v1/clinics/acme/channels/reception/send"
     for command, to in (("good", ANA), ("dead", NOBODY)):
         body = {"v": 1, "id": command, "to": to, "type": "text", "text": "Sua consulta é amanhã"}
-        await node.request("POST", path, body, headers={NAME: f"visit-{command}"})
+        await node.request("POST", path, body, headers={NAME: f"visit-{command}", "traceparent": SENDER})
     await service.until("result", id="good", status="sent")
     await service.until("result", id="dead", status="failed")
     await service.until("receipt", id="good", type="delivered")
@@ -100,3 +118,14 @@ async def test_the_way_of_messages_can_be_counted_and_followed(
     lines = [json.loads(line) for line in node.log.splitlines() if line.startswith("{")]
     [ended] = [line for line in lines if line["event"] == "command ended"]
     assert (ended["correlation_id"], ended["id"], ended["error_code"]) == ("visit-dead", "dead", "not_on_whatsapp")
+
+    await service.stop()
+    await node.close_http()
+    assert await asyncio.to_thread(node.stop) == 0, "what waits is sent at the end"
+    [whole] = collector.named("plantao.command", status="sent")
+    assert (whole["trace"], whole["parent"]) == (TRACE, SPAN)
+    assert whole["attributes"]["plantao.correlation_id"] == "visit-good"
+    within = [span for span in collector.spans if span["parent"] == whole["id"]]
+    assert {span["name"] for span in within} == {"plantao.queue", "plantao.send", "plantao.delivery"}
+    assert {span["trace"] for span in collector.spans} == {TRACE}
+    assert not any(number in str(collector.spans) for number in (PHONE, ANA, NOBODY))

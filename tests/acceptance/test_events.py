@@ -59,8 +59,11 @@ async def test_a_channel_is_seen_from_its_first_code_to_the_ticks_of_its_message
             await resumed.until("ready")
             assert "reset" not in {name for name, _, _ in resumed.seen}
 
-    await node.close_http()
-    await asyncio.to_thread(node.stop)
+        async with watching(client, last=last) as open_at_the_end:
+            await open_at_the_end.until("ready")
+            await node.close_http()
+            assert await asyncio.to_thread(node.stop) == 0
+            await open_at_the_end.ended()
     await asyncio.to_thread(node.start)
     await node.open_http()
     async with (

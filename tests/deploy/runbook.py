@@ -15,6 +15,7 @@ _FENCE: Final = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _QUOTED: Final = re.compile(r"(?<!`)`(plantao [^`\n]+)`(?!`)")
 _LINK: Final = re.compile(r"\]\(#([^)]+)\)")
 _STRING: Final = re.compile(r"""'[^']*'|"[^"$]*"|^for \w+ in \S+""")
+_NEWEST: Final = '"$(ls -1t "$each"*.backup | head -1)"'
 _SPLIT: Final = re.compile(r"\|\||&&|[|;()]|\$\(")
 
 
@@ -88,12 +89,11 @@ def commands(environment: Mapping[str, str]) -> list[list[str]]:
 
 
 def _plantao(line: str, environment: Mapping[str, str]) -> Iterator[list[str]]:
-    filled = re.sub(r"\$\(date \+%F\)", "2026-11-28", line)
-    filled = re.sub(r"\$(\w+)", lambda name: environment[name[1]], re.sub(r'"\$\(.*?\)"', "FILE", filled))
-    for simple in re.split(r"\|\||&&|[|;]", filled):
+    for simple in _SPLIT.split(line.replace("$(date +%F)", "2026-11-28").replace(_NEWEST, "FILE")):
         words = [word.strip("\"'") for word in simple.split() if word != "do"]
         if words[:1] == ["plantao"]:
-            yield words[1 : _redirected(words)]
+            told = words[1 : _redirected(words)]
+            yield [re.sub(r"\$(\w+)", lambda name: environment[name[1]], word) for word in told]
 
 
 def _redirected(words: Sequence[str]) -> int:

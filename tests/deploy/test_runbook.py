@@ -16,20 +16,20 @@ from tests.deploy.runbook import Section, below, commands, links, programs, sect
 ALERTS = [section for section in sections() if section.level == 3 and section.parent.startswith("Alerts: ")]
 BLOCKS = [(section.title, block) for section in sections() for block in section.blocks]
 ENVIRONMENT = {
-    "PATH": "/usr/bin",
     "PLANTAO_DATA": "/var/lib/plantao",
     "ETC": "/etc/plantao",
     "BACKUPS": "/var/backups/plantao",
     "C": "acme",
     "CH": "reception",
     "ARCHIVE": "acme.backup",
+    "each": "reception",
     "NEW_URL": "https://new.example:8080",
     "NEW_KEY": "/etc/plantao/new-node.key",
 }
 """What the runbook's first block and its procedures set."""
 THERE = """
     plantao systemctl journalctl curl promtool openssl date head tail sort grep df du ls cp mv rm chown free uptime
-    dmesg fuser export umask docker kubectl cd mkdir
+    dmesg fuser export umask docker kubectl cd mkdir xargs wc ss ids
 """
 """Programs that are on any machine that runs a node, and builtins of the shell."""
 

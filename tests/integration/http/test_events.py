@@ -4,6 +4,7 @@ import asyncio
 import json
 import select
 import socket
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import aiohttp
@@ -15,12 +16,13 @@ from actors.meters import NodeMeters
 from gateway.access.api_keys import ApiKeys
 from gateway.http import events
 from gateway.http.server import AdminServer
-from gateway.http.streams import PER_KEY
+from gateway.http.streams import PER_CLINIC, PER_KEY
 from protocol.access import Role
 from protocol.channel import ChannelState, QrCode
-from tests.integration.http.conftest import Entering
+from tests.integration.http.conftest import LIMITS, Entering
 from tests.integration.http.reader import EVENTS, Reader, watching
 from tests.unit.actors.test_board import AT, channel, clinic
+from tests.unit.gateway.http.fake_node import fake_backends
 
 CODE = QrCode(code="2@secret", expires_at=AT + timedelta(seconds=20))
 
@@ -146,6 +148,39 @@ async def test_a_stream_ends_with_its_key(entering: Entering, keys: ApiKeys) -> 
         await reader.until("ready")
         await keys.revoke(client.headers["X-Key-Id"])
         await reader.ended()
+
+
+async def test_a_stream_ends_with_the_session_that_opened_it(server: AdminServer, key: str) -> None:
+    async with aiohttp.ClientSession(server.url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        async with browser.post("/api/v1/session", json={"key": key}) as response:
+            assert response.status == 200
+        async with watching(browser) as reader:
+            await reader.until("ready")
+            async with browser.delete("/api/v1/session", headers={"Origin": server.url}) as response:
+                assert response.status == 204
+            await reader.ended()
+
+
+async def test_one_clinics_streams_keep_nobody_out_not_even_its_own_requests(
+    keys: ApiKeys, board: Board, meters: NodeMeters
+) -> None:
+    backends = fake_backends(keys=keys, live=board, meters=meters)
+    server = AdminServer("127.0.0.1", 0, backends, limits=replace(LIMITS, connections=60))
+    await server.start()
+    secrets = [(await keys.make("k", Role.VIEWER, [of], made_by="test"))[1] for of in ("acme",) * 3 + ("bela",)]
+    async with AsyncExitStack() as opened:
+        clients = [
+            await opened.enter_async_context(aiohttp.ClientSession(server.url, headers={"X-API-Key": secret}))
+            for secret in secrets
+        ]
+        for client in clients[:2]:
+            for _ in range(PER_KEY):
+                assert (await opened.enter_async_context(client.get(EVENTS))).status == 200
+        assert PER_CLINIC == 2 * PER_KEY
+        async with clients[2].get(EVENTS) as refused, clients[2].get("/api/v1/clinics") as answered:
+            assert (refused.status, answered.status) == (429, 200)
+        assert (await opened.enter_async_context(clients[3].get(EVENTS))).status == 200
+    await server.stop(timeout=1.0)
 
 
 async def test_a_stream_ends_with_the_endpoint(operator: aiohttp.ClientSession, server: AdminServer) -> None:

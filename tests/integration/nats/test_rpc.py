@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import msgpack
 import pytest
+import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -37,10 +38,12 @@ class RememberingOperations:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, ...]] = []
+        self.named: list[str | None] = []
         self.blocked = asyncio.Event()
 
     async def _snapshot(self, verb: str, clinic: str, channel: str) -> ChannelSnapshot:
         self.asked.append((verb, clinic, channel))
+        self.named.append(structlog.contextvars.get_contextvars().get("correlation_id"))
         match channel:
             case "slow":
                 await self.blocked.wait()
@@ -306,6 +309,15 @@ async def test_what_operations_refuse_is_said_and_what_is_unknown_is_not(serving
             error = refusal(reply)
             assert (error["code"], error["status"]) == (code, status)
             assert b"a secret" not in reply.data
+
+
+async def test_what_is_logged_of_a_request_bears_its_name(
+    serving: NatsBus, operations: RememberingOperations, connect: Connect
+) -> None:
+    nc = await connect("clinic-acme")
+    for headers in ({"plantao-correlation-id": "visit-7"}, {}, {"Plantao-Correlation-Id": "visit-8"}):
+        await nc.request("clinic.acme.channel.front.rpc.status", b"", timeout=5, headers=headers)
+    assert operations.named == ["visit-7", None, "visit-8"]
 
 
 async def test_a_slow_request_holds_up_no_other_and_ends_in_a_timeout(

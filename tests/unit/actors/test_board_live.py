@@ -2,7 +2,10 @@
 
 import threading
 from datetime import timedelta
+from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors.board import Board
@@ -120,3 +123,62 @@ def test_whoever_follows_misses_nothing_while_others_write() -> None:
     known.update({one.channel: one.queued for one in board.changes(version).channels})
 
     assert known == {"front": 0, "a": 299, "b": 299, "c": 299}
+
+
+class Follower:
+    """Whoever keeps a picture by what is told of changes."""
+
+    def __init__(self) -> None:
+        self.version: int | None = None
+        self.shown: dict[tuple[str, ...], object] = {}
+
+    def look(self, board: Board) -> None:
+        seen = board.changes(self.version)
+        self.version = seen.version
+        if seen.whole:
+            self.shown = {}
+        for gone in seen.gone:
+            of = (gone.clinic,) if gone.channel is None else (gone.clinic, gone.channel)
+            self.shown = {key: what for key, what in self.shown.items() if key[1 : len(of) + 1] != of}
+        self.shown |= {("clinic", one.id): one for one in seen.clinics}
+        self.shown |= {("channel", one.clinic, one.channel): one for one in seen.channels}
+        self.shown |= {("code", one.clinic, one.channel): one for one in seen.codes}
+        self.shown = {key: what for key, what in self.shown.items() if not _is_no_code(what)}
+
+
+def _is_no_code(what: object) -> bool:
+    return isinstance(what, ShownCode) and what.code is None
+
+
+CLINICS, CHANNELS = st.sampled_from(["acme", "bela"]), st.sampled_from(["front", "back"])
+STEPS = st.one_of(
+    st.tuples(st.just("clinic"), CLINICS),
+    st.tuples(st.just("channel"), CLINICS, CHANNELS, st.sampled_from(ChannelState), st.booleans()),
+    st.tuples(st.just("trouble"), CLINICS, CHANNELS, st.none() | st.just("disk full")),
+    st.tuples(st.just("drop clinic"), CLINICS),
+    st.tuples(st.just("drop channel"), CLINICS, CHANNELS),
+    st.tuples(st.just("look")),
+)
+
+
+@given(st.lists(STEPS, max_size=30))
+def test_a_picture_that_is_kept_by_changes_is_the_whole_picture(steps: list[tuple[Any, ...]]) -> None:
+    board, follower = Board(), Follower()
+    for step in steps:
+        match step:
+            case ("clinic", name):
+                board.put_clinic(clinic(name))
+            case ("channel", of, name, state, with_code):
+                board.put_channel(replace(channel(of, name), state=state), CODE if with_code else None)
+            case ("trouble", of, name, reason):
+                board.put_trouble(of, name, reason)
+            case ("drop clinic", name):
+                board.drop_clinic(name)
+            case ("drop channel", of, name):
+                board.drop_channel(of, name)
+            case _:
+                follower.look(board)
+    follower.look(board)
+    whole = Follower()
+    whole.look(board)
+    assert follower.shown == whole.shown

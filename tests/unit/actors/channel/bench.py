@@ -10,6 +10,7 @@ import structlog
 from actors.channel.context import Context
 from actors.channel.flights import Flights
 from actors.meters import ChannelCount
+from protocol.telemetry import Telemetry
 from tests.fakes.memory_bus import MemoryClinicBus
 from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.memory_web import MemoryWeb
@@ -24,6 +25,8 @@ class Bench:
 
     ``timers``: (seconds, message) by name.
     """
+
+    telemetry: Telemetry | None = None
 
     def __init__(self, before: "Bench | None" = None) -> None:
         """``before``: an earlier life, whose queue, ledger and ports' remains are taken over."""
@@ -49,6 +52,7 @@ class Bench:
             timer=self._timer,
             random=Random(1),
             log=structlog.get_logger(),
+            telemetry=self.telemetry,
         )
 
     def _timer(self, name: str, seconds: float, message: Any) -> None:
