@@ -1,4 +1,4 @@
-"""What a node exposes is as Prometheus would have it: promtool reads it and finds no fault in names, types and units."""
+"""What a node exposes is as Prometheus would have it: promtool finds no fault in names, types and units."""
 
 import shutil
 import subprocess
