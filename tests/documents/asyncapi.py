@@ -80,6 +80,16 @@ _REFUSED: Final = {
         subjects.HEADER_CONTENT_TYPE: _TYPE,
     },
 }
+_ASKED: Final = {
+    "type": "object",
+    "properties": {
+        subjects.HEADER_CORRELATION: {
+            "type": "string",
+            "maxLength": 1024,
+            "description": "Stands in the log beside what is done",
+        }
+    },
+}
 _REPLY: Final = {
     "type": "object",
     "required": [subjects.HEADER_CONTENT_TYPE],
@@ -293,7 +303,7 @@ def _messages() -> dict[str, Any]:
     published: list[type[Struct]] = [*EVENTS.values(), DeadLetter]
     command = _message(SendCommand, _sample(SendCommand), {"type": "object", "properties": _CAUSE})
     stored = {kind.__name__: _message(kind, _sample(kind), _STORED) for kind in published}
-    bodies = {kind.__name__: _message(kind, _sample(kind)) for kind in _bodies()}
+    bodies = {kind.__name__: _message(kind, _sample(kind), _ASKED) for kind in _bodies()}
     replies = {
         reply(answer).__name__: _message(reply(answer), {"v": 1, **_sample(answer)}, _REPLY) for answer in _answers()
     }
@@ -305,13 +315,15 @@ def _sample(kind: type[Struct]) -> dict[str, Any]:
     return _builtins(Done() if kind is Done else SAMPLES[kind])
 
 
-def _message(kind: type[Struct], sample: Mapping[str, Any], headers: Mapping[str, Any] | None = None) -> Any:
-    message: dict[str, Any] = {"name": kind.__name__, "title": _first(kind), "contentType": JSON}
-    if headers is not None:
-        message["headers"] = headers
-    message["payload"] = {"$ref": f"#/components/schemas/{kind.__name__}"}
-    message["examples"] = [{"payload": sample}]
-    return message
+def _message(kind: type[Struct], sample: Mapping[str, Any], headers: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": kind.__name__,
+        "title": _first(kind),
+        "contentType": JSON,
+        "headers": headers,
+        "payload": {"$ref": f"#/components/schemas/{kind.__name__}"},
+        "examples": [{"payload": sample}],
+    }
 
 
 def _builtins(sample: Struct) -> dict[str, Any]:
