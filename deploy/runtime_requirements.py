@@ -1,7 +1,7 @@
 """Prints the part of ``requirements.lock`` that a node needs to run, or that the packages named as arguments need: the
 same versions and hashes, without what only developers use.
 
-    python deploy/runtime_requirements.py [NAME…]
+    python deploy/runtime_requirements.py [plantao | plantao[otel] | NAME…]
 
 Needs nothing but Python. Who needs what stands in the lock's ``# via`` comments.
 """
@@ -9,9 +9,9 @@ Needs nothing but Python. Who needs what stands in the lock's ``# via`` comments
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).parent.parent
 _PIN: Final = re.compile(r"^([A-Za-z0-9._-]+)==")
@@ -50,11 +50,21 @@ def needed(locked: Mapping[str, list[str]], wanted: Iterable[str]) -> set[str]:
     return found
 
 
+def wanted(project: Mapping[str, Any], name: str) -> Sequence[str]:
+    """What is needed for ``name``: of ours, with an extra or without, what ``project`` says. Raises KeyError: it has no
+    such extra."""
+    ours = re.fullmatch(r"plantao(?:\[([a-z]+)\])?", name)
+    if ours is None:
+        return [name]
+    return [*project["dependencies"], *(project["optional-dependencies"][ours[1]] if ours[1] else ())]
+
+
 def main() -> None:
     """See the module."""
     locked = entries((ROOT / "requirements.lock").read_text(encoding="utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for name in sorted(needed(locked, sys.argv[1:] or project["dependencies"])):
+    names = [name for argument in sys.argv[1:] or ["plantao"] for name in wanted(project, argument)]
+    for name in sorted(needed(locked, names)):
         sys.stdout.writelines(locked[name])
 
 

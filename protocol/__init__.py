@@ -17,6 +17,9 @@ module              what it holds
 ``vault``           where session stores are kept while the machine is off
 ``operations``      what operators and services may ask of a node
 ``views``           commands as operators and services see them
+``live``            what has changed, for who looks on
+``meters``          what has been counted of channels
+``telemetry``       a command's way, for who follows single ones
 ``interfaces``      ``typing.Protocol`` classes through which actors reach the gateways
 ==================  ==================================================================
 

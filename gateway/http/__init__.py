@@ -87,6 +87,9 @@ What is listed comes in pages: ``limit`` says how much at most, ``next`` of the 
 it, or null. A POST that adds what its body names (a clinic, a channel) may be repeated, and is answered the same; if
 there is another one of that name, it is a conflict. ``HEAD`` is wherever ``GET`` is, ``OPTIONS`` says what there is.
 
+``Plantao-Correlation-Id`` names a request: in its answer (which has one in any case), in what the node logs of it, and,
+with ``traceparent``, in all that a command causes which it sends.
+
 Until the registry has been read ``/ready`` says 503, and so does, with ``Retry-After``, all that asks for clinics or
 channels. So does, while the node drains before its end, ``/ready`` and all that would change anything.
 

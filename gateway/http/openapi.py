@@ -33,7 +33,8 @@ _IN_PATH: Final[Mapping[str, Any]] = {"clinic": ClinicId, "channel": ChannelId, 
 _OTHER_NAME: Final = Annotated[str, Meta(min_length=1, max_length=128)]
 _DESCRIPTION: Final = (
     "Keeps the WhatsApp sessions of many clinics on duty. Bodies may also be msgpack (`application/msgpack`). Errors "
-    "are problem details (RFC 9457). A key that is not for a clinic is answered as if there were no such clinic."
+    "are problem details (RFC 9457). A key that is not for a clinic is answered as if there were no such clinic. "
+    "`Plantao-Correlation-Id` names a request: in its answer, in the log, and in all that a command it sends causes."
 )
 _KEYS: Final = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key"},

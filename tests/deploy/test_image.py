@@ -55,8 +55,8 @@ def test_it_runs_as_a_user_who_is_nobody_else() -> None:
 
 def test_nothing_is_fetched_but_packages_that_are_pinned_by_hash() -> None:
     assert {each.name for each in everything()} <= {
-        "FROM", "ENV", "WORKDIR", "COPY", "RUN", "LABEL", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK",
-        "ENTRYPOINT", "CMD",
+        "FROM", "ARG", "ENV", "WORKDIR", "COPY", "RUN", "LABEL", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL",
+        "HEALTHCHECK", "ENTRYPOINT", "CMD",
     }  # fmt: skip
     commands = [command.strip() for each in everything() if each.name == "RUN" for command in each.rest.split("&&")]
     installs = [command for command in commands if re.search(r"\bpip\b.*\b(install|wheel)\b", command)]
@@ -172,6 +172,15 @@ def test_every_line_of_it_is_the_locks() -> None:
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     assert set(printed.splitlines()) <= set(lock)
     assert "aiohttp==" in printed
+
+
+def test_an_extra_adds_what_it_is_of() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    plain, more = (runtime_requirements.wanted(project, name) for name in ("plantao", "plantao[otel]"))
+    assert plain == project["dependencies"]
+    assert {runtime_requirements.name_of(each) for each in more} >= {"pykka", "opentelemetry-sdk"}
+    with pytest.raises(KeyError):
+        runtime_requirements.wanted(project, "plantao[absent]")
 
 
 def test_a_name_that_is_not_locked_is_told() -> None:

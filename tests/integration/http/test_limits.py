@@ -91,6 +91,6 @@ async def test_what_was_refused_is_counted_by_reason(
     counted = {
         line.split('"')[1]: float(line.split()[-1]) for line in lines if line.startswith("plantao_http_refused_t")
     }
-    assert counted == {
+    assert {why: count for why, count in counted.items() if count} == {
         "address_limit": 2, "clinic": 1, "host": 1, "key_limit": 1, "no_key": 2, "node": 1, "role": 1, "unknown": 1
     }  # fmt: skip
