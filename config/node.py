@@ -224,6 +224,8 @@ def _reload(parts: Parts) -> None:
         parts.reloading.now()
     except PlantaoError as error:
         log.error("settings not read again: they are as they were", error=str(error))
+    except Exception:  # a signal asked for it: nobody else hears of it, and the clinics stay on duty
+        log.exception("settings not read again")
 
 
 def _give_up(parts: Parts) -> int:
@@ -343,7 +345,8 @@ def _locked(data: Path) -> Iterator[None]:
 
 @contextmanager
 def _signals(news: "SimpleQueue[_News]") -> Iterator[None]:
-    at_terminal = _has_terminal()
+    # Under nohup the end of the terminal is to mean nothing.
+    at_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
 
     def handler(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP and (not at_terminal or _has_terminal()):
