@@ -196,8 +196,11 @@ def _convert(source: str, key: str, value: Any, *, strict: bool) -> Any:
 
 
 def _path(kind: type, value: Any) -> Any:
-    if kind is Path and isinstance(value, str) and value:
-        return Path(value).expanduser()
+    if kind is Path and isinstance(value, str) and value and "\0" not in value:
+        try:
+            return Path(value).expanduser()
+        except RuntimeError as error:
+            raise ValueError("Expected a path in the home of a user that there is") from error
     raise ValueError("Expected a path")
 
 
