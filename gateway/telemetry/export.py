@@ -39,6 +39,8 @@ MOST_WAITING: Final = 4096
 MOST_AT_ONCE: Final = 512
 EXPORT_S: Final = 10.0
 """How long the collector may take for a batch."""
+END_S: Final = 2.0
+"""How long the node's end waits for it: a collector that is away would else cost most of ``shutdown.deadline_s``."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -84,13 +86,13 @@ class SpanExport:
         return await ended
 
     async def stop(self, *, timeout: float) -> None:
-        """Send what waits, for ``timeout`` seconds at most."""
+        """Send what waits, for ``timeout`` or ``END_S`` seconds at most."""
         provider, self._provider = self._provider, None
         if provider is None:
             return
         ended = asyncio.wrap_future(thread.begin(provider.shutdown, "spans"))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(min(timeout, END_S)):
                 await ended
 
     def went(self, stretch: Stretch) -> None:
