@@ -124,8 +124,9 @@ class Watching:
         finally:
             stop()
             closed.cancel()
-            for stream in self._streams:
-                stream.end()
+            if self._task is asyncio.current_task():  # else they are of who looks on since
+                for stream in self._streams:
+                    stream.end()
 
     def _touch(self) -> None:
         """In any thread. The loop is woken once, not for each of many changes."""
