@@ -355,7 +355,8 @@ def _locked(data: Path) -> Iterator[None]:
 
 @contextmanager
 def _signals(news: "SimpleQueue[_News]") -> Iterator[None]:
-    at_terminal = _has_terminal()
+    # Under nohup the end of the terminal is to mean nothing.
+    at_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
 
     def handler(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP and (not at_terminal or _has_terminal()):

@@ -95,7 +95,7 @@ def _read(config: Path) -> list[tuple[str, Any]]:
         document = tomllib.loads(config.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(source, "config", f"a readable file: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of thousands of digits, thousands of [
         raise SettingsError(source, "config", f"valid TOML in UTF-8: {error}") from error
     found: list[tuple[str, Any]] = []
     for name, value in document.items():

@@ -32,19 +32,19 @@ class Hours:
 
     def take(self, key: ApiKey, clinic: str | None) -> TooOften | None:
         """Count a request about ``clinic`` (None: it names none), for ``key`` and for the clinics that it names. None:
-        it may go on."""
+        it may go on. A key for several may while one of them may: what one clinic's keys do stops no other's."""
         limit = self.key_requests if key.per_hour is None else key.per_hour
         wait = self._keys.take(key.id, limit)
         if wait is not None:
             return TooOften(why="key", wait_s=wait, whose=f"with this key, which may make {limit} an hour")
         of = key.clinics or []
         most = self._most(key)
-        for each in [clinic] if clinic in of else of:
-            wait = self._clinics.take(each, most)
-            if wait is not None:
-                whose = f"with keys of clinic {each}, which may make {most} an hour together"
-                return TooOften(why="clinic", wait_s=wait, whose=whose)
-        return None
+        waits = {each: self._clinics.take(each, most) for each in ([clinic] if clinic in of else of)}
+        if not waits or None in waits.values():
+            return None
+        first = min(waits, key=lambda each: waits[each] or 0.0)
+        whose = f"with keys of clinic {first}, which may make {most} an hour together"
+        return TooOften(why="clinic", wait_s=waits[first] or 0.0, whose=whose)
 
     def _most(self, key: ApiKey) -> int:
         """Of a clinic, as far as this key is concerned: one that may ask more often than that by itself was given so by

@@ -125,14 +125,18 @@ class Guard:
             self._check(request, route, key.caller)
             request[ROUTE] = route
         request[CALLER] = key.caller
-        with nullcontext() if route is not None and route.endless else self._shared(key.caller):
+        about = request.match_info.get("clinic")
+        with nullcontext() if route is not None and route.endless else self._shared(key.caller, about):
             return await self._follow(key, request, handler)
 
     @contextmanager
-    def _shared(self, caller: Caller) -> Iterator[None]:
-        """Keys of one clinic together have no more than their share of the connections under way. Raises Refused."""
-        clinics = caller.clinics or ()
-        if any(self._busy[clinic] >= AT_ONCE for clinic in clinics):
+    def _shared(self, caller: Caller, clinic: str | None) -> Iterator[None]:
+        """Keys of one clinic together have no more than their share of the connections under way; what a key for
+        several asks about ``clinic`` is of that one's, what it asks without naming one is of each one's, and needs
+        room in one. Raises Refused."""
+        of = caller.clinics or frozenset()
+        clinics = {clinic} if clinic in of else of
+        if clinics and all(self._busy[each] >= AT_ONCE for each in clinics):
             self._refused["busy"] += 1
             raise Refused(TOO_MANY, f"{AT_ONCE} requests of this clinic are under way", headers={"Retry-After": "1"})
         self._busy.update(clinics)

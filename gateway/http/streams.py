@@ -49,10 +49,10 @@ class Streams:
 
     def open(self, caller: Caller, gone: Callable[[], bool]) -> Stream:
         """Another one. If there are as many as there may be, it takes the place of the oldest of whoever has most,
-        unless that is its own.
+        unless that is its own. A key for several clinics needs room in one of their shares.
 
         Raises:
-            Refused: its key or its clinic has as many as it may, or there is no place.
+            Refused: its key or each of its clinics has as many as it may, or there is no place.
         """
         for left in [stream for stream in self if stream.gone()]:
             left.end()
@@ -61,10 +61,10 @@ class Streams:
         if sum(other.caller.id == caller.id for other in self) >= self._per_key:
             raise _too_many(f"{self._per_key} streams of this key are open")
         shares = Counter(holder for other in self for holder in other.holders)
-        if any(shares[clinic] >= self._per_clinic for clinic in caller.clinics or ()):
+        if caller.clinics and all(shares[clinic] >= self._per_clinic for clinic in caller.clinics):
             raise _too_many(f"{self._per_clinic} streams of this clinic are open")
         if len(self) >= self._most:
-            self._make_room(shares, max(shares[holder] for holder in stream.holders))
+            self._make_room(shares, min(shares[holder] for holder in stream.holders))
         self._open[stream] = None
         return stream
 

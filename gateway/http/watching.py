@@ -124,7 +124,7 @@ class Watching:
         finally:
             stop()
             closed.cancel()
-            if self._task is asyncio.current_task():  # else they are of who looks on since
+            if self._task is asyncio.current_task():  # else it was cancelled, and who looks on by now has begun anew
                 for stream in self._streams:
                     stream.end()
 

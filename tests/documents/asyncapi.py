@@ -23,6 +23,7 @@ from protocol.commands import SendCommand
 from protocol.events import DeadLetter
 from protocol.ids import NAME_PATTERN
 from protocol.subjects import ClinicVerb, EventKind, Priority, Verb
+from tests.documents import headers
 from tests.documents.contract import EVENTS, SAMPLES, VERBS
 
 HEAD: Final = "# Generated from the types by `make docs`: what is changed here by hand is lost.\n"
@@ -48,42 +49,6 @@ _PRIORITIES: Final = {
     Priority.NORMAL: "Send commands",
     Priority.HIGH: "Send commands that go before all others",
     Priority.BULK: "Send commands that go when nothing else waits",
-}
-_CAUSE: Final = {
-    subjects.HEADER_CORRELATION: {
-        "type": "string",
-        "maxLength": 1024,
-        "description": "Goes from a command to everything it causes",
-    },
-    subjects.HEADER_TRACE: {
-        "type": "string",
-        "maxLength": 1024,
-        "description": "W3C Trace Context; passed on likewise",
-    },
-}
-_TYPE: Final = {"type": "string", "enum": [encoding.content_type for encoding in Encoding]}
-_STORED: Final = {
-    "type": "object",
-    "required": [subjects.HEADER_MESSAGE_ID, subjects.HEADER_CONTENT_TYPE],
-    "properties": {
-        subjects.HEADER_MESSAGE_ID: {"type": "string", "description": "The same if it is published twice"},
-        subjects.HEADER_CONTENT_TYPE: _TYPE,
-        **_CAUSE,
-    },
-}
-_REFUSED: Final = {
-    "type": "object",
-    "required": ["Nats-Service-Error", "Nats-Service-Error-Code", subjects.HEADER_CONTENT_TYPE],
-    "properties": {
-        "Nats-Service-Error": {"type": "string", "description": "The words of `error.message`"},
-        "Nats-Service-Error-Code": {"type": "string", "pattern": "^[45][0-9]{2}$", "description": "As in HTTP"},
-        subjects.HEADER_CONTENT_TYPE: _TYPE,
-    },
-}
-_REPLY: Final = {
-    "type": "object",
-    "required": [subjects.HEADER_CONTENT_TYPE],
-    "properties": {subjects.HEADER_CONTENT_TYPE: _TYPE},
 }
 _REFUSAL: Final = RefusalBody(error=RefusalReason(code="not_found", message="there is no channel reception"))
 
@@ -291,13 +256,14 @@ def _needs(permission: Permission) -> str:
 
 def _messages() -> dict[str, Any]:
     published: list[type[Struct]] = [*EVENTS.values(), DeadLetter]
-    command = _message(SendCommand, _sample(SendCommand), {"type": "object", "properties": _CAUSE})
-    stored = {kind.__name__: _message(kind, _sample(kind), _STORED) for kind in published}
-    bodies = {kind.__name__: _message(kind, _sample(kind)) for kind in _bodies()}
+    command = _message(SendCommand, _sample(SendCommand), headers.COMMANDED)
+    stored = {kind.__name__: _message(kind, _sample(kind), headers.STORED) for kind in published}
+    bodies = {kind.__name__: _message(kind, _sample(kind), headers.ASKED) for kind in _bodies()}
     replies = {
-        reply(answer).__name__: _message(reply(answer), {"v": 1, **_sample(answer)}, _REPLY) for answer in _answers()
+        reply(answer).__name__: _message(reply(answer), {"v": 1, **_sample(answer)}, headers.REPLY)
+        for answer in _answers()
     }
-    refusal = _message(RefusalBody, _builtins(_REFUSAL), _REFUSED)
+    refusal = _message(RefusalBody, _builtins(_REFUSAL), headers.REFUSED)
     return {"SendCommand": command, **stored, **bodies, **replies, "RefusalBody": refusal}
 
 
@@ -305,13 +271,15 @@ def _sample(kind: type[Struct]) -> dict[str, Any]:
     return _builtins(Done() if kind is Done else SAMPLES[kind])
 
 
-def _message(kind: type[Struct], sample: Mapping[str, Any], headers: Mapping[str, Any] | None = None) -> Any:
-    message: dict[str, Any] = {"name": kind.__name__, "title": _first(kind), "contentType": JSON}
-    if headers is not None:
-        message["headers"] = headers
-    message["payload"] = {"$ref": f"#/components/schemas/{kind.__name__}"}
-    message["examples"] = [{"payload": sample}]
-    return message
+def _message(kind: type[Struct], sample: Mapping[str, Any], its_headers: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": kind.__name__,
+        "title": _first(kind),
+        "contentType": JSON,
+        "headers": its_headers,
+        "payload": {"$ref": f"#/components/schemas/{kind.__name__}"},
+        "examples": [{"payload": sample}],
+    }
 
 
 def _builtins(sample: Struct) -> dict[str, Any]:

@@ -49,8 +49,9 @@ async def test_a_stream_ends_when_its_key_is_revoked_or_expires(keys: ApiKeys, t
 
 
 async def test_one_clinics_keys_do_not_take_all_connections(keys: ApiKeys) -> None:
-    acme, bela = [
-        await keys.make("k", Role.VIEWER, [clinic], made_by="test", per_hour=0) for clinic in ("acme", "bela")
+    acme, bela, both = [
+        await keys.make("k", Role.VIEWER, clinics, made_by="test", per_hour=0)
+        for clinics in (["acme"], ["bela"], ["acme", "bela"])
     ]
     route = Route(
         method="GET", path=f"{API}/events", handler=forever, permission=Permission.VIEW, filtered=True, answer=str
@@ -67,6 +68,7 @@ async def test_one_clinics_keys_do_not_take_all_connections(keys: ApiKeys) -> No
         assert [await follow(acme[1]) for _ in range(AT_ONCE)] == [200] * AT_ONCE
         assert await follow(acme[1]) == 429
         assert await follow(bela[1]) == 200
+        assert await follow(both[1]) == 200
 
 
 async def test_an_application_that_has_ended_hears_of_no_revocation(keys: ApiKeys) -> None:

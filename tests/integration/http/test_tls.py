@@ -68,6 +68,26 @@ async def test_it_is_served_with_tls_and_says_that_it_always_will_be(
         assert response.headers["Strict-Transport-Security"].startswith("max-age=")
 
 
+async def test_a_session_is_for_this_name_and_tls_alone(
+    server: AdminServer, files: tuple[Path, Path], key: str
+) -> None:
+    path, tls, page = "/api/v1/session", trusting(files[0]), {"Origin": server.url}
+    async with aiohttp.ClientSession(server.url, cookie_jar=aiohttp.DummyCookieJar()) as browser:
+        async with browser.post(path, json={"key": key}, headers=page, ssl=tls) as response:
+            said = response.headers["Set-Cookie"]
+        assert said.startswith("__Host-plantao_session=plantao_")
+        assert {"Secure", "HttpOnly", "Path=/", "SameSite=Strict"} <= set(said.split("; "))
+        secret = said.partition(";")[0].partition("=")[2]
+        for name, origin, status in (
+            ("plantao_session", server.url, 401),
+            ("__Host-plantao_session", server.url.replace("https", "http"), 403),
+            ("__Host-plantao_session", server.url, 204),
+        ):
+            headers = {"Cookie": f"{name}={secret}", "Origin": origin}
+            async with browser.delete(path, headers=headers, ssl=tls) as response:
+                assert response.status == status
+
+
 async def test_what_is_older_than_tls_1_2_is_refused(server: AdminServer, files: tuple[Path, Path]) -> None:
     old = trusting(files[0])
     old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED

@@ -206,6 +206,21 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("x = " + "[" * 5000, "config"),
+        ("[pacing]\nper_minute = " + "9" * 6000, "config"),
+        ('[http]\ncertificate = "~nobody-of-that-name/x"', "http.certificate"),
+        ('[http]\ncertificate = "x\\u0000"', "http.certificate"),
+    ],
+)
+def test_what_would_break_whoever_reads_it_is_refused(tmp_path: Path, text: str, key: str) -> None:
+    config = tmp_path / "plantao.toml"
+    config.write_text(text)
+    assert refusal(config).field == key
+
+
+@pytest.mark.parametrize(
     ("variable", "value", "key"),
     [
         ("PLANTAO_HTTP__PORT", "eighty", "http.port"),

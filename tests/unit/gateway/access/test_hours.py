@@ -73,3 +73,12 @@ def test_a_key_by_itself_has_its_own() -> None:
     mine = key(1, "acme")
     whys = [refused and refused.why for refused in (counted.take(mine, None) for _ in range(4))]
     assert whys == [None, None, None, "key"]
+
+
+def test_what_a_clinic_s_keys_do_stops_no_key_that_is_also_for_another() -> None:
+    counted, _ = hours()
+    admitted(counted, "acme", "acme")
+    both = key(1, "acme", "bela", per_hour=5)
+    assert counted.take(both, None) is None
+    assert counted.take(both, "bela") is None
+    assert counted.take(both, "acme") is not None

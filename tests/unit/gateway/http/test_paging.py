@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.http.paging import page
@@ -23,6 +23,7 @@ def asked(items: Any, *, newest_first: bool = False, **query: Any) -> tuple[list
     return [tuple(item) for item in found["items"]], found["next"]
 
 
+@settings(deadline=None)
 @given(items=PLACES, limit=st.integers(1, 5), newest_first=st.booleans())
 def test_all_pages_together_are_the_whole_in_order(
     items: list[tuple[str, str]], limit: int, newest_first: bool

@@ -66,3 +66,16 @@ def test_the_node_s_own_share_is_taken_from_as_a_clinic_s() -> None:
     node = opened(streams, 3)
     opened(streams, 1, "acme")
     assert [stream.over for stream in node] == [True, False, False]
+
+
+def test_what_a_clinic_s_keys_have_open_keeps_no_other_clinic_s_out() -> None:
+    streams = Streams(per_clinic=2, most=4)
+    acme = opened(streams, 2, "acme")
+    opened(streams, 2, "acme", "bela")
+    with pytest.raises(Refused, match="2 streams of this clinic"):
+        opened(streams, 1, "acme", "bela", key="third")
+
+    streams = Streams(most=4)
+    acme = opened(streams, 4, "acme")
+    opened(streams, 1, "acme", "bela")
+    assert [stream.over for stream in acme] == [True, False, False, False]

@@ -115,3 +115,14 @@ async def test_the_end_of_the_endpoint_ends_all_streams(place: Place) -> None:
     while not stream.over:
         await woken(stream)
     place.leave(stream)
+
+
+async def test_who_comes_as_the_last_one_leaves_is_not_ended_with_them(place: Place) -> None:
+    first = place.look()
+    await woken(first)
+    place.leave(first)
+    second = place.look()
+    await woken(second)
+    await woken(second)
+    assert not second.over
+    place.leave(second)
