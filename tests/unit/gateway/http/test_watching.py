@@ -82,16 +82,6 @@ async def test_while_nobody_looks_on_nothing_is_listened_to(place: Place) -> Non
     assert place.board._listeners == []
 
 
-async def test_who_comes_when_the_last_leaves_stays(place: Place) -> None:
-    gone = place.look()
-    await woken(gone)
-    place.leave(gone)
-    stream = place.look()
-    await woken(stream)
-    assert not stream.over
-    place.leave(stream)
-
-
 async def test_when_it_fails_all_streams_end_and_the_next_begins_anew(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
