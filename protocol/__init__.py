@@ -18,8 +18,8 @@ module              what it holds
 ``access``          roles, what each is good for, and whoever asks
 ``audit``           who did what to which clinic and channel
 ``jobs``            what takes longer than a request may
-``custody``         clinics' data backed up, put back, handed over and erased; ``backup``, ``exporting``, ``erasing`` and
-                    ``rotation`` are how actors see each of that
+``custody``         clinics' data backed up, put back, handed over and erased; ``backup``, ``exporting``, ``erasing``,
+                    ``rotation``: how actors see each of that
 ``records``         what a clinic's database holds of people; ``people``: under which names one appears
 ``media``           media that a command names by its address
 ``reloading``       settings read again
