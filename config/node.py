@@ -141,7 +141,7 @@ def _run(settings: Settings, reread: Reread, json_ready: bool) -> int:
                         _ready(settings, parts, json_ready)
                         terminal.start()
                     case _Rotated() | _Reloaded() if (settings.data / NODE_FILE).exists():
-                        _write_node_file(settings, parts)
+                        _renew_node_file(settings, parts)
                     case _Signalled(number):
                         terminal.stop()
                         log.info("told to end", signal=signal.Signals(number).name)
@@ -224,7 +224,7 @@ def _reload(parts: Parts) -> None:
         parts.reloading.now()
     except PlantaoError as error:
         log.error("settings not read again: they are as they were", error=str(error))
-    except Exception:  # a signal asked for it: nobody else hears of it, and the clinics stay on duty
+    except Exception:  # a fault of ours, for which no clinic is to lose its sessions
         log.exception("settings not read again")
 
 
@@ -307,6 +307,16 @@ def _where(settings: Settings, parts: Parts) -> dict[str, object]:
     certificate = None if parts.certificate is None else str(settings.runtime / CERTIFICATE_FILE)
     login = parts.broker.login(ACCOUNT_PLATFORM, Role.SERVICE)
     return {"http": parts.admin.url, "certificate": certificate, "nats": login.url, "pid": os.getpid()}
+
+
+def _renew_node_file(settings: Settings, parts: Parts) -> None:
+    """A full disk ends no node."""
+    try:
+        _write_node_file(settings, parts)
+    except OSError as error:
+        log.error(
+            "the node's file is not renewed: reload the settings when it can be", file=NODE_FILE, error=str(error)
+        )
 
 
 def _write_node_file(settings: Settings, parts: Parts) -> None:

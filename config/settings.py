@@ -199,8 +199,8 @@ def _path(kind: type, value: Any) -> Any:
     if kind is Path and isinstance(value, str) and value and "\0" not in value:
         try:
             return Path(value).expanduser()
-        except RuntimeError as error:  # of whom there is no home
-            raise ValueError("Expected a path") from error
+        except RuntimeError as error:
+            raise ValueError("Expected a path in the home of a user that there is") from error
     raise ValueError("Expected a path")
 
 

@@ -5,7 +5,6 @@ besides, such as ``OTEL_EXPORTER_OTLP_HEADERS`` for a key.
 """
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -39,6 +38,8 @@ MOST_WAITING: Final = 4096
 MOST_AT_ONCE: Final = 512
 EXPORT_S: Final = 10.0
 """How long the collector may take for a batch."""
+END_S: Final = 2.0
+"""How long the node's end waits for it: a collector that is away would else cost most of ``shutdown.deadline_s``."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -67,6 +68,7 @@ class SpanExport:
         self._masked = masked
         self._ids = _Ids()
         self._provider: TracerProvider | None = None
+        self._exporter: OTLPSpanExporter | None = None
 
     async def start(self) -> None:
         """Take spans on; asks nothing of the collector."""
@@ -76,7 +78,7 @@ class SpanExport:
         provider.add_span_processor(
             BatchSpanProcessor(exporter, max_queue_size=MOST_WAITING, max_export_batch_size=MOST_AT_ONCE)
         )
-        self._provider = provider
+        self._provider, self._exporter = provider, exporter
 
     async def wait(self) -> str:
         """Never returns: a collector that is away is no trouble of the node."""
@@ -84,14 +86,18 @@ class SpanExport:
         return await ended
 
     async def stop(self, *, timeout: float) -> None:
-        """Send what waits, for ``timeout`` seconds at most."""
+        """Send what waits, for ``timeout`` or ``END_S`` seconds at most."""
         provider, self._provider = self._provider, None
-        if provider is None:
+        exporter, self._exporter = self._exporter, None
+        if provider is None or exporter is None:
             return
         ended = asyncio.wrap_future(thread.begin(provider.shutdown, "spans"))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
+        try:
+            async with asyncio.timeout(min(timeout, END_S)):
                 await ended
+        except TimeoutError:
+            # It tries no more; what it is at ends by itself.
+            exporter.shutdown()  # type: ignore[no-untyped-call]  # of the library
 
     def went(self, stretch: Stretch) -> None:
         """See ``Telemetry``."""

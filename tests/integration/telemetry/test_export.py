@@ -1,11 +1,13 @@
 """Spans on their way to a collector, over HTTP."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.telemetry.export import SpanExport
+from gateway.telemetry.export import END_S, SpanExport
 from protocol.telemetry import Step, Stretch
 from tests.fakes.collector import Collector
 
@@ -79,6 +81,15 @@ async def test_a_collector_that_takes_nothing_is_no_trouble(collector: Collector
     collector.refusing = True
     await exported(collector, stretch(Step.COMMAND))
     assert (collector.spans, collector.asked > 0) == ([], True)
+
+
+async def test_a_collector_that_never_answers_does_not_hold_up_the_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        export = SpanExport(f"http://127.0.0.1:{deaf.getsockname()[1]}", "1.2.3", lambda text: text)
+        await export.start()
+        export.went(stretch(Step.COMMAND))
+        async with asyncio.timeout(END_S * 3):
+            await export.stop(timeout=60.0)
 
 
 async def test_before_it_starts_and_after_it_ended_nothing_is_kept(collector: Collector) -> None:

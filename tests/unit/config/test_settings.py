@@ -158,6 +158,8 @@ def test_variables_that_kubernetes_or_the_command_line_use_are_left_alone(name: 
         ("[nats]\ncertificate = '/c.pem'", "nats.key", "private key"),
         ("[http]\nhost = '0.0.0.0'", "http.host", "a loopback address"),
         ("[http]\nhost = 'example.com'", "http.host", "a loopback address"),
+        ("[http]\nkey = '~nobody-of-this-name/k.pem'", "http.key", "a path in the home of a user that there is"),
+        ('[http]\nkey = "k\\u0000.pem"', "http.key", "a path"),
         ("[http]\nkey = 'k.pem'", "http.key", "http.certificate and http.key go together"),
         ("[http]\nhost = '0.0.0.0'\ncertificate = 'c.pem'", "http.key", "go together"),
         ("[http]\nallowed_origins = ['*']", "http.allowed_origins", "matching regex"),
