@@ -112,7 +112,7 @@ def run(reread: Reread, json_ready: bool) -> int:
     ensure_private(settings.data)
     ensure_private(settings.runtime)
     _raise_descriptor_limit()
-    with _locked(settings.data):
+    with _locked(settings.data / "lock", "data"), _locked(settings.runtime / "runtime.lock", "runtime"):
         if not settings.runtime_in_memory:
             log.warning("runtime directory is not in memory: session keys are on a disk", runtime=str(settings.runtime))
         try:
@@ -348,19 +348,20 @@ def _write_node_file(settings: Settings, parts: Parts) -> None:
 
 
 @contextmanager
-def _locked(data: Path) -> Iterator[None]:
-    """Hold ``<data>/lock``: two nodes on one data directory would destroy each other's sessions."""
-    path = data / "lock"
+def _locked(path: Path, setting: str) -> Iterator[None]:
+    """Hold ``path``: two nodes on one data directory, or one runtime directory, would destroy each other's sessions,
+    and end each other's broker as a left-over."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise InvalidInputError("data", f"a directory that can be written to; {path}: {error.strerror}") from error
+        raise InvalidInputError(setting, f"a directory that can be written to; {path}: {error.strerror}") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise ConflictError(f"another node (pid {holder}) runs on {data}; stop it, or use another --data") from None
+            told = f"another node (pid {holder}) runs on {path.parent}; stop it, or use another {setting} directory"
+            raise ConflictError(told) from None
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield

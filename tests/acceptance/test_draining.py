@@ -19,8 +19,8 @@ FRONT = ("acme", "reception")
 
 @pytest.fixture
 def tables() -> dict[str, Any]:
-    """No long wait for receipts of what may have been sent."""
-    return {"uncertain": {"wait": 0.5}}
+    """No long wait for receipts of what may have been sent, and a drain that a busy machine does not cut short."""
+    return {"uncertain": {"wait": 0.5}, "shutdown": {"drain_s": 60.0}}
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ async def got(emulator: EmulatorProcess, contact: str) -> list[str]:
 async def test_what_is_with_whatsapp_ends_and_all_else_waits_for_the_next_node(
     node: Node, service: Listener, emulator: EmulatorProcess
 ) -> None:
-    await emulator.fault("late_ack", phone=PHONE, seconds=3.0, count=1)
+    await emulator.fault("late_ack", phone=PHONE, seconds=8.0, count=1)
     await service.send(*FRONT, text("begun"))
     await emulator.wait_for_message(ANA, text="begun")
     node.signal(signal.SIGTERM)
