@@ -45,7 +45,7 @@ T = TypeVar("T")
 NODE_FILE: Final = "node.json"
 CERTIFICATE_FILE: Final = "certificate.pem"
 LOOK_S: Final = 0.5
-LEAVE_S: Final = 5.0
+LEAVE_S: Final = 10.0
 """How long the process may take to leave after the node has ended."""
 
 log = structlog.get_logger(__name__)
