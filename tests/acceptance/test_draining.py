@@ -1,6 +1,7 @@
 """SIGTERM: nothing new begins, what is with WhatsApp comes to its end, and only then does the node end."""
 
 import asyncio
+import os
 import signal
 from typing import Any
 
@@ -53,6 +54,12 @@ async def ended(node: Node, service: Listener) -> int:
     await service.stop()
     await node.close_http()
     return code
+
+
+async def entries(node: Node) -> list[dict[str, Any]]:
+    """The newest of the audit."""
+    found: list[dict[str, Any]] = (await node.request("GET", "/api/v1/audit"))["items"]
+    return found
 
 
 async def got(emulator: EmulatorProcess, contact: str) -> list[str]:
@@ -109,3 +116,19 @@ async def test_a_drain_that_is_cut_short_loses_nothing_and_sends_nothing_twice(
     async with node, await node.listen() as again:
         assert (await again.until("result", id="begun"))["status"] == "sent"
     assert await got(emulator, ANA) == ["begun"]
+
+
+async def test_a_thread_that_hangs_keeps_no_node_from_its_end(node: Node) -> None:
+    settings = node.directory / "plantao.toml"
+    settings.unlink()
+    os.mkfifo(settings)  # whoever opens it to read waits for ever
+    reloading = asyncio.create_task(node.request("POST", "/api/v1/reload"))
+    node.signal(signal.SIGHUP)
+    while not any(entry["action"] == "settings.reload" for entry in await entries(node)):  # noqa: ASYNC110 - no event
+        await asyncio.sleep(0.02)
+
+    node.signal(signal.SIGTERM)
+
+    assert await asyncio.to_thread(node.wait) == 1
+    assert "leaving by force" in node.log
+    await asyncio.gather(reloading, return_exceptions=True)
