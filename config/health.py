@@ -56,18 +56,23 @@ class NodeHealth:
     async def report(self) -> HealthReport:
         """As it is now; raises UnavailableError while the node is starting or ending."""
         children = self._children()
-        disk = os.statvfs(self._data)
+        store = _part(children.get("store"))
+        try:
+            disk = os.statvfs(self._data)
+            free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+        except OSError as error:
+            store, free, size = _broken(f"{self._data}: {error.strerror}"), 0, 0
         return HealthReport(
             version=self._version,
             uptime_s=self._uptime_s(),
-            store=_part(children.get("store")),
+            store=store,
             bus=_part(children.get("bus")) if self._bus.connected else _broken("NATS is away"),
             broker=_part(children.get("broker")),
             nursery=_part(children.get("nursery")),
             audit=_part(children.get("audit")) if self._audit.trouble is None else _broken(self._audit.trouble),
             memory_bytes=resident_bytes("self") or 0,
-            disk_free_bytes=disk.f_bavail * disk.f_frsize,
-            disk_size_bytes=disk.f_blocks * disk.f_frsize,
+            disk_free_bytes=free,
+            disk_size_bytes=size,
             draining=self.draining,
         )
 

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ T = TypeVar("T")
 NODE_FILE: Final = "node.json"
 CERTIFICATE_FILE: Final = "certificate.pem"
 LOOK_S: Final = 0.5
+LEAVE_S: Final = 10.0
+"""How long the process may take to leave after the node has ended."""
 
 log = structlog.get_logger(__name__)
 
@@ -112,7 +115,12 @@ def run(reread: Reread, json_ready: bool) -> int:
     with _locked(settings.data / "lock", "data"), _locked(settings.runtime / "runtime.lock", "runtime"):
         if not settings.runtime_in_memory:
             log.warning("runtime directory is not in memory: session keys are on a disk", runtime=str(settings.runtime))
-        return _run(settings, reread, json_ready)
+        try:
+            return _run(settings, reread, json_ready)
+        finally:
+            last = threading.Timer(LEAVE_S, _leave)
+            last.daemon = True
+            last.start()
 
 
 def _run(settings: Settings, reread: Reread, json_ready: bool) -> int:
@@ -147,7 +155,8 @@ def _run(settings: Settings, reread: Reread, json_ready: bool) -> int:
                         log.info("told to end", signal=signal.Signals(number).name)
                         end.go_on(Cause.ASKED)
                     case _HungUp():
-                        _reload(parts)
+                        # Apart: a file that cannot be read to its end must not keep the node from its own.
+                        threading.Thread(target=_reload, args=(parts,), name="reload", daemon=True).start()
                     case _Drained():
                         end.go_on(Cause.DRAINED)
                     case _Down(reason):
@@ -235,6 +244,12 @@ def _give_up(parts: Parts) -> int:
     if isinstance(parts.broker, EmbeddedBroker):
         parts.broker.kill("the node gave up")
     return 1
+
+
+def _leave() -> None:
+    """Python waits at its end for threads, for ever if one hangs in a call to the system: a disk that is gone."""
+    log.error("a thread hangs after the node has ended: leaving by force", count=threading.active_count())
+    os._exit(1)
 
 
 def _raise_descriptor_limit() -> None:

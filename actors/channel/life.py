@@ -61,7 +61,8 @@ class SuspendedBy(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
     """``failures`` counts ports lost since the channel was last stable; ``codes`` the QR codes this port has shown;
-    ``suspended_by`` is None unless it is suspended.
+    ``suspended_by`` is None unless it is suspended. ``connected_since``: when this port connected first, and
+    ``back_since``: when whatsmeow last brought that connection back, if it did; in monotonic seconds.
 
     ``ready``: what earlier lives left is known, before which no port is opened. ``trouble``: why nothing can be stored;
     ``halted``: it is in error for that alone, and opens a port when it can.
@@ -76,6 +77,7 @@ class Life:
     failures: int = 0
     next_retry_at: datetime | None = None
     connected_since: float | None = None
+    back_since: float | None = None
     last_connected_at: datetime | None = None
     codes: int = 0
     qr: QrCode | None = None

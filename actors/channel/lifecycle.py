@@ -3,8 +3,8 @@
 The state comes first and is moved by ``machine.TRANSITIONS`` alone; the rest are side facts. The laws:
 
 - at most one port at a time: a new one is opened only when the one before it is known to be gone;
-- one owner of reconnection: whatsmeow may redial for ``patience_s``; after that the port is killed and only the
-  backoff and the breaker here say when the next one is opened;
+- one owner of reconnection: whatsmeow may bring a lost connection back, within ``patience_s`` and not again and again;
+  else the port is killed and only the backoff and the breaker here say when the next one is opened;
 - what an old incarnation says is dropped;
 - a send wakes what the policy suspended, and never what an operator did;
 - no port while nothing can be stored: WhatsApp keeps what we don't take.
@@ -234,6 +234,12 @@ class _Step:
         """Whether this port has yet to connect or to show a code; what it said started a wait of its own."""
         return self.life.state in (S.INITIALIZING, S.RECONNECTING) and self.life.connected_since is None
 
+    @property
+    def flaps(self) -> bool:
+        """Whether the connection is one that whatsmeow brought back, and not stable yet."""
+        back_since = self.life.back_since
+        return back_since is not None and not self.policy.backoff.stable(self.now.mono - back_since)
+
     def gone(self, incarnation: int, reason: str) -> None:
         if incarnation != self.life.incarnation or self.life.phase is PortPhase.ABSENT:
             return
@@ -351,11 +357,16 @@ class _Step:
                 self.lose_port(f"pairing failed: {status}")
 
     def came_up(self, said: port.Connected) -> None:
+        if self.life.state is S.CONNECTED and self.flaps:  # whatsmeow says nothing else of a 515
+            self.lose_port("stream error 515")
+            return
         self.move(machine.CameUp(), "")
+        first = self.life.connected_since is None
         self.life = replace(
             self.life,
             breaker=self.life.breaker.success(self.now.mono),
-            connected_since=self.life.connected_since if self.life.connected_since is not None else self.now.mono,
+            connected_since=self.now.mono if first else self.life.connected_since,
+            back_since=None if first else self.now.mono,
             last_connected_at=self.now.wall,
             jid=said.jid,
             phone=said.phone,
@@ -364,7 +375,12 @@ class _Step:
         self.effects.append(CancelTimer(PatienceOver()))
 
     def lose_socket(self, reason: str) -> None:
+        """Have whatsmeow dial again for a while, if there was a session to bring back: one that was not let in at all
+        would dial on by itself, unseen, and so would one that comes back only to be lost at once."""
         before = self.life.state
+        if self.silent or (before is S.CONNECTED and self.flaps):
+            self.lose_port(reason)
+            return
         self.move(machine.SocketLost(), reason)
         if before is S.CONNECTED:
             self.effects.append(SetTimer(PatienceOver(), self.policy.patience_s))

@@ -25,6 +25,14 @@ async def sends(service: Listener, id: str) -> None:
     assert (await service.until("result", id=id))["status"] == "sent"
 
 
+async def waits_for(node: Node, attempt: int) -> None:
+    """The channel waits for this attempt, or a later one, and says until when."""
+    await node.once(
+        "/api/v1/clinics/acme/channels/reception",
+        lambda shown: shown["attempt"] >= attempt and shown["next_retry_at"] is not None,
+    )
+
+
 async def goes_and_comes_back(service: Listener) -> str:
     """The channel reconnects by itself; the reason that it gave meanwhile."""
     down = await service.until("state", state="reconnecting")
@@ -63,6 +71,35 @@ async def test_whatsapp_away_is_waited_for(service: Listener, emulator: Emulator
     await emulator.clear(refused)
     result = await service.until("result", id="waits")
     assert (result["status"], result["attempts"]) == ("sent", 1)
+
+
+@pytest.mark.usefixtures("paired")
+@pytest.mark.parametrize("reason", [400, 413, 503, 515])
+async def test_a_login_that_goes_on_being_refused_is_tried_again_in_our_own_time(
+    node: Node, service: Listener, emulator: EmulatorProcess, reason: int
+) -> None:
+    """After some of these whatsmeow would dial again by itself, after others never, and it says neither."""
+    refused = await emulator.fault("failure", phone=PHONE, reason=reason)
+    await emulator.fault("drop", phone=PHONE, count=1)
+    for attempt in (1, 2, 3):
+        await waits_for(node, attempt)
+    await emulator.clear(refused)
+    await service.until("state", state="connected", count=2)
+    await sends(service, "again")
+
+
+@pytest.mark.usefixtures("paired")
+@pytest.mark.parametrize("fault", [{"kind": "drop"}, {"kind": "stream_error", "code": "515"}], ids=["drop", "515"])
+async def test_a_connection_that_ends_after_each_login_is_not_dialled_without_a_pause(
+    node: Node, service: Listener, emulator: EmulatorProcess, fault: dict[str, str]
+) -> None:
+    """whatsmeow itself would dial up to 170 times a second."""
+    after = await emulator.last_event()
+    dropping = await emulator.fault(phone=PHONE, **fault)
+    await waits_for(node, 3)
+    assert len(await emulator.events(after, kind="login", phone=PHONE)) <= 12
+    await emulator.clear(dropping)
+    await sends(service, "again")
 
 
 @pytest.mark.usefixtures("paired")

@@ -109,3 +109,12 @@ async def test_it_may_be_started_again(collector: Collector) -> None:
         export.went(stretch(Step.COMMAND))
         await export.stop(timeout=10.0)
     assert len(collector.spans) == 2
+
+
+async def test_what_goes_to_this_machine_goes_through_no_proxy(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    await exported(collector, stretch(Step.COMMAND))
+    assert [span["name"] for span in collector.spans] == ["plantao.command"]

@@ -211,7 +211,7 @@ class Lifecycle(RuleBasedStateMachine):
             self.the_port_is_open()
         if self.speaks and self.model is not None and self.model.stage is Stage.UNPAIRED:
             self.a_phone_accepts()
-        if self.speaks and self.story.life.phase is PortPhase.UP:
+        if self.speaks and self.story.life.phase is PortPhase.UP and not self.story.life.connected:
             self.the_port_connects()
             assert self.story.life.connected
 
