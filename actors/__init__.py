@@ -13,6 +13,8 @@ module          what it holds
 ``board``       the last snapshot of everything, so that a look never waits for an actor; who waits for a command's end.
                 ``changelog``: what of it changed when; ``clinic_view``: how a clinic is shown, by its channels
 ``meters``      what is counted of each channel, whatever becomes of its actor
+``remnants``    what channels that are no more have left behind
+``custody/``    what exchanges, copies, hands over and erases a clinic's data, as jobs
 ``drain``       before the node ends: whether anything is under way still
 ``places``      under which name each actor is found
 ``service``     the actor of a part that runs on the loop or as an OS process

@@ -90,7 +90,9 @@ class ChannelDesk:
         self._switchboard.clinic(clinic)
         board, waiting, most = self._switchboard.board, f"channel {clinic}/{id} is registered", self._most_channels()
         record = ChannelRecord(clinic=clinic, id=id, name=display_name(name or id), created_at=utc_now())
-        if board.channel(clinic, id) is None and len(board.channels(clinic)) >= most:
+        there_are = {shown.channel for shown in board.channels(clinic)}
+        there_are |= {channel for of, channel in self._switchboard.wanted().channels if of == clinic}
+        if id not in there_are and len(there_are) >= most:
             raise ConflictError(f"clinic {clinic} has {most} channels, as many as it may")
         try:
             await self._registry.create_channel(record)

@@ -8,5 +8,5 @@ and the next one · ``nats_quota`` bounds of a clinic's account · ``runtime`` d
 ``serving`` the admin endpoint · ``health`` how the node is, ``live_tree`` its tree, ``counted`` its ports in the tally
 · ``noting`` snapshots passed over, ``offline_audit`` the audit looked at without a node · ``terminal`` codes of new
 channels where the node was started · ``log`` JSON logs without personal data, ``telemetry`` spans where they are wanted
-· ``cli`` the ``plantao`` command.
+· ``cli`` the ``plantao`` command, and ``doctor`` what is wrong.
 """

@@ -15,6 +15,7 @@ from config import live_tree
 from gateway.audit.keeper import NodeAudit
 from gateway.http.health import HealthReport, Part, RoleCount, TreeNode
 from gateway.nats.bus import NatsBus
+from gateway.process_memory import resident_bytes
 from protocol.errors import UnavailableError
 from supervisor.api import Phase
 from supervisor.names import Names
@@ -55,18 +56,23 @@ class NodeHealth:
     async def report(self) -> HealthReport:
         """As it is now; raises UnavailableError while the node is starting or ending."""
         children = self._children()
-        disk = os.statvfs(self._data)
+        store = _part(children.get("store"))
+        try:
+            disk = os.statvfs(self._data)
+            free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+        except OSError as error:
+            store, free, size = _broken(f"{self._data}: {error.strerror}"), 0, 0
         return HealthReport(
             version=self._version,
             uptime_s=self._uptime_s(),
-            store=_part(children.get("store")),
+            store=store,
             bus=_part(children.get("bus")) if self._bus.connected else _broken("NATS is away"),
             broker=_part(children.get("broker")),
             nursery=_part(children.get("nursery")),
             audit=_part(children.get("audit")) if self._audit.trouble is None else _broken(self._audit.trouble),
-            memory_bytes=_resident_bytes("self") or 0,
-            disk_free_bytes=disk.f_bavail * disk.f_frsize,
-            disk_size_bytes=disk.f_blocks * disk.f_frsize,
+            memory_bytes=resident_bytes("self") or 0,
+            disk_free_bytes=free,
+            disk_size_bytes=size,
             draining=self.draining,
         )
 
@@ -82,7 +88,7 @@ class NodeHealth:
 
     def port_memory(self) -> Mapping[tuple[str, str], int]:
         """See ``Health``."""
-        found = ((clinic, channel, _resident_bytes(pid)) for clinic, channel, pid in live_tree.ports(self._snapshot()))
+        found = ((clinic, channel, resident_bytes(pid)) for clinic, channel, pid in live_tree.ports(self._snapshot()))
         return {(clinic, channel): size for clinic, channel, size in found if size is not None}
 
     def backups(self) -> Mapping[str, datetime | None]:
@@ -111,12 +117,3 @@ def _part(child: Node | None) -> Part:
 
 def _broken(reason: str) -> Part:
     return Part(ok=False, reason=reason)
-
-
-def _resident_bytes(process: str | int) -> int | None:
-    """None: it has ended."""
-    try:
-        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return None
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -116,9 +116,10 @@ _PHONE: Final = re.compile(
     re.VERBOSE,
 )
 _OPAQUE: Final = re.compile(
-    r"\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9]*[a-f])[0-9a-f]{16,64})\b", re.IGNORECASE
+    r"\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9]{0,9}[a-f])[0-9a-f]{16,64})\b", re.IGNORECASE
 )
-"""UUIDs, trace ids and WhatsApp message ids: digits in them are no number, and without them no line can be followed."""
+"""UUIDs, trace ids and WhatsApp message ids: digits in them are no number, and without them no line can be followed.
+What begins with ten digits may be a number that somebody made an id of."""
 _BEARER: Final = re.compile(r"(?i)\b(bearer|x-api-key:?)\s+[^\s'\"]+")
 _CONTROLS: Final = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), "�")
 """All but tabs and line ends, which tracebacks have."""

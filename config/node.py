@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ T = TypeVar("T")
 NODE_FILE: Final = "node.json"
 CERTIFICATE_FILE: Final = "certificate.pem"
 LOOK_S: Final = 0.5
+LEAVE_S: Final = 10.0
+"""How long the process may take to leave after the node has ended."""
 
 log = structlog.get_logger(__name__)
 
@@ -109,10 +112,15 @@ def run(reread: Reread, json_ready: bool) -> int:
     ensure_private(settings.data)
     ensure_private(settings.runtime)
     _raise_descriptor_limit()
-    with _locked(settings.data):
+    with _locked(settings.data / "lock", "data"), _locked(settings.runtime / "runtime.lock", "runtime"):
         if not settings.runtime_in_memory:
             log.warning("runtime directory is not in memory: session keys are on a disk", runtime=str(settings.runtime))
-        return _run(settings, reread, json_ready)
+        try:
+            return _run(settings, reread, json_ready)
+        finally:
+            last = threading.Timer(LEAVE_S, _leave)
+            last.daemon = True
+            last.start()
 
 
 def _run(settings: Settings, reread: Reread, json_ready: bool) -> int:
@@ -141,13 +149,14 @@ def _run(settings: Settings, reread: Reread, json_ready: bool) -> int:
                         _ready(settings, parts, json_ready)
                         terminal.start()
                     case _Rotated() | _Reloaded() if (settings.data / NODE_FILE).exists():
-                        _write_node_file(settings, parts)
+                        _renew_node_file(settings, parts)
                     case _Signalled(number):
                         terminal.stop()
                         log.info("told to end", signal=signal.Signals(number).name)
                         end.go_on(Cause.ASKED)
                     case _HungUp():
-                        _reload(parts)
+                        # Apart: a file that cannot be read to its end must not keep the node from its own.
+                        threading.Thread(target=_reload, args=(parts,), name="reload", daemon=True).start()
                     case _Drained():
                         end.go_on(Cause.DRAINED)
                     case _Down(reason):
@@ -224,6 +233,8 @@ def _reload(parts: Parts) -> None:
         parts.reloading.now()
     except PlantaoError as error:
         log.error("settings not read again: they are as they were", error=str(error))
+    except Exception:  # a fault of ours, for which no clinic is to lose its sessions
+        log.exception("settings not read again")
 
 
 def _give_up(parts: Parts) -> int:
@@ -233,6 +244,12 @@ def _give_up(parts: Parts) -> int:
     if isinstance(parts.broker, EmbeddedBroker):
         parts.broker.kill("the node gave up")
     return 1
+
+
+def _leave() -> None:
+    """Python waits at its end for threads, for ever if one hangs in a call to the system: a disk that is gone."""
+    log.error("a thread hangs after the node has ended: leaving by force", count=threading.active_count())
+    os._exit(1)
 
 
 def _raise_descriptor_limit() -> None:
@@ -307,6 +324,16 @@ def _where(settings: Settings, parts: Parts) -> dict[str, object]:
     return {"http": parts.admin.url, "certificate": certificate, "nats": login.url, "pid": os.getpid()}
 
 
+def _renew_node_file(settings: Settings, parts: Parts) -> None:
+    """A full disk ends no node."""
+    try:
+        _write_node_file(settings, parts)
+    except OSError as error:
+        log.error(
+            "the node's file is not renewed: reload the settings when it can be", file=NODE_FILE, error=str(error)
+        )
+
+
 def _write_node_file(settings: Settings, parts: Parts) -> None:
     """In memory, because of the credentials; what is found in the data directory leads there."""
     if parts.certificate is not None:  # as it is shown: the file that it came from may hold the next one already
@@ -321,19 +348,20 @@ def _write_node_file(settings: Settings, parts: Parts) -> None:
 
 
 @contextmanager
-def _locked(data: Path) -> Iterator[None]:
-    """Hold ``<data>/lock``: two nodes on one data directory would destroy each other's sessions."""
-    path = data / "lock"
+def _locked(path: Path, setting: str) -> Iterator[None]:
+    """Hold ``path``: two nodes on one data directory, or one runtime directory, would destroy each other's sessions,
+    and end each other's broker as a left-over."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise InvalidInputError("data", f"a directory that can be written to; {path}: {error.strerror}") from error
+        raise InvalidInputError(setting, f"a directory that can be written to; {path}: {error.strerror}") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise ConflictError(f"another node (pid {holder}) runs on {data}; stop it, or use another --data") from None
+            told = f"another node (pid {holder}) runs on {path.parent}; stop it, or use another {setting} directory"
+            raise ConflictError(told) from None
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
@@ -343,7 +371,8 @@ def _locked(data: Path) -> Iterator[None]:
 
 @contextmanager
 def _signals(news: "SimpleQueue[_News]") -> Iterator[None]:
-    at_terminal = _has_terminal()
+    # Under nohup the end of the terminal is to mean nothing.
+    at_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
 
     def handler(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP and (not at_terminal or _has_terminal()):

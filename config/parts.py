@@ -116,7 +116,7 @@ def make(settings: Settings, reread: Reread) -> Parts:
     tombstones = DiskTombstones(settings.data)
     registry = NatsRegistry(bus, is_erased=tombstones.stands)
     store = SqliteStore(settings.data, kept.data_keys, bounds=_bounds(settings))
-    nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env)
+    nursery = Nursery(settings.whatsapp.port_command, settings.whatsapp.env, port_bytes=limits.port_bytes)
     sessions = PeopleInSessions(settings.runtime, kept)
     desk = Desk(
         board,

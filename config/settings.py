@@ -95,7 +95,7 @@ def _read(config: Path) -> list[tuple[str, Any]]:
         document = tomllib.loads(config.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(source, "config", f"a readable file: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of thousands of digits, thousands of [
         raise SettingsError(source, "config", f"valid TOML in UTF-8: {error}") from error
     found: list[tuple[str, Any]] = []
     for name, value in document.items():
@@ -196,8 +196,11 @@ def _convert(source: str, key: str, value: Any, *, strict: bool) -> Any:
 
 
 def _path(kind: type, value: Any) -> Any:
-    if kind is Path and isinstance(value, str) and value:
-        return Path(value).expanduser()
+    if kind is Path and isinstance(value, str) and value and "\0" not in value:
+        try:
+            return Path(value).expanduser()
+        except RuntimeError as error:
+            raise ValueError("Expected a path in the home of a user that there is") from error
     raise ValueError("Expected a path")
 
 

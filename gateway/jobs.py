@@ -30,6 +30,8 @@ REMEMBERED: Final = 100
 of another's."""
 FILES_KEPT: Final = 10
 """What so many jobs of one clinic made waits to be fetched: else it could fill the disk on which all have theirs."""
+WAITING_S: Final = 3600.0
+"""How long one of the node waits for those of clinics, while no clinic begins another."""
 KEPT_S: Final = 24 * 3600.0
 """How long what a job made waits to be fetched."""
 STOPPED: Final = "the node was stopped before it was done: start it again"
@@ -68,10 +70,11 @@ class _Job:
 class NodeJobs:
     """Implements ``protocol.jobs.Jobs``. On the loop's thread; ``open`` before, ``close`` after."""
 
-    def __init__(self, data: Path, audit: Audit, *, kept_s: float = KEPT_S) -> None:
+    def __init__(self, data: Path, audit: Audit, *, kept_s: float = KEPT_S, waiting_s: float = WAITING_S) -> None:
         self._directory = jobs_directory(data)
         self._audit = audit
         self._kept_s = kept_s
+        self._waiting_s = waiting_s
         self._jobs: dict[str, _Job] = {}
         self._removals: set[asyncio.Task[None]] = set()
         self._open = False
@@ -159,11 +162,21 @@ class NodeJobs:
         return [job for job in self._jobs.values() if job.view.state is JobState.RUNNING]
 
     async def _alone(self, job: _Job) -> None:
-        """Returns when no other job runs."""
+        """Returns when no other job runs. Raises ConflictError if that takes too long: a clinic whose job does not end
+        must not keep all others from theirs."""
         others = [other for other in self._running() if other is not job]
-        for number, other in enumerate(others):
-            job.progress("waiting for the jobs of clinics", number, len(others))
-            await other.over.wait()
+        try:
+            async with asyncio.timeout(self._waiting_s):
+                for number, other in enumerate(others):
+                    job.progress("waiting for the jobs of clinics", number, len(others))
+                    await other.over.wait()
+        except TimeoutError as error:
+            left = next((other.view for other in others if not other.over.is_set()), None)
+            if left is None:
+                return
+            what = f"job {left.id} ({left.kind} of clinic {left.clinic})"
+            waited = f"{what} has not ended in {self._waiting_s:g} s"
+            raise ConflictError(f"{waited}: begin again when it has (plantao job list)") from error
 
     def _job(self, id: str) -> _Job:
         try:

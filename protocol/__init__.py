@@ -15,6 +15,14 @@ module              what it holds
 ``bus``             NATS as actors see it: accounts of clinics, and the registry
 ``ledger``          a clinic's database as actors see it
 ``vault``           where session stores are kept while the machine is off
+``access``          roles, what each is good for, and whoever asks
+``audit``           who did what to which clinic and channel
+``jobs``            what takes longer than a request may
+``custody``         clinics' data backed up, put back, handed over and erased; ``backup``, ``exporting``, ``erasing``,
+                    ``rotation``: how actors see each of that
+``records``         what a clinic's database holds of people; ``people``: under which names one appears
+``media``           media that a command names by its address
+``reloading``       settings read again
 ``operations``      what operators and services may ask of a node
 ``views``           commands as operators and services see them
 ``live``            what has changed, for who looks on

@@ -73,7 +73,8 @@ class Jobs(Protocol):
         self, kind: JobKind, clinic: str | None, work: JobWork, *, by: Caller, reading: Reading | None = None
     ) -> JobView:
         """Begin, with an entry in the audit before and after; returns at once. One of the node as a whole (``clinic``
-        None) begins when those of clinics that run have ended; none of them begins meanwhile.
+        None) begins when those of clinics that run have ended, and fails if that takes an hour; none of them begins
+        meanwhile.
 
         Raises:
             ConflictError: a job of this clinic is running, or one of the node as a whole.

@@ -138,7 +138,7 @@ class Pacing:
         refusal = self.refusal(candidate, now)
         if refusal is not None:
             return refusal
-        self._tokens -= 1.0
+        self._tokens = max(0.0, self._tokens - 1.0)  # while it is switched off nothing is owed for later
         self._sent += 1
         self._new += candidate.new
         return None

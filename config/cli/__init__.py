@@ -28,6 +28,8 @@ module          what it holds
 ``following``   follows a job to its end, and fetches what it made
 ``audit``       ``plantao audit …``
 ``doctor``      ``plantao doctor``
+``ready``       ``plantao ready``
+``reload``      ``plantao reload``
 ``completion``  ``plantao completion``
 ``completing``  ids that a shell completes
 ``pairing``     ``plantao channel pair``: follows a pairing to its end

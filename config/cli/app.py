@@ -75,6 +75,10 @@ def _root(
     pass
 
 
+def _default_config() -> Path | None:
+    return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
+
+
 @app.command()
 def run(
     config: Annotated[
@@ -90,8 +94,10 @@ def run(
         # Imported here: a node's imports take longer than all other commands.
         from config.settings import load
 
+        found = config or _default_config()
+
         def read() -> "Settings":
-            file = DEFAULT_CONFIG if config is None and DEFAULT_CONFIG.exists() else config
+            file = found or _default_config()  # one that was found must stay: without it all is as by default
             return load(file, {**os.environ, **({} if data is None else {"PLANTAO_DATA": str(data)})})
 
         read()  # a wrong setting is said at once

@@ -74,7 +74,9 @@ def restore(
     job = follow(asking, view)
     count = job["result"]["clinics"]
     held = "" if resume else " What waited is held: plantao message list CLINIC CHANNEL --state held"
-    asking.out.say(f"{count} clinic{'s' * (count != 1)} put back, as of {job['result']['made_at']}.{held}", job)
+    asking.out.say(
+        f"{count} clinic{'s' * (count != 1)} put back, as of {local_time(job['result']['made_at'])}.{held}", job
+    )
 
 
 def verify(

@@ -9,7 +9,7 @@ module            what it holds
 ``places``        the data and runtime directories, and the disk
 ``databases``     how large they are
 ``sockets``       where it listens
-``keys``          the master key and who may read it
+``keys``          the master key, and who may read it and other secrets
 ``certificates``  TLS: until when
 ``broker``        which NATS server it is, and whether it answers
 ``clock``         whether this machine knows what time it is

@@ -1,4 +1,4 @@
-"""The master key: whether it is one, whether it is the right one, and who may read it."""
+"""The master key: whether it is one, and the right one; and who may read it and other secrets that settings name."""
 
 import os
 import stat
@@ -24,7 +24,7 @@ def look(settings: Settings) -> Iterator[Finding]:
     """All that there is to say of keys; asks ``keys.master_command`` if there is one. Raises OSError and
     StoreUnavailableError."""
     yield source(settings.keys, settings.data, fresh=not master.check_file(settings.data).exists())
-    for path in _files(settings.keys):
+    for path in _files(settings):
         if path.exists():
             yield guarded(path, path.stat(), os.geteuid())
     try:
@@ -84,5 +84,7 @@ def fits(ids: Sequence[bytes], sealed: bytes | None, data: Path) -> Iterable[Fin
     return [fine(CHECK, f"the master key is the one with which {data} was sealed")]
 
 
-def _files(keys: Keys) -> list[Path]:
-    return [path for path in (keys.master_file, keys.next_master_file) if path is not None]
+def _files(settings: Settings) -> list[Path]:
+    keys, http, nats = settings.keys, settings.http, settings.nats
+    named = (keys.master_file, keys.next_master_file, http.key, nats.key, nats.accounts_file)
+    return list(dict.fromkeys(path for path in named if path is not None))

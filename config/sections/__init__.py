@@ -2,6 +2,9 @@
 
 Every default works on a laptop with nothing installed. The sentence below a setting is what ``deploy/REFERENCE.md``
 says of it.
+
+``around`` the endpoint and the broker · ``channels`` ports and connections · ``messages`` how they go out and come in ·
+``keeping`` how much, how long, under which keys · ``running`` the node as a program · ``bounds`` what values may be.
 """
 
 from pathlib import Path

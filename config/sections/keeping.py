@@ -10,7 +10,8 @@ from config.sections.bounds import SECONDS, Bytes, Count, Days, Pause
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Bounds of a clinic and of requests. Those that begin with ``nats`` are for the clinic's account on NATS."""
+    """Bounds of a clinic, of its ports, and of requests. Those that begin with ``nats`` are for the clinic's account on
+    NATS."""
 
     channels_per_clinic: Count = 50
     """Channels of a clinic."""
@@ -26,6 +27,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """The media of one message."""
     body_bytes: Bytes = 1 << 20
     """The body of one HTTP request."""
+    port_bytes: Annotated[int, Meta(ge=128 << 20, le=1 << 40)] = 512 << 20
+    """The memory of a channel's port (resident): one that takes more is ended in order, and another opened."""
     nats_memory_bytes: Bytes = 16 << 20
     """What its streams may hold in memory."""
     nats_streams: Annotated[int, Meta(ge=8, le=1000)] = 16

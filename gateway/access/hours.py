@@ -29,6 +29,7 @@ class Hours:
         self.key_requests = key_requests
         self._keys = Windows(HOUR_S, clock)
         self._clinics = Windows(HOUR_S, clock)
+        self._granted = Windows(HOUR_S, clock)
 
     def take(self, key: ApiKey, clinic: str | None) -> TooOften | None:
         """Count a request about ``clinic`` (None: it names none), for ``key`` and for the clinics that it names. None:
@@ -39,7 +40,8 @@ class Hours:
             return TooOften(why="key", wait_s=wait, whose=f"with this key, which may make {limit} an hour")
         of = key.clinics or []
         most = self._most(key)
-        waits = {each: self._clinics.take(each, most) for each in ([clinic] if clinic in of else of)}
+        windows = self._clinics if most <= self.key_requests * KEYS_OF_A_CLINIC else self._granted
+        waits = {each: windows.take(each, most) for each in ([clinic] if clinic in of else of)}
         if not waits or None in waits.values():
             return None
         first = min(waits, key=lambda each: waits[each] or 0.0)
@@ -48,7 +50,7 @@ class Hours:
 
     def _most(self, key: ApiKey) -> int:
         """Of a clinic, as far as this key is concerned: one that may ask more often than that by itself was given so by
-        somebody who may."""
+        somebody who may, and is counted apart, with those of its kind: what it asks is not what the others may not."""
         if self.key_requests == 0 or key.per_hour == 0:
             return 0
         return max(self.key_requests * KEYS_OF_A_CLINIC, key.per_hour or 0)

@@ -29,10 +29,13 @@ module          what it holds
 ``consents``    a channel's register of who agreed to what
 ``custody``     what is erased, or handed over, of a clinic or a person, as jobs
 ``rotate``      keys exchanged, as jobs
+``backups``     ``/api/v1/backup`` and ``/api/v1/restore``: archives, as jobs
+``nats_keys``   who may log in to NATS, for a clinic or for all
 ``jobs``        ``/api/v1/jobs``
 ``audit``       ``/api/v1/audit``
 ``paging``      lists in pages
 ``reload``      the node's settings, read again
+``backends``    what answers: all that handlers ask
 ``requests``    bodies, path names and answers: the edge between bytes and types
 ``problems``    every error as RFC 9457 problem details, in one table
 ``health``      what the node must be able to say of itself
@@ -76,9 +79,14 @@ what concerns all clinics (``/metrics``, to add a clinic) takes a key for all, a
     GET     …/channels/{ch}/dead
     POST    …/dead/{id}/replay
     DELETE  …/dead/{id}
+    GET     …/clinics/{c}/nats              logins to NATS; POST issues one; of services of all clinics: /api/v1/nats
+    POST    …/nats/{name}/rotate            another password; DELETE …/nats/{name} revokes it
     GET     …/channels/{ch}/consents?contact=&cursor=&limit=
     POST    …/channels/{ch}/consents        ``{"contact", "status": granted|withdrawn|opted_out|opted_in, "source"?,
                                             "note"?}``; after ``withdrawn`` and ``opted_out`` nothing is sent to them
+    POST    /api/v1/backup                  ``{"clinic"?, "passphrase"?}``: 202, the job whose /file is the archive
+    POST    /api/v1/restore?clinic=&replace=&resume=    the body is the archive, ``Plantao-Passphrase`` in base64: 202,
+                                            the job
     POST    /api/v1/{erase|export}          ``{"clinic", "contact"?}``: 202, the job; of all, or of one person
     POST    /api/v1/reload                  the settings, read again: ``{"changed": […], "restart": […]}``
     POST    /api/v1/rotate                  ``{"what": "master"}`` or ``{"what": "clinic", "clinic": …}``: 202, the job

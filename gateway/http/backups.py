@@ -34,7 +34,7 @@ _ARCHIVE: Final = "application/octet-stream"
 _YES_NO: Final = {"true": True, "false": False}
 
 
-class NewBackup(Struct, frozen=True, kw_only=True):
+class NewBackup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``clinic`` null: the node with all clinics."""
 
     clinic: ClinicId | None = None

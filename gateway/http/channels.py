@@ -27,7 +27,7 @@ from protocol.views import NumberChecks
 Phone = Annotated[str, Meta(extra_json_schema={"pattern": r"^\+?[1-9][0-9]{6,14}$(?!\n)"})]
 
 
-class NewChannel(Struct, frozen=True, kw_only=True):
+class NewChannel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body that adds a channel."""
 
     id: DescribedName

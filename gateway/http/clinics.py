@@ -17,7 +17,7 @@ from protocol.operations import Operations
 from protocol.views import ClinicStats
 
 
-class NewClinic(Struct, frozen=True, kw_only=True):
+class NewClinic(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body that adds a clinic; ``timezone`` is an IANA name."""
 
     id: DescribedName

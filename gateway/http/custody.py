@@ -15,7 +15,7 @@ from protocol.ids import ClinicId
 from protocol.jobs import JobView
 
 
-class Whose(Struct, frozen=True, kw_only=True):
+class Whose(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``contact``: a number or JID; null: the whole clinic."""
 
     clinic: ClinicId

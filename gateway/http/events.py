@@ -45,6 +45,8 @@ LAST_EVENT_ID: Final = "Last-Event-ID"
 _ID: Final = re.compile(r"([0-9a-f]{8})-([0-9]{1,15})\Z")
 _BEGIN: Final = b"retry: %d\n\n" % RECONNECT_MS
 _BEAT: Final = b":\n\n"
+_KEPT: Final = 64 * 1024
+"""Bytes that the system keeps of a stream for a client that does not take them; by itself it would keep megabytes."""
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
@@ -69,6 +71,7 @@ class EventRoutes:
                 headers={hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
             )
             await response.prepare(request)
+            _keep_little(request.transport)
             if request.method != hdrs.METH_HEAD:
                 async with _ending(response):
                     await self._send(response, request, [_BEGIN])
@@ -133,6 +136,11 @@ async def _ending(response: web.StreamResponse) -> AsyncIterator[None]:
             async with asyncio.timeout(END_S):
                 await response.write_eof()
         raise
+
+
+def _keep_little(transport: asyncio.Transport | None) -> None:
+    if transport is not None:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KEPT)
 
 
 def _cut(transport: asyncio.Transport | None) -> None:

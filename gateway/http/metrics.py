@@ -70,7 +70,7 @@ def gathered(view: View) -> Samples:
     if view.clinics is not None:
         states.put_clinics(samples, view.clinics)
     if view.channels is not None:
-        states.put_channels(samples, view.channels)
+        states.put_channels(samples, view.channels, view.now)
     clinics = None if view.clinics is None else {snapshot.id for snapshot in view.clinics}
     if view.counts is not None:
         supervision.put_counted(samples, view.counts, clinics)

@@ -30,15 +30,16 @@ _WHOLE: Final = re.compile(r"[0-9]{1,9}\Z")
 _DECIMAL: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?\Z")
 
 
-async def read_body(request: web.Request) -> bytes:
+async def read_body(request: web.Request, most: int | None = None) -> bytes:
     """The whole body, empty if there is none. Its ``Content-Type``, if given, must be JSON or msgpack.
 
     Raises:
-        Refused: of another type, compressed, larger than ``BODY_LIMIT``, or not here within ``BODY_TIMEOUT_S``.
+        Refused: of another type, compressed, larger than ``BODY_LIMIT`` or ``most``, or not here within
+            ``BODY_TIMEOUT_S``.
     """
     if not request.can_read_body:
         return b""
-    limit = request.app[BODY_LIMIT]
+    limit = request.app[BODY_LIMIT] if most is None else min(most, request.app[BODY_LIMIT])
     if hdrs.CONTENT_TYPE in request.headers and request.content_type not in BODY_TYPES:
         raise Refused(UNSUPPORTED, f"Content-Type must be one of {', '.join(sorted(BODY_TYPES))}")
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
@@ -49,21 +50,21 @@ async def read_body(request: web.Request) -> bytes:
     seconds = request.app[BODY_TIMEOUT_S]
     try:
         async with asyncio.timeout(seconds):
-            return await request.read()
+            return await (request if most is None else request.clone(client_max_size=limit)).read()
     except TimeoutError as error:
         raise Refused(BODY_TIMEOUT, f"the body must arrive within {seconds:g} seconds", close=True) from error
     except web.HTTPRequestEntityTooLarge as error:
         raise too_large from error
 
 
-async def read_as(request: web.Request, kind: type[T]) -> T:
-    """The body as a ``kind``.
+async def read_as(request: web.Request, kind: type[T], most: int | None = None) -> T:
+    """The body, of ``most`` bytes, as a ``kind``.
 
     Raises:
         InvalidBodyError: there is none, or it is not of that shape; names the field.
         Refused: as ``read_body``.
     """
-    body = await read_body(request)
+    body = await read_body(request, most)
     if not body:
         raise InvalidBodyError("body", "a JSON object, got nothing")
     return decode(body, kind, limit=request.app[BODY_LIMIT])

@@ -17,7 +17,7 @@ from protocol.rotation import Rotations
 CLINIC: Final = "clinic"
 
 
-class NewRotation(Struct, frozen=True, kw_only=True):
+class NewRotation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``what``: ``master`` (the node's master key) or ``clinic`` (the data key of ``clinic``, which is given then)."""
 
     what: Annotated[str, Meta(pattern="^(master|clinic)$(?!\n)")]

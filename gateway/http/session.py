@@ -25,6 +25,8 @@ from protocol.audit import Audit
 
 _PATH: Final = f"{API}/session"
 _BEGIN: Final = "session.begin"
+_MOST_BODY: Final = 4096
+"""Bytes: it is read before anything is known of who sends it."""
 
 
 class SignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,7 +54,7 @@ class SessionRoutes:
 
     async def begin(self, request: web.Request) -> web.Response:
         """Sign in with a key: 200 and a cookie, which is good for what the key is, for 12 hours at most."""
-        given = await read_as(request, SignIn)
+        given = await read_as(request, SignIn, _MOST_BODY)
         key = request.app[GUARD].recognise(request, given.key)
 
         async def sign_in() -> web.Response:

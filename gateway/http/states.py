@@ -5,6 +5,7 @@ A state that nobody is in is given as well where it is counted: a series that va
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from gateway.http.catalogue import Samples
 from protocol.channel import ChannelSnapshot, ChannelState, ClinicSnapshot
@@ -17,8 +18,8 @@ def put_clinics(samples: Samples, clinics: Sequence[ClinicSnapshot]) -> None:
         samples.put("plantao_clinic_state", 1, clinic.id, clinic.state)
 
 
-def put_channels(samples: Samples, channels: Sequence[ChannelSnapshot]) -> None:
-    """All that are registered."""
+def put_channels(samples: Samples, channels: Sequence[ChannelSnapshot], now: datetime) -> None:
+    """All that are registered. A restriction that ends is no change of its channel: what is shown still names it."""
     count = Counter((each.clinic, each.state) for each in channels)
     for clinic in sorted({each.clinic for each in channels}):
         for state in ChannelState:
@@ -27,7 +28,8 @@ def put_channels(samples: Samples, channels: Sequence[ChannelSnapshot]) -> None:
         of = (each.clinic, each.channel)
         samples.put("plantao_channel_state", 1, *of, each.state)
         samples.put("plantao_channel_since_timestamp_seconds", each.since.timestamp(), *of)
-        samples.put("plantao_channel_restricted", each.restricted_until is not None, *of)
+        restricted = each.restricted_until is not None and each.restricted_until > now
+        samples.put("plantao_channel_restricted", restricted, *of)
         samples.put("plantao_session_unsealed", each.unsealed is not None, *of)
         samples.put("plantao_breaker_state", 1, *of, "connect", each.breaker)
         samples.put("plantao_breaker_state", 1, *of, "send", each.sending_breaker)

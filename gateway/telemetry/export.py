@@ -5,12 +5,12 @@ besides, such as ``OTEL_EXPORTER_OTLP_HEADERS`` for a key.
 """
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import requests
 import structlog
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -39,6 +39,8 @@ MOST_WAITING: Final = 4096
 MOST_AT_ONCE: Final = 512
 EXPORT_S: Final = 10.0
 """How long the collector may take for a batch."""
+END_S: Final = 2.0
+"""How long the node's end waits for it: a collector that is away would else cost most of ``shutdown.deadline_s``."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -67,16 +69,19 @@ class SpanExport:
         self._masked = masked
         self._ids = _Ids()
         self._provider: TracerProvider | None = None
+        self._exporter: OTLPSpanExporter | None = None
 
     async def start(self) -> None:
         """Take spans on; asks nothing of the collector."""
         await self.stop(timeout=1.0)
         provider = TracerProvider(resource=self._resource, id_generator=self._ids, shutdown_on_exit=False)
-        exporter = OTLPSpanExporter(self._endpoint, timeout=EXPORT_S)
+        session = requests.Session()
+        session.trust_env = self._endpoint.startswith("https:")  # in clear it goes to this machine, past any proxy
+        exporter = OTLPSpanExporter(self._endpoint, timeout=EXPORT_S, session=session)
         provider.add_span_processor(
             BatchSpanProcessor(exporter, max_queue_size=MOST_WAITING, max_export_batch_size=MOST_AT_ONCE)
         )
-        self._provider = provider
+        self._provider, self._exporter = provider, exporter
 
     async def wait(self) -> str:
         """Never returns: a collector that is away is no trouble of the node."""
@@ -84,14 +89,18 @@ class SpanExport:
         return await ended
 
     async def stop(self, *, timeout: float) -> None:
-        """Send what waits, for ``timeout`` seconds at most."""
+        """Send what waits, for ``timeout`` or ``END_S`` seconds at most."""
         provider, self._provider = self._provider, None
-        if provider is None:
+        exporter, self._exporter = self._exporter, None
+        if provider is None or exporter is None:
             return
         ended = asyncio.wrap_future(thread.begin(provider.shutdown, "spans"))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
+        try:
+            async with asyncio.timeout(min(timeout, END_S)):
                 await ended
+        except TimeoutError:
+            # It tries no more; what it is at ends by itself.
+            exporter.shutdown()  # type: ignore[no-untyped-call]  # of the library
 
     def went(self, stretch: Stretch) -> None:
         """See ``Telemetry``."""

@@ -34,14 +34,21 @@ _DEFAULT_TIMINGS: Final = Timings()
 
 class Nursery:
     """``protocol.interfaces.PortOpener`` and ``Service``. ``command`` starts the nursery (the option for its control
-    socket is added), ``env`` is put over our own environment for it: Go reads proxy and CA from there."""
+    socket is added), ``env`` is put over our own environment for it: Go reads proxy and CA from there. A port with
+    more than ``port_bytes`` of memory (None: no limit) is ended."""
 
     def __init__(
-        self, command: Sequence[str], env: Mapping[str, str] | None = None, *, timings: Timings = _DEFAULT_TIMINGS
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        *,
+        timings: Timings = _DEFAULT_TIMINGS,
+        port_bytes: int | None = None,
     ) -> None:
         self._command = tuple(command)
         self._env = env
         self._timings = timings
+        self._port_bytes = port_bytes
         self._process: NurseryProcess | None = None
         self._remains: dict[str, StoreRemains] = {}
 
@@ -129,7 +136,15 @@ class Nursery:
                 log = exits.open_log()
                 undo.callback(os.close, log)
                 pid = await self._ask_for_port(theirs, log)
-                port = PortProcess(pid, spec.incarnation, log, self._timings, deliver, self.remains(spec.store))
+                port = PortProcess(
+                    pid,
+                    spec.incarnation,
+                    log,
+                    self._timings,
+                    deliver,
+                    self.remains(spec.store),
+                    most_bytes=self._port_bytes,
+                )
                 undo.pop_all()
         except OSError as error:
             raise PortStartError(f"a port cannot be opened: {error}") from error

@@ -12,9 +12,11 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from gateway.process_memory import resident_bytes
 from gateway.whatsapp import exits, send_line
 from gateway.whatsapp.conduct import BreachError, Conduct, words
 from gateway.whatsapp.frames import (
@@ -52,7 +54,7 @@ from protocol.port import (
     SendRequest,
 )
 from supervisor.heartbeat import Heartbeat
-from supervisor.process import ChildProcess, ProcessExit, ProcessStartError
+from supervisor.process import ChildProcess, ProcessError, ProcessExit, ProcessStartError
 
 T = TypeVar("T")
 
@@ -60,6 +62,8 @@ Deliver = Callable[[Sequence[PortEvent]], None]
 
 _AFTER_EOF_S: Final = 10.0
 """A port that has closed its socket is ending: at most 5 s for the send in flight, and some more."""
+_OUTGROWN_S: Final = 10.0
+"""How long a port that takes too much memory has for its orderly end."""
 _AFTER_EXIT_S: Final = 1.0
 """What a dead port had sent is there to be read at once, unless something else still holds its socket."""
 
@@ -92,9 +96,19 @@ class PortProcess(asyncio.Protocol):
     """One running port (``protocol.interfaces.Port``). Made by ``Nursery.open`` alone, for a child of this process."""
 
     def __init__(
-        self, pid: int, incarnation: int, log: int, timings: Timings, deliver: Deliver, remains: StoreRemains
+        self,
+        pid: int,
+        incarnation: int,
+        log: int,
+        timings: Timings,
+        deliver: Deliver,
+        remains: StoreRemains,
+        *,
+        most_bytes: int | None = None,
     ) -> None:
-        """Raises OSError: ``pid`` cannot be watched; then ``log``, else this object's from now on, is the caller's."""
+        """``most_bytes``: with more memory than that (None: no limit) it is ended, in order.
+
+        Raises OSError: ``pid`` cannot be watched; then ``log``, else this object's from now on, is the caller's."""
         self._loop = asyncio.get_running_loop()
         self._process = ChildProcess(pid)
         self._incarnation = incarnation
@@ -102,6 +116,9 @@ class PortProcess(asyncio.Protocol):
         self._timings = timings
         self._deliver = deliver
         self._remains = remains
+        self._most_bytes = most_bytes
+        self._outgrown: str | None = None
+        self._recycling: asyncio.Task[None] | None = None
         self._conduct = Conduct()
         self._broke_off = False
         self._events: list[PortEvent] = []
@@ -261,7 +278,7 @@ class PortProcess(asyncio.Protocol):
                 self._said = words(frame.reason)
                 self._process.must_end(_AFTER_EOF_S, f"{self._said}, and did not end")
             case Beat():
-                pass
+                self._weigh()
         return False
 
     def _happened(self, event: PortEvent) -> bool:
@@ -305,6 +322,17 @@ class PortProcess(asyncio.Protocol):
 
     # -- limits --
 
+    def _weigh(self) -> None:
+        """Have a port that has outgrown its memory end: what is under way may come to its end, nothing is lost."""
+        size = None if self._most_bytes is None or self._recycling is not None else resident_bytes(self.pid)
+        if size is not None and self._most_bytes is not None and size > self._most_bytes:
+            self._outgrown = f"it took {size >> 20} MiB of memory, more than limits.port_bytes"
+            self._recycling = self._loop.create_task(self._recycle())
+
+    async def _recycle(self) -> None:
+        with suppress(ProcessError):  # it survives even SIGKILL: its channel hears of no end
+            await self.stop(timeout=_OUTGROWN_S)
+
     def _watch_line(self) -> None:
         """One timer for all sends: it runs to when the head of the line would be late, if nothing moved before."""
         due = self._line.due()
@@ -333,7 +361,7 @@ class PortProcess(asyncio.Protocol):
         """It is gone and reaped; what it had said may not have been read yet."""
         written = exits.read_log(self._log)
         os.close(self._log)
-        self._dead = how.killed_for or self._said or exits.reason(how, written)
+        self._dead = self._outgrown or how.killed_for or self._said or exits.reason(how, written)
         if self._transport is None:
             self._finish()
         else:

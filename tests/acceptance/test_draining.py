@@ -1,6 +1,7 @@
 """SIGTERM: nothing new begins, what is with WhatsApp comes to its end, and only then does the node end."""
 
 import asyncio
+import os
 import signal
 from typing import Any
 
@@ -18,8 +19,8 @@ FRONT = ("acme", "reception")
 
 @pytest.fixture
 def tables() -> dict[str, Any]:
-    """No long wait for receipts of what may have been sent."""
-    return {"uncertain": {"wait": 0.5}}
+    """No long wait for receipts of what may have been sent, and a drain that a busy machine does not cut short."""
+    return {"uncertain": {"wait": 0.5}, "shutdown": {"drain_s": 60.0}}
 
 
 @pytest.fixture
@@ -55,6 +56,12 @@ async def ended(node: Node, service: Listener) -> int:
     return code
 
 
+async def entries(node: Node) -> list[dict[str, Any]]:
+    """The newest of the audit."""
+    found: list[dict[str, Any]] = (await node.request("GET", "/api/v1/audit"))["items"]
+    return found
+
+
 async def got(emulator: EmulatorProcess, contact: str) -> list[str]:
     """What a contact has."""
     return [item.text for item in await emulator.inbox(contact)]
@@ -64,7 +71,7 @@ async def got(emulator: EmulatorProcess, contact: str) -> list[str]:
 async def test_what_is_with_whatsapp_ends_and_all_else_waits_for_the_next_node(
     node: Node, service: Listener, emulator: EmulatorProcess
 ) -> None:
-    await emulator.fault("late_ack", phone=PHONE, seconds=3.0, count=1)
+    await emulator.fault("late_ack", phone=PHONE, seconds=8.0, count=1)
     await service.send(*FRONT, text("begun"))
     await emulator.wait_for_message(ANA, text="begun")
     node.signal(signal.SIGTERM)
@@ -109,3 +116,19 @@ async def test_a_drain_that_is_cut_short_loses_nothing_and_sends_nothing_twice(
     async with node, await node.listen() as again:
         assert (await again.until("result", id="begun"))["status"] == "sent"
     assert await got(emulator, ANA) == ["begun"]
+
+
+async def test_a_thread_that_hangs_keeps_no_node_from_its_end(node: Node) -> None:
+    settings = node.directory / "plantao.toml"
+    settings.unlink()
+    os.mkfifo(settings)  # whoever opens it to read waits for ever
+    reloading = asyncio.create_task(node.request("POST", "/api/v1/reload"))
+    node.signal(signal.SIGHUP)
+    while not any(entry["action"] == "settings.reload" for entry in await entries(node)):  # noqa: ASYNC110 - no event
+        await asyncio.sleep(0.02)
+
+    node.signal(signal.SIGTERM)
+
+    assert await asyncio.to_thread(node.wait) == 1
+    assert "leaving by force" in node.log
+    await asyncio.gather(reloading, return_exceptions=True)

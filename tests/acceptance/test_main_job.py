@@ -188,3 +188,15 @@ async def test_a_second_node_on_the_same_data_is_refused(node: Node, emulator: E
     second = Node(node.directory, settings(emulator.ready))
     with pytest.raises(NodeError, match="another node"):
         await asyncio.to_thread(second.start)
+
+
+async def test_a_second_node_on_the_same_runtime_directory_is_refused_and_the_first_goes_on(
+    node: Node, emulator: EmulatorProcess
+) -> None:
+    second = Node(node.directory / "second", settings(emulator.ready))
+    second.runtime = node.runtime
+    broker = node.child("nats-server")
+    with pytest.raises(NodeError, match=r"another node .* use another runtime directory"):
+        await asyncio.to_thread(second.start)
+    assert node.child("nats-server") == broker
+    assert (await node.request("GET", "/ready"))["ready"]

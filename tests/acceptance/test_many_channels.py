@@ -17,8 +17,8 @@ def alive(pids: set[int]) -> set[int]:
 
 def strangers(runtime: Path) -> list[Path]:
     """Files in the runtime directory that are neither part of a session store (SQLite's files, and its lock) nor an
-    empty journal."""
-    own = (".db", ".db-wal", ".db-shm", ".db.lock")
+    empty journal, nor the node's own lock."""
+    own = (".db", ".db-wal", ".db-shm", ".db.lock", "runtime.lock")
     files = [path for path in runtime.rglob("*") if path.is_file() and not path.name.endswith(own)]
     return [path for path in files if path.parent.suffix != ".journal" or path.stat().st_size > 0]
 

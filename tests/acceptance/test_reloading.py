@@ -74,3 +74,10 @@ async def test_sighup_reads_them_and_a_bad_file_changes_nothing_and_is_told(
     quiet_from = len(node.log)
     await node.add("acme", "reception")
     assert '"level": "debug"' not in node.log[quiet_from:]
+
+
+async def test_a_node_whose_file_cannot_be_renewed_runs_on(node: Node) -> None:
+    (node.data / "node.tmp").mkdir()  # in the way, as a full disk would be
+    node.signal(signal.SIGHUP)
+    await logged(node, "the node's file is not renewed: reload the settings when it can be")
+    assert json.loads(await node.cli("reload", "--json")) == {"changed": [], "restart": []}

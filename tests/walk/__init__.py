@@ -8,6 +8,7 @@ module          what it holds
 ``stage``       the node and the emulator, keys and phones
 ``person``      what a person does on the page: everything is found by role and name
 ``scenes``      the walk: what is done, and what must be seen then
+``run``         all walks, one after the other, and the crowd
 ``crowd``       a hundred clinics, and how fast and how live the page is with them
 ``crowd_node``  the process in which they are
 ``report``      what came of it

@@ -3,11 +3,13 @@
 import re
 from dataclasses import dataclass
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.walk.browser import PATIENCE_MS
 from tests.walk.person import Person, gone, seen
 from tests.walk.stage import Stage, read_code
+
+_SESSION = "/api/v1/session"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,10 +257,21 @@ async def removes(person: Person, place: Place) -> None:
 
 
 async def signs_out(person: Person) -> None:
-    """What was seen is gone."""
+    """What was seen is gone; but not while the session is there still, since the node could not end it."""
+    person.window.mean(503, _SESSION)
+    await person.page.route(f"**{_SESSION}", _away)
+    await person.press("nav.sign_out")
+    await person.sees("problem.unavailable")
+    await person.page.unroute(f"**{_SESSION}")
     await person.press("nav.sign_out")
     await seen(await person.heading("signin.title"))
+    await expect(person.page.get_by_role("alert")).to_have_count(0)
     await person.shoot("signed-out")
+
+
+async def _away(route: Route) -> None:
+    problem = {"type": "urn:plantao:problem:unavailable", "title": "", "status": 503, "detail": ""}
+    await route.fulfill(status=503, json=problem)
 
 
 async def only_looks(person: Person, stage: Stage, place: Place) -> None:

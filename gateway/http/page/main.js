@@ -14,7 +14,7 @@ import { Picture } from "./picture.js";
 import { parsed } from "./routes.js";
 import { SignIn } from "./signin.js";
 import { Stream } from "./stream.js";
-import { say } from "./telling.js";
+import { failed, forget, say } from "./telling.js";
 import { now, tickAll } from "./times.js";
 import { Tree } from "./tree.js";
 import { troubles } from "./trouble.js";
@@ -89,11 +89,15 @@ class Page {
     this.#frame.streams("opening", null);
     this.picture = new Picture((before, after) => this.#moved(before, after));
     this.node = new NodeHealth(this.changed);
+    this.#follow();
+    this.#go(focus);
+  }
+
+  #follow() {
     this.#stream = new Stream(
       (event, data) => this.#heard(event, data),
       (state, refusal) => this.#streams(state, refusal),
     );
-    this.#go(focus);
   }
 
   #heard(event, data) {
@@ -119,7 +123,14 @@ class Page {
 
   async #signOut() {
     this.#stream?.close(); // before the node cuts it
-    await ask("DELETE", SESSION).catch(() => {}); // it may have ended already
+    try {
+      await ask("DELETE", SESSION);
+    } catch (error) {
+      if (error.status !== 401) {
+        this.#follow();
+        return failed(error); // whoever walks away would leave a session that is good
+      }
+    }
     this.#end("");
   }
 
@@ -131,6 +142,7 @@ class Page {
     this.node?.close();
     this.#stream = null;
     for (const open of document.querySelectorAll("dialog")) open.close();
+    forget();
     this.#frame.signed(null);
     this.#signIn(notice);
   }

@@ -32,6 +32,7 @@ export const REASONS = [
   [/^not reconnected within (\S+) s/, "not_reconnected", ["seconds"]],
   [/^not connected within (\S+) s$/, "not_connected", ["seconds"]],
   [/^((?:killed by signal|exited with status|ended|Go aborted).*)$/, "port_ended", ["detail"]],
+  [/^it took (\d+) MiB of memory/, "port_outgrown", ["count"]],
   [/^(missed .*|.*heartbeat.*)$/, "port_hung", ["detail"]],
   [/^(?:the port could not start|a port cannot be opened): (.*)$/, "port_not_started", ["detail"]],
   [/^(the nursery .*|the machine gives no process.*)$/, "port_not_started", ["detail"]],

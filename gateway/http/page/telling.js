@@ -32,6 +32,13 @@ export function failed(error) {
   notice("failed", problem(error)).setAttribute("role", "alert");
 }
 
+/** What was told is not for who comes next. */
+export function forget() {
+  waiting.clear();
+  notices.replaceChildren();
+  spokenAloud.replaceChildren();
+}
+
 /** A refusal in words: what it means, and what the node said. */
 export function problem(error) {
   const { title, detail } = explained(error);

@@ -203,6 +203,7 @@ export default {
   "reason.not_reconnected": "not back within {time}",
   "reason.not_connected": "not connected within {time}",
   "reason.port_ended": "the connection’s process ended ({detail})",
+  "reason.port_outgrown": "the connection’s process took too much memory ({count} MiB) and gets another",
   "reason.port_hung": "the connection’s process no longer answered ({detail})",
   "reason.port_not_started": "the connection’s process could not be started ({detail})",
   "reason.no_other_code": "the code expired and no other came",

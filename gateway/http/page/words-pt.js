@@ -203,6 +203,7 @@ export default {
   "reason.not_reconnected": "não voltou em {time}",
   "reason.not_connected": "sem conexão em {time}",
   "reason.port_ended": "o processo da conexão terminou ({detail})",
+  "reason.port_outgrown": "o processo da conexão ocupou memória demais ({count} MiB) e dá lugar a outro",
   "reason.port_hung": "o processo da conexão não respondia mais ({detail})",
   "reason.port_not_started": "o processo da conexão não pôde ser iniciado ({detail})",
   "reason.no_other_code": "o código expirou e não veio outro",

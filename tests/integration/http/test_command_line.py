@@ -267,6 +267,25 @@ def test_a_node_is_run_with_the_settings_of_file_and_options(tmp_path: Path, mon
     assert (settings.data, settings.http.port, json_ready) == (tmp_path / "d", 0, True)
 
 
+def test_a_file_that_was_there_at_the_start_must_be_there_when_settings_are_read_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "plantao.toml"
+
+    def run(reread: Callable[[], Settings], _json_ready: bool) -> int:
+        file.unlink()
+        reread()
+        return 0
+
+    monkeypatch.setattr("config.node.run", run)
+    monkeypatch.chdir(tmp_path)
+    file.write_text("")
+
+    result = invoke("run", "--data", str(tmp_path / "d"))
+
+    assert (result.exit_code, "a readable file" in result.stderr) == (2, True)
+
+
 def test_a_wrong_configuration_is_exit_code_2(tmp_path: Path) -> None:
     config = tmp_path / "my.toml"
     config.write_text("[http]\nprot = 1\n")

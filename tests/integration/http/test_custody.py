@@ -13,6 +13,8 @@ from tests.unit.gateway.http.fake_node import FakeOperations, FakePersonal
 
 CONSENTS = "/api/v1/clinics/acme/channels/front/consents"
 ANA = "5511988880001"
+MISSPELT = {"clinic": "acme", "contcat": ANA}
+"""Without what is unknown this is all of the clinic."""
 
 
 async def test_a_clinic_or_a_person_is_erased(operator: aiohttp.ClientSession, personal: FakePersonal) -> None:
@@ -28,7 +30,9 @@ async def test_a_clinic_or_a_person_is_erased(operator: aiohttp.ClientSession, p
     assert personal.asked[1][2] == ANA
 
 
-@pytest.mark.parametrize("body", [{}, {"clinic": "../acme"}, {"clinic": None}, {"clinic": "acme", "contact": 5}])
+@pytest.mark.parametrize(
+    "body", [{}, {"clinic": "../acme"}, {"clinic": None}, {"clinic": "acme", "contact": 5}, MISSPELT]
+)
 @pytest.mark.parametrize("path", ["/api/v1/erase", "/api/v1/export"])
 async def test_what_names_no_clinic_does_nothing(
     operator: aiohttp.ClientSession, personal: FakePersonal, path: str, body: object

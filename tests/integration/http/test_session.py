@@ -21,6 +21,7 @@ from tests.unit.gateway.http.fake_node import FakeHealth, FakeOperations, fake_b
 
 SESSION = f"{API}/session"
 CLINICS = f"{API}/clinics"
+JSON = {"Content-Type": "application/json"}
 COOKIE = re.compile(r"plantao_session=plantao_[\w-]{43}; HttpOnly; Max-Age=43200; Path=/; SameSite=Strict")
 
 SignIn = Callable[..., Awaitable[str]]
@@ -216,3 +217,12 @@ async def test_a_cookie_that_is_no_cookie_is_no_session(server: AdminServer) -> 
     for cookie in (b"plantao_session", b"plantao_session=", b"plantao_session=\xff\xfe", b"=;;=", b"a" * 4000):
         raw = b"GET /api/v1/session HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: " + cookie + b"\r\n\r\n"
         assert (await exchange(server, raw)).startswith(b"HTTP/1.1 401")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_strangers_are_not_read_at_length(stranger: aiohttp.ClientSession, chunked: bool) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b" " * 5000
+
+    async with stranger.post(SESSION, data=pieces() if chunked else b" " * 5000, headers=JSON) as response:
+        assert response.status == 413

@@ -16,7 +16,7 @@ from actors.drain import Drain
 from config.health import ROOT, NodeHealth
 from gateway.access.api_keys import open_keys
 from gateway.audit.keeper import NodeAudit
-from gateway.http.health import RoleCount
+from gateway.http.health import Part, RoleCount
 from gateway.http.server import AdminServer
 from gateway.nats.bus import NatsBus
 from protocol.commands import utc_now
@@ -236,6 +236,14 @@ async def test_a_hung_supervisor_and_a_hung_actor_are_seen_like_any_other(hangin
     assert tree["facts"]["restarts"] == 0
     assert 'plantao_inbox_messages{clinic="",kind="store"} 1.0' in metrics
     assert 'plantao_actor_restarts_total{clinic="acme",kind="clinic"} 0.0' not in metrics  # it is not registered
+
+
+async def test_a_node_whose_data_directory_is_gone_says_so(hanging: Hanging, tmp_path: Path) -> None:
+    assert (await hanging.health.report()).store.ok
+    await asyncio.to_thread(tmp_path.rename, tmp_path.with_name("moved"))
+    report = await hanging.health.report()
+    assert report.store == Part(ok=False, reason=f"{tmp_path}: No such file or directory")
+    assert (report.disk_free_bytes, report.disk_size_bytes) == (0, 0)
 
 
 def test_the_tree_of_the_fake_has_the_documented_shape() -> None:

@@ -1,11 +1,13 @@
 """Spans on their way to a collector, over HTTP."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.telemetry.export import SpanExport
+from gateway.telemetry.export import END_S, SpanExport
 from protocol.telemetry import Step, Stretch
 from tests.fakes.collector import Collector
 
@@ -81,6 +83,15 @@ async def test_a_collector_that_takes_nothing_is_no_trouble(collector: Collector
     assert (collector.spans, collector.asked > 0) == ([], True)
 
 
+async def test_a_collector_that_never_answers_does_not_hold_up_the_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        export = SpanExport(f"http://127.0.0.1:{deaf.getsockname()[1]}", "1.2.3", lambda text: text)
+        await export.start()
+        export.went(stretch(Step.COMMAND))
+        async with asyncio.timeout(END_S * 3):
+            await export.stop(timeout=60.0)
+
+
 async def test_before_it_starts_and_after_it_ended_nothing_is_kept(collector: Collector) -> None:
     export = SpanExport(collector.url, "1.2.3", lambda text: text)
     export.went(stretch(Step.COMMAND))
@@ -98,3 +109,12 @@ async def test_it_may_be_started_again(collector: Collector) -> None:
         export.went(stretch(Step.COMMAND))
         await export.stop(timeout=10.0)
     assert len(collector.spans) == 2
+
+
+async def test_what_goes_to_this_machine_goes_through_no_proxy(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    await exported(collector, stretch(Step.COMMAND))
+    assert [span["name"] for span in collector.spans] == ["plantao.command"]

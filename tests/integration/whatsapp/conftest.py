@@ -53,8 +53,9 @@ async def new_nursery(running_emulator: EmulatorProcess) -> AsyncIterator[MakeNu
     """Makes a nursery of the test's own, not started yet, with its own timings."""
     made: list[Nursery] = []
 
-    def make(timings: Timings | None = None) -> Nursery:
-        nursery = Nursery(running_emulator.ready.port_command, running_emulator.ready.env, timings=timings or Timings())
+    def make(timings: Timings | None = None, **limits: int) -> Nursery:
+        ready = running_emulator.ready
+        nursery = Nursery(ready.port_command, ready.env, timings=timings or Timings(), **limits)
         made.append(nursery)
         return nursery
 

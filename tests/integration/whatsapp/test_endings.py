@@ -33,6 +33,18 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 # -- ports --
 
 
+async def test_a_port_that_has_outgrown_its_memory_ends_in_order(
+    account: MakeAccount, new_nursery: MakeNursery
+) -> None:
+    nursery = new_nursery(Timings(beat=0.2), port_bytes=1 << 20)
+    await nursery.start()
+    clinic = account(nursery=nursery)
+    await clinic.open()
+    reason, expected = how(await clinic.exited())
+    assert expected
+    assert reason.endswith("MiB of memory, more than limits.port_bytes")
+
+
 async def test_a_port_that_is_killed_says_so_last(account: MakeAccount) -> None:
     clinic = account()
     port = await clinic.paired()

@@ -152,6 +152,7 @@ def test_an_error_code_is_shown_and_a_pairing_code_is_not(code: object, shown: o
         "11 98765-4321",
         "1198765-4321",
         "123456@g.us9999999",
+        "5511987654321abc",
     ],
 )
 def test_phone_numbers_are_masked_however_they_are_written(text: str) -> None:

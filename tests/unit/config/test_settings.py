@@ -158,6 +158,8 @@ def test_variables_that_kubernetes_or_the_command_line_use_are_left_alone(name: 
         ("[nats]\ncertificate = '/c.pem'", "nats.key", "private key"),
         ("[http]\nhost = '0.0.0.0'", "http.host", "a loopback address"),
         ("[http]\nhost = 'example.com'", "http.host", "a loopback address"),
+        ("[http]\nkey = '~nobody-of-this-name/k.pem'", "http.key", "a path in the home of a user that there is"),
+        ('[http]\nkey = "k\\u0000.pem"', "http.key", "a path"),
         ("[http]\nkey = 'k.pem'", "http.key", "http.certificate and http.key go together"),
         ("[http]\nhost = '0.0.0.0'\ncertificate = 'c.pem'", "http.key", "go together"),
         ("[http]\nallowed_origins = ['*']", "http.allowed_origins", "matching regex"),
@@ -201,6 +203,21 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
 
     assert "a readable file" in str(refusal(tmp_path / "nowhere.toml"))
     assert "UTF-8" in str(refusal(binary))
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("x = " + "[" * 5000, "config"),
+        ("[pacing]\nper_minute = " + "9" * 6000, "config"),
+        ('[http]\ncertificate = "~nobody-of-that-name/x"', "http.certificate"),
+        ('[http]\ncertificate = "x\\u0000"', "http.certificate"),
+    ],
+)
+def test_what_would_break_whoever_reads_it_is_refused(tmp_path: Path, text: str, key: str) -> None:
+    config = tmp_path / "plantao.toml"
+    config.write_text(text)
+    assert refusal(config).field == key
 
 
 @pytest.mark.parametrize(

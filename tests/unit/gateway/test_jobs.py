@@ -141,6 +141,20 @@ async def test_one_of_the_node_waits_for_those_of_clinics_and_lets_no_more_begin
     assert (await ended(jobs, view)).state is JobState.DONE
 
 
+async def test_a_clinic_whose_job_does_not_end_keeps_the_others_from_theirs_for_so_long_at_most(
+    audit: MemoryAudit, tmp_path: Path
+) -> None:
+    jobs = NodeJobs(tmp_path, audit, waiting_s=0.0)
+    await jobs.open()
+    endless = await jobs.start(JobKind.EXPORT, "acme", Waiting(), by=NODE)
+    view = await run(jobs, nothing, None)
+    assert view.state is JobState.FAILED
+    assert view.error is not None
+    assert f"job {endless.id} (export of clinic acme) has not ended" in view.error
+    assert (await run(jobs, nothing, "beta")).state is JobState.DONE
+    await jobs.close(timeout=5.0)
+
+
 async def test_one_of_the_node_that_waits_ends_with_the_node(jobs: NodeJobs) -> None:
     await jobs.start(JobKind.EXPORT, "acme", Waiting(), by=NODE)
     view = await jobs.start(JobKind.ROTATE, None, nothing, by=NODE)

@@ -180,6 +180,14 @@ def test_switched_off_it_counts_and_holds_nobody() -> None:
     assert isinstance(pace.admit(NEW, clock(23)), Hold), "but whom WhatsApp refuses"
 
 
+def test_what_was_sent_while_it_was_off_is_not_owed_when_it_is_switched_on() -> None:
+    pace = Pacing(OFF, at(NOON))
+    assert admitted(pace, NORMAL, at(NOON), 100) == 100
+    pace.configure(replace(POLICY, burst=5, per_minute=20))
+    assert pace.admit(NORMAL, at(NOON)) == Stop(3.0)
+    assert pace.admit(NORMAL, after(3.0)) is None
+
+
 def test_a_clock_that_is_set_back_gives_nothing_new() -> None:
     pace = pacing(per_day=3)
     assert admitted(pace, NORMAL, at(NOON)) == 3

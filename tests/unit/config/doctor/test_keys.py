@@ -46,6 +46,20 @@ def test_who_may_read_a_key(tmp_path: Path, mode: int, level: Level) -> None:
     assert guarded(path, path.stat(), os.geteuid()).level is level
 
 
+def test_keys_of_certificates_and_passwords_of_accounts_are_looked_at_as_well(tmp_path: Path) -> None:
+    named = {"HTTP__KEY": "http.key", "NATS__KEY": "nats.key", "NATS__ACCOUNTS_FILE": "accounts.json"}
+    env = {f"PLANTAO_{setting}": str(tmp_path / name) for setting, name in named.items()}
+    certificates = {f"PLANTAO_{section}__CERTIFICATE": str(tmp_path / "tls.crt") for section in ("HTTP", "NATS")}
+    for name in named.values():
+        (tmp_path / name).touch(mode=0o644)
+        (tmp_path / name).chmod(0o644)
+    settings = load(None, {"PLANTAO_DATA": str(tmp_path), "PLANTAO_KEYS__MASTER": KEY, **env, **certificates})
+
+    wrong = [finding.told for finding in look(settings) if finding.level is Level.WRONG]
+
+    assert [name for name in named.values() if not any(name in told for told in wrong)] == []
+
+
 def levels(found: list[Finding]) -> list[Level]:
     return [finding.level for finding in found]
 

@@ -82,3 +82,10 @@ def test_what_a_clinic_s_keys_do_stops_no_key_that_is_also_for_another() -> None
     assert counted.take(both, None) is None
     assert counted.take(both, "bela") is None
     assert counted.take(both, "acme") is not None
+
+
+def test_what_a_key_asks_that_was_given_more_stops_no_other() -> None:
+    counted, _ = hours()
+    assert admitted(counted, None, "acme", "bela", per_hour=MOST + 1, times=MOST + 5) == MOST + 1
+    assert admitted(counted, "acme", "acme") == MOST
+    assert admitted(counted, None, "bela") == MOST

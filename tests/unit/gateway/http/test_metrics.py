@@ -203,13 +203,19 @@ def test_a_clinic_without_a_backup_by_the_clock_has_zero_and_without_such_backup
 
 
 def test_trouble_of_channels_is_one_and_else_nought() -> None:
-    odd = channel_snapshot("acme", "odd", restricted_until=NOW, unsealed="the disk is full", spooled=4)
+    restricted = NOW + timedelta(seconds=1)
+    odd = channel_snapshot("acme", "odd", restricted_until=restricted, unsealed="the disk is full", spooled=4)
     found = samples(render(view(channels=[channel_snapshot("acme", "front"), odd])))
     for channel, value in (("front", 0), ("odd", 1)):
         of = (("channel", channel), ("clinic", "acme"))
         assert found["plantao_channel_restricted", of] == value
         assert found["plantao_session_unsealed", of] == value
         assert found["plantao_spooled_events", of] == 4 * value
+
+
+def test_a_restriction_that_is_over_is_none_whether_its_channel_has_said_so_or_not() -> None:
+    found = samples(render(view(channels=[channel_snapshot("acme", "front", restricted_until=NOW)])))
+    assert found["plantao_channel_restricted", (("channel", "front"), ("clinic", "acme"))] == 0
 
 
 def test_each_clinic_has_its_state() -> None:

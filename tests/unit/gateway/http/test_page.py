@@ -149,3 +149,9 @@ def test_the_document_names_files_that_are_there_and_preloads_every_module() -> 
 def test_the_document_has_nothing_inline() -> None:
     document = read_page()["index.html"].body.decode()
     assert not re.search(r"<style|<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=|https?://", document)
+
+
+def test_nothing_makes_markup_or_code_of_data(source: str) -> None:
+    assert not re.search(
+        r"(inner|outer)HTML|insertAdjacentHTML|srcdoc|document\.write|\beval\(|new Function|javascript:", source
+    )

@@ -62,7 +62,7 @@ PATIENT = Timings(beat=60, silence=60)
 class PlayedPort:
     """The test's end: what main says comes out of ``heard``, and ``say`` says something to main."""
 
-    def __init__(self, timings: Timings, store: Path) -> None:
+    def __init__(self, timings: Timings, store: Path, most_bytes: int | None = None) -> None:
         self.events: list[PortEvent] = []
         self.deliver: Callable[[Sequence[PortEvent]], None] = self.events.extend
         self.outcomes: list[SendOutcome] = []
@@ -71,7 +71,8 @@ class PlayedPort:
         self.journal = Journal(str(store))
         self.log = os.memfd_create("log")
         self.pid = os.posix_spawn(sys.executable, [sys.executable, "-c", "import time; time.sleep(60)"], os.environ)
-        self.main = PortProcess(self.pid, 7, self.log, timings, self._tell, StoreRemains(str(store), orphan_grace=1))
+        remains = StoreRemains(str(store), orphan_grace=1)
+        self.main = PortProcess(self.pid, 7, self.log, timings, self._tell, remains, most_bytes=most_bytes)
         self._decoder: FrameDecoder[ToPort] = FrameDecoder(ToPort)  # type: ignore[arg-type]  # a union is no type[]
         self._ours, self._theirs = socket.socketpair()
         self._waiting: list[ToPort] = []
@@ -133,8 +134,8 @@ class PlayedPort:
 async def play(tmp_path: Path) -> AsyncIterator[Callable[..., PlayedPort]]:
     played: list[PlayedPort] = []
 
-    def make(timings: Timings = PATIENT) -> PlayedPort:
-        played.append(PlayedPort(timings, tmp_path / "session.db"))
+    def make(timings: Timings = PATIENT, most_bytes: int | None = None) -> PlayedPort:
+        played.append(PlayedPort(timings, tmp_path / "session.db", most_bytes))
         return played[-1]
 
     yield make
@@ -168,6 +169,26 @@ async def test_calls_are_answered_by_number_in_any_order(play: Play) -> None:
     refused = Failed(code="server_error", message="no")
     port.say(Answered(id=2, answer=refused), Answered(id=99, answer=Done()), Answered(id=1, answer=Done()))
     assert (await first, await second) == (Done(), refused)
+
+
+async def test_a_port_that_takes_too_much_memory_is_ended_in_order_and_says_why(play: Play) -> None:
+    port = play(most_bytes=1 << 10)
+    await port.begin()
+    port.say(Beat(), Beat())
+    await port.heard(Stop)
+    port.say(Ended(reason="was asked to end"))
+    os.kill(port.pid, signal.SIGTERM)
+    last = await port.end()
+    assert last.expected
+    assert "MiB of memory, more than limits.port_bytes" in last.reason
+
+
+async def test_a_port_within_its_memory_goes_on(play: Play) -> None:
+    port = play(most_bytes=1 << 40)
+    await port.begin()
+    port.say(Beat(), Happened(event=Disconnected()))
+    await port.told(1)
+    assert port.events == [Disconnected()]
 
 
 async def test_a_call_that_is_not_answered_in_time_kills_the_port(play: Play) -> None:
