@@ -149,7 +149,7 @@ class ChannelDesk:
         return await self._have(clinic, channel, Resume(), WantedState.CONNECTED)
 
     async def logout(self, clinic: str, channel: str) -> ChannelSnapshot:
-        """Unlink the device."""
+        """Unlink the device, or forget the session of a channel that is suspended or in error."""
         return cast(ChannelSnapshot, await self._switchboard.ask(clinic, channel, Logout(), LOGOUT_TIMEOUT_S))
 
     async def pair(self, clinic: str, channel: str, phone: str | None) -> PairingCode | QrCode:

@@ -155,6 +155,9 @@ class Remains(Protocol):
         """Delete old traces, all of them long accounted for, as those up to row ``traced`` are; not while a port uses
         the store."""
 
+    async def unlink(self) -> None:
+        """Have no session in the store, as after a logout: the next port shows a code. Not while a port uses it."""
+
     async def ids_of(self, secrets: Sequence[bytes], device: str | None) -> Mapping[bytes, str]:
         """The WhatsApp ids of those messages that got as far as the session store: one whose secret is not here was
         never sent.

@@ -76,7 +76,8 @@ class Operations(Protocol):
         """Open a port if it is suspended. Raises ConflictError if it is at rest for another reason."""
 
     async def logout(self, clinic: str, channel: str) -> ChannelSnapshot:
-        """Unlink the device. Raises ConflictError if it is not paired."""
+        """Unlink the device; or, of a channel that is suspended or in error, forget the session, so that it can be
+        paired with any number. Raises ConflictError if it is none of these, or if its port has not ended yet."""
 
     async def pair(self, clinic: str, channel: str, phone: str | None) -> PairingCode | QrCode:
         """Begin pairing: by QR code, or by a code typed on ``phone``. Raises ConflictError if it is paired already."""

@@ -171,7 +171,7 @@ class Channel(Actor):
             case Resume():
                 self._resume(reply)
             case Logout():
-                unlinking.log_out(self._context, self._session.connected, reply)
+                unlinking.log_out(self._context, self._life, self._session.connected, reply)
             case Pair(phone):
                 self._pair(phone, reply)
             case ShowQr():
@@ -342,8 +342,10 @@ class Channel(Actor):
             self._wanted = WantedState.CONNECTED
             self._session.step(Open("pairing requested"))
 
-    def _logged_out(self, outcome: PortAnswer | Failure, reply: Callable[[Any], None]) -> None:
+    def _logged_out(self, outcome: PortAnswer | unlinking.Forgot | Failure, reply: Callable[[Any], None]) -> None:
         refused = unlinking.refusal(outcome, self._name)
+        if isinstance(outcome, unlinking.Forgot):
+            self._reporting.ended(outcome.row)
         if refused is None:
             self._session.step(LoggedOutByUs())
         reply(refused or self.snapshot())

@@ -201,7 +201,7 @@ class IdleChecked:
 
 @dataclass(frozen=True, slots=True)
 class LoggedOutByUs:
-    """``logout`` succeeded."""
+    """``logout`` succeeded, or the session was forgotten."""
 
 
 LifeEvent = (

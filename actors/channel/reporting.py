@@ -137,9 +137,13 @@ class Reporting:
             case PortExited(last_row=row):
                 self._over()
                 if row is not None:
-                    self._tracing.ended(row)
+                    self.ended(row)
             case _:
                 pass
+
+    def ended(self, row: int) -> None:
+        """The session store is left with these traces."""
+        self._tracing.ended(row)
 
     def _throw(self, record: Record) -> None:
         self._gaps.throw(record)

@@ -28,7 +28,8 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Logout:
-    """Unlink the device. Answered with a ``ChannelSnapshot`` once it is done."""
+    """Unlink the device, or forget the session of a channel that is suspended or in error. Answered with a
+    ``ChannelSnapshot`` once it is done."""
 
 
 @dataclass(frozen=True, slots=True)

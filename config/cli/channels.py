@@ -94,7 +94,7 @@ def resume(asking: Asking, clinic: ClinicArgument, channel: ChannelArgument) -> 
 
 @command(group, "logout")
 def logout(asking: Asking, clinic: ClinicArgument, channel: ChannelArgument, yes: YesOption = False) -> None:
-    """Unlink the device from its WhatsApp account; a new pairing is then needed."""
+    """Unlink the device from its WhatsApp account, or forget the session of one that is suspended or in error."""
     confirm(f"Log {clinic}/{channel} out of WhatsApp? It will need a new pairing.", yes)
     _act(asking, clinic, channel, "logout")
 

@@ -139,7 +139,7 @@ class ChannelRoutes:
         return await self._act(self._operations.resume, request)
 
     async def logout(self, request: web.Request) -> web.Response:
-        """Unlink the device."""
+        """Unlink the device, or forget the session of a channel that is suspended or in error."""
         return await self._act(self._operations.logout, request)
 
     async def pair(self, request: web.Request) -> web.Response:

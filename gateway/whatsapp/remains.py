@@ -116,6 +116,12 @@ class StoreRemains:
         if not self._writers and lock.holder_of(self._store) is None:
             await self._reader.read(lambda: traces.prune(self._store, traced))
 
+    async def unlink(self) -> None:
+        """See ``protocol.interfaces.Remains``."""
+        if self._writers or lock.holder_of(self._store) is not None:
+            raise StoreUnavailableError(f"a port still uses the session store {self._store}")
+        await self._reader.read(lambda: traces.unlink(self._store))
+
     async def ids_of(self, secrets: Sequence[bytes], device: str | None) -> Mapping[bytes, str]:
         """See ``protocol.interfaces.Remains``."""
         return await self._reader.read(lambda: traces.ids_of(self._store, secrets, device))

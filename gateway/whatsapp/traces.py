@@ -66,6 +66,31 @@ def prune(store: str, traced: int) -> None:
             database.commit()
 
 
+def unlink(store: str) -> None:
+    """Delete the session, and all that is of it, as whatsmeow does when WhatsApp has ended it; a store that is no
+    database goes whole. Nobody else may use it."""
+    if not Path(store).exists():
+        return
+    try:
+        with closing(sqlite3.connect(f"file:{quote(store)}?mode=rw", uri=True, timeout=_BUSY_S)) as database:
+            database.execute("PRAGMA foreign_keys = ON")
+            if _has_table(database, "whatsmeow_device"):
+                database.execute("DELETE FROM whatsmeow_device")
+                database.commit()
+    except sqlite3.OperationalError as error:
+        raise StoreUnavailableError(f"the session store {store} cannot be emptied: {error}") from error
+    except sqlite3.DatabaseError:
+        _remove(store)
+
+
+def _remove(store: str) -> None:
+    try:
+        for ending in ("-wal", "-shm", ""):
+            Path(f"{store}{ending}").unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreUnavailableError(f"the session store {store} cannot be removed: {error.strerror}") from error
+
+
 def ids_of(store: str, secrets: Sequence[bytes], device: str | None) -> Mapping[bytes, str]:
     """The WhatsApp ids of the messages with these secrets, which were to be sent as ``device``.
 

@@ -1,11 +1,12 @@
 """Each fault ends in the right state, and back; and nobody else notices."""
 
+import asyncio
 import os
 import signal
 
 import pytest
 
-from tests.acceptance.node import Listener, Node, settings
+from tests.acceptance.node import END_TIMEOUT, Listener, Node, NodeError, settings
 from tests.acceptance.phones import Phones
 from tests.emulator.client import EmulatorProcess
 
@@ -31,6 +32,19 @@ async def waits_for(node: Node, attempt: int) -> None:
         "/api/v1/clinics/acme/channels/reception",
         lambda shown: shown["attempt"] >= attempt and shown["next_retry_at"] is not None,
     )
+
+
+async def logged_out(node: Node) -> None:
+    """Log the channel out, once its port has ended: that is not published as an event."""
+    async with asyncio.timeout(END_TIMEOUT):
+        while True:
+            try:
+                await node.act("acme", "reception", "logout")
+                return
+            except NodeError as error:
+                if "has not ended yet" not in error.problem["detail"]:
+                    raise
+            await asyncio.sleep(0.1)
 
 
 async def goes_and_comes_back(service: Listener) -> str:
@@ -136,6 +150,24 @@ async def test_what_only_a_person_can_mend_is_an_error_until_somebody_connects(
     await node.act("acme", "reception", "connect")
     await service.until("state", state="connected", count=2)
     await sends(service, "again")
+
+
+@pytest.mark.usefixtures("paired")
+async def test_a_banned_number_is_logged_out_and_another_paired_in_its_place(
+    node: Node, service: Listener, emulator: EmulatorProcess
+) -> None:
+    await emulator.fault("failure", phone=PHONE, reason=402, code=101)
+    await emulator.fault("drop", phone=PHONE, count=1)
+    await service.until("state", state="error")
+    await service.send("acme", "reception", {"v": 1, "id": "old", "to": ANA, "type": "text", "text": "antes"})
+    await logged_out(node)
+    await service.until("state", state="logged_out", reason="logout")
+    await node.act("acme", "reception", "pair")
+    await emulator.scan((await service.until("qr", count=2))["code"], OTHER_PHONE)
+    await service.until("state", state="connected", count=2)
+    assert (await service.until("result", id="old"))["error"]["code"] == "other_number"
+    assert (await node.channel("acme", "reception"))["phone"] == OTHER_PHONE
+    await sends(service, "new")
 
 
 @pytest.mark.usefixtures("paired")

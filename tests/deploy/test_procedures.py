@@ -174,8 +174,15 @@ async def test_lost_phone_and_banned_number(node: Node, walk: Walk, emulator: Em
         await emulator.clear(banned)
         assert "pacing.per_day" in await walk.paste("Banned number", 1)
         await sends(node, "when the ban is over")
-        await walk.paste("Banned number", 2)
-        await service.until("qr", channel="reception-2")
+
+        await emulator.fault("failure", phone=PHONE, reason=402, code=101)
+        await emulator.fault("drop", phone=PHONE, count=1)
+        await service.until("state", state="error", count=2)
+        await walk.paste("Banned number", 0)
+        pairing = asyncio.create_task(walk.paste("Banned number", 2))
+        await emulator.scan((await service.until("qr", count=3))["code"], OTHER_PHONE)
+        assert "connected as +" in await pairing
+        await sends(node, "from the new number")
 
 
 async def test_broker_down(node: Node, walk: Walk, emulator: EmulatorProcess) -> None:

@@ -78,6 +78,10 @@ class ScriptedRemains:
         if self.unprunable:
             raise StoreUnavailableError("session store: database is locked")
 
+    async def unlink(self) -> None:
+        self._check()
+        self.empty()
+
     async def ids_of(self, secrets: Sequence[bytes], device: str | None) -> Mapping[bytes, str]:
         self._check()
         if device is None or device != self.device:

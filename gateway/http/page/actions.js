@@ -17,8 +17,8 @@ export const OFFERED = {
   reconnecting: ["reconnect", "suspend", "disconnect"],
   disconnected: ["connect", "suspend"],
   logged_out: ["pair"],
-  suspended: ["resume", "disconnect"],
-  error: ["connect", "suspend", "disconnect"],
+  suspended: ["resume", "disconnect", "logout"],
+  error: ["connect", "suspend", "disconnect", "logout"],
 };
 
 /** The verb of the route; what is to be confirmed says what follows from it in `confirm.<action>`. */

@@ -212,7 +212,7 @@ export default {
   "mend.pairing_refused": "Check on the phone that it may link devices and that its clock is right, then pair again.",
   "mend.replaced": "Another program uses this session. Stop it, then connect here.",
   "mend.banned_for": "Do not reconnect now. Wait until the ban is over, then connect, and send less and only to people who agreed.",
-  "mend.banned": "Open WhatsApp on the clinic’s phone and ask there for a review. Do not reconnect before. If the ban stays, the clinic needs another number.",
+  "mend.banned": "Open WhatsApp on the clinic’s phone and ask there for a review. Do not reconnect before. If the ban stays, the clinic needs another number: log out, then pair it.",
   "mend.outdated": "Upgrade Plantão: WhatsApp refuses this version. Then connect.",
   "mend.store_unusable": "Restore the clinic from a backup, or log out and pair again. Then connect.",
   "mend.cannot_store": "Make room: the disk or the clinic’s database is full. It goes on by itself within a minute.",

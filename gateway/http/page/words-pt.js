@@ -212,7 +212,7 @@ export default {
   "mend.pairing_refused": "Veja no celular se ele pode vincular aparelhos e se o relógio está certo; depois pareie de novo.",
   "mend.replaced": "Outro programa usa esta sessão. Pare-o e depois conecte aqui.",
   "mend.banned_for": "Não reconecte agora. Espere o fim do banimento, conecte, e envie menos e só a quem concordou.",
-  "mend.banned": "Abra o WhatsApp no celular da clínica e peça uma análise. Não reconecte antes. Se o banimento ficar, a clínica precisa de outro número.",
+  "mend.banned": "Abra o WhatsApp no celular da clínica e peça uma análise. Não reconecte antes. Se o banimento ficar, a clínica precisa de outro número: encerre a sessão e pareie o novo.",
   "mend.outdated": "Atualize o Plantão: o WhatsApp recusa esta versão. Depois conecte.",
   "mend.store_unusable": "Restaure a clínica de um backup, ou encerre a sessão e pareie de novo. Depois conecte.",
   "mend.cannot_store": "Libere espaço: o disco ou o banco da clínica está cheio. O canal continua sozinho em até um minuto.",

@@ -219,7 +219,7 @@ async def test_logout_unlinks_the_device_and_closes_the_port(home: Home) -> None
 
 async def test_only_a_connected_channel_can_log_out(home: Home) -> None:
     home.start()
-    with pytest.raises(ConflictError, match="only a connected one"):
+    with pytest.raises(ConflictError, match="only one that is connected"):
         await home.ask(Logout())
 
 

@@ -12,9 +12,11 @@ from actors.channel.requests import Connect, Disconnect, Logout, Pair, Resume, S
 from protocol import port as p
 from protocol.channel import Breaker as BreakerView
 from protocol.channel import ChannelState, QrCode, WantedState
+from protocol.errors import ConflictError
 from protocol.port import Failed, PortAnswer
 from supervisor.breaker import Breaker, Consecutive
 from tests.fakes.scripted_port import UP, Anything, obliging
+from tests.fakes.scripted_remains import DEVICE
 from tests.unit.actors.channel.heard import message
 from tests.unit.actors.channel.home import POLICY, Home
 from tests.unit.actors.channel.home import home as make_home
@@ -171,3 +173,66 @@ async def test_a_logout_that_is_answered_after_the_channel_was_suspended_ends_in
     shown = await asking
     assert (shown.state, shown.reason) == (S.LOGGED_OUT, "logout")
     port._loop.call_soon_threadsafe(port._end, "stopped", True)
+
+
+# -- a session that only a person can end --
+
+HOPELESS: list[p.PortEvent] = [
+    p.Banned(code=101, expires_in_s=0.0),
+    p.Replaced(),
+    p.Outdated(),
+    p.StoreUnusable(reason="x.db is no database"),
+]
+
+
+@pytest.mark.parametrize("event", HOPELESS, ids=lambda event: type(event).__name__)
+async def test_a_channel_in_error_forgets_its_session_and_is_paired_anew(home: Home, event: p.PortEvent) -> None:
+    port = home.connected()
+    port.say(event)
+    home.wait_state(S.ERROR)
+    port.wait_ended()
+    shown = await home.ask(Logout())
+    assert (shown.state, shown.reason) == (S.LOGGED_OUT, "logout")
+    assert p.LogOut() not in port.calls
+    assert home.remains.device is None
+    home.bell.wait(lambda: home.vault.calls[-1] == "forget", "the vault to forget")
+    home.opener.first_words = [p.QrShown(code="code-1", valid_s=60.0)]
+    assert (await home.ask(Pair(None))).code == "code-1"
+
+
+async def test_a_channel_that_an_operator_suspended_forgets_its_session(home: Home) -> None:
+    port = home.connected()
+    await home.ask(Suspend())
+    port.wait_ended()
+    home.bell.wait(lambda: home.vault.calls[-1] == "seal clean", "the port to be known to be gone")
+    assert (await home.ask(Logout())).state is S.LOGGED_OUT
+    assert home.remains.device is None
+
+
+async def test_a_channel_that_sleeps_until_it_is_needed_does_not(home: Home) -> None:
+    home.start(LAZY)
+    home.wait_state(S.SUSPENDED)
+    with pytest.raises(ConflictError, match="only one that is connected"):
+        await home.ask(Logout())
+
+
+async def test_a_session_that_cannot_be_forgotten_stays_as_it_is(home: Home) -> None:
+    port = home.connected()
+    port.say(HOPELESS[0])
+    home.wait_state(S.ERROR)
+    port.wait_ended()
+    home.remains.failing = True
+    with pytest.raises(ConflictError, match="is not logged out: session store: disk I/O error"):
+        await home.ask(Logout())
+    assert (home.snapshot.state, home.remains.device) == (S.ERROR, DEVICE)
+
+
+async def test_no_session_is_forgotten_while_its_port_still_ends(home: Home) -> None:
+    port = home.connected()
+    port.deaf = True
+    port.say(HOPELESS[0])
+    home.wait_state(S.ERROR)
+    with pytest.raises(ConflictError, match="has not ended yet"):
+        await home.ask(Logout())
+    assert home.remains.device == DEVICE
+    port.die()

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.whatsapp import traces
 from gateway.whatsapp.journal import Journal, folder_of, segments
 from gateway.whatsapp.remains import StoreRemains
 from gateway.whatsapp.traces import KEPT
@@ -351,3 +352,45 @@ async def test_a_store_in_a_strange_place_is_read_as_it_is(tmp_path: Path) -> No
     store.parent.mkdir()
     write_traces(str(store), ("1@lid", "1@lid", "3A", b"a"))
     assert await remains(str(store)).last_row() == 1
+
+
+# -- a session that is over --
+
+
+def a_session(store: str) -> None:
+    with closing(sqlite3.connect(store)) as database:
+        database.executescript(
+            "CREATE TABLE whatsmeow_device (jid TEXT PRIMARY KEY);"
+            "CREATE TABLE whatsmeow_message_secrets (our_jid TEXT, chat_jid TEXT, sender_jid TEXT, message_id TEXT,"
+            " key BLOB, FOREIGN KEY (our_jid) REFERENCES whatsmeow_device(jid) ON DELETE CASCADE);"
+            "INSERT INTO whatsmeow_device VALUES ('me');"
+            "INSERT INTO whatsmeow_message_secrets VALUES ('me', 'c', 's', 'A', x'00')"
+        )
+
+
+async def test_a_store_whose_session_is_unlinked_holds_no_device_and_nothing_of_it(store: str) -> None:
+    a_session(store)
+    left = remains(store)
+    assert await left.last_row() == 1
+    await left.unlink()
+    assert await left.last_row() == 0
+    with pytest.raises(StoreGoneError):
+        await left.ids_of([b"s"], "me")
+
+
+def test_a_store_that_is_no_database_is_removed(store: str) -> None:
+    for name in (store, f"{store}-wal"):
+        Path(name).write_bytes(b"not a database" * 100)
+    traces.unlink(store)
+    assert not Path(store).exists()
+    assert not Path(f"{store}-wal").exists()
+    traces.unlink(store)
+
+
+async def test_no_session_is_unlinked_while_a_port_may_use_it(store: str) -> None:
+    a_session(store)
+    left = remains(store)
+    left.opening()
+    with pytest.raises(StoreUnavailableError, match="still uses"):
+        await left.unlink()
+    assert await left.last_row() == 1
