@@ -10,7 +10,7 @@ from typing import Any, Final
 from pykka import ActorRef
 
 from actors.board import Board
-from actors.channel.surroundings import Policies
+from actors.channel.surroundings import ChannelPolicy, Policies
 from actors.clinic_parts import ClinicParts
 from actors.loop import AsyncioLoop
 from actors.meters import NodeMeters
@@ -65,7 +65,7 @@ def start(channels: int) -> list[ActorRef[Any]]:
     return [run(registry(bell, channels, CHANNELS_EACH), parts(bell, Board(), Opener(bell)))]
 
 
-def parts(bell: Bell, board: Board, opener: Opener) -> ClinicParts:
+def parts(bell: Bell, board: Board, opener: Opener, policy: ChannelPolicy = POLICY) -> ClinicParts:
     """What the clinics share, with a loop that runs."""
     loop = AsyncioLoop()
     loop.start(lambda: None)
@@ -77,7 +77,7 @@ def parts(bell: Bell, board: Board, opener: Opener) -> ClinicParts:
         board=board,
         meters=NodeMeters(board),
         names=Names(),
-        policies=Policies(POLICY),
+        policies=Policies(policy),
         runtime=_NOWHERE,
         vaults=MemoryVaults(bell),
         web=MemoryWeb(),

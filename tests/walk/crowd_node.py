@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from protocol.port import Disconnected
 from tests.bench import actor_channels
 from tests.fakes.bell import Bell
 from tests.fakes.scripted_port import UP
+from tests.unit.actors.channel.home import POLICY
 from tests.unit.gateway.http.fake_node import fake_backends
 
 CLINICS: Final = 100
@@ -40,6 +42,8 @@ CHANNELS_EACH: Final = 10
 LAST: Final = (f"clinic-{CLINICS - 1}", f"desk-{CHANNELS_EACH - 1}")
 DOWN_S: Final = 1.0
 """How long a channel in the storm is without its connection."""
+MOVING: Final = replace(POLICY, life=replace(POLICY.life, backoff=replace(POLICY.life.backoff, stable_s=0.0)))
+"""A connection that is back is stable at once: else one that goes again and again would be given another port."""
 _TICK_S: Final = 0.02
 _PATIENCE_S: Final = 30.0
 
@@ -68,7 +72,7 @@ class Crowd:
         self.board = CountingBoard()
         self._opener = actor_channels.Opener(bell)
         wanted = actor_channels.registry(bell, CLINICS * CHANNELS_EACH, CHANNELS_EACH)
-        shared = actor_channels.parts(bell, self.board, self._opener)
+        shared = actor_channels.parts(bell, self.board, self._opener, MOVING)
         actor_channels.run(wanted, shared)
         desk = Desk(
             self.board,
