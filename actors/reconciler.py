@@ -35,7 +35,6 @@ from protocol.vault import Vault
 from supervisor.actor import Actor, Call, Link, tell
 from supervisor.api import Children, ChildView, Phase
 from supervisor.backoff import Backoff
-from supervisor.breaker import BreakerState
 from supervisor.client import is_gone, remove_child, start_child, which_children
 from supervisor.inbox import InboxFullError
 from supervisor.spec import ChildSpec
@@ -273,16 +272,7 @@ class Reconciler(Actor):
             return
         breaker = self._parts.policies.current.breaker
         life = replace(begin(Context.now(), breaker), state=ChannelState.ERROR, reason=reason)
-        self._parts.board.put_channel(
-            views.snapshot(
-                record,
-                life,
-                wanted=record.wanted,
-                sending_breaker=BreakerState.CLOSED,
-                queued=0,
-                last_activity_at=None,
-            )
-        )
+        self._parts.board.put_channel(views.without_actor(record, life))
         event = views.state_event(record, life, shown.state if shown is not None else ChannelState.INITIALIZING)
         publication = Publication(
             channel=child.id,

@@ -1,13 +1,12 @@
 """The audit of a data directory, looked at without a node: with the master key that the settings name."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 from msgspec import to_builtins
 
 from config import master_keys
-from config.settings import load
+from config.settings import environment, load
 from gateway.audit.keeper import audit_key
 from gateway.audit.verifying import read_since, verify
 from gateway.vault.node_key import ensure_node_key, node_key_file
@@ -24,7 +23,7 @@ def verified(config: Path | None, data: Path | None, since: str | None) -> Any:
         StoreUnavailableError: something cannot be read.
     """
     known = read_since(since, "--since")
-    settings = load(config, {**os.environ, **({} if data is None else {"PLANTAO_DATA": str(data)})})
+    settings = load(config, environment(data))
     path = node_key_file(settings.data)
     if not path.exists():
         raise InvalidInputError("--data", f"the data directory of a node; there is no {path}")

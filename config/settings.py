@@ -68,6 +68,11 @@ def load(config: Path | None, environ: Mapping[str, str]) -> Settings:
     return settings
 
 
+def environment(data: Path | None) -> dict[str, str]:
+    """This process's, with ``data`` (if it is given) as the data directory."""
+    return {**os.environ, **({} if data is None else {"PLANTAO_DATA": str(data)})}
+
+
 def _assemble(values: Mapping[str, Any]) -> Settings:
     data = Path(values.get("data", DATA)).absolute()
     runtime = values.get("runtime")

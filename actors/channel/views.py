@@ -58,7 +58,11 @@ def snapshot(
 
 def not_begun(record: ChannelRecord, now: Now) -> ChannelSnapshot:
     """A channel that has no actor yet."""
-    life = begin(now, BreakerPolicy())
+    return without_actor(record, begin(now, BreakerPolicy()))
+
+
+def without_actor(record: ChannelRecord, life: Life) -> ChannelSnapshot:
+    """A channel of which nobody but ``life`` can tell anything."""
     return snapshot(
         record,
         life,

@@ -1,7 +1,5 @@
 """``plantao``: the groups, and the commands that belong to none."""
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,7 +27,7 @@ from config.cli import (
     sending,
     top,
 )
-from config.cli.asking import DEFAULT_CONFIG, command
+from config.cli.asking import OwnDataOption, SettingsOption, command, settings_file
 from config.cli.output import EXIT_CODES, Output
 from protocol.errors import PlantaoError
 
@@ -75,30 +73,22 @@ def _root(
     pass
 
 
-def _default_config() -> Path | None:
-    return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
-
-
 @app.command()
 def run(
-    config: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="Settings; ./plantao.toml if there is one.")
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="Data directory; ./data if nothing says otherwise.")
-    ] = None,
+    config: SettingsOption = None,
+    data: OwnDataOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Once ready, say where everything is in JSON.")] = False,
 ) -> None:
     """Run a node until SIGTERM or Ctrl-C. SIGHUP has it read its settings again."""
     try:
         # Imported here: a node's imports take longer than all other commands.
-        from config.settings import load
+        from config.settings import environment, load
 
-        found = config or _default_config()
+        found = settings_file(config)
 
         def read() -> "Settings":
-            file = found or _default_config()  # one that was found must stay: without it all is as by default
-            return load(file, {**os.environ, **({} if data is None else {"PLANTAO_DATA": str(data)})})
+            file = settings_file(found)  # one that was found must stay: without it all is as by default
+            return load(file, environment(data))
 
         read()  # a wrong setting is said at once
         from config import node

@@ -42,6 +42,14 @@ ClinicOption = Annotated[
     str | None, typer.Option("--clinic", metavar="CLINIC", help="Only this clinic.", autocompletion=clinics)
 ]
 
+SettingsOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings; ./plantao.toml if there is one.")
+]
+OwnDataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Data directory; ./data if nothing says otherwise.")
+]
+"""Of a node on this machine, whether or not it runs."""
+
 DEFAULT_CONFIG: Final = Path("plantao.toml")
 
 _KEYWORD: Final = inspect.Parameter.KEYWORD_ONLY
@@ -62,6 +70,11 @@ class Asking:
     node: NodeClient
     out: Output
     find: Callable[[], NodeClient]
+
+
+def settings_file(given: Path | None) -> Path | None:
+    """The file with the settings: the one that was given, or ``DEFAULT_CONFIG`` if there is one."""
+    return DEFAULT_CONFIG if given is None and DEFAULT_CONFIG.exists() else given
 
 
 def command(group: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

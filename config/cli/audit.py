@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from config.cli.asking import DEFAULT_CONFIG, Asking, CaOption, ClinicOption, JsonOption, KeyOption, UrlOption, command
+from config.cli.asking import Asking, CaOption, ClinicOption, JsonOption, KeyOption, UrlOption, command, settings_file
 from config.cli.client import NodeClient
 from config.cli.output import FAILED, Output, local_time
 from config.cli.progress import unmeasured
@@ -82,9 +82,8 @@ def verify(
         if offline:
             from config.offline_audit import verified
 
-            given = DEFAULT_CONFIG if config is None and DEFAULT_CONFIG.exists() else config
             with unmeasured("Reading the audit …", as_json):
-                found = verified(given, data, since)
+                found = verified(settings_file(config), data, since)
         else:
             node = NodeClient.find(data or DEFAULT_DATA, url, key_file, ca)
             with unmeasured("The node reads the audit …", as_json):

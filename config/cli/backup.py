@@ -1,7 +1,6 @@
 """``plantao backup``, ``plantao restore`` and ``plantao verify``"""
 
 import base64
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
@@ -104,13 +103,13 @@ def verify(
 def _verified(file: Path, secret: str | None, config: Path | None, data: Path | None, as_json: bool) -> ArchiveView:
     # Imported here: whoever asks a node needs none of it.
     from config.master_keys import known
-    from config.settings import load
+    from config.settings import environment, load
     from gateway.backup.verifying import verify as verified
     from gateway.vault.stream_key import key_from
 
     masters = []
     if secret is None:
-        masters = list(known(load(config, {**os.environ, **({} if data is None else {"PLANTAO_DATA": str(data)})})))
+        masters = list(known(load(config, environment(data))))
     size = file.stat().st_size if file.exists() else None
     with of_bytes(f"reading {file.name}", size, as_json) as advance:
         done = 0

@@ -1,13 +1,11 @@
 """``plantao doctor``"""
 
-import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from config.cli.asking import DEFAULT_CONFIG, JsonOption
+from config.cli.asking import JsonOption, OwnDataOption, SettingsOption, settings_file
 from config.cli.output import FAILED, Output
 
 if TYPE_CHECKING:
@@ -24,12 +22,8 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    config: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="Settings; ./plantao.toml if there is one.")
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="Data directory; ./data if nothing says otherwise.")
-    ] = None,
+    config: SettingsOption = None,
+    data: OwnDataOption = None,
     trouble: Annotated[bool, typer.Option("--trouble", help="Only what is not fine.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -39,10 +33,9 @@ def doctor(
     """
     # Imported here: it needs much of what a node does.
     from config.doctor.examining import examine, well
+    from config.settings import environment
 
-    given = DEFAULT_CONFIG if config is None and DEFAULT_CONFIG.exists() else config
-    environ = {**os.environ, **({} if data is None else {"PLANTAO_DATA": str(data)})}
-    found = list(examine(given, environ))
+    found = list(examine(settings_file(config), environment(data)))
     shown = [finding for finding in found if not (trouble and finding.level == "fine")]
     _show(Output(as_json), shown, well=well(found))
     if not well(found):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from config.cli.asking import DEFAULT_CONFIG, CaOption, DataOption, JsonOption, KeyOption, UrlOption
+from config.cli.asking import CaOption, DataOption, JsonOption, KeyOption, UrlOption, settings_file
 from config.cli.client import NodeClient
 from config.cli.output import Output
 from protocol.errors import PlantaoError
@@ -68,8 +68,7 @@ def _made(path: Path, clinics: list[str], config: Path | None) -> str:
     from gateway.nats.server_config import accounts_config
     from protocol.errors import InvalidInputError
 
-    given = DEFAULT_CONFIG if config is None and DEFAULT_CONFIG.exists() else config
-    quota = nats_quota(load(given, os.environ).limits)
+    quota = nats_quota(load(settings_file(config), os.environ).limits)
     try:
         accounts = credentials.load(path) or Accounts.fresh()
         for clinic in clinics:
