@@ -70,6 +70,12 @@ class PatientClient(Client):
         self._receivers[subscription._id] = receive
         return subscription
 
+    async def flush(self, timeout: int = 10) -> None:
+        """Wait until the server has taken all that was sent before, and said what it thinks of it; the library asks it
+        for that ahead of what waits to be written. Raises the library's errors."""
+        self.write(())
+        await super().flush(timeout)
+
     async def unlisten(self, subscription: Subscription) -> None:
         """Receive no more; what the server sent before is still received. Raises the library's errors."""
         try:

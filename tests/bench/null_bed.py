@@ -25,6 +25,7 @@ from tests.bench.bed import MEMORY, insist
 from tests.bench.processes import CpuMeter
 from tests.bench.service import BenchError
 from tests.emulator.api import Ready
+from tests.flushing import settle
 
 PATIENCE_S: Final = 180.0
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
@@ -76,7 +77,7 @@ class NullBed:
             await self._connection.subscribe(
                 event("*", "*", kind), cb=ear.take, pending_msgs_limit=_NO_LIMIT, pending_bytes_limit=_NO_LIMIT
             )
-        await self._connection.flush()
+        await settle(self._connection)
 
     async def connect(self) -> None:
         """Make all clinics and channels, and wait until they are connected."""

@@ -16,6 +16,8 @@ import nats
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from tests.flushing import settle
+
 TIMEOUT_S: Final = 10.0
 
 
@@ -33,7 +35,7 @@ async def pub(client: Client, given: argparse.Namespace) -> None:
         print(f"Stored in Stream: {stored.stream} Sequence: {stored.seq}")
         return
     await client.publish(given.subject, given.body.encode(), headers=headers)
-    await client.flush()
+    await settle(client)
     print(f"Published {len(given.body.encode())} bytes to {given.subject!r}")
 
 
@@ -44,7 +46,7 @@ async def req(client: Client, given: argparse.Namespace) -> None:
 
 async def sub(client: Client, given: argparse.Namespace) -> None:
     subscription = await client.subscribe(given.subject)
-    await client.flush()
+    await settle(client)
     print(f"Subscribing on {given.subject}", flush=True)
     count = 0
     while not given.count or count < given.count:

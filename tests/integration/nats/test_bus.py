@@ -21,6 +21,7 @@ from protocol.codec import Encoding, decode
 from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundError
 from protocol.events import StateEvent
 from protocol.subjects import EventKind, Priority
+from tests.flushing import settle
 from tests.integration.nats.conftest import SMALL, Connect, crash, serving
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -67,14 +68,14 @@ async def test_clinics_see_nothing_of_each_other(bus: NatsBus, connect: Connect)
         seen.append(message.subject)
 
     await spy.subscribe("clinic.>", cb=see)
-    await spy.flush()
+    await settle(spy)
     await acme.publish([state(2)])
     await acme.enqueue("front", Priority.NORMAL, b"{}", {})
     listed = await spy.jetstream().streams_info()
     assert {stream.config.name for stream in listed} == {"send", "later", "events", "dead", "OBJ_media"}
     assert not any("acme" in subject for stream in listed for subject in stream.config.subjects or [])
     await other.enqueue("front", Priority.NORMAL, b"{}", {})
-    await spy.flush()
+    await settle(spy)
     assert seen == ["clinic.other.channel.front.send"]
 
 
@@ -82,7 +83,7 @@ async def test_platform_sends_into_a_clinic_and_hears_all_of_them(bus: NatsBus, 
     platform = await connect(subjects.ACCOUNT_PLATFORM)
     heard = await platform.subscribe("clinic.*.channel.*.event.>")
     dead = await platform.subscribe("clinic.*.channel.*.dead")
-    await platform.flush()
+    await settle(platform)
     for clinic in ("acme", "later"):
         opened = await serving(bus, clinic, "front")
         send = subjects.send(clinic, "front", Priority.HIGH)

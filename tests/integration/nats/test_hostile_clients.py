@@ -23,6 +23,7 @@ from gateway.nats.bus import NatsBus
 from gateway.nats.logins import Logins
 from protocol.commands import utc_now
 from protocol.subjects import Priority
+from tests.flushing import settle
 from tests.integration.nats.conftest import Connect, serving
 
 EVIL, GOOD = "clinic-evil", "clinic-good"
@@ -48,7 +49,7 @@ class Intruder:
             self.heard.append(message.data)
 
         await self.client.subscribe(subject, cb=hear)
-        await self.client.flush()
+        await settle(self.client)
 
 
 @dataclass
@@ -114,7 +115,7 @@ def publish(subject: str, body: bytes = b"{}", reply: str = "") -> Try:
 
     async def attempt(intruder: Intruder) -> None:
         await intruder.client.publish(subject, body, reply=reply)
-        await intruder.client.flush()
+        await settle(intruder.client)
         await asyncio.sleep(0.05)
 
     return attempt
@@ -235,8 +236,8 @@ async def test_it_overhears_nothing(intruder: Intruder, scene: Scene, bus: NatsB
     await scene.good.publish(EVENT, SECRET)
     await bus.clinic("evil").enqueue("front", Priority.NORMAL, SECRET, {})
     await bus.clinic("good").enqueue("front", Priority.NORMAL, SECRET, {})
-    await scene.good.flush()
-    await intruder.client.flush()
+    await settle(scene.good)
+    await settle(intruder.client)
     assert intruder.heard == []
 
 
@@ -268,7 +269,7 @@ async def test_the_reply_subject_trick_does_not_leave_its_account(intruder: Intr
     for asked in ASKED:
         for reply in REPLY_TO:
             await intruder.client.publish(asked, b"{}", reply=reply)
-    await intruder.client.flush()
+    await settle(intruder.client)
     await asyncio.sleep(0.3)
     assert await scene.streams() == before
 
@@ -280,7 +281,7 @@ async def test_a_consumer_that_delivers_to_anothers_subject_delivers_within_its_
     for number, target in enumerate(REPLY_TO):
         config = {"stream_name": "events", "config": {"deliver_subject": target, "ack_policy": "none"}}
         await intruder.client.publish("$JS.API.CONSUMER.CREATE.events", json.dumps(config).encode(), reply=f"x{number}")
-    await intruder.client.flush()
+    await settle(intruder.client)
     evil = await bus.open_clinic("evil")
     assert evil is bus.clinic("evil")
     await asyncio.sleep(0.3)

@@ -22,6 +22,7 @@ from gateway.nats.server_config import ClinicQuota
 from protocol.commands import utc_now
 from protocol.errors import BusUnavailableError, ConflictError, InvalidInputError, NotFoundError
 from protocol.subjects import Priority
+from tests.flushing import settle
 from tests.integration.nats.conftest import Connect, crash, serving
 
 ACME, PLATFORM = "clinic-acme", "platform"
@@ -81,7 +82,7 @@ async def test_a_listener_follows_events_and_sends_nothing(
     listener = await enter(await logins.issue(account, "panel", Kind.LISTENER, None))
     durable = await listener.jetstream().pull_subscribe("clinic.>", durable="panel", stream="events")
     live = await listener.subscribe("clinic.acme.channel.*.event.>")
-    await listener.flush()
+    await settle(listener)
     plantao = await connect(ACME, Role.PLANTAO)
     await plantao.jetstream().publish(EVENT, b"hello")
     [message] = await durable.fetch(1, timeout=5)

@@ -16,6 +16,7 @@ from protocol import subjects
 from protocol.bus import ClinicBus
 from protocol.errors import BusUnavailableError, InvalidIdError
 from protocol.subjects import Priority
+from tests.flushing import settle
 from tests.integration.nats.conftest import SMALL, Connect, crash, serving
 
 
@@ -223,12 +224,12 @@ async def test_fifty_channels_are_served_and_asking_again_changes_nothing(bus: N
     assert await refused(nc, "ch50")
     plantao = await connect("clinic-acme", Role.PLANTAO)
     updates = await plantao.subscribe("$JS.EVENT.ADVISORY.STREAM.UPDATED.send")
-    await plantao.flush()
+    await settle(plantao)
     await acme.serve_channels(list(reversed(channels)))
     assert await asyncio.gather(*(taken(acme, channel) for channel in channels)) == [one.encode() for one in channels]
     await acme.serve_channels(channels[1:])
     await updates.next_msg(timeout=5)
-    await plantao.flush()
+    await settle(plantao)
     assert updates.pending_msgs == 0
     assert await refused(nc, "ch0")
     assert not await refused(nc, "ch49")

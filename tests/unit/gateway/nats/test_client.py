@@ -145,3 +145,24 @@ async def test_a_receiver_gets_messages_as_they_are_read_and_may_break(connected
         await parser.parse(b"MSG a 7 3\r\nbad\r\nMSG a 7 4\r\ngood\r\nMSG a 8 2\r\nno\r\n")
     assert got == [b"bad", b"good"]
     assert [line["event"] for line in logs] == ["nats_receiver_broke"]
+
+
+async def test_a_flush_asks_after_what_waits() -> None:
+    """The library's own asks first: the answer says nothing of a subscription or a message made just before."""
+    lines: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"max_payload": 1024, "proto": 1, "headers": true}\r\n')
+        while line := await reader.readline():
+            lines.append(line)
+            if line == b"PING\r\n":
+                writer.write(b"PONG\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        nc = PatientClient()
+        await nc.connect("nats://{}:{}".format(*server.sockets[0].getsockname()), allow_reconnect=False)
+        await nc.subscribe("a", future=asyncio.get_running_loop().create_future())
+        await nc.flush()
+        assert lines[-2:] == [b"SUB a  1\r\n", b"PING\r\n"]
+        await nc.close()
