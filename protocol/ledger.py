@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from protocol.bus import Later
 from protocol.commands import SendCommand
 from protocol.events import DeadLetter, ErrorBody, ResultEvent
-from protocol.port import MessageReceived, ReceiptReceived, Undecryptable
+from protocol.port_events import MessageReceived, ReceiptReceived, Undecryptable
 from protocol.records import Records
 from protocol.subjects import Priority
 from protocol.views import CommandState, CommandView

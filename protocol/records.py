@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from protocol.events import ResultEvent
-from protocol.port import MessageReceived, ReceiptReceived, Undecryptable
+from protocol.port_events import MessageReceived, ReceiptReceived, Undecryptable
 from protocol.views import CommandView
 
 MOST_NOTE: Final = 2000

@@ -18,7 +18,7 @@ from actors.channel.optout import OptOut
 from actors.channel.retry import Retry
 from protocol.interfaces import Failure, Port
 from protocol.ledger import Claim, Inbound
-from protocol.port import MessageReceived, Record, Undecryptable
+from protocol.port_events import MessageReceived, Record, Undecryptable
 from supervisor.backoff import Backoff
 
 CLAIM_TIMEOUT_S: Final = 10.0

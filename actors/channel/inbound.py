@@ -13,7 +13,7 @@ from actors.channel.optout import OptOut
 from protocol.bus import Publication
 from protocol.events import EventMedia, EventReply, MessageEvent, ReceiptEvent, message_id
 from protocol.ledger import Claim, Inbound, Receipt, Sender
-from protocol.port import MediaReference, MessageReceived, ReceiptReceived, Undecryptable
+from protocol.port_events import MediaReference, MessageReceived, ReceiptReceived, Undecryptable
 from protocol.subjects import EventKind
 
 UNDECRYPTABLE: Final = "undecryptable"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from protocol.ledger import Inbound
-from protocol.port import MessageReceived
+from protocol.port_events import MessageReceived
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from protocol.bus import Publication
 from protocol.events import GapEvent, LostMessage, message_id
 from protocol.interfaces import Failure
 from protocol.ledger import Inbound
-from protocol.port import (
+from protocol.port_events import (
     AlreadyDecrypted,
     BacklogAnnounced,
     BacklogDelivered,

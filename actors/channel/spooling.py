@@ -19,7 +19,7 @@ from actors.channel.telling import ReceivingPolicy, Tried, fetch_and_publish, pu
 from protocol.errors import BusUnavailableError, PortGoneError
 from protocol.interfaces import Failure, Port
 from protocol.ledger import Sender, Spooled
-from protocol.port import MessageReceived, ReceiptReceived
+from protocol.port_events import MessageReceived, ReceiptReceived
 
 PUBLISH_TIMEOUT_S: Final = 30.0
 STORE_TIMEOUT_S: Final = 30.0

@@ -14,7 +14,7 @@ from protocol.errors import UnavailableError
 from protocol.events import EventMedia
 from protocol.interfaces import Port
 from protocol.ledger import Inbound, Sender
-from protocol.port import MessageReceived, ReceiptReceived
+from protocol.port_events import MessageReceived, ReceiptReceived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from gateway.store import Bounds, SqliteStore
 from gateway.store.ledger import SqliteLedger
 from protocol.errors import StoreUnavailableError
 from protocol.ledger import Accepted, Claim, Paired
-from protocol.port import Undecryptable
+from protocol.port_events import Undecryptable
 from tests.integration.store.samples import (
     CHANNEL,
     JID,

@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actors.channel.inbox import Batch, Inbox, Item
 from protocol.ledger import Inbound
-from protocol.port import MessageReceived
+from protocol.port_events import MessageReceived
 from tests.unit.actors.channel.heard import item, message, receipt
 
 A, B, C = "a@s.whatsapp.net", "b@s.whatsapp.net", "c@s.whatsapp.net"
