@@ -14,7 +14,7 @@ module              what it holds
 ``port``            what a port (the OS process around one neonize socket) is asked and answers; ``port_events``: what
                     it says unasked
 ``bus``             NATS as actors see it: accounts of clinics, and the registry
-``ledger``          a clinic's database as actors see it
+``ledger``          a clinic's database as actors see it; ``inbound``: the part of it that owns what came in
 ``vault``           where session stores are kept while the machine is off
 ``access``          roles, what each is good for, and whoever asks
 ``audit``           who did what to which clinic and channel

@@ -16,8 +16,8 @@ from actors.channel.inbound import claim_of
 from actors.channel.inbox import Item
 from actors.channel.optout import OptOut
 from actors.channel.retry import Retry
+from protocol.inbound import Claim, Inbound
 from protocol.interfaces import Failure, Port
-from protocol.ledger import Claim, Inbound
 from protocol.port_events import MessageReceived, Record, Undecryptable
 from supervisor.backoff import Backoff
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from protocol.ledger import Inbound
+from protocol.inbound import Inbound
 from protocol.port_events import AlreadyDecrypted, MessageReceived, Record, Undecryptable
 
 MOST_WAITING: Final = 16

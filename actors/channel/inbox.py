@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from protocol.ledger import Inbound
+from protocol.inbound import Inbound
 from protocol.port_events import MessageReceived
 
 

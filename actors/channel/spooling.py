@@ -17,8 +17,9 @@ from actors.channel.retry import Failures, Retry
 from actors.channel.spool import PageWanted, Spool
 from actors.channel.telling import ReceivingPolicy, Tried, fetch_and_publish, publish, senders_of, wanted
 from protocol.errors import BusUnavailableError, PortGoneError
+from protocol.inbound import Spooled
 from protocol.interfaces import Failure, Port
-from protocol.ledger import Sender, Spooled
+from protocol.ledger import Sender
 from protocol.port_events import MessageReceived, ReceiptReceived
 
 PUBLISH_TIMEOUT_S: Final = 30.0

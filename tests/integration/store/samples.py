@@ -10,7 +10,8 @@ from protocol.codec import Encoding, encode
 from protocol.codes import ErrorCode
 from protocol.commands import SendCommand, parse
 from protocol.events import ErrorBody, ResultEvent, ResultStatus
-from protocol.ledger import Attempt, Changes, Claim, Offer, Setback
+from protocol.inbound import Claim
+from protocol.ledger import Attempt, Changes, Offer, Setback
 from protocol.port_events import MessageReceived, ReceiptReceived
 from protocol.subjects import Priority
 

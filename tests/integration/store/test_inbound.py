@@ -6,7 +6,8 @@ import pytest
 from gateway.store import Bounds, SqliteStore
 from gateway.store.ledger import SqliteLedger
 from protocol.errors import StoreUnavailableError
-from protocol.ledger import Accepted, Claim, Paired
+from protocol.inbound import Claim
+from protocol.ledger import Accepted, Paired
 from protocol.port_events import Undecryptable
 from tests.integration.store.samples import (
     CHANNEL,

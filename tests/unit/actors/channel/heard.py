@@ -3,7 +3,7 @@
 from typing import Any
 
 from actors.channel.inbox import Item
-from protocol.ledger import Inbound
+from protocol.inbound import Inbound
 from protocol.port_events import MediaReference, MessageReceived, ReceiptReceived, Undecryptable
 from tests.fakes.scripted_port import AT
 

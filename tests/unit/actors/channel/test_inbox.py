@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.channel.inbox import Batch, Inbox, Item
-from protocol.ledger import Inbound
+from protocol.inbound import Inbound
 from protocol.port_events import MessageReceived
 from tests.unit.actors.channel.heard import item, message, receipt
 

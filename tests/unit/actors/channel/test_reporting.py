@@ -9,7 +9,7 @@ from actors.channel.inbound import message_key
 from actors.channel.reporting import Reporting
 from protocol import port_events
 from protocol.events import GapEvent
-from protocol.ledger import Claim
+from protocol.inbound import Claim
 from protocol.subjects import EventKind
 from tests.fakes.scripted_port import AT, UP
 from tests.unit.actors.channel.bench import CHANNEL, Bench
