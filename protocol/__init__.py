@@ -14,6 +14,7 @@ module              what it holds
 ``port``            what a port (the OS process around one neonize socket) is asked and says
 ``bus``             NATS as actors see it: accounts of clinics, and the registry
 ``ledger``          a clinic's database as actors see it
+``condemnation``    what of a channel's error outlives its node
 ``vault``           where session stores are kept while the machine is off
 ``access``          roles, what each is good for, and whoever asks
 ``audit``           who did what to which clinic and channel
