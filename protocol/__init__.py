@@ -15,6 +15,7 @@ module              what it holds
                     it says unasked
 ``bus``             NATS as actors see it: accounts of clinics, and the registry
 ``ledger``          a clinic's database as actors see it; ``inbound``: the part of it that owns what came in
+``condemnation``    what of a channel's error outlives its node
 ``vault``           where session stores are kept while the machine is off
 ``access``          roles, what each is good for, and whoever asks
 ``audit``           who did what to which clinic and channel

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 from protocol.bus import Later
 from protocol.commands import SendCommand
+from protocol.condemnation import Condemnation
 from protocol.events import DeadLetter, ErrorBody, ResultEvent
 from protocol.inbound import InboundLedger
 from protocol.records import Records
@@ -203,12 +204,14 @@ NO_NUMBER: Final = ""
 class Paired:
     """The number (digits) that a channel was last connected with; ``jid``: as which device, if that is known;
     ``changed_at``: when the number took the place of another; ``restored_at``: when the clinic was put back from an
-    archive. What was queued before either is not sent, unless it was not to be sent before the second anyway."""
+    archive. What was queued before either is not sent, unless it was not to be sent before the second anyway.
+    ``condemned``: why it is not to be connected."""
 
     phone: str
     jid: str | None = None
     changed_at: datetime | None = None
     restored_at: datetime | None = None
+    condemned: Condemnation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -226,6 +226,8 @@ class Channel(Actor):
         if (life.state, life.reason) != (before.state, before.reason):
             self._show()  # first: whoever hears of it may ask at once
             self._announce(before.state)
+        if life.ready and not self._leaving.begun:  # what it is put to rest for at its end is nobody's wish
+            self._identity.condemned(life.condemned)
         if life.qr is not None and life.qr != before.qr:
             self._publishing.event(EventKind.QR, views.qr_event(self._record, life.qr), life.qr.code)
 
@@ -288,7 +290,7 @@ class Channel(Actor):
         self._identity.begin(found.paired)
         self._sending.linked(found.device)
         self._sending.recover(found.answered, whole=found.whole)
-        self._session.step(Ready())
+        self._session.step(Ready(None if found.paired is None else found.paired.condemned))
 
     def _idleness(self) -> IdleChecked:
         last = self._last_activity

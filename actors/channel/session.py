@@ -23,6 +23,7 @@ from actors.channel.life import (
     RetryDue,
     SetTimer,
     begin,
+    reconnects,
 )
 from actors.channel.surroundings import ChannelPolicy, Surroundings
 from protocol.errors import PortError
@@ -104,7 +105,7 @@ class Session:
         """This happened: do what follows from it."""
         before = self.life
         self.life, effects = lifecycle.step(before, event, self._context.now(), self._policy.life, self._context.random)
-        self._context.count.reconnects += lifecycle.reconnects(before, self.life, effects)
+        self._context.count.reconnects += reconnects(before, self.life, effects)
         for effect in effects:
             self._perform(effect)
         if self.life is not before:

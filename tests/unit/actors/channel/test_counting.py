@@ -5,8 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from actors.channel.life import Close, FromPort, LifeEvent, Open, RetryDue
-from actors.channel.lifecycle import reconnects
+from actors.channel.life import Close, FromPort, LifeEvent, Open, RetryDue, reconnects
 from actors.channel.parcel import Parcel
 from protocol import port_events
 from protocol.commands import utc_now
