@@ -3,7 +3,8 @@
 ==============  ======================================================================
 module          what it holds
 ==============  ======================================================================
-``server``      ``AdminServer``, the ``Service`` that listens; bounds on connections
+``server``      ``AdminServer``, the ``Service`` that listens
+``places``      bounds on connections: who makes way when there are as many as there may be
 ``app``         the application: all its routes in one table
 ``routes``      what a route is: path, handler, permission, audit action
 ``methods``     which methods there are where
