@@ -109,9 +109,9 @@ async def test_a_report_is_one_line_in_the_log_that_names_nobody(witness: Witnes
     with capture_logs() as logs:
         witness.bus.away = True
         await witness.connect(
-            p.BacklogAnnounced(messages=2, receipts=0), witness.remains.write(message("B", backlog=True))
+            port_events.BacklogAnnounced(messages=2, receipts=0), witness.remains.write(message("B", backlog=True))
         )
-        witness.part.said(p.BacklogDelivered(count=1))
+        witness.part.said(port_events.BacklogDelivered(count=1))
         await witness.run()
         witness.bus.away = False
         await witness.fire("report")
