@@ -72,7 +72,8 @@ def close(directory: Path, config: str) -> int:
     file = directory / "plantao.toml"
     file.write_text(f'runtime = "{directory}/runtime"\n{config}')
     ours, theirs = pty.openpty()
-    command = ["setsid", "--ctty", str(PLANTAO), "run", "--config", str(file), "--data", str(directory / "data")]
+    own = ["setsid", "--ctty", "env", "--default-signal=HUP"]  # also when the tests run under nohup
+    command = [*own, str(PLANTAO), "run", "--config", str(file), "--data", str(directory / "data")]
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     try:
