@@ -96,7 +96,7 @@ async def test_what_is_with_whatsapp_ends_and_all_else_waits_for_the_next_node(
 @pytest.mark.usefixtures("paired")
 @pytest.mark.parametrize(
     ("tables", "signals", "reason"),
-    [({"shutdown": {"drain_s": 1.0}}, 1, "time over"), ({"shutdown": {"drain_s": 60.0}}, 2, "asked")],
+    [({"shutdown": {"drain_s": 5.0}}, 1, "time over"), ({"shutdown": {"drain_s": 60.0}}, 2, "asked")],
     ids=["its time is over", "a second SIGTERM"],
 )
 async def test_a_drain_that_is_cut_short_loses_nothing_and_sends_nothing_twice(
