@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
+from structlog.testing import capture_logs
 
 from actors.channel import gaps as gaps_module
 from actors.channel import reporting as reporting_module
@@ -100,6 +101,32 @@ async def test_one_that_is_announced_is_waited_for_longer(witness: Witness) -> N
     await witness.exit()
     await witness.fire("backlog")
     assert witness.gaps == []
+
+
+async def test_a_report_is_one_line_in_the_log_that_names_nobody(witness: Witness) -> None:
+    witness.lose("A")
+    await witness.exit(1)
+    with capture_logs() as logs:
+        witness.bus.away = True
+        await witness.connect(
+            port_events.BacklogAnnounced(messages=2, receipts=0), witness.remains.write(message("B", backlog=True))
+        )
+        witness.part.said(port_events.BacklogDelivered(count=1))
+        await witness.run()
+        witness.bus.away = False
+        await witness.fire("report")
+        await witness.exit()
+        await witness.session()
+    first, second = [line for line in logs if line["event"] == "gap reported"]
+    assert {name: first[name] for name in ("log_level", "announced", "arrived", "undecryptable", "lost")} == {
+        "log_level": "error",
+        "announced": 2,
+        "arrived": 1,
+        "undecryptable": 0,
+        "lost": 1,
+    }
+    assert (second["log_level"], second["lost"], second["since"] < second["until"]) == ("info", 0, True)
+    assert not any(word in repr(logs) for word in (CHAT, CHAT.split("@")[0], "Bom dia"))
 
 
 async def test_what_was_claimed_is_not_lost_and_what_comes_again_is_not(witness: Witness) -> None:
