@@ -1,6 +1,7 @@
 """What a clinic's database holds of people: handed over, and erased."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -68,14 +69,7 @@ class ClinicRecords(Consents):
         results = await self._database.fetch(
             lambda seal, row: read_result(seal, *row), self._queries.export_results, lambda _: {"seqs": array([seq])}
         )
-        return CommandRecord(
-            channel=record.channel,
-            view=record.view,
-            played_at=record.played_at,
-            headers=record.headers,
-            body=record.body,
-            results=results,
-        )
+        return replace(record, results=results)
 
     async def erase_person(self, people: Collection[str]) -> Erased:
         """As the protocol says."""
