@@ -58,7 +58,8 @@ from actors.channel.surroundings import Surroundings
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, WantedState
 from protocol.errors import ConflictError, NotFoundError, UnavailableError
 from protocol.interfaces import Failure, Port
-from protocol.port import Connected, PortAnswer, PortEvent, PortExited, Record, Undecryptable
+from protocol.port import PortAnswer
+from protocol.port_events import Connected, PortEvent, PortExited, Record, Undecryptable
 from protocol.subjects import EventKind
 from supervisor.actor import Actor, Link
 from supervisor.names import Name

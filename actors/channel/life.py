@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from actors.channel.machine import WANTS_PORT
-from protocol import port
+from protocol import port_events
 from protocol.channel import ChannelRecord, ChannelSnapshot, QrCode, WantedState
 from protocol.channel import ChannelState as S
 from protocol.condemnation import Condemnation
@@ -157,7 +157,7 @@ class FromPort:
     """What a port said, but records."""
 
     incarnation: int
-    event: port.PortEvent
+    event: port_events.PortEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ from actors.channel.life import (
     SuspendedBy,
 )
 from actors.channel.machine import WANTS_PORT, next_state
-from protocol import port
+from protocol import port_events
 from protocol.channel import ChannelState as S
 from protocol.channel import QrCode, WantedState
 from protocol.condemnation import Condemnation
@@ -294,59 +294,59 @@ class _Step:
 
     # -- what it says --
 
-    def heard(self, incarnation: int, said: port.PortEvent) -> None:
+    def heard(self, incarnation: int, said: port_events.PortEvent) -> None:
         if incarnation != self.life.incarnation:
             return
-        if isinstance(said, port.PortExited):
+        if isinstance(said, port_events.PortExited):
             self.gone(incarnation, said.reason)
         elif self.life.phase in (PortPhase.OPENING, PortPhase.UP):
             self.translate(said)
 
-    def translate(self, said: port.PortEvent) -> None:
+    def translate(self, said: port_events.PortEvent) -> None:
         match said:
-            case port.QrShown():
+            case port_events.QrShown():
                 self.code_shown(said)
-            case port.PairingSucceeded():
+            case port_events.PairingSucceeded():
                 self.move(machine.PhoneAccepted(), "paired")
                 self.effects.append(SetTimer(PatienceOver(), self.policy.pairing_s))
-            case port.PairingFailed(status=status):
+            case port_events.PairingFailed(status=status):
                 self.pairing_failed(status)
-            case port.Connected():
+            case port_events.Connected():
                 self.came_up(said)
-            case port.Disconnected():
+            case port_events.Disconnected():
                 self.lose_socket("connection lost")
-            case port.StreamFailed(code=code):
+            case port_events.StreamFailed(code=code):
                 self.lose_socket(f"stream error {code}")
-            case port.KeepAliveMissed(count=count):
+            case port_events.KeepAliveMissed(count=count):
                 if count == 1:
                     self.effects.append(ProbePort(self.life.incarnation))
                 else:
                     self.lose_port(f"{count} keep-alives unanswered")
-            case port.LoggedOut(reason=reason):
+            case port_events.LoggedOut(reason=reason):
                 self.rest(machine.SessionEnded(), f"logged out by WhatsApp: {reason}")
-            case port.Replaced():
+            case port_events.Replaced():
                 self.condemn(Cause.REPLACED, "session used elsewhere (replaced)")
-            case port.Banned(code=code, expires_in_s=expires):
+            case port_events.Banned(code=code, expires_in_s=expires):
                 known, until = f" for {expires:g} s" if expires else "", self.now.after(expires) if expires else None
                 self.condemn(Cause.BANNED, f"banned by WhatsApp (code {code}){known}", until)
-            case port.Outdated():
+            case port_events.Outdated():
                 self.condemn(Cause.OUTDATED, "client outdated: upgrade Plantão")
-            case port.StoreUnusable(reason=reason):
+            case port_events.StoreUnusable(reason=reason):
                 self.condemn(Cause.STORE_UNUSABLE, f"session store unusable: {reason}")
-            case port.ConnectRefused(reason=reason):
+            case port_events.ConnectRefused(reason=reason):
                 self.lose_port(f"login refused: {reason}")
             case (
-                port.KeepAliveRestored()
-                | port.BacklogAnnounced()
-                | port.BacklogDelivered()
-                | port.Record()
-                | port.PortExited()
+                port_events.KeepAliveRestored()
+                | port_events.BacklogAnnounced()
+                | port_events.BacklogDelivered()
+                | port_events.Record()
+                | port_events.PortExited()
             ):
                 pass
             case _:
                 assert_never(said)
 
-    def code_shown(self, said: port.QrShown) -> None:
+    def code_shown(self, said: port_events.QrShown) -> None:
         self.life = replace(self.life, codes=self.life.codes + 1)
         if self.life.codes > self.policy.max_codes:
             self.rest(machine.PairingEnded(), "qr_expired")
@@ -367,7 +367,7 @@ class _Step:
             case _:
                 self.lose_port(f"pairing failed: {status}")
 
-    def came_up(self, said: port.Connected) -> None:
+    def came_up(self, said: port_events.Connected) -> None:
         if self.life.state is S.CONNECTED and self.flaps:  # whatsmeow says nothing else of a 515
             self.lose_port("stream error 515")
             return

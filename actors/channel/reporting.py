@@ -16,9 +16,9 @@ from actors.channel.retry import Retry
 from actors.channel.tracing import Claims, Searched, Tracing, by_key, unclaimed
 from protocol.bus import Publication
 from protocol.events import GapEvent, LostMessage, message_id
+from protocol.inbound import Inbound
 from protocol.interfaces import Failure
-from protocol.ledger import Inbound
-from protocol.port import (
+from protocol.port_events import (
     AlreadyDecrypted,
     BacklogAnnounced,
     BacklogDelivered,

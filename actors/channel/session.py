@@ -28,7 +28,8 @@ from actors.channel.life import (
 from actors.channel.surroundings import ChannelPolicy, Surroundings
 from protocol.errors import PortError
 from protocol.interfaces import Failure, Port
-from protocol.port import PortEvent, PortSpec, Probe
+from protocol.port import PortSpec, Probe
+from protocol.port_events import PortEvent
 
 STOP_PORT_S: Final = 8.0
 OPEN_LIMIT_S: Final = 86_400.0

@@ -42,17 +42,8 @@ from gateway.whatsapp.send_line import SendLine
 from protocol.codes import ErrorCode
 from protocol.errors import CallTimeoutError, PortGoneError
 from protocol.interfaces import SendOutcome
-from protocol.port import (
-    Failed,
-    FetchMedia,
-    PortAnswer,
-    PortEvent,
-    PortExited,
-    PortRequest,
-    Record,
-    SendAnswered,
-    SendRequest,
-)
+from protocol.port import Failed, FetchMedia, PortAnswer, PortRequest, SendRequest
+from protocol.port_events import PortEvent, PortExited, Record, SendAnswered
 from supervisor.heartbeat import Heartbeat
 from supervisor.process import ChildProcess, ProcessError, ProcessExit, ProcessStartError
 

@@ -7,8 +7,9 @@ from gateway.store import Bounds, SqliteStore
 from gateway.store.ledger import SqliteLedger
 from protocol.condemnation import Condemnation
 from protocol.errors import StoreUnavailableError
-from protocol.ledger import NO_NUMBER, Accepted, Claim, Paired
-from protocol.port import Undecryptable
+from protocol.inbound import Claim
+from protocol.ledger import NO_NUMBER, Accepted, Paired
+from protocol.port_events import Undecryptable
 from tests.integration.store.samples import (
     CHANNEL,
     JID,

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from actors.channel import life as words
 from actors.channel.condemning import HOLDS, Cause, Holds, condemnation, holds
 from actors.channel.life import begin
-from protocol import port
+from protocol import port_events
 from protocol.channel import ChannelState as S
 from protocol.channel import WantedState
 from protocol.condemnation import Condemnation
@@ -102,14 +102,14 @@ def test_who_could_store_nothing_when_it_began_is_in_error_for_what_it_was(story
 
 Forbidden = tuple[tuple[str, datetime], Callable[[Story, int], bool]]
 """Reason and since, and whether it still holds for a later story with this client."""
-LAST_WORDS: list[port.PortEvent] = [
-    port.Replaced(),
-    port.Banned(code=101, expires_in_s=0.0),
-    port.Banned(code=101, expires_in_s=60.0),
-    port.Outdated(),
-    port.StoreUnusable(reason="x.db"),
-    port.LoggedOut(reason="401"),
-    port.PairingFailed(status="client_outdated"),
+LAST_WORDS: list[port_events.PortEvent] = [
+    port_events.Replaced(),
+    port_events.Banned(code=101, expires_in_s=0.0),
+    port_events.Banned(code=101, expires_in_s=60.0),
+    port_events.Outdated(),
+    port_events.StoreUnusable(reason="x.db"),
+    port_events.LoggedOut(reason="401"),
+    port_events.PairingFailed(status="client_outdated"),
     UP,
 ]
 OPERATORS: list[tuple[words.LifeEvent, WantedState | None]] = [
@@ -157,15 +157,15 @@ def test_lives_that_follow_each_other_dial_only_when_nothing_that_harms_forbids_
         assert (story.life.condemned is not None) == (forbidden is not None)
 
 
-def _forbids(said: port.PortEvent, story: Story, client: int) -> Forbidden | None:
+def _forbids(said: port_events.PortEvent, story: Story, client: int) -> Forbidden | None:
     told = (story.reason, story.now.wall)
     match said:
-        case port.Banned(expires_in_s=expires) if expires:
+        case port_events.Banned(expires_in_s=expires) if expires:
             until = story.seconds + expires
             return told, lambda later, _: later.seconds < until
-        case port.Banned() | port.Replaced():
+        case port_events.Banned() | port_events.Replaced():
             return told, lambda *_: True
-        case port.Outdated() | port.PairingFailed():
+        case port_events.Outdated() | port_events.PairingFailed():
             return told, lambda _, by: by == client
     return None
 
