@@ -107,17 +107,21 @@ class ChannelDesk:
     async def configure(
         self, clinic: str, channel: str, config: Mapping[str, Any] | None, name: str | None = None
     ) -> ChannelSnapshot:
-        """Register how it is to be, and wait until it is so: the registrar hears of it and has the channel told."""
+        """Register how it is to be, and wait until it is so, or as somebody else has changed it since: the registrar
+        hears of it and has the channel told."""
         if config is not None:
             self._check_config(config)
         if name is not None:
             display_name(name)
         self._switchboard.channel(clinic, channel)
-        record = await self._registry.configure_channel(clinic, channel, config, name)
+        _, revision = await self._registry.configure_channel(clinic, channel, config, name)
 
         def applied() -> ChannelSnapshot | None:
-            shown = self._switchboard.channel(clinic, channel)
-            return shown if (shown.name, shown.config) == (record.name, record.config) else None
+            shown, wanted = self._switchboard.channel(clinic, channel), self._switchboard.wanted_since(revision)
+            record = None if wanted is None else wanted.channels.get((clinic, channel))
+            if record is None or (shown.name, shown.config) != (record.name, record.config):
+                return None
+            return shown
 
         return await self._switchboard.until(applied, f"the settings of channel {clinic}/{channel} are registered")
 

@@ -133,6 +133,17 @@ async def test_a_clinic_is_called_otherwise_and_put_in_another_timezone(node: No
         await node.desk.configure_clinic("nobody", "Name")
 
 
+async def test_two_who_change_a_clinic_at_once_are_both_told_how_it_is_then(node: Node) -> None:
+    await node.desk.add_clinic("acme", "Acme")
+    node.registry.silent = True
+    both = [asyncio.create_task(node.desk.configure_clinic("acme", name)) for name in ("First", "Second")]
+    await asyncio.sleep(0)
+    assert node.registry.clinics["acme"].name == "Second"
+    node.registry.silent = False
+    node.registry.tell()
+    assert [shown.name for shown in await asyncio.gather(*both)] == ["Second", "Second"]
+
+
 async def test_a_clinic_that_cannot_be_opened_is_called_otherwise_and_stays_as_it_is(node: Node) -> None:
     node.store.broken.add("acme")
     await node.desk.add_clinic("acme", "Acme")
@@ -324,6 +335,16 @@ async def test_settings_of_a_channel_take_effect_and_hold_over_its_crash(paired:
     with pytest.raises(InvalidInputError) as caught:
         await paired.desk.configure("acme", "a", {"nots": "x"})
     assert caught.value.field == "config.nots"
+
+
+async def test_two_who_change_a_channel_at_once_are_both_told_how_it_is_then(paired: Node) -> None:
+    paired.registry.silent = True
+    both = [asyncio.create_task(paired.desk.configure("acme", "a", {"note": note})) for note in ("x", "y")]
+    await asyncio.sleep(0)
+    assert paired.registry.channels["acme", "a"].config == {"note": "y"}
+    paired.registry.silent = False
+    paired.registry.tell()
+    assert [shown.config for shown in await asyncio.gather(*both)] == [{"note": "y"}] * 2
 
 
 # -- requests --

@@ -177,6 +177,11 @@ def test_bytes_are_bytes_in_msgpack_and_base64_in_json() -> None:
     assert json.loads(encode(media, Encoding.JSON))["data"] == "AP8="
 
 
+@given(json_values | st.binary())
+def test_what_is_packed_is_what_msgpack_would_pack(value: Any) -> None:
+    assert encode(value) == msgpack.packb(value)
+
+
 def test_content_types_are_those_of_the_encodings() -> None:
     assert Encoding.JSON.content_type == "application/json"
     assert Encoding.MSGPACK.content_type == "application/msgpack"
