@@ -60,9 +60,8 @@ class Board:
             return
         channels = self._not_begun.setdefault(clinic, {})
         before = channels.get(channel)
-        shown = ChannelSnapshot.not_begun(record, utc_now() if before is None else before.since)
-        if shown != before:
-            channels[channel] = shown
+        if before is None or _record_of(before) != record:
+            channels[channel] = ChannelSnapshot.not_begun(record, utc_now() if before is None else before.since)
             self._log.note(Kind.CHANNEL, clinic, channel)
             self._log.note(Kind.CLINIC, clinic)
 
@@ -283,3 +282,14 @@ class Board:
             listeners = list(self._listeners)
         for listener in listeners:
             listener()
+
+
+def _record_of(shown: ChannelSnapshot) -> ChannelRecord:
+    return ChannelRecord(
+        clinic=shown.clinic,
+        id=shown.channel,
+        name=shown.name,
+        created_at=shown.created_at,
+        wanted=shown.wanted,
+        config=shown.config,
+    )
