@@ -51,17 +51,20 @@ class ClinicDesk:
     async def configure_clinic(
         self, clinic: str, name: str | None = None, timezone: str | None = None
     ) -> ClinicSnapshot:
-        """Register how it is to be, and wait until it is shown so."""
+        """Register how it is to be, and wait until it is shown so, or as somebody else has changed it since."""
         if name is not None:
             display_name(name)
         if timezone is not None:
             _zone(timezone)
         self._switchboard.clinic(clinic)
-        record = await self._registry.configure_clinic(clinic, name, timezone)
+        _, revision = await self._registry.configure_clinic(clinic, name, timezone)
 
         def applied() -> ClinicSnapshot | None:
-            shown = self._switchboard.clinic(clinic)
-            return shown if (shown.name, shown.timezone) == (record.name, record.timezone) else None
+            shown, wanted = self._switchboard.clinic(clinic), self._switchboard.wanted_since(revision)
+            record = None if wanted is None else wanted.clinics.get(clinic)
+            if record is None or (shown.name, shown.timezone) != (record.name, record.timezone):
+                return None
+            return shown
 
         return self._counted(await self._switchboard.until(applied, f"what is new of clinic {clinic} is registered"))
 

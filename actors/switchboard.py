@@ -87,6 +87,11 @@ class Switchboard:
             case Refused():
                 raise UnavailableError(f"{what} is starting; try again")
 
+    def wanted_since(self, revision: int) -> Wanted | None:
+        """What the registry wants, once it is known with all changes up to ``revision``."""
+        wanted = self.board.wanted()
+        return None if wanted is None or wanted.revision < revision else wanted
+
     async def until_ended(self, clinic: str) -> None:
         """Wait until nothing of a clinic that was taken out of the registry runs or is open. Raises as ``until``."""
 

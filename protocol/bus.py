@@ -164,10 +164,11 @@ class Bus(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What the registry wants to run, whole."""
+    """What the registry wants to run, whole, as it was at ``revision``: every change up to that one is in it."""
 
     clinics: Mapping[str, ClinicRecord]
     channels: Mapping[tuple[str, str], ChannelRecord]
+    revision: int = 0
 
 
 class Registry(Protocol):
@@ -190,15 +191,17 @@ class Registry(Protocol):
 
     async def configure_channel(
         self, clinic: str, channel: str, config: Mapping[str, Any] | None, name: str | None = None
-    ) -> ChannelRecord:
+    ) -> tuple[ChannelRecord, int]:
         """Put ``config`` in place of the channel's own settings, and call it ``name``; None leaves either as it is.
+        Returns the record and its revision.
 
         Raises:
             NotFoundError, BusUnavailableError
         """
 
-    async def configure_clinic(self, clinic: str, name: str | None, timezone: str | None) -> ClinicRecord:
-        """Call it ``name``, and put it in ``timezone``; None leaves either as it is.
+    async def configure_clinic(self, clinic: str, name: str | None, timezone: str | None) -> tuple[ClinicRecord, int]:
+        """Call it ``name``, and put it in ``timezone``; None leaves either as it is. Returns the record and its
+        revision.
 
         Raises:
             NotFoundError, BusUnavailableError

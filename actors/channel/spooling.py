@@ -25,9 +25,10 @@ from actors.channel.telling import (
     wanted,
 )
 from protocol.errors import BusUnavailableError, PortGoneError
+from protocol.inbound import Spooled
 from protocol.interfaces import Failure, Port
-from protocol.ledger import Sender, Spooled
-from protocol.port import MessageReceived, ReceiptReceived
+from protocol.ledger import Sender
+from protocol.port_events import MessageReceived, ReceiptReceived
 
 STORE_TIMEOUT_S: Final = 30.0
 TURN_TIMEOUT_S: Final = 3600.0

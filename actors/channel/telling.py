@@ -14,9 +14,10 @@ from actors.channel.inbox import Item
 from actors.channel.optout import NO_WORDS, OptOut
 from protocol.errors import UnavailableError
 from protocol.events import EventMedia
+from protocol.inbound import Inbound
 from protocol.interfaces import Port
-from protocol.ledger import Inbound, Sender
-from protocol.port import MessageReceived, ReceiptReceived
+from protocol.ledger import Sender
+from protocol.port_events import MessageReceived, ReceiptReceived
 
 PUBLISH_TIMEOUT_S: Final = 30.0
 

@@ -3,7 +3,8 @@
 ==============  ======================================================================
 module          what it holds
 ==============  ======================================================================
-``server``      ``AdminServer``, the ``Service`` that listens; bounds on connections
+``server``      ``AdminServer``, the ``Service`` that listens
+``places``      bounds on connections: who makes way when there are as many as there may be
 ``app``         the application: all its routes in one table
 ``routes``      what a route is: path, handler, permission, audit action
 ``methods``     which methods there are where
@@ -87,7 +88,8 @@ what concerns all clinics (``/metrics``, to add a clinic) takes a key for all, a
     POST    /api/v1/backup                  ``{"clinic"?, "passphrase"?}``: 202, the job whose /file is the archive
     POST    /api/v1/restore?clinic=&replace=&resume=    the body is the archive, ``Plantao-Passphrase`` in base64: 202,
                                             the job
-    POST    /api/v1/{erase|export}          ``{"clinic", "contact"?}``: 202, the job; of all, or of one person
+    POST    /api/v1/export                  ``{"clinic", "contact"?}``: 202, the job; of all, or of one person
+    POST    /api/v1/erase                   ``{"clinic", "contact"}``, or ``{"clinic", "all": true}``: 202, the job
     POST    /api/v1/reload                  the settings, read again: ``{"changed": […], "restart": […]}``
     POST    /api/v1/rotate                  ``{"what": "master"}`` or ``{"what": "clinic", "clinic": …}``: 202, the job
 

@@ -11,6 +11,7 @@ from gateway.http.requests import read_as
 from gateway.http.routes import API, CALLER, Route
 from protocol.access import Permission
 from protocol.custody import PersonalData
+from protocol.errors import InvalidBodyError
 from protocol.ids import ClinicId
 from protocol.jobs import JobView
 
@@ -20,6 +21,14 @@ class Whose(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     clinic: ClinicId
     contact: str | None = None
+
+
+class Erasure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``contact``: a number or JID; instead of one, ``all`` true: the whole clinic, its key first."""
+
+    clinic: ClinicId
+    contact: str | None = None
+    all: bool = False
 
 
 class CustodyRoutes:
@@ -36,10 +45,14 @@ class CustodyRoutes:
         return begun(await self._personal.export(wanted.clinic, wanted.contact, by=caller))
 
     async def erase(self, request: web.Request) -> web.Response:
-        """Begin: 202 with the job."""
-        wanted, caller = await read_as(request, Whose), request[CALLER]
+        """Begin: 202 with the job. Who is forgotten in `contact` is not all of the clinic, which is said by `all`."""
+        wanted, caller = await read_as(request, Erasure), request[CALLER]
         if not caller.sees(wanted.clinic):
             raise unseen(wanted.clinic)
+        if wanted.all == (wanted.contact is not None):
+            raise InvalidBodyError(
+                "all", "true to erase the whole clinic, or contact to erase one person: one of the two"
+            )
         if wanted.contact is None:
             return begun(await self._personal.erase_clinic(wanted.clinic, by=caller))
         return begun(await self._personal.erase_contact(wanted.clinic, wanted.contact, by=caller))
@@ -48,7 +61,7 @@ class CustodyRoutes:
 def of_custody(custody: CustodyRoutes) -> Sequence[Route]:
     """Their routes."""
 
-    def begin(name: str, handler: Handler) -> Route:
+    def begin(name: str, handler: Handler, body: type[Struct]) -> Route:
         return Route(
             method="POST",
             path=f"{API}/{name}",
@@ -56,9 +69,9 @@ def of_custody(custody: CustodyRoutes) -> Sequence[Route]:
             permission=Permission.ADMINISTER,
             filtered=True,
             action=f"{name}.ask",
-            body=Whose,
+            body=body,
             answer=JobView,
             status=202,
         )
 
-    return (begin("export", custody.export), begin("erase", custody.erase))
+    return (begin("export", custody.export, Whose), begin("erase", custody.erase, Erasure))

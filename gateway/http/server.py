@@ -12,15 +12,16 @@ import os
 import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, Final
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 
+from gateway.access.windows import network_of
 from gateway.http.app import build
 from gateway.http.backends import Backends
 from gateway.http.origins import Origins
+from gateway.http.places import PLACE, Place, Places
 from gateway.http.problems import of_status
 from gateway.http.requests import CLOSING
 from gateway.http.rules import RULES, Rules
@@ -114,7 +115,8 @@ class _Running:
         self.executor = ThreadPoolExecutor(1, thread_name_prefix="admin")
         self._limits = limits
         self._tls = tls
-        self._greeting: dict[object, float] = {}
+        self._places = Places(limits.connections)
+        self._greeting: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._connections: web.Server | None = None
@@ -140,7 +142,7 @@ class _Running:
         await self._runner.setup()
         assert self._runner.server is not None
         self._connections = web.Server(
-            _refusing_expectations(self._runner.server.request_handler),
+            _beginning(self._runner.server.request_handler),
             request_factory=self._runner.server.request_factory,
         )
         self._listener = await asyncio.get_running_loop().create_server(
@@ -148,33 +150,50 @@ class _Running:
             host,
             port,
             backlog=_BACKLOG,
-            ssl=self._tls,
-            ssl_handshake_timeout=None if self._tls is None else self._limits.idle_s,
-            ssl_shutdown_timeout=None if self._tls is None else _LINGER_S,
         )
 
     def _accept(self) -> asyncio.BaseProtocol:
+        return _Arrival(self._arrive)
+
+    def _arrive(self, arrival: "_Arrival", raw: asyncio.Transport) -> None:
+        """Give what has connected a place, or refuse it before a byte is read."""
+        peer = raw.get_extra_info("peername")
+        place = self._places.take(network_of(peer[0] if peer else None), raw.abort)
+        if place is None:
+            raw.abort()
+        elif self._tls is None:
+            arrival.hand_over(raw, self._connect(place))
+        else:
+            greeting = asyncio.create_task(self._greet(self._tls, arrival, raw, place), name="greeting")
+            self._greeting.add(greeting)
+            greeting.add_done_callback(self._greeting.discard)
+
+    async def _greet(self, tls: ssl.SSLContext, arrival: "_Arrival", raw: asyncio.Transport, place: Place) -> None:
+        """The TLS handshake. asyncio could do it before it asks for a protocol, but would not say whose it is."""
+        secured = None
+        try:
+            secured = await asyncio.get_running_loop().start_tls(
+                raw,
+                arrival,
+                tls,
+                server_side=True,
+                ssl_handshake_timeout=self._limits.idle_s,
+                ssl_shutdown_timeout=_LINGER_S,
+            )
+        except OSError as error:
+            log.debug("a handshake was not finished: %s", type(error).__name__)
+        finally:
+            if secured is None:
+                raw.abort()
+                place.leave()
+        if secured is not None:
+            arrival.hand_over(secured, self._connect(place))
+
+    def _connect(self, place: Place) -> "_Connection":
         assert self._connections is not None
-        if len(self._connections.connections) + self._count_greeting() >= self._limits.connections:
-            return _Refusal()
-        if self._tls is None:
-            return self._connect(self._connections, _nothing)
-        greeting = object()
-        self._greeting[greeting] = asyncio.get_running_loop().time() + self._limits.idle_s
-        return self._connect(self._connections, partial(self._greeting.pop, greeting, None))
-
-    def _count_greeting(self) -> int:
-        """How many have not finished their TLS handshake, and so are no connections yet. asyncio gives them up after
-        their time, and does not say so."""
-        now = asyncio.get_running_loop().time()
-        for greeting in [each for each, until in self._greeting.items() if until <= now]:
-            del self._greeting[greeting]
-        return len(self._greeting)
-
-    def _connect(self, server: web.Server, made: Callable[[], object]) -> "_Connection":
         return _Connection(
-            server,
-            made,
+            self._connections,
+            place,
             loop=asyncio.get_running_loop(),
             # Also ends a connection that never sends a request, or sends its head too slowly.
             keepalive_timeout=self._limits.idle_s,
@@ -188,10 +207,13 @@ class _Running:
         self._closing.set()
         if self._listener is not None:
             self._listener.close()
+        for greeting in self._greeting:
+            greeting.cancel()
         if self._connections is not None:
             self._connections.pre_shutdown()
             # aiohttp waits this long for handlers to end, and as long again for cancelled ones.
             await self._connections.shutdown(timeout / 2)
+        self._places.clear()
         if self._listener is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._listener.wait_closed(), timeout)
@@ -200,19 +222,45 @@ class _Running:
         self.executor.shutdown(cancel_futures=True)
 
 
+class _Arrival(asyncio.Protocol):
+    """What has just connected, until it is known whether there is a place for it, and with TLS until the handshake is
+    done: what comes right after that waits for who is to read it."""
+
+    def __init__(self, arrive: "Callable[[_Arrival, asyncio.Transport], None]") -> None:
+        self._arrive = arrive
+        self._early: list[bytes] = []
+
+    def connection_made(self, transport: Any) -> None:
+        self._arrive(self, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._early.append(data)
+
+    def hand_over(self, transport: asyncio.Transport, connection: "_Connection") -> None:
+        """Have ``connection`` go on with it."""
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+        for data in self._early:
+            connection.data_received(data)
+
+
 class _Connection(web.RequestHandler):
-    """aiohttp's connection, whose own errors (what is not HTTP at all) are problems too. ``made`` is called once it is
-    one: with TLS, after the handshake."""
+    """aiohttp's connection, which has a place, and whose own errors (what is not HTTP at all) are problems too."""
 
-    __slots__ = ("_made",)
+    __slots__ = ("_place",)
 
-    def __init__(self, server: web.Server, made: Callable[[], object], **options: Any) -> None:
+    def __init__(self, server: web.Server, place: Place, **options: Any) -> None:
         super().__init__(server, **options)
-        self._made = made
+        self._place = place
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._made()
-        super().connection_made(transport)
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._place.leave()
+        super().connection_lost(exc)
+
+    def begin(self, request: web.BaseRequest) -> None:
+        """A whole head has come."""
+        self._place.touch()
+        request[PLACE] = self._place
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -226,11 +274,14 @@ class _Connection(web.RequestHandler):
         return response
 
 
-def _refusing_expectations(handle: _Handle) -> _Handle:
+def _beginning(handle: _Handle) -> _Handle:
     """``handle``, but for requests that expect what nobody here does. aiohttp itself repeats what was expected where
     there is no route, and fails if that is no text."""
 
     async def handled(request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        if isinstance(connection, _Connection):
+            connection.begin(request)
         if request.headers.get(hdrs.EXPECT, _CONTINUE).lower() == _CONTINUE:
             return await handle(request)
         response = of_status(417, "only 100-continue can be expected")
@@ -240,10 +291,6 @@ def _refusing_expectations(handle: _Handle) -> _Handle:
     return handled
 
 
-def _nothing() -> None:
-    """There is no handshake to wait for."""
-
-
 class _NoAccessLog(AbstractAccessLogger):
     """Probes and scrapes are no news, and a path may hold a number."""
 
@@ -251,10 +298,3 @@ class _NoAccessLog(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Not called while not ``enabled``."""
-
-
-class _Refusal(asyncio.Protocol):
-    """A connection too many: closed before a byte is read."""
-
-    def connection_made(self, transport: Any) -> None:
-        transport.abort()

@@ -21,6 +21,7 @@ from gateway.http.guard import GUARD, Guard
 from gateway.http.methods import all_of, options
 from gateway.http.node import VIEW_DEADLINE_S
 from gateway.http.origins import Doorman, Origins
+from gateway.http.places import holding
 from gateway.http.problems import NO_ANSWER, TOO_LARGE, Refused, respond, respond_to
 from gateway.http.requests import BODY_LIMIT, BODY_TIMEOUT_S
 from gateway.http.routes import Route
@@ -87,7 +88,7 @@ def surround(
         address_period_s=limits.address_period_s,
         key_requests=limits.key_requests,
     )
-    middlewares = [correlated, _problems, door.check, guard.admit, auditing(audit)]
+    middlewares = [correlated, _problems, door.check, guard.admit, holding, auditing(audit)]
     app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
     app[GUARD] = guard
     app[BODY_LIMIT] = limits.body_bytes

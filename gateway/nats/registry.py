@@ -90,7 +90,7 @@ class NatsRegistry:
 
     async def configure_channel(
         self, clinic: str, channel: str, config: Mapping[str, Any] | None, name: str | None = None
-    ) -> ChannelRecord:
+    ) -> tuple[ChannelRecord, int]:
         """See ``Registry``. Of ``config`` it checks only that it is a JSON object of at most 16 KiB.
 
         Raises NotFoundError, BusUnavailableError, InvalidIdError, InvalidInputError.
@@ -105,7 +105,7 @@ class NatsRegistry:
         work = partial(_change, key=key, what=what, kind=ChannelRecord, change=change)
         return await self._with_bucket(work, f"configuring {what}")
 
-    async def configure_clinic(self, clinic: str, name: str | None, timezone: str | None) -> ClinicRecord:
+    async def configure_clinic(self, clinic: str, name: str | None, timezone: str | None) -> tuple[ClinicRecord, int]:
         """See ``Registry``. Raises NotFoundError, BusUnavailableError, InvalidIdError."""
         key, what = subjects.registry_clinic(check_name("clinic", clinic)), f"clinic {clinic}"
 
@@ -214,7 +214,7 @@ class NatsRegistry:
         info = await subscription.consumer_info()
         # By the server's own count: what is still on its way to us must not look like an empty registry.
         if not info.num_pending and (info.delivered is None or info.delivered.consumer_seq == 0):
-            deliver(_wanted(records))
+            deliver(_wanted(records, 0))
         while not connection.lost.done():
             try:
                 msg = await subscription.next_msg(timeout=_CHECK_EVERY)
@@ -223,11 +223,12 @@ class NatsRegistry:
                 continue
             _apply(records, msg)
             if not msg.metadata.num_pending:
-                deliver(_wanted(records))
+                deliver(_wanted(records, msg.metadata.sequence.stream))
 
 
-async def _change(bucket: KeyValue, *, key: str, what: str, kind: type[R], change: Callable[[R], R]) -> R:
-    """Change the record as it is at this moment: whoever else changes it meanwhile is not overwritten."""
+async def _change(bucket: KeyValue, *, key: str, what: str, kind: type[R], change: Callable[[R], R]) -> tuple[R, int]:
+    """Change the record as it is at this moment: whoever else changes it meanwhile is not overwritten. Returns it and
+    its revision."""
     while True:
         try:
             entry = await bucket.get(key)
@@ -236,10 +237,9 @@ async def _change(bucket: KeyValue, *, key: str, what: str, kind: type[R], chang
         record = msgspec.json.decode(entry.value or b"", type=kind)
         changed = change(record)
         if changed == record:
-            return record
+            return record, entry.revision or 0
         with suppress(KeyWrongLastSequenceError):
-            await bucket.update(key, msgspec.json.encode(changed), last=entry.revision)
-            return changed
+            return changed, await bucket.update(key, msgspec.json.encode(changed), last=entry.revision)
 
 
 def _checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -282,11 +282,11 @@ def _read(key: str, value: bytes) -> Struct:
     return record
 
 
-def _wanted(records: dict[str, Struct]) -> Wanted:
+def _wanted(records: dict[str, Struct], revision: int) -> Wanted:
     clinics = {record.id: record for record in records.values() if isinstance(record, ClinicRecord)}
     channels = {
         (record.clinic, record.id): record
         for record in records.values()
         if isinstance(record, ChannelRecord) and record.clinic in clinics
     }
-    return Wanted(clinics=clinics, channels=channels)
+    return Wanted(clinics=clinics, channels=channels, revision=revision)

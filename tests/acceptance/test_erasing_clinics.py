@@ -37,7 +37,7 @@ async def talk(service: Listener, emulator: EmulatorProcess, where: tuple[str, s
 
 
 async def erase(node: Node, clinic: str, code: int = 0) -> dict[str, Any]:
-    said = await node.cli("erase", "--clinic", clinic, "--yes", "--json", "--data", str(node.data), code=code)
+    said = await node.cli("erase", "--clinic", clinic, "--all", "--yes", "--json", "--data", str(node.data), code=code)
     found: dict[str, Any] = json.loads(said)
     return found
 

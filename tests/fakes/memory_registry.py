@@ -13,8 +13,9 @@ from tests.fakes.bell import Bell
 
 
 class MemoryRegistry:
-    """``away``: writing raises. ``break_watch`` ends all watches with an error; ``watching`` counts those under way,
-    ``watches`` all that there ever were.
+    """``away``: writing raises. ``silent``: watchers hear of nothing, and with the next change of what came of it.
+    ``break_watch`` ends all watches with an error; ``watching`` counts those under way, ``watches`` all that there ever
+    were.
     """
 
     def __init__(self, bell: Bell) -> None:
@@ -22,6 +23,8 @@ class MemoryRegistry:
         self.away = False
         self.watching = 0
         self.watches = 0
+        self.silent = False
+        self.revision = 0
         self.clinics: dict[str, ClinicRecord] = {}
         self.channels: dict[tuple[str, str], ChannelRecord] = {}
         self._watchers: list[tuple[asyncio.AbstractEventLoop, Callable[[Wanted], None], asyncio.Event]] = []
@@ -29,10 +32,13 @@ class MemoryRegistry:
     @property
     def wanted(self) -> Wanted:
         channels = {key: record for key, record in self.channels.items() if key[0] in self.clinics}
-        return Wanted(clinics=dict(self.clinics), channels=channels)
+        return Wanted(clinics=dict(self.clinics), channels=channels, revision=self.revision)
 
     def tell(self) -> None:
         """Tell the watchers how it is now; from any thread."""
+        self.revision += 1
+        if self.silent:
+            return
         for loop, deliver, _ in self._watchers:
             loop.call_soon_threadsafe(deliver, self.wanted)
 
@@ -81,26 +87,28 @@ class MemoryRegistry:
 
     async def configure_channel(
         self, clinic: str, channel: str, config: Mapping[str, Any] | None, name: str | None = None
-    ) -> ChannelRecord:
+    ) -> tuple[ChannelRecord, int]:
         self._check()
         if (clinic, channel) not in self.channels:
             raise NotFoundError(f"channel {clinic}/{channel}")
         record = self.channels[clinic, channel]
         config = record.config if config is None else dict(config)
-        record = msgspec.structs.replace(record, config=config, name=name or record.name)
-        self.channels[clinic, channel] = record
-        self.tell()
-        return record
+        changed = msgspec.structs.replace(record, config=config, name=name or record.name)
+        if changed != record:
+            self.channels[clinic, channel] = changed
+            self.tell()
+        return changed, self.revision
 
-    async def configure_clinic(self, clinic: str, name: str | None, timezone: str | None) -> ClinicRecord:
+    async def configure_clinic(self, clinic: str, name: str | None, timezone: str | None) -> tuple[ClinicRecord, int]:
         self._check()
         if clinic not in self.clinics:
             raise NotFoundError(f"clinic {clinic}")
         record = self.clinics[clinic]
-        record = msgspec.structs.replace(record, name=name or record.name, timezone=timezone or record.timezone)
-        self.clinics[clinic] = record
-        self.tell()
-        return record
+        changed = msgspec.structs.replace(record, name=name or record.name, timezone=timezone or record.timezone)
+        if changed != record:
+            self.clinics[clinic] = changed
+            self.tell()
+        return changed, self.revision
 
     async def delete_clinic(self, clinic: str) -> None:
         self._check()

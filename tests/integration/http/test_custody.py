@@ -18,7 +18,7 @@ MISSPELT = {"clinic": "acme", "contcat": ANA}
 
 
 async def test_a_clinic_or_a_person_is_erased(operator: aiohttp.ClientSession, personal: FakePersonal) -> None:
-    async with operator.post("/api/v1/erase", json={"clinic": "acme"}) as response:
+    async with operator.post("/api/v1/erase", json={"clinic": "acme", "all": True}) as response:
         assert response.status == 202
         assert response.headers["Location"] == "/api/v1/jobs/0123456789abcdef"
     async with operator.post("/api/v1/erase", json={"clinic": "acme", "contact": ANA}) as response:
@@ -42,8 +42,32 @@ async def test_what_names_no_clinic_does_nothing(
     assert personal.asked == []
 
 
+@pytest.mark.parametrize(
+    "whose", [{}, {"contact": None}, {"all": False}, {"contact": ANA, "all": True}, {"contact": "", "all": True}]
+)
+async def test_all_of_a_clinic_is_erased_only_if_that_is_said(
+    operator: aiohttp.ClientSession, personal: FakePersonal, whose: dict[str, object]
+) -> None:
+    async with operator.post("/api/v1/erase", json={"clinic": "acme", **whose}) as response:
+        assert response.status == 400
+        problem = await response.json(content_type="application/problem+json")
+    assert problem["detail"].startswith("all: expected true to erase the whole clinic, or contact to erase one person")
+    assert personal.asked == []
+
+
+@pytest.mark.parametrize("whose", [(), ("--contact", ANA, "--all")])
+async def test_the_command_line_has_all_of_a_clinic_erased_only_if_that_is_said(
+    plantao: Plantao, personal: FakePersonal, whose: tuple[str, ...]
+) -> None:
+    refused = await plantao("erase", "--clinic", "acme", "--yes", *whose)
+    assert refused.exit_code == 2
+    assert "--all" in refused.stderr
+    assert "--contact" in refused.stderr
+    assert personal.asked == []
+
+
 async def test_erasing_asks_for_the_clinics_name_or_yes(plantao: Plantao, personal: FakePersonal) -> None:
-    refused = await plantao("erase", "--clinic", "acme")
+    refused = await plantao("erase", "--clinic", "acme", "--all")
     assert refused.exit_code == 2
     assert "--yes" in refused.stderr
     assert personal.asked == []
@@ -71,7 +95,7 @@ async def test_a_clinics_own_administrator_may_and_nobody_elses(
     _, secret = await keys.make("test", role, clinics, made_by="test")
     async with (
         aiohttp.ClientSession(server.url, headers={"X-API-Key": secret}) as session,
-        session.post(path, json={"clinic": "acme"}) as response,
+        session.post(path, json={"clinic": "acme"} | ({"all": True} if "erase" in path else {})) as response,
     ):
         assert response.status == status
     assert len(personal.asked) == (status == 202)

@@ -111,20 +111,6 @@ async def test_a_request_that_hangs_in_the_node_is_given_up_and_cancelled(
     assert operations.cancelled.is_set()
 
 
-async def test_connections_beyond_the_bound_are_closed_and_the_others_go_on(server: AdminServer) -> None:
-    host, port = server.url.removeprefix("http://").split(":")
-    pairs = [await asyncio.open_connection(host, int(port)) for _ in range(LIMITS.connections)]
-    reader, writer = pairs[0]
-    writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
-
-    assert await exchange(server, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
-
-    for _, opened in pairs:
-        opened.close()
-        await opened.wait_closed()
-
-
 async def test_other_clients_are_served_while_one_is_slow(
     server: AdminServer, stranger: aiohttp.ClientSession, key: str
 ) -> None:

@@ -52,6 +52,14 @@ class Watcher:
                 self._changed.clear()
                 await self._changed.wait()
 
+    async def until_revision(self, revision: int) -> Wanted:
+        """The first delivery seen here that has all changes up to it."""
+        async with asyncio.timeout(15):
+            while self.latest is None or self.latest.revision < revision:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.latest
+
 
 @pytest.fixture
 def registry(bus: NatsBus) -> NatsRegistry:
@@ -74,16 +82,15 @@ async def test_a_channels_own_settings_are_put_in_place_of_the_old(registry: Nat
     await registry.create_clinic(clinic("acme"))
     await registry.create_channel(channel("acme", "front"))
     config = {"idle_after": 3600, "pacing": {"enabled": False}}
-    record = await registry.configure_channel("acme", "front", config)
+    record, _ = await registry.configure_channel("acme", "front", config)
     assert (record.config, record.name, record.wanted) == (config, "Front", WantedState.CONNECTED)
     await registry.want_channel("acme", "front", WantedState.SUSPENDED)
     await registry.create_clinic(clinic("other"))
     await watcher.until({"acme", "other"}, {("acme", "front")})
     assert watcher.latest is not None
     assert watcher.latest.channels["acme", "front"] == msgspec.structs.replace(record, wanted=WantedState.SUSPENDED)
-    assert await registry.configure_channel("acme", "front", {}) == msgspec.structs.replace(
-        record, wanted=WantedState.SUSPENDED, config={}
-    )
+    emptied, _ = await registry.configure_channel("acme", "front", {})
+    assert emptied == msgspec.structs.replace(record, wanted=WantedState.SUSPENDED, config={})
     for wrong in ({"a": "x" * (16 << 10)}, {"a": object()}):
         with pytest.raises(InvalidInputError, match="config"):
             await registry.configure_channel("acme", "front", wrong)
@@ -93,12 +100,24 @@ async def test_a_channels_own_settings_are_put_in_place_of_the_old(registry: Nat
 
 async def test_a_clinic_is_given_another_name_and_timezone(registry: NatsRegistry) -> None:
     await registry.create_clinic(clinic("acme"))
-    renamed = await registry.configure_clinic("acme", "Other", None)
+    renamed, _ = await registry.configure_clinic("acme", "Other", None)
     assert renamed == msgspec.structs.replace(clinic("acme"), name="Other")
-    moved = await registry.configure_clinic("acme", None, "America/Manaus")
+    moved, _ = await registry.configure_clinic("acme", None, "America/Manaus")
     assert moved == msgspec.structs.replace(renamed, timezone="America/Manaus")
     with pytest.raises(NotFoundError, match="clinic nobody"):
         await registry.configure_clinic("nobody", "Other", None)
+
+
+async def test_what_is_delivered_says_up_to_which_change_it_is(registry: NatsRegistry, watcher: Watcher) -> None:
+    await registry.create_clinic(clinic("acme"))
+    names = [f"Name {number}" for number in range(10)]
+    written = await asyncio.gather(*(registry.configure_clinic("acme", name, None) for name in names))
+    assert len({revision for _, revision in written}) == len(names)
+    last, revision = max(written, key=lambda one: one[1])
+    again, unchanged = await registry.configure_clinic("acme", last.name, None)
+    assert (again, unchanged) == (last, revision)
+    latest = await watcher.until_revision(revision)
+    assert (latest.revision, latest.clinics["acme"]) == (revision, last)
 
 
 async def test_two_who_change_a_channel_at_once_both_have_their_way(registry: NatsRegistry) -> None:
@@ -108,7 +127,7 @@ async def test_two_who_change_a_channel_at_once_both_have_their_way(registry: Na
         registry.configure_channel("acme", "front", {"a": 1}),
         registry.want_channel("acme", "front", WantedState.DISCONNECTED),
     )
-    record = await registry.configure_channel("acme", "front", {"a": 1})
+    record, _ = await registry.configure_channel("acme", "front", {"a": 1})
     assert (record.config, record.wanted) == ({"a": 1}, WantedState.DISCONNECTED)
 
 

@@ -68,9 +68,14 @@ class Counter:
 
     def put(self, channel: str, **changes: Any) -> None:
         """The channel is registered and on the board."""
-        record = ChannelRecord(clinic=CLINIC, id=channel, name=channel, created_at=AT)
+        own = {"name": changes.get("name", channel), "config": changes.get("config", {})}
+        record = ChannelRecord(clinic=CLINIC, id=channel, created_at=AT, **own)
         self.registry.channels[CLINIC, channel] = record
         self.board.put_channel(channel_snapshot(CLINIC, channel, **changes))
+
+    def read(self) -> None:
+        """The registry as it is now has been read."""
+        self.board.put_wanted(self.registry.wanted)
 
     async def open(self) -> tuple[MemoryClinicBus, MemoryLedger]:
         """What the clinic's account opens."""

@@ -122,17 +122,20 @@ async def test_settings_are_there_when_the_channel_shows_them(counter: Counter) 
     await asyncio.sleep(0)
     record = counter.registry.channels[KEY]
     assert (record.config, record.name) == ({"note": 1}, "Recepção")
+    counter.read()
     counter.put(CHANNEL, queued=1)
     await asyncio.sleep(0)
     assert not configuring.done()
 
     counter.put(CHANNEL, config={"note": 1}, name="Recepção")
+    counter.read()
 
     assert (await configuring).config == {"note": 1}
 
 
 async def test_what_is_not_given_stays(counter: Counter) -> None:
     counter.put(CHANNEL, config={})
+    counter.read()
     assert (await counter.desk.configure(*KEY, None, None)).name == CHANNEL
 
 

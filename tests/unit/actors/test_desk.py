@@ -11,7 +11,7 @@ from actors import channel_desk, registrar, switchboard
 from actors.board import Board
 from actors.desk import Desk
 from actors.places import REGISTRAR, channel_name
-from protocol import port as p
+from protocol import port_events
 from protocol.bus import Wanted
 from protocol.channel import ChannelState, ClinicSnapshot, ClinicState, PairingCode, QrCode, WantedState
 from protocol.errors import (
@@ -39,7 +39,7 @@ from tests.unit.actors.node import Node, channel_record, clinic_record
 from tests.unit.actors.node import node as make_node
 
 S, C = ChannelState, ClinicState
-CODE = p.QrShown(code="code-1", valid_s=60.0)
+CODE = port_events.QrShown(code="code-1", valid_s=60.0)
 BAD_NAMES = ["", "A", "a b", "-a", "ü", "a" * 64, "a\n", "../a", "a.b"]
 
 
@@ -133,6 +133,17 @@ async def test_a_clinic_is_called_otherwise_and_put_in_another_timezone(node: No
         await node.desk.configure_clinic("nobody", "Name")
 
 
+async def test_two_who_change_a_clinic_at_once_are_both_told_how_it_is_then(node: Node) -> None:
+    await node.desk.add_clinic("acme", "Acme")
+    node.registry.silent = True
+    both = [asyncio.create_task(node.desk.configure_clinic("acme", name)) for name in ("First", "Second")]
+    await asyncio.sleep(0)
+    assert node.registry.clinics["acme"].name == "Second"
+    node.registry.silent = False
+    node.registry.tell()
+    assert [shown.name for shown in await asyncio.gather(*both)] == ["Second", "Second"]
+
+
 async def test_a_clinic_that_cannot_be_opened_is_called_otherwise_and_stays_as_it_is(node: Node) -> None:
     node.store.broken.add("acme")
     await node.desk.add_clinic("acme", "Acme")
@@ -158,7 +169,7 @@ async def test_a_registry_that_is_away_is_an_error(node: Node) -> None:
 async def test_a_clinic_counts_its_channels_by_state_and_says_if_one_needs_attention(paired: Node) -> None:
     clinic = await paired.desk.clinic("acme")
     assert (clinic.state, clinic.channels) == (C.RUNNING, {"connected": 1})
-    paired.opener.wait_port().say(p.Replaced())
+    paired.opener.wait_port().say(port_events.Replaced())
     paired.wait_channel("acme", "a", S.ERROR)
     clinic = await paired.desk.clinic("acme")
     assert (clinic.state, clinic.channels) == (C.DEGRADED, {"error": 1})
@@ -324,6 +335,16 @@ async def test_settings_of_a_channel_take_effect_and_hold_over_its_crash(paired:
     with pytest.raises(InvalidInputError) as caught:
         await paired.desk.configure("acme", "a", {"nots": "x"})
     assert caught.value.field == "config.nots"
+
+
+async def test_two_who_change_a_channel_at_once_are_both_told_how_it_is_then(paired: Node) -> None:
+    paired.registry.silent = True
+    both = [asyncio.create_task(paired.desk.configure("acme", "a", {"note": note})) for note in ("x", "y")]
+    await asyncio.sleep(0)
+    assert paired.registry.channels["acme", "a"].config == {"note": "y"}
+    paired.registry.silent = False
+    paired.registry.tell()
+    assert [shown.config for shown in await asyncio.gather(*both)] == [{"note": "y"}] * 2
 
 
 # -- requests --

@@ -30,7 +30,7 @@ MORE = {
     "key nats rotate": ("--name", "x"),
     "consent record": ("opted_out",),
     "export": ("--clinic", "acme"),
-    "erase": ("--clinic", "acme"),
+    "erase": ("--clinic", "acme", "--all"),
     "nats config": ("--accounts", "accounts.json", "--registered"),
 }
 """And what else a command needs."""
