@@ -22,9 +22,9 @@ for the port), ``flights`` (which sends are under way), ``telling`` and ``media`
 (what is too large for NATS). Shells in the actor's thread: ``actor``, made of the parts ``session`` (which has the
 port), ``sending``, ``receiving``, ``publishing``, ``reporting`` (of gaps; ``tracing`` looks for what is missing),
 ``keeping`` (of the session store in the vault; ``restoring``, and when to seal: ``sealing``), ``leftover`` (what
-earlier lives left), ``identity`` (which number it is), ``pairing``, ``asking``, ``unlinking`` and ``leaving``,
-which share a ``context``. ``retry`` is how they try again; ``requests`` what a channel can be asked, ``surroundings``
-what it needs of the world; ``way``: what telemetry is told of commands.
+earlier lives left; it deletes old traces), ``identity`` (which number it is), ``pairing``, ``asking``, ``unlinking``
+and ``leaving``, which share a ``context``. ``retry`` is how they try again; ``requests`` what a channel can be asked,
+``surroundings`` what it needs of the world; ``way``: what telemetry is told of commands.
 
 Receiving is made of ``claiming`` (from the ports' records to what the ledger owns; then the port has new credit) and
 ``spooling`` (from there to NATS). Sending is made of ``recovering`` (what an earlier life left), ``taking`` (from the
