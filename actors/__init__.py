@@ -15,6 +15,7 @@ module          what it holds
 ``meters``      what is counted of each channel, whatever becomes of its actor
 ``remnants``    what channels that are no more have left behind
 ``custody/``    what exchanges, copies, hands over and erases a clinic's data, as jobs
+``turns``       turns at what the node has few of, fair between clinics
 ``drain``       before the node ends: whether anything is under way still
 ``places``      under which name each actor is found
 ``service``     the actor of a part that runs on the loop or as an OS process

@@ -30,6 +30,7 @@ class Board:
         self._awaiting_wanted: list[Callable[[], None]] = []
         self._clinics: dict[str, ClinicSnapshot] = {}
         self._channels: dict[str, dict[str, ChannelSnapshot]] = {}
+        self._not_begun: dict[Key, ChannelSnapshot] = {}
         self._codes: dict[Key, QrCode] = {}
         self._records: dict[Key, ChannelRecord] = {}
         self._troubles: dict[Key, str] = {}
@@ -40,10 +41,26 @@ class Board:
         """What the registry wants now."""
         with self._lock:
             self._wanted = wanted
+            for of, channel in self._not_begun.keys() - wanted.channels.keys():
+                del self._not_begun[of, channel]
+                self._log.note_gone(of, channel)
+            for key in wanted.channels:
+                self._look_for(key)
             told, self._awaiting_wanted = self._awaiting_wanted, []
         for one in told:
             one()
         self._changed()
+
+    def _look_for(self, key: Key) -> None:
+        """Show a channel that is wanted and has not begun, as its record is now."""
+        record = None if self._wanted is None else self._wanted.channels.get(key)
+        if record is None or key[1] in self._channels.get(key[0], ()):
+            return
+        before = self._not_begun.get(key)
+        shown = ChannelSnapshot.not_begun(record, utc_now() if before is None else before.since)
+        if shown != before:
+            self._not_begun[key] = shown
+            self._log.note(Kind.CHANNEL, *key)
 
     def wanted(self) -> Wanted | None:
         """What the registry was last known to want; None: it has not been read yet, and so nothing is known to be
@@ -72,6 +89,7 @@ class Board:
         with self._lock:
             channels = self._channels.setdefault(clinic, {})
             before, channels[channel] = channels.get(channel), snapshot
+            self._not_begun.pop((clinic, channel), None)
             self._log.note(Kind.CHANNEL, clinic, channel)
             if before is None or before.state is not snapshot.state:
                 self._log.note(Kind.CLINIC, clinic)
@@ -91,6 +109,7 @@ class Board:
         with self._lock:
             self._clinics.pop(clinic, None)
             self._channels.pop(clinic, None)
+            self._not_begun = {key: shown for key, shown in self._not_begun.items() if key[0] != clinic}
             self._codes = {key: code for key, code in self._codes.items() if key[0] != clinic}
             self._records = {key: record for key, record in self._records.items() if key[0] != clinic}
             self._troubles = {key: reason for key, reason in self._troubles.items() if key[0] != clinic}
@@ -106,6 +125,7 @@ class Board:
             troubled = self._troubles.pop((clinic, channel), None) is not None
             if known:
                 self._log.note_gone(clinic, channel)
+                self._look_for((clinic, channel))  # it may be wanted again
             if known or troubled:
                 self._log.note(Kind.CLINIC, clinic)
         self._changed()
@@ -120,8 +140,22 @@ class Board:
         with self._lock:
             return self._clinics.get(clinic)
 
+    def all_channels(self, clinic: str | None = None) -> list[ChannelSnapshot]:
+        """All, or a clinic's, those as well that are wanted and have not begun; by clinic and id."""
+        with self._lock:
+            return [self._shown_channel(*key) for key in self._keys(clinic)]
+
+    def _keys(self, clinic: str | None = None) -> list[Key]:
+        clinics = self._channels if clinic is None else (clinic,)
+        begun = [(of, channel) for of in clinics for channel in self._channels.get(of, ())]
+        return sorted([*begun, *(key for key in self._not_begun if clinic in (None, key[0]))])
+
+    def _shown_channel(self, clinic: str, channel: str) -> ChannelSnapshot:
+        begun = self._channels.get(clinic, {}).get(channel)
+        return self._not_begun[clinic, channel] if begun is None else begun
+
     def channels(self, clinic: str | None = None) -> list[ChannelSnapshot]:
-        """All, or a clinic's; by clinic and id."""
+        """All that have begun, or a clinic's; by clinic and id."""
         with self._lock:
             clinics = sorted(self._channels) if clinic is None else [clinic]
             of = [self._channels.get(each, {}) for each in clinics]
@@ -208,7 +242,7 @@ class Board:
                 version=self._log.version,
                 whole=whole,
                 clinics=[self._shown(of) for kind, of, _ in things if kind is Kind.CLINIC and of in self._clinics],
-                channels=[self._channels[of][ch] for kind, of, ch in things if kind is Kind.CHANNEL and ch],
+                channels=[self._shown_channel(of, ch) for kind, of, ch in things if kind is Kind.CHANNEL and ch],
                 codes=[self._code(of, ch) for kind, of, ch in things if kind is Kind.CODE and ch],
                 gone=[Gone(clinic=of, channel=ch) for kind, of, ch in things if kind is Kind.GONE],
             )
@@ -216,7 +250,7 @@ class Board:
     def _all(self) -> Sequence[Thing]:
         return [
             *((Kind.CLINIC, clinic, None) for clinic in sorted(self._clinics)),
-            *((Kind.CHANNEL, of, ch) for of in sorted(self._channels) for ch in sorted(self._channels[of])),
+            *((Kind.CHANNEL, of, ch) for of, ch in self._keys()),
             *((Kind.CODE, of, ch) for of, ch in sorted(self._codes)),
         ]
 

@@ -6,7 +6,6 @@ from typing import Any, Final, cast
 
 from msgspec.structs import replace
 
-from actors.channel.context import Context
 from actors.channel.requests import (
     CheckNumbers,
     Connect,
@@ -19,7 +18,6 @@ from actors.channel.requests import (
     ShowQr,
     Suspend,
 )
-from actors.channel.views import not_begun
 from actors.clinic_desk import display_name
 from actors.places import channels_name
 from actors.switchboard import Switchboard
@@ -71,14 +69,10 @@ class ChannelDesk:
     async def channels(self, clinic: str | None = None) -> Sequence[ChannelSnapshot]:
         """All, or a clinic's, those as well that have not begun. Raises UnavailableError: it is not known yet which
         there are."""
-        wanted = self._switchboard.wanted()
+        self._switchboard.wanted()
         if clinic is not None:
             self._switchboard.clinic(clinic)
-        found = {(shown.clinic, shown.channel): shown for shown in self._switchboard.board.channels(clinic)}
-        for key, record in wanted.channels.items():
-            if key not in found and clinic in (None, key[0]):
-                found[key] = not_begun(record, Context.now())
-        return [found[key] for key in sorted(found)]
+        return self._switchboard.board.all_channels(clinic)
 
     async def channel(self, clinic: str, channel: str) -> ChannelSnapshot:
         """One; raises NotFoundError."""

@@ -7,6 +7,7 @@ from actors.board import Board
 from actors.channel.surroundings import Policies
 from actors.drain import Drain
 from actors.meters import NodeMeters
+from actors.turns import Turns
 from protocol.bus import Bus
 from protocol.interfaces import Loop, PortOpener
 from protocol.ledger import Store
@@ -20,7 +21,8 @@ from supervisor.names import Names
 class ClinicParts:
     """What every clinic is made with. ``runtime``: the memory-backed directory of session stores; ``vaults``: where
     they are kept while the machine is off; ``web``: where media is that commands name by its address; ``drain``:
-    whether the node is ending; ``telemetry``: who is told of commands' ways."""
+    whether the node is ending; ``telemetry``: who is told of commands' ways; ``media_turns``: at media that came in, of
+    which each is whole in memory."""
 
     bus: Bus
     store: Store
@@ -35,3 +37,4 @@ class ClinicParts:
     web: MediaSource
     drain: Drain = field(default_factory=Drain)
     telemetry: Telemetry | None = None
+    media_turns: Turns = field(default_factory=Turns)

@@ -15,7 +15,7 @@ from actors.board import Board
 from protocol.codes import ErrorCode
 from protocol.events import ResultEvent, ResultStatus
 from protocol.ledger import RECEIPTS, Receipt, Sender
-from protocol.meters import ChannelMeter, ClinicTimes, Distribution
+from protocol.meters import ChannelMeter, ClinicTimes, ClinicTotals, Distribution
 
 BOUNDS_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0)
 """From a command that comes alone to one that waited over a night."""
@@ -158,6 +158,29 @@ class NodeMeters:
         with self._lock:
             counts = [(key, self._channels.get(key) or ChannelCount()) for key in shown]
         return [count.read(*key) for key, count in counts]
+
+    def totals(self) -> Mapping[str, ClinicTotals]:
+        """See ``Meters``."""
+        with self._lock:
+            counts = list(self._channels.items())
+        sums: dict[str, list[int]] = {}
+        for (clinic, _), count in counts:
+            of = sums.get(clinic)
+            if of is None:
+                of = sums[clinic] = [0] * 7
+            of[0] += count.accepted
+            of[1] += count.ended["sent"]
+            of[2] += count.receipts["delivered"]
+            of[3] += count.receipts["read"]
+            of[4] += count.ended["failed"]
+            of[5] += count.dead
+            of[6] += count.inbound
+        return {
+            clinic: ClinicTotals(
+                accepted=of[0], sent=of[1], delivered=of[2], read=of[3], failed=of[4], dead=of[5], received=of[6]
+            )
+            for clinic, of in sums.items()
+        }
 
     def times(self) -> Sequence[ClinicTimes]:
         """See ``Meters``."""

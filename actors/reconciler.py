@@ -351,6 +351,7 @@ class Reconciler(Actor):
             web=parts.web,
             drain=parts.drain,
             telemetry=parts.telemetry,
+            media_turns=parts.media_turns,
         )
 
     @property

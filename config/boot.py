@@ -6,7 +6,8 @@ from random import Random
 
 from protocol.errors import PortStartError
 from protocol.interfaces import Port, PortOpener, Remains
-from protocol.port import PortEvent, PortSpec
+from protocol.port import PortSpec
+from protocol.port_events import PortEvent
 
 
 class StaggeredOpener:

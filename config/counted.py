@@ -5,7 +5,8 @@ from typing import Final
 
 from protocol.errors import PortGoneError
 from protocol.interfaces import Port, PortOpener, Remains
-from protocol.port import PortEvent, PortExited, PortSpec
+from protocol.port import PortSpec
+from protocol.port_events import PortEvent, PortExited
 from supervisor.reasons import Crash, ExitReason, Shutdown
 from supervisor.tally import Role, Tally
 

@@ -47,6 +47,8 @@ CERTIFICATE_FILE: Final = "certificate.pem"
 LOOK_S: Final = 0.5
 LEAVE_S: Final = 10.0
 """How long the process may take to leave after the node has ended."""
+COLLECT_AFTER: Final = 10_000
+"""So many new objects, more than were freed, have the garbage collector look at them; some megabytes at most."""
 
 log = structlog.get_logger(__name__)
 
@@ -223,9 +225,11 @@ def _next(news: "SimpleQueue[_News]", deadline: float | None, cpu: OneCpu | None
 
 def _spare_what_stays() -> None:
     """Have the garbage collector pass over what is there before any actor is: it stays anyway, and a full collection,
-    during which no thread runs, would look at it again and again."""
+    during which no thread runs, would look at it again and again. It looks at what is new less often as well: next to
+    nothing of ours is in cycles, and looking every 700 objects was 3 % of what a command costs."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
 
 
 def _reload(parts: Parts) -> None:

@@ -17,6 +17,7 @@ from actors.drain import Drain
 from actors.loop import AsyncioLoop
 from actors.meters import NodeMeters
 from actors.switchboard import Switchboard
+from actors.turns import Turns
 from config import custody, master_keys, overrides, serving
 from config.boot import StaggeredOpener
 from config.counted import CountedOpener
@@ -190,6 +191,7 @@ def make(settings: Settings, reread: Reread) -> Parts:
             web=_web(settings),
             drain=drain,
             telemetry=telemetry,
+            media_turns=Turns(settings.inbox.media_at_once),
         ),
         drain=drain,
         desk=desk,

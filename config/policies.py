@@ -1,5 +1,7 @@
 """What the settings say about channels, as their actors want it."""
 
+from importlib.metadata import version
+
 from actors.channel.life import Policy
 from actors.channel.optout import OptOut
 from actors.channel.outbox import OutboxPolicy
@@ -40,6 +42,7 @@ def _life(settings: Settings) -> Policy:
         backoff=Backoff(base_s=reconnect.base, factor=reconnect.factor, cap_s=reconnect.cap),
         lazy=settings.channel.start == "lazy",
         idle_after_s=settings.channel.idle_after,
+        client=version("neonize"),
     )
 
 

@@ -11,9 +11,11 @@ module              what it holds
 ``events``          the events on NATS: message, receipt, result, state, qr, gap, dead letter
 ``subjects``        the NATS subjects of a clinic and a channel
 ``channel``         states and snapshots of clinics and channels, registry records
-``port``            what a port (the OS process around one neonize socket) is asked and says
+``port``            what a port (the OS process around one neonize socket) is asked and answers; ``port_events``: what
+                    it says unasked
 ``bus``             NATS as actors see it: accounts of clinics, and the registry
-``ledger``          a clinic's database as actors see it
+``ledger``          a clinic's database as actors see it; ``inbound``: the part of it that owns what came in
+``condemnation``    what of a channel's error outlives its node
 ``vault``           where session stores are kept while the machine is off
 ``access``          roles, what each is good for, and whoever asks
 ``audit``           who did what to which clinic and channel

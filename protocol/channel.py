@@ -1,5 +1,6 @@
 """States and snapshots of clinics and channels, and the records that say which are wanted."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -134,6 +135,31 @@ class ChannelSnapshot(Struct, frozen=True, kw_only=True):
     restored: Restoration | None = None
     sealed_at: Moment | None = None
     unsealed: str | None = None
+
+    @classmethod
+    def not_begun(cls, record: ChannelRecord, since: datetime) -> "ChannelSnapshot":
+        """A channel that has had no actor yet, and is wanted ``since`` then."""
+        return cls(
+            clinic=record.clinic,
+            channel=record.id,
+            name=record.name,
+            wanted=record.wanted,
+            state=ChannelState.INITIALIZING,
+            reason="starting",
+            since=since,
+            phone=None,
+            jid=None,
+            profile_name=None,
+            attempt=0,
+            next_retry_at=None,
+            breaker=Breaker.CLOSED,
+            sending_breaker=Breaker.CLOSED,
+            queued=0,
+            created_at=record.created_at,
+            last_connected_at=None,
+            last_activity_at=None,
+            config=record.config,
+        )
 
 
 class QrCode(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
 """Bodies on NATS, HTTP and port sockets: msgpack maps or JSON objects, told apart by the first byte.
 
 A JSON object begins with ``{``; no msgpack map does (0x7b is the integer 123), so ``nats pub`` by hand works.
-msgpack does the packing; msgspec the types. In msgpack, bytes are bytes; in JSON, base64. Times are RFC 3339 UTC.
+msgpack does the unpacking; msgspec the types, and the packing. In msgpack, bytes are bytes; in JSON, base64. Times are
+RFC 3339 UTC.
 """
 
 import re
@@ -30,6 +31,8 @@ _MISSING: Final = re.compile(r"Object missing required field `([^`]*)`")
 _ENUM: Final = re.compile(r"Invalid enum value '?(.*?)'?$", re.DOTALL)
 _SHOWN: Final = 64
 
+_pack: Final = msgspec.msgpack.Encoder().encode
+
 
 class Encoding(StrEnum):
     """How a body is written; the value is what settings and the command line say."""
@@ -52,8 +55,7 @@ def encode(value: Any, encoding: Encoding = Encoding.MSGPACK) -> bytes:
     """A msgspec Struct (or builtin) as a body. Fields that hold ``None`` are written as null."""
     if encoding is Encoding.JSON:
         return msgspec.json.encode(value)
-    packed: bytes = msgpack.packb(msgspec.to_builtins(value, builtin_types=(bytes,)))
-    return packed
+    return _pack(msgspec.to_builtins(value, builtin_types=(bytes,)))
 
 
 def decode(body: bytes, kind: type[T], *, limit: int = MAX_BODY) -> T:
@@ -66,7 +68,7 @@ def decode(body: bytes, kind: type[T], *, limit: int = MAX_BODY) -> T:
         raise InvalidBodyError("body", f"at most {limit} bytes, got {len(body)}")
     if encoding_of(body) is Encoding.JSON:
         return _checked(kind, lambda: msgspec.json.decode(body, type=kind))
-    loaded = decode_raw(body, limit=limit)
+    loaded = _unpacked(body)
     return _checked(kind, lambda: msgspec.convert(loaded, kind, builtin_types=(bytes,)))
 
 
@@ -80,6 +82,10 @@ def decode_raw(body: bytes, *, limit: int = MAX_BODY) -> Any:
         raise InvalidBodyError("body", f"at most {limit} bytes, got {len(body)}")
     if encoding_of(body) is Encoding.JSON:
         return _checked(object, lambda: msgspec.json.decode(body, type=object))
+    return _unpacked(body)
+
+
+def _unpacked(body: bytes) -> Any:
     try:
         return msgpack.unpackb(body, strict_map_key=True)
     except (ValueError, RecursionError, msgpack.exceptions.UnpackException) as error:

@@ -130,9 +130,11 @@ def parse(body: bytes) -> SendCommand:
         Address.parse(command.reply_to.from_, "reply_to.from")
     for index, mention in enumerate(command.mentions):
         Address.parse(mention, f"mentions[{index}]")
-    for field in ("not_before", "expires_at", "deliver_by"):
-        _check_time(field, getattr(command, field))
-    _check_order(command)
+    _check_time("not_before", command.not_before)
+    _check_time("expires_at", command.expires_at)
+    _check_time("deliver_by", command.deliver_by)
+    if command.not_before is not None:
+        _check_order(command, command.not_before)
     _check_content(command)
     if command.meta is not None:
         _check_meta(command.meta, MAX_META, count())
@@ -177,12 +179,11 @@ def _check_time(field: str, value: datetime | None) -> None:
         raise InvalidBodyError(field, "a time with an offset, such as 2026-11-20T12:00:00Z")
 
 
-def _check_order(command: SendCommand) -> None:
+def _check_order(command: SendCommand, begin: datetime) -> None:
     """A command that could never be sent, or be delivered in time, is a mistake."""
-    begin = command.not_before
     for field in ("expires_at", "deliver_by"):
         end = getattr(command, field)
-        _require(begin is None or end is None or begin < end, field, "a time after not_before")
+        _require(end is None or begin < end, field, "a time after not_before")
 
 
 def _check_content(command: SendCommand) -> None:

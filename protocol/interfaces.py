@@ -11,7 +11,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from protocol.port import Failed, PortAnswer, PortEvent, PortRequest, PortSpec, Record, SendRequest, Sent
+from protocol.port import Failed, PortAnswer, PortRequest, PortSpec, SendRequest, Sent
+from protocol.port_events import PortEvent, Record
 
 T = TypeVar("T")
 

@@ -1,4 +1,5 @@
-"""The clinic's database as actors see it: commands and their outcomes, the spool of what came in, people.
+"""The clinic's database as actors see it: commands and their outcomes, and which number is paired. Two parts of it have
+modules of their own: ``inbound`` (what came in) and ``records`` (what there is of people).
 
 Everything runs on the asyncio loop. Every method is one committed transaction, and raises StoreUnavailableError, having
 changed nothing. What is committed survives the death of every process.
@@ -11,14 +12,12 @@ from typing import Any, Final, Protocol
 
 from protocol.bus import Later
 from protocol.commands import SendCommand
+from protocol.condemnation import Condemnation
 from protocol.events import DeadLetter, ErrorBody, ResultEvent
-from protocol.port import MessageReceived, ReceiptReceived, Undecryptable
+from protocol.inbound import InboundLedger
 from protocol.records import Records
 from protocol.subjects import Priority
 from protocol.views import CommandState, CommandView
-
-Inbound = MessageReceived | ReceiptReceived | Undecryptable
-
 
 # -- commands --
 
@@ -194,32 +193,7 @@ class Sendings:
     first: datetime | None = None
 
 
-# -- what came in --
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """Something that came in, under a ``key`` that is the same whenever it comes again.
-
-    ``people``: the JIDs under which its author is known, if it is a message of theirs to us; ``opted_out``: True if it
-    asks not to be written to, None if it says nothing of that.
-    """
-
-    key: str
-    what: Inbound
-    people: Sequence[str] = ()
-    opted_out: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spooled:
-    """Claimed at ``at`` and not yet said to be stored by NATS. ``seq`` is its place in the order of claims, which no
-    other claim of the clinic ever has."""
-
-    seq: int
-    key: str
-    what: Inbound
-    at: datetime
+# -- the number --
 
 
 NO_NUMBER: Final = ""
@@ -230,12 +204,14 @@ NO_NUMBER: Final = ""
 class Paired:
     """The number (digits) that a channel was last connected with; ``jid``: as which device, if that is known;
     ``changed_at``: when the number took the place of another; ``restored_at``: when the clinic was put back from an
-    archive. What was queued before either is not sent, unless it was not to be sent before the second anyway."""
+    archive. What was queued before either is not sent, unless it was not to be sent before the second anyway.
+    ``condemned``: why it is not to be connected."""
 
     phone: str
     jid: str | None = None
     changed_at: datetime | None = None
     restored_at: datetime | None = None
+    condemned: Condemnation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +233,7 @@ class ClinicCounts:
     limit: int = 0
 
 
-class Ledger(Records, Protocol):
+class Ledger(InboundLedger, Records, Protocol):
     """One clinic's SQLite file."""
 
     # -- commands --
@@ -335,30 +311,7 @@ class Ledger(Records, Protocol):
     async def sendings(self, channel: str, *, minute: datetime, day: datetime) -> Sendings:
         """What was sent since ``minute`` and since ``day``."""
 
-    # -- what came in --
-
-    async def claim(self, channel: str, claims: Sequence[Claim], now: datetime) -> Sequence[int | None]:
-        """Take ownership of what came in: its place in the order of claims, or None for what is claimed already (also
-        by a claim before it in the same call).
-
-        Raises:
-            StoreUnavailableError: also if the clinic's spool or file is as large as it may be.
-        """
-
-    async def spooled(self, channel: str, after: int, limit: int) -> Sequence[Spooled]:
-        """At most ``limit`` claims from beyond the place ``after`` that NATS may not have, in order."""
-
-    async def stored(self, channel: str, keys: Sequence[str]) -> None:
-        """NATS has these: forget all but their keys."""
-
-    async def claimed(self, channel: str, keys: Sequence[str]) -> frozenset[str]:
-        """Which of these keys were ever claimed."""
-
-    async def traced(self, channel: str) -> int | None:
-        """Up to which row of the session store every trace is accounted for; None if it never was looked at."""
-
-    async def trace(self, channel: str, row: int) -> None:
-        """Traces up to ``row`` are accounted for."""
+    # -- the number --
 
     async def paired(self, channel: str) -> Paired | None:
         """The number that was connected last; None if none ever was."""

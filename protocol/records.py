@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from protocol.events import ResultEvent
-from protocol.port import MessageReceived, ReceiptReceived, Undecryptable
+from protocol.inbound import Inbound
 from protocol.views import CommandView
 
 MOST_NOTE: Final = 2000
@@ -125,7 +125,7 @@ class InboundRecord:
     """What came in at ``at`` and waits for NATS."""
 
     channel: str
-    what: MessageReceived | ReceiptReceived | Undecryptable
+    what: Inbound
     at: datetime
 
 

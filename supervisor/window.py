@@ -3,14 +3,13 @@
 The time is cut into buckets, of which only the last ``BUCKETS`` are kept: the memory is bounded whatever the traffic.
 """
 
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 BUCKETS: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(NamedTuple):
     """The calls of one stretch of time; ``number`` counts stretches since the clock's zero."""
 
     number: int
@@ -40,10 +39,12 @@ class Window:
 
     def add(self, now: float, *, failed: bool) -> "Window":
         """With a call that ended now."""
-        number = self._number(now)
-        kept = self._kept(number)
-        last = kept.pop() if kept and kept[-1].number == number else Bucket(number, 0, 0)
-        return replace(self, buckets=(*kept, Bucket(number, last.calls + 1, last.failures + failed)))
+        number, buckets = self._number(now), self.buckets
+        if buckets and buckets[-1].number == number:  # nothing has become too old since that one began
+            *kept, last = buckets
+        else:
+            kept, last = self._kept(number), Bucket(number, 0, 0)
+        return Window(span_s=self.span_s, buckets=(*kept, Bucket(number, last.calls + 1, last.failures + failed)))
 
     def tally(self, now: float) -> Tally:
         """What it holds now."""
@@ -52,7 +53,7 @@ class Window:
 
     def emptied(self) -> "Window":
         """As if there had been no calls."""
-        return replace(self, buckets=())
+        return Window(span_s=self.span_s)
 
     def _number(self, now: float) -> int:
         return int(now // (self.span_s / BUCKETS))

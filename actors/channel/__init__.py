@@ -5,8 +5,9 @@ Pure, tested without a thread:
 ================  =====================================================================================
 ``machine``       the nine states and the literal table of what follows what
 ``lifecycle``     the session's life: one port at a time, one owner of reconnection (its words are in ``life``)
+``condemning``    why only a person can help a channel, and for how long that holds
 ``outbox``        which command is sent next, and what follows from each answer (``lines``: who goes next; ``parcel``:
-                  a command on its way; ``expiry``: which end unsent, and when)
+                  a command on its way; ``expiry`` and ``unwanted``: which end unsent, and when)
 ``gate``          the circuit breaker around sending: how much may go now
 ``pacing``        how fast a number may send: bucket, caps, warm-up, quiet hours, WhatsApp's own restriction
 ``spool``         which claims of what came in are in memory, and which have to be read back (``inbox``: what is

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from actors.channel import asking, publishing, sending, taking, unlinking, views
+from actors.channel import asking, publishing, requests, sending, taking, unlinking, views
 from actors.channel.identity import Identity
 from actors.channel.keeping import Keeping
 from actors.channel.leaving import Leaving
@@ -35,30 +35,13 @@ from actors.channel.machine import WANTS_PORT
 from actors.channel.pairing import CodeAnswered, Pairing
 from actors.channel.receiving import Receiving
 from actors.channel.reporting import Reporting
-from actors.channel.requests import (
-    Cancel,
-    CheckNumbers,
-    Configure,
-    Connect,
-    Discard,
-    Disconnect,
-    HearConsent,
-    Logout,
-    MarkRead,
-    Pair,
-    Release,
-    Replay,
-    Resume,
-    ShowPresence,
-    ShowQr,
-    Suspend,
-)
 from actors.channel.session import PortSaid, Session
 from actors.channel.surroundings import Surroundings
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState, WantedState
 from protocol.errors import ConflictError, NotFoundError, UnavailableError
 from protocol.interfaces import Failure, Port
-from protocol.port import Connected, PortAnswer, PortEvent, PortExited, Record, Undecryptable
+from protocol.port import PortAnswer
+from protocol.port_events import Connected, PortEvent, PortExited, Record, Undecryptable
 from protocol.subjects import EventKind
 from supervisor.actor import Actor, Link
 from supervisor.names import Name
@@ -104,10 +87,10 @@ class Channel(Actor):
             self._context, surroundings.drain, self._sending, self._receiving, self._publishing, self._keeping
         )
         self._orders: dict[type, Callable[[str, Callable[[Any], None]], None]] = {
-            Cancel: self._sending.cancel,
-            Release: self._sending.release,
-            Replay: self._sending.replay,
-            Discard: self._sending.discard,
+            requests.Cancel: self._sending.cancel,
+            requests.Release: self._sending.release,
+            requests.Replay: self._sending.replay,
+            requests.Discard: self._sending.discard,
         }
         self._handlers = self._handlers_by_type()
 
@@ -162,30 +145,30 @@ class Channel(Actor):
         if self._leaving.refuses(request):
             raise UnavailableError(f"channel {self._name} is shutting down; try again later")
         match request:
-            case Connect():
+            case requests.Connect():
                 self._want(WantedState.CONNECTED, Open(), reply)
-            case Disconnect():
+            case requests.Disconnect():
                 self._want(WantedState.DISCONNECTED, Close(), reply)
-            case Suspend():
+            case requests.Suspend():
                 self._want(WantedState.SUSPENDED, Sleep(), reply)
-            case Resume():
+            case requests.Resume():
                 self._resume(reply)
-            case Logout():
+            case requests.Logout():
                 unlinking.log_out(self._context, self._life, self._session.connected, reply)
-            case Pair(phone):
+            case requests.Pair(phone):
                 self._pair(phone, reply)
-            case ShowQr():
+            case requests.ShowQr():
                 if self._life.qr is None:
                     raise NotFoundError(f"a QR code of channel {self._name} (it is {self._life.state})")
                 reply(self._life.qr)
-            case Cancel(id) | Release(id) | Replay(id) | Discard(id):
+            case requests.Cancel(id) | requests.Release(id) | requests.Replay(id) | requests.Discard(id):
                 self._orders[type(request)](id, reply)
-            case CheckNumbers() | MarkRead() | ShowPresence():
+            case requests.CheckNumbers() | requests.MarkRead() | requests.ShowPresence():
                 asking.ask_port(self._context, self._session.connected, request, reply)
-            case HearConsent(people, opted_out):
+            case requests.HearConsent(people, opted_out):
                 self._sending.consented(people, opted_out)
                 reply(None)
-            case Configure(record):
+            case requests.Configure(record):
                 self._configure(record)
                 reply(self.snapshot())
             case _:
@@ -243,6 +226,8 @@ class Channel(Actor):
         if (life.state, life.reason) != (before.state, before.reason):
             self._show()  # first: whoever hears of it may ask at once
             self._announce(before.state)
+        if life.ready and not self._leaving.begun:  # what it is put to rest for at its end is nobody's wish
+            self._identity.condemned(life.condemned)
         if life.qr is not None and life.qr != before.qr:
             self._publishing.event(EventKind.QR, views.qr_event(self._record, life.qr), life.qr.code)
 
@@ -305,7 +290,7 @@ class Channel(Actor):
         self._identity.begin(found.paired)
         self._sending.linked(found.device)
         self._sending.recover(found.answered, whole=found.whole)
-        self._session.step(Ready())
+        self._session.step(Ready(None if found.paired is None else found.paired.condemned))
 
     def _idleness(self) -> IdleChecked:
         last = self._last_activity

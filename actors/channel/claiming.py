@@ -16,9 +16,9 @@ from actors.channel.inbound import claim_of
 from actors.channel.inbox import Item
 from actors.channel.optout import OptOut
 from actors.channel.retry import Retry
+from protocol.inbound import Claim, Inbound
 from protocol.interfaces import Failure, Port
-from protocol.ledger import Claim, Inbound
-from protocol.port import MessageReceived, Record, Undecryptable
+from protocol.port_events import MessageReceived, Record, Undecryptable
 from supervisor.backoff import Backoff
 
 CLAIM_TIMEOUT_S: Final = 10.0

@@ -1,7 +1,7 @@
 """What the parts of a channel share: who they are, and how they reach the world. Belongs to one actor's thread."""
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from structlog.typing import FilteringBoundLogger
 from actors.channel.flights import Flights
 from actors.channel.life import Now
 from actors.meters import ChannelCount
+from actors.turns import Turns
 from protocol.bus import ClinicBus
 from protocol.commands import utc_now
 from protocol.interfaces import Failure, Loop, Remains
@@ -32,7 +33,7 @@ class Context:
 
     ``remains``: what this channel's ports leave behind (on the loop alone). ``ended``: the ledger has the end
     of a run of these commands; for who waits for it (any thread). ``count``: where it is counted what happens;
-    ``telemetry``: who is told of commands' ways.
+    ``telemetry``: who is told of commands' ways. ``media_turns``: the node's, at media that came in.
     """
 
     clinic: str
@@ -50,6 +51,7 @@ class Context:
     log: FilteringBoundLogger
     ended: Callable[[Iterable[str]], None] = nothing_said
     telemetry: Telemetry | None = None
+    media_turns: Turns = field(default_factory=Turns)
 
     def errand(
         self, work: Coroutine[Any, Any, T], deliver: Callable[[T | Failure], Any], *, timeout: float

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from protocol.ledger import Inbound
-from protocol.port import AlreadyDecrypted, MessageReceived, Record, Undecryptable
+from protocol.inbound import Inbound
+from protocol.port_events import AlreadyDecrypted, MessageReceived, Record, Undecryptable
 
 MOST_WAITING: Final = 16
 """Reports that wait for NATS; beyond that the newest become one."""

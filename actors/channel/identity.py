@@ -3,7 +3,7 @@
 The ledger keeps the number that was connected last, and as which device, over restarts and logouts. When another one
 connects, all that was queued before that moment, wherever it waits, is held for a person to decide; a release is a new
 run, queued anew. So is what was queued before the clinic was put back from an archive: it may have been sent since that
-was made.
+was made. With the number the ledger keeps why it is not to be connected, if only a person can help it.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from actors.channel.context import Context
 from actors.channel.parcel import Disowned
 from actors.channel.retry import Retry
 from protocol.codes import ErrorCode
+from protocol.condemnation import Condemnation
 from protocol.ids import mask
 from protocol.interfaces import Failure
 from protocol.ledger import NO_NUMBER, Paired
@@ -74,7 +75,17 @@ class Identity:
             changed_at = self._context.now().wall
             self._paired = replace(before, phone=phone, jid=jid, changed_at=changed_at)
             self._disown(Disowned(changed_at, ErrorCode.OTHER_NUMBER))
-        if not self._noting:
+        self._look()
+
+    def condemned(self, condemned: Condemnation | None) -> None:
+        """Only a person can help it, for this; None: it may be connected."""
+        before = self._paired or Paired(phone=NO_NUMBER)
+        if before.condemned != condemned:
+            self._paired = replace(before, condemned=condemned)
+            self._look()
+
+    def _look(self) -> None:
+        if not self._noting and self._noted != self._paired:
             self._note()
 
     def _note(self) -> None:
@@ -90,5 +101,4 @@ class Identity:
             return
         self._retry.succeeded()
         self._noting = False
-        if self._noted != self._paired:
-            self._note()
+        self._look()

@@ -12,8 +12,9 @@ from actors.channel.inbox import Item
 from actors.channel.optout import OptOut
 from protocol.bus import Publication
 from protocol.events import EventMedia, EventReply, MessageEvent, ReceiptEvent, message_id
-from protocol.ledger import Claim, Inbound, Receipt, Sender
-from protocol.port import MediaReference, MessageReceived, ReceiptReceived, Undecryptable
+from protocol.inbound import Claim, Inbound
+from protocol.ledger import Receipt, Sender
+from protocol.port_events import MediaReference, MessageReceived, ReceiptReceived, Undecryptable
 from protocol.subjects import EventKind
 
 UNDECRYPTABLE: Final = "undecryptable"

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from protocol.ledger import Inbound
-from protocol.port import MessageReceived
+from protocol.inbound import Inbound
+from protocol.port_events import MessageReceived
 
 
 @dataclass(frozen=True, slots=True)

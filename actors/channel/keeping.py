@@ -21,7 +21,7 @@ from actors.channel.sealing import SealingPolicy, Seals
 from protocol.channel import ChannelState
 from protocol.errors import StoreGoneError, StoreUnavailableError
 from protocol.interfaces import Failure
-from protocol.port import Connected, PairingSucceeded, PortEvent, QrShown, StoreUnusable
+from protocol.port_events import Connected, PairingSucceeded, PortEvent, QrShown, StoreUnusable
 from protocol.vault import Restoration, Vault
 from supervisor.backoff import Backoff
 

@@ -10,7 +10,7 @@ from actors.channel.retry import Retry
 from protocol.errors import StoreUnavailableError
 from protocol.interfaces import Failure
 from protocol.ledger import Paired
-from protocol.port import Record, SendAnswered
+from protocol.port_events import Record, SendAnswered
 from supervisor.backoff import Backoff
 
 READ_TIMEOUT_S: Final = 60.0

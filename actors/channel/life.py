@@ -1,13 +1,15 @@
 """What a channel's session is, what happens to it, and what it wants done: the words of ``lifecycle``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
 from actors.channel.machine import WANTS_PORT
-from protocol import port
+from protocol import port_events
 from protocol.channel import ChannelRecord, ChannelSnapshot, QrCode, WantedState
 from protocol.channel import ChannelState as S
+from protocol.condemnation import Condemnation
 from supervisor.backoff import Backoff
 from supervisor.breaker import Breaker
 
@@ -16,7 +18,7 @@ from supervisor.breaker import Breaker
 class Policy:
     """Times in seconds. ``open_s``: for a port that is open to connect, or to show a code. ``max_attempts`` 0 is: never
     give up. ``lazy``: the first port is opened when it is needed; ``idle_after_s``: without traffic for so long the
-    port is given up until it is needed (0: never)."""
+    port is given up until it is needed (0: never). ``client``: the version of what connects."""
 
     patience_s: float = 10.0
     open_s: float = 60.0
@@ -26,6 +28,7 @@ class Policy:
     backoff: Backoff = field(default_factory=Backoff)
     lazy: bool = False
     idle_after_s: float = 0.0
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ class Life:
     ``back_since``: when whatsmeow last brought that connection back, if it did; in monotonic seconds.
 
     ``ready``: what earlier lives left is known, before which no port is opened. ``trouble``: why nothing can be stored;
-    ``halted``: it is in error for that alone, and opens a port when it can.
+    ``halted``: it is in error for that alone, and opens a port when it can. ``condemned``: it is in error for what the
+    next life has to know; ``asked``: an operator wanted a port before it was ``ready``.
     """
 
     state: S
@@ -85,6 +89,8 @@ class Life:
     ready: bool = False
     trouble: str | None = None
     halted: bool = False
+    condemned: Condemnation | None = None
+    asked: bool = False
     jid: str | None = None
     phone: str | None = None
     profile_name: str | None = None
@@ -114,7 +120,9 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What earlier lives left is known: ports may be opened."""
+    """What earlier lives left is known: ports may be opened, unless the one before was ``condemned``."""
+
+    condemned: Condemnation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +157,7 @@ class FromPort:
     """What a port said, but records."""
 
     incarnation: int
-    event: port.PortEvent
+    event: port_events.PortEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,3 +284,10 @@ def began(record: ChannelRecord, shown: ChannelSnapshot | None) -> Began:
     """How a channel's actor begins. ``shown``: as the one before it left the channel on the board, with what an
     operator asked of it; one that ended in good order left no state in which a port is wanted."""
     return Began(record.wanted) if shown is None else Began(shown.wanted, again=shown.state in WANTS_PORT)
+
+
+def reconnects(before: Life, after: Life, effects: Sequence[Effect]) -> int:
+    """How often, in one step, a lost session was got back, or it was tried with another port: what comes back in the
+    port that had lost it is seen only then."""
+    back = before.state is S.RECONNECTING and after.state is S.CONNECTED and before.connected_since is not None
+    return back + (after.failures > 0 and any(isinstance(effect, OpenPort) for effect in effects))

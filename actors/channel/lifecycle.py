@@ -7,15 +7,17 @@ The state comes first and is moved by ``machine.TRANSITIONS`` alone; the rest ar
   else the port is killed and only the backoff and the breaker here say when the next one is opened;
 - what an old incarnation says is dropped;
 - a send wakes what the policy suspended, and never what an operator did;
-- no port while nothing can be stored: WhatsApp keeps what we don't take.
+- no port while nothing can be stored: WhatsApp keeps what we don't take;
+- none for what was condemned in an earlier life, until an operator says so (``condemning``).
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from random import Random
 from typing import assert_never
 
 from actors.channel import machine
+from actors.channel.condemning import Cause, condemnation, holds
 from actors.channel.life import (
     Began,
     CancelTimer,
@@ -47,9 +49,10 @@ from actors.channel.life import (
     SuspendedBy,
 )
 from actors.channel.machine import WANTS_PORT, next_state
-from protocol import port
+from protocol import port_events
 from protocol.channel import ChannelState as S
 from protocol.channel import QrCode, WantedState
+from protocol.condemnation import Condemnation
 
 
 def step(life: Life, event: LifeEvent, now: Now, policy: Policy, random: Random) -> tuple[Life, list[Effect]]:
@@ -60,13 +63,6 @@ def step(life: Life, event: LifeEvent, now: Now, policy: Policy, random: Random)
     """
     after, effects = _Step(life, now, policy, random).take(event)
     return after, effects
-
-
-def reconnects(before: Life, after: Life, effects: Sequence[Effect]) -> int:
-    """How often, in one step, a lost session was got back, or it was tried with another port: what comes back in the
-    port that had lost it is seen only then."""
-    back = before.state is S.RECONNECTING and after.state is S.CONNECTED and before.connected_since is not None
-    return back + (after.failures > 0 and any(isinstance(effect, OpenPort) for effect in effects))
 
 
 class _Step:
@@ -84,8 +80,9 @@ class _Step:
         match event:
             case Began(wanted, again):
                 self.begin(wanted, lazily=self.policy.lazy and not again)
-            case Ready():
+            case Ready(condemned):
                 self.life = replace(self.life, ready=True)
+                self.recall(condemned)
             case StoreFailed(reason):
                 self.life = replace(self.life, trouble=reason)
                 self.halt()
@@ -95,6 +92,7 @@ class _Step:
                     self.open("it can be stored again")
             case Open(reason):
                 self.open(reason)
+                self.life = replace(self.life, asked=not self.life.ready)
             case Close(reason):
                 self.retire(machine.CloseRequested(), reason)
             case Sleep():
@@ -134,7 +132,7 @@ class _Step:
         if state is not S.SUSPENDED:
             self.life = replace(self.life, suspended_by=None)
         if state is not S.ERROR:
-            self.life = replace(self.life, halted=False)
+            self.life = replace(self.life, halted=False, condemned=None)
 
     def reconcile(self) -> None:
         """Open the port that the state wants, close the one it doesn't."""
@@ -178,6 +176,19 @@ class _Step:
         self.move(event, reason)
         self.effects += [CancelTimer(RetryDue()), CancelTimer(PatienceOver())]
         self.life = replace(self.life, next_retry_at=None)
+
+    def condemn(self, cause: Cause, reason: str, until: datetime | None = None) -> None:
+        self.rest(machine.Condemned(), reason)
+        known = condemnation(cause, reason, self.now.wall, until=until, client=self.policy.client)
+        self.life = replace(self.life, condemned=known)
+
+    def recall(self, before: Condemnation | None) -> None:
+        """Be in error as an earlier life was, unless an operator wants something else since."""
+        life = self.life
+        tries = life.state in WANTS_PORT or life.halted or life.suspended_by is SuspendedBy.POLICY
+        if before is not None and tries and not life.asked and holds(before, self.now.wall, self.policy.client):
+            self.rest(machine.Recalled(), before.reason)
+            self.life = replace(self.life, since=before.since, halted=False, condemned=before)
 
     def retire(self, event: machine.CloseRequested | machine.SuspendRequested, reason: str) -> None:
         """Put to rest; why it is logged out stays true, and has to be known to whoever looks later."""
@@ -263,7 +274,7 @@ class _Step:
         self.life = replace(life, failures=failures, breaker=breaker, connected_since=None)
         self.effects.append(CancelTimer(PatienceOver()))
         if self.policy.max_attempts and failures > self.policy.max_attempts:
-            self.rest(machine.Condemned(), f"gave up after {self.policy.max_attempts} attempts: {reason}")
+            self.condemn(Cause.GAVE_UP, f"gave up after {self.policy.max_attempts} attempts: {reason}")
             return
         self.move(machine.PortLost(), reason)
         delay = max(self.policy.backoff.delay(failures, self.random), breaker.wait(self.now.mono))
@@ -283,59 +294,59 @@ class _Step:
 
     # -- what it says --
 
-    def heard(self, incarnation: int, said: port.PortEvent) -> None:
+    def heard(self, incarnation: int, said: port_events.PortEvent) -> None:
         if incarnation != self.life.incarnation:
             return
-        if isinstance(said, port.PortExited):
+        if isinstance(said, port_events.PortExited):
             self.gone(incarnation, said.reason)
         elif self.life.phase in (PortPhase.OPENING, PortPhase.UP):
             self.translate(said)
 
-    def translate(self, said: port.PortEvent) -> None:
+    def translate(self, said: port_events.PortEvent) -> None:
         match said:
-            case port.QrShown():
+            case port_events.QrShown():
                 self.code_shown(said)
-            case port.PairingSucceeded():
+            case port_events.PairingSucceeded():
                 self.move(machine.PhoneAccepted(), "paired")
                 self.effects.append(SetTimer(PatienceOver(), self.policy.pairing_s))
-            case port.PairingFailed(status=status):
+            case port_events.PairingFailed(status=status):
                 self.pairing_failed(status)
-            case port.Connected():
+            case port_events.Connected():
                 self.came_up(said)
-            case port.Disconnected():
+            case port_events.Disconnected():
                 self.lose_socket("connection lost")
-            case port.StreamFailed(code=code):
+            case port_events.StreamFailed(code=code):
                 self.lose_socket(f"stream error {code}")
-            case port.KeepAliveMissed(count=count):
+            case port_events.KeepAliveMissed(count=count):
                 if count == 1:
                     self.effects.append(ProbePort(self.life.incarnation))
                 else:
                     self.lose_port(f"{count} keep-alives unanswered")
-            case port.LoggedOut(reason=reason):
+            case port_events.LoggedOut(reason=reason):
                 self.rest(machine.SessionEnded(), f"logged out by WhatsApp: {reason}")
-            case port.Replaced():
-                self.rest(machine.Condemned(), "session used elsewhere (replaced)")
-            case port.Banned(code=code, expires_in_s=expires):
-                until = f" for {expires:g} s" if expires else ""
-                self.rest(machine.Condemned(), f"banned by WhatsApp (code {code}){until}")
-            case port.Outdated():
-                self.rest(machine.Condemned(), "client outdated: upgrade Plantão")
-            case port.StoreUnusable(reason=reason):
-                self.rest(machine.Condemned(), f"session store unusable: {reason}")
-            case port.ConnectRefused(reason=reason):
+            case port_events.Replaced():
+                self.condemn(Cause.REPLACED, "session used elsewhere (replaced)")
+            case port_events.Banned(code=code, expires_in_s=expires):
+                known, until = f" for {expires:g} s" if expires else "", self.now.after(expires) if expires else None
+                self.condemn(Cause.BANNED, f"banned by WhatsApp (code {code}){known}", until)
+            case port_events.Outdated():
+                self.condemn(Cause.OUTDATED, "client outdated: upgrade Plantão")
+            case port_events.StoreUnusable(reason=reason):
+                self.condemn(Cause.STORE_UNUSABLE, f"session store unusable: {reason}")
+            case port_events.ConnectRefused(reason=reason):
                 self.lose_port(f"login refused: {reason}")
             case (
-                port.KeepAliveRestored()
-                | port.BacklogAnnounced()
-                | port.BacklogDelivered()
-                | port.Record()
-                | port.PortExited()
+                port_events.KeepAliveRestored()
+                | port_events.BacklogAnnounced()
+                | port_events.BacklogDelivered()
+                | port_events.Record()
+                | port_events.PortExited()
             ):
                 pass
             case _:
                 assert_never(said)
 
-    def code_shown(self, said: port.QrShown) -> None:
+    def code_shown(self, said: port_events.QrShown) -> None:
         self.life = replace(self.life, codes=self.life.codes + 1)
         if self.life.codes > self.policy.max_codes:
             self.rest(machine.PairingEnded(), "qr_expired")
@@ -352,11 +363,11 @@ class _Step:
             case "refused":
                 self.rest(machine.PairingEnded(), "pairing_refused")
             case "client_outdated":
-                self.rest(machine.Condemned(), "client outdated: upgrade Plantão")
+                self.condemn(Cause.OUTDATED, "client outdated: upgrade Plantão")
             case _:
                 self.lose_port(f"pairing failed: {status}")
 
-    def came_up(self, said: port.Connected) -> None:
+    def came_up(self, said: port_events.Connected) -> None:
         if self.life.state is S.CONNECTED and self.flaps:  # whatsmeow says nothing else of a 515
             self.lose_port("stream error 515")
             return

@@ -51,6 +51,11 @@ class Condemned:
 
 
 @dataclass(frozen=True, slots=True)
+class Recalled:
+    """An earlier life was condemned, and still is: found out before any port is opened."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoreLost:
     """What comes in, or is sent, cannot be stored; whoever has a port hangs up, so that WhatsApp keeps it for us."""
 
@@ -79,6 +84,7 @@ MachineEvent = (
     | PairingEnded
     | SessionEnded
     | Condemned
+    | Recalled
     | StoreLost
     | OpenRequested
     | CloseRequested
@@ -103,6 +109,7 @@ _WITH_PORT: Final[dict[type, S]] = {
 TRANSITIONS: Final[dict[S, dict[type, S]]] = {
     S.INITIALIZING: {
         **_WITH_PORT,
+        Recalled: S.ERROR,
         CodeShown: S.QR_REQUIRED,
         PhoneAccepted: S.PAIRING,
         CameUp: S.CONNECTED,
@@ -148,8 +155,8 @@ TRANSITIONS: Final[dict[S, dict[type, S]]] = {
         SuspendRequested: S.LOGGED_OUT,
         SessionEnded: S.LOGGED_OUT,
     },
-    S.SUSPENDED: _AT_REST,
-    S.ERROR: _AT_REST,
+    S.SUSPENDED: {**_AT_REST, Recalled: S.ERROR},
+    S.ERROR: {**_AT_REST, Recalled: S.ERROR},
 }
 
 WANTS_PORT: Final = frozenset({S.INITIALIZING, S.QR_REQUIRED, S.PAIRING, S.CONNECTED, S.RECONNECTING})

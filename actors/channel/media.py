@@ -8,7 +8,8 @@ from actors.channel.inbound import event_media
 from protocol.errors import CallTimeoutError, InvalidInputError
 from protocol.events import EventMedia
 from protocol.interfaces import Port
-from protocol.port import Failed, FetchMedia, MediaFetched, MessageReceived
+from protocol.port import Failed, FetchMedia, MediaFetched
+from protocol.port_events import MessageReceived
 
 AT_ONCE: Final = 4
 """Media under way of one channel at most: each is whole in memory."""

@@ -18,6 +18,7 @@ from actors.channel.life import Now
 from actors.channel.lines import Chat, Line, Lines
 from actors.channel.pacing import Hold, Stop
 from actors.channel.parcel import Again, Disowned, Doubted, Ended, Parcel, Place, Settled, expired, final
+from actors.channel.unwanted import Unwanted
 from protocol.codes import ErrorCode, Permanence
 from protocol.events import ErrorBody
 from protocol.ledger import Accepted, Contact
@@ -62,10 +63,8 @@ class Outbox:
         self._parcels: OrderedDict[str, Parcel] = OrderedDict()
         self._away: dict[str, Parcel] = {}
         self._flying = self._bytes = self._seq = 0
-        self._expiry = Expiry(lambda parcel: self._parcels.get(parcel.id) is parcel)
-        self._silenced: set[str] = set()
-        self._disowning: dict[ErrorCode, Disowned] = {}
-        self._disowned: list[tuple[Parcel, Disowned]] = []
+        self._expiry = Expiry(self._holds)
+        self._unwanted = Unwanted(self._holds)
         self._stopped_until = 0.0
 
     def __len__(self) -> int:
@@ -127,8 +126,7 @@ class Outbox:
     def _learn(self, chat: Chat, contact: Contact, now: Now) -> None:
         chat.known = chat.known or contact.known
         if contact.opted_out:
-            chat.opted_out = True
-            self._silenced.add(chat.jid)
+            self._unwanted.silence(chat, True)
         if contact.last_in is not None:
             lasts_s = (contact.last_in + FAVOUR - now.wall).total_seconds()
             chat.favoured_until = max(chat.favoured_until, now.mono + lasts_s)
@@ -136,11 +134,7 @@ class Outbox:
     def consented(self, people: Iterable[str], opted_out: bool) -> None:
         """Whoever is known under these JIDs wishes to hear no more, or again; they said so elsewhere."""
         for chat in filter(None, map(self._lines.chats.get, people)):
-            self._silence(chat, opted_out)
-
-    def _silence(self, chat: Chat, opted_out: bool) -> None:
-        chat.opted_out = opted_out
-        self._silenced.add(chat.jid)
+            self._unwanted.silence(chat, opted_out)
 
     def wrote(self, people: Sequence[str], opted_out: bool | None, now: Now) -> None:
         """These JIDs, all of one person, wrote to us, and said whether they wish to be written to."""
@@ -148,7 +142,7 @@ class Outbox:
             chat.known = True
             chat.favoured_until = now.mono + FAVOUR.total_seconds()
             if opted_out is not None:
-                self._silence(chat, opted_out)
+                self._unwanted.silence(chat, opted_out)
             for line in chat.lines.values():
                 if line.held:
                     line.until, line.held = 0.0, False
@@ -301,30 +295,21 @@ class Outbox:
         for parcel in self._expiry.over(now.wall):
             self._drop(parcel, now)
             ended.append(expired(parcel))
-        for jid in list(self._silenced):
-            chat = self._lines.chats.get(jid)
-            if chat is not None and chat.opted_out:
-                for parcel in [parcel for line in chat.lines.values() for parcel in line.parcels.values()]:
-                    self._take_out(parcel, now)
-                    ended.append(final(parcel, "failed", ErrorCode.OPTED_OUT, ErrorCode.OPTED_OUT.meaning))
-        self._silenced.clear()
-        for parcel, disowned in self._disowned:
-            if parcel.place is Place.LINE and self._parcels.get(parcel.id) is parcel:
-                self._take_out(parcel, now)
-                ended.append(disowned.end(parcel))
-        self._disowned.clear()
+        for parcel, end in self._unwanted.take(self._lines.chats).items():
+            self._take_out(parcel, now)
+            ended.append(end)
         return ended
 
     def disown(self, what: Disowned, now: Now) -> list[Ended]:
         """Take that out, now and from now on. What is with the port says itself what became of it."""
-        self._disowning[what.code] = what
+        self._unwanted.disown(what)
         ended = []
         for parcel in list(self._parcels.values()):
             if what.covers(parcel.accepted) and parcel.place is Place.DOUBT:
                 self._drop(parcel, now)
                 ended.append(what.end(parcel))
             elif parcel.place is Place.LINE:
-                self._look_whose(parcel)
+                self._unwanted.look(parcel)
         return ended + self.sweep(now)
 
     def cancel(self, parcel: Parcel, now: Now) -> Ended | None:
@@ -367,8 +352,7 @@ class Outbox:
         line.put_back(parcel)
         chat.waiting += 1
         self._watch(parcel)
-        if chat.opted_out:
-            self._silenced.add(chat.jid)
+        self._unwanted.returned(chat)
         if delay_s > 0:
             self._lines.close(chat, line, now.mono + delay_s, held=held)
         self._lines.place(chat, now)
@@ -400,16 +384,14 @@ class Outbox:
         self._forget(parcel)
         self._lines.place(chat, now)
 
+    def _holds(self, parcel: Parcel) -> bool:
+        return self._parcels.get(parcel.id) is parcel
+
     def _forget(self, parcel: Parcel) -> None:
         del self._parcels[parcel.id]
         self._bytes -= parcel.size
 
-    def _look_whose(self, parcel: Parcel) -> None:
-        disowned = next((one for one in self._disowning.values() if one.covers(parcel.accepted)), None)
-        if disowned is not None:
-            self._disowned.append((parcel, disowned))
-
     def _watch(self, parcel: Parcel) -> None:
         """Have it end when it should."""
-        self._look_whose(parcel)
+        self._unwanted.look(parcel)
         self._expiry.watch(parcel, len(self._parcels))

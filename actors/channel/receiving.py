@@ -14,7 +14,7 @@ from actors.channel.spooling import Spooling
 from actors.channel.telling import ReceivingPolicy
 from protocol.interfaces import Port
 from protocol.ledger import Sender
-from protocol.port import Record, Undecryptable
+from protocol.port_events import Record, Undecryptable
 
 
 class Hearer(Protocol):

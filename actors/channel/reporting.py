@@ -16,9 +16,9 @@ from actors.channel.retry import Retry
 from actors.channel.tracing import Claims, Searched, Tracing, by_key, unclaimed
 from protocol.bus import Publication
 from protocol.events import GapEvent, LostMessage, message_id
+from protocol.inbound import Inbound
 from protocol.interfaces import Failure
-from protocol.ledger import Inbound
-from protocol.port import (
+from protocol.port_events import (
     AlreadyDecrypted,
     BacklogAnnounced,
     BacklogDelivered,
@@ -235,15 +235,26 @@ async def _report(
     missing = {key: lost for key, lost in suspects.items() if lost.from_ not in own}
     found = await unclaimed(context, missing | by_key(context.channel, own, thrown))
     lost = list(found.values())
-    if lost:
-        context.log.error("messages lost that WhatsApp takes for received", count=len(lost))
     since = report.until if again else None
     if lost or not report.stray:
         await context.bus.publish([replace(event, since=since) for event in _events(context, report, lost)])
+        _log(context, report, len(lost))
     if rows[0] != rows[1]:
         await context.ledger.trace(context.channel, rows[1])
     context.remains.done([record.number for record in report.thrown])
     context.count.lost += len(lost)
+
+
+def _log(context: Context, report: Report, lost: int) -> None:
+    (context.log.error if lost else context.log.info)(
+        "gap reported",
+        since=None if report.since is None else report.since.isoformat(),
+        until=report.until.isoformat(),
+        announced=report.announced,
+        arrived=report.arrived,
+        undecryptable=report.undecryptable,
+        lost=lost,
+    )
 
 
 def _events(context: Context, report: Report, lost: Sequence[LostMessage]) -> list[Publication]:

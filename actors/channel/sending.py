@@ -33,7 +33,8 @@ from protocol.codes import ErrorCode
 from protocol.errors import UnavailableError
 from protocol.interfaces import Port, SendOutcome
 from protocol.ledger import Accepted, Attempt, Sender
-from protocol.port import Failed, SendAnswered
+from protocol.port import Failed
+from protocol.port_events import SendAnswered
 from protocol.views import CommandState
 from supervisor.breaker import Breaker, FailureRate
 

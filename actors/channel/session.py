@@ -23,11 +23,13 @@ from actors.channel.life import (
     RetryDue,
     SetTimer,
     begin,
+    reconnects,
 )
 from actors.channel.surroundings import ChannelPolicy, Surroundings
 from protocol.errors import PortError
 from protocol.interfaces import Failure, Port
-from protocol.port import PortEvent, PortSpec, Probe
+from protocol.port import PortSpec, Probe
+from protocol.port_events import PortEvent
 
 STOP_PORT_S: Final = 8.0
 OPEN_LIMIT_S: Final = 86_400.0
@@ -103,7 +105,7 @@ class Session:
         """This happened: do what follows from it."""
         before = self.life
         self.life, effects = lifecycle.step(before, event, self._context.now(), self._policy.life, self._context.random)
-        self._context.count.reconnects += lifecycle.reconnects(before, self.life, effects)
+        self._context.count.reconnects += reconnects(before, self.life, effects)
         for effect in effects:
             self._perform(effect)
         if self.life is not before:

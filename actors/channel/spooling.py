@@ -15,14 +15,24 @@ from actors.channel.inbound import Teller, event_media
 from actors.channel.inbox import Batch, Item
 from actors.channel.retry import Failures, Retry
 from actors.channel.spool import PageWanted, Spool
-from actors.channel.telling import ReceivingPolicy, Tried, fetch_and_publish, publish, senders_of, wanted
+from actors.channel.telling import (
+    PUBLISH_TIMEOUT_S,
+    ReceivingPolicy,
+    Tried,
+    fetch_and_publish,
+    publish,
+    senders_of,
+    wanted,
+)
 from protocol.errors import BusUnavailableError, PortGoneError
+from protocol.inbound import Spooled
 from protocol.interfaces import Failure, Port
-from protocol.ledger import Sender, Spooled
-from protocol.port import MessageReceived, ReceiptReceived
+from protocol.ledger import Sender
+from protocol.port_events import MessageReceived, ReceiptReceived
 
-PUBLISH_TIMEOUT_S: Final = 30.0
 STORE_TIMEOUT_S: Final = 30.0
+TURN_TIMEOUT_S: Final = 3600.0
+"""How long media may wait for its clinic's turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,14 @@ class MediaDue:
     """No port came in time to fetch the media of this batch."""
 
     batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class MediaBegun:
+    """It is the turn of this batch's media, after ``waited_s`` seconds."""
+
+    batch: Batch
+    waited_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +134,7 @@ class Spooling:
             Published: self.on_published,
             PublishDue: self.on_publish_due,
             MediaDue: self.on_media_due,
+            MediaBegun: self.on_media_begun,
             PageRead: self.on_page,
             PageDue: lambda _: self.pump(),
             Stored: self.on_stored,
@@ -277,9 +296,17 @@ class Spooling:
         while self._port is not None and self._parked and self._media_out < media.AT_ONCE:
             batch = self._parked.popleft()
             self._media_out += 1
-            work = fetch_and_publish(self._context, self._policy, self._teller, batch.items, self._port)
-            timeout = PUBLISH_TIMEOUT_S + self._policy.media_timeout_s
+            begun = self._begun(batch)
+            work = fetch_and_publish(self._context, self._policy, self._teller, batch.items, self._port, begun)
+            timeout = TURN_TIMEOUT_S + 2 * PUBLISH_TIMEOUT_S + self._policy.media_timeout_s
             self._context.errand(work, _published(batch), timeout=timeout)
+
+    def _begun(self, batch: Batch) -> Callable[[float], None]:
+        return lambda waited_s: self._context.tell(MediaBegun(batch, waited_s))
+
+    def on_media_begun(self, message: MediaBegun) -> None:
+        """No time to fetch it in passes while it is not its turn."""
+        self._deadlines[message.batch.items[0].seq] += message.waited_s
 
     def on_media_due(self, message: MediaDue) -> None:
         """No port came in time."""

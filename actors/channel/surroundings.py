@@ -17,6 +17,7 @@ from actors.channel.sending import SendingPolicy
 from actors.channel.telling import ReceivingPolicy
 from actors.drain import Drain
 from actors.meters import NodeMeters
+from actors.turns import Turns
 from protocol.bus import ClinicBus
 from protocol.channel import ChannelRecord, ClinicSnapshot
 from protocol.interfaces import Loop, PortOpener
@@ -64,7 +65,8 @@ class Policies:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What a channel needs of the world. ``store``: path of its session store on memory-backed storage; ``vault``:
-    where it is kept while the machine is off; ``drain``: whether the node is ending."""
+    where it is kept while the machine is off; ``drain``: whether the node is ending; ``media_turns``: the node's, at
+    media that came in."""
 
     record: ChannelRecord
     store: str
@@ -79,6 +81,7 @@ class Surroundings:
     web: MediaSource
     drain: Drain = field(default_factory=Drain)
     telemetry: Telemetry | None = None
+    media_turns: Turns = field(default_factory=Turns)
 
     @property
     def policy(self) -> ChannelPolicy:
@@ -109,5 +112,6 @@ class Surroundings:
             random=Random(),  # noqa: S311 - jitter
             log=structlog.get_logger("actors.channel").bind(clinic=record.clinic, channel=record.id),
             telemetry=self.telemetry,
+            media_turns=self.media_turns,
             ended=partial(self.board.ended, record.clinic, record.id),
         )

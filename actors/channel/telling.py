@@ -1,8 +1,10 @@
 """How what was claimed is told on NATS: one attempt, from receipts matched to commands to the acknowledgement. On the
 loop. Every attempt may be repeated, if the items are then marked as tried."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from actors.channel import media, way
 from actors.channel.context import Context
@@ -12,9 +14,12 @@ from actors.channel.inbox import Item
 from actors.channel.optout import NO_WORDS, OptOut
 from protocol.errors import UnavailableError
 from protocol.events import EventMedia
+from protocol.inbound import Inbound
 from protocol.interfaces import Port
-from protocol.ledger import Inbound, Sender
-from protocol.port import MessageReceived, ReceiptReceived
+from protocol.ledger import Sender
+from protocol.port_events import MessageReceived, ReceiptReceived
+
+PUBLISH_TIMEOUT_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +59,30 @@ async def senders_of(context: Context, receipts: Sequence[ReceiptReceived]) -> M
 
 
 async def fetch_and_publish(
-    context: Context, policy: ReceivingPolicy, teller: Teller, items: Sequence[Item], port: Port
+    context: Context,
+    policy: ReceivingPolicy,
+    teller: Teller,
+    items: Sequence[Item],
+    port: Port,
+    waited: Callable[[float], None],
 ) -> Tried:
-    """Publish one message whose media is to be got through ``port``. Raises PortGoneError: another port may get it."""
+    """Publish one message whose media is to be got through ``port``, in the clinic's turn; ``waited`` is told how many
+    seconds that did not come, which are not its media's.
+
+    Raises:
+        PortGoneError: another port may get it.
+        TimeoutError: what has deadlines of its own hangs.
+    """
     (item,) = items
     assert isinstance(item.what, MessageReceived)
     deadline, limit = policy.media_timeout_s, policy.media_limit
-    found = await media.fetch(context, port, item.what, deadline=deadline, limit=limit)
-    return await publish(context, policy, teller, items, found)
+    asked = context.now().mono
+    async with context.media_turns.of(context.clinic):
+        waited(context.now().mono - asked)
+        async with asyncio.timeout(deadline + PUBLISH_TIMEOUT_S):
+            found = await media.fetch(context, port, item.what, deadline=deadline, limit=limit)
+    async with asyncio.timeout(PUBLISH_TIMEOUT_S):
+        return await publish(context, policy, teller, items, found)
 
 
 async def publish(

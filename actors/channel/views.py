@@ -4,10 +4,9 @@ from datetime import datetime
 from typing import Final
 
 from actors.channel.keeping import Kept
-from actors.channel.life import Life, Now, begin
+from actors.channel.life import Life
 from protocol.channel import Breaker, ChannelRecord, ChannelSnapshot, ChannelState, QrCode, WantedState
 from protocol.events import QrEvent, StateEvent
-from supervisor.breaker import Breaker as BreakerPolicy
 from supervisor.breaker import BreakerState
 
 NOT_KEPT: Final = Kept()
@@ -54,11 +53,6 @@ def snapshot(
         sealed_at=kept.sealed_at,
         unsealed=kept.trouble,
     )
-
-
-def not_begun(record: ChannelRecord, now: Now) -> ChannelSnapshot:
-    """A channel that has no actor yet."""
-    return without_actor(record, begin(now, BreakerPolicy()))
 
 
 def without_actor(record: ChannelRecord, life: Life) -> ChannelSnapshot:

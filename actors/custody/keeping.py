@@ -31,15 +31,16 @@ log = structlog.get_logger(__name__)
 class Shelf(Protocol):
     """Where scheduled backups lie: a directory for each clinic. The work is done in threads."""
 
-    async def last(self, clinic: str) -> datetime | None:
-        """When the newest of a clinic was begun; None: there is none. Raises StoreUnavailableError."""
+    async def last(self, clinic: str, now: datetime) -> datetime | None:
+        """When the newest of a clinic was begun, not later than ``now``; None: there is none. Raises
+        StoreUnavailableError."""
 
     def place(self, clinic: str, at: datetime) -> Path:
         """Where one that is begun now belongs."""
 
-    async def prune(self, clinic: str) -> Sequence[str]:
-        """Delete the oldest but so many, and what killed ones left; the names of those that went. Raises
-        StoreUnavailableError."""
+    async def prune(self, clinic: str, now: datetime) -> Sequence[str]:
+        """Delete the oldest but so many (those dated later than ``now`` before all others), and what killed ones left;
+        the names of those that went. Raises StoreUnavailableError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,16 +129,16 @@ class Keeping:
             try:
                 if await self._is_due(clinic):
                     await self._back_up(clinic)
-                    self._note(clinic, await self._shelf.last(clinic))
+                    self._note(clinic, await self._shelf.last(clinic, self._clock()))
             except PlantaoError as error:
                 self._note(clinic, self.made.get(clinic))
                 log.warning("scheduled backup not made", clinic=clinic, error=str(error))
 
     async def _is_due(self, clinic: str) -> bool:
         now, failed = self._clock(), self._failed.get(clinic)
-        if failed is not None and now - failed < RETRY:
+        if failed is not None and timedelta() <= now - failed < RETRY:
             return False
-        last = await self._shelf.last(clinic)
+        last = await self._shelf.last(clinic, now)
         self._note(clinic, last)
         return last is None or (now - last).total_seconds() >= self._schedule.every_s
 
@@ -156,5 +157,5 @@ class Keeping:
             self._failed[clinic] = self._clock()
             return
         self._failed.pop(clinic, None)
-        gone = await self._shelf.prune(clinic)
+        gone = await self._shelf.prune(clinic, self._clock())
         log.info("scheduled backup made", clinic=clinic, file=str(file), removed=list(gone))

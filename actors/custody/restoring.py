@@ -1,7 +1,8 @@
 """Clinics put back from an archive. On the loop's thread.
 
 What is killed before ``commit`` has touched nothing; what is killed after it is finished when the node is there again
-(``finish_all``). Each step can be repeated, so nobody has to know how far it was.
+(``finish_all``). Each step can be repeated, so nobody has to know how far it was. What the server refuses ``TRIES``
+times would go on being refused: a job that has failed says so, and it rests until a person does something.
 
 What was queued and not known to be sent when the archive was made may have been sent since. Nobody can tell, and a
 reminder must not come twice: so it is held for a person to release (``restored``), wherever it waits, by the rule that
@@ -11,22 +12,27 @@ the archive was made, and moves.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import structlog
 
 from actors.switchboard import Switchboard
-from protocol.access import Caller
+from protocol.access import NODE, Caller
 from protocol.backup import Archives, ClinicContents, Committed
 from protocol.bus import Registry
 from protocol.commands import utc_now
 from protocol.errors import AlreadyExistsError, ConflictError, InvalidInputError, PlantaoError, UnavailableError
 from protocol.jobs import JobKind, Jobs, JobView, Progress
 from protocol.ledger import NO_NUMBER, Paired, Store
+
+TRIES: Final = 5
+"""How often what a restore puts back may be refused, in one life of the node: each takes as long as all of it takes."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +56,7 @@ class Restoring:
         self._store = store
         self._is_erased = is_erased
         self._turn = asyncio.Lock()
+        self._refused: Counter[str] = Counter()
 
     async def restore(
         self,
@@ -89,17 +96,18 @@ class Restoring:
                     self._check_free([each], over=over)
                     held_at = None if resume else utc_now()
                     await self._archives.commit(each, held_at=held_at)
+                    del self._refused[each]
                     try:
-                        await self._finish(Committed(clinic=each, held_at=held_at, settled=False), progress)
+                        await self._try(Committed(clinic=each, held_at=held_at, settled=False), progress)
                     except PlantaoError as error:
-                        going_on = f"clinic {each} is not back yet, and the node goes on by itself until it is"
+                        going_on = f"clinic {each} is not back yet, and the node goes on by itself"
                         raise UnavailableError(f"{going_on}: {error}") from error
             finally:
                 await self._archives.sweep()
         return {"clinics": len(clinics), "made_at": view.made_at.isoformat(), "version": view.version}
 
     async def finish_all(self) -> bool:
-        """Finish what was interrupted; whether all is finished.
+        """Finish what was interrupted, but for what was refused too often; whether all is finished.
 
         Raises:
             StoreUnavailableError: it cannot be told what was.
@@ -109,14 +117,50 @@ class Restoring:
             for one in await self._archives.committed():
                 if self._is_erased(one.clinic):
                     continue  # what was to be put back is erased with all else
-                log.info("an interrupted restore goes on", clinic=one.clinic)
-                try:
-                    await self._finish(one, _untold)
-                except PlantaoError as error:
-                    log.warning("an interrupted restore is not finished yet", clinic=one.clinic, error=str(error))
-                    done = False
+                done = await self._go_on(one) and done
             await self._archives.sweep()
             return done
+
+    async def _go_on(self, one: Committed) -> bool:
+        """Whether it is finished."""
+        if self._rests(one.clinic):
+            return False
+        log.info("an interrupted restore goes on", clinic=one.clinic)
+        try:
+            await self._try(one, _untold)
+        except PlantaoError as error:
+            log.warning("an interrupted restore is not finished yet", clinic=one.clinic, error=str(error))
+            if self._rests(one.clinic):
+                await self._tell_refused(one.clinic, error)
+            return False
+        return True
+
+    async def _try(self, one: Committed, progress: Progress) -> None:
+        try:
+            await self._finish(one, progress)
+        except InvalidInputError:
+            self._refused[one.clinic] += 1
+            raise
+        del self._refused[one.clinic]
+
+    def _rests(self, clinic: str) -> bool:
+        return self._refused[clinic] >= TRIES
+
+    async def _tell_refused(self, clinic: str, error: PlantaoError) -> None:
+        """By a job that has failed: it is listed, and in the audit."""
+        mend = "restore it from another archive, or erase it; the next start of the node tries this one again"
+        failure = UnavailableError(
+            f"clinic {clinic} is not back, and what its archive holds is refused: {error}; {mend}"
+        )
+
+        async def work(_progress: Progress, _file: Path) -> Mapping[str, int | str]:
+            raise failure from error
+
+        log.error("a restore is refused again and again", clinic=clinic, error=str(failure))
+        try:
+            await self._jobs.start(JobKind.RESTORE, clinic, work, by=NODE)
+        except PlantaoError as busy:
+            log.warning("a refused restore is in the log alone", clinic=clinic, error=str(busy))
 
     async def _finish(self, one: Committed, progress: Progress) -> None:
         clinic = one.clinic
@@ -174,7 +218,8 @@ class Restoring:
 
     async def _check_unfinished(self, clinics: Sequence[str]) -> None:
         """What is half put back is in no other place, and would go to make room. Raises ConflictError."""
-        under_way = sorted({one.clinic for one in await self._archives.committed()} & set(clinics))
+        committed = {one.clinic for one in await self._archives.committed()}
+        under_way = sorted(clinic for clinic in committed & set(clinics) if not self._rests(clinic))
         if under_way:
             raise ConflictError(
                 f"{', '.join(under_way)}: being put back from another archive, and the node goes on by itself until it "

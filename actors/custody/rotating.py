@@ -72,7 +72,9 @@ class Rotating:
         """What a kill interrupted is finished beside the jobs."""
         progress("clinics that are being put back")
         if not await self._restored():
-            raise ConflictError("a clinic is being put back from an archive: rotate keys when it is there")
+            raise ConflictError(
+                "a clinic is being put back from an archive: rotate keys when it is there (plantao job list)"
+            )
 
     async def _exchange(self, clinic: str, progress: Progress) -> Mapping[str, int | str]:
         keys = self._keys.clinic(clinic)

@@ -69,7 +69,8 @@ class Calls(Struct, frozen=True, kw_only=True):
     connect_deadline: Deadline = 60.0
     """For a port to start, from its turn on (``boot.parallel``), and as long again to connect once it is there."""
     media_timeout: Deadline = 30.0
-    """Within which the media of a message that came in is fetched and stored; else the message is told without it."""
+    """Within which the media of a message that came in is fetched and stored, from its turn on
+    (``inbox.media_at_once``); else the message is told without it."""
 
 
 class Boot(Struct, frozen=True, kw_only=True):

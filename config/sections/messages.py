@@ -120,5 +120,8 @@ class Inbox(Struct, frozen=True, kw_only=True):
     in_memory: Annotated[int, Meta(ge=16, le=10_000)] = 256
     """Events of a channel that NATS does not have yet and that are held in memory; others are in the clinic's database
     alone."""
+    media_at_once: Annotated[int, Meta(ge=1, le=1000)] = 16
+    """Media that is fetched at the same time, of all clinics (at most 4 of a channel); each is whole in memory. A
+    clinic has at most as many as are left for the others."""
     backlog_wait: Pause = 10.0
     """A backlog that WhatsApp does not announce within so long of a connection is taken to be empty."""

@@ -19,26 +19,30 @@ _TIME: Final = "%Y%m%dT%H%M%SZ"
 
 
 class BackupShelf:
-    """Implements ``actors.custody.keeping.Shelf``. Only whole archives have such a name, so those count as good."""
+    """Implements ``actors.custody.keeping.Shelf``. Only whole archives have such a name, so those count as good.
+
+    What is dated later than now was made before the clock was put back: nobody knows how old it is, so it counts as
+    the oldest, until its time comes."""
 
     def __init__(self, directory: Path, keep: int) -> None:
         self._directory = directory
         self._keep = keep
 
-    async def last(self, clinic: str) -> datetime | None:
+    async def last(self, clinic: str, now: datetime) -> datetime | None:
         """See ``Shelf``."""
         found = await self._do(lambda: self._found(clinic))
-        return _time(found[0]) if found else None
+        return max((time for time, _ in found if time <= now), default=None)
 
     def place(self, clinic: str, at: datetime) -> Path:
         """See ``Shelf``. Raises InvalidIdError."""
         return self._of(clinic) / f"{at.astimezone(UTC):{_TIME}}.backup"
 
-    async def prune(self, clinic: str) -> Sequence[str]:
+    async def prune(self, clinic: str, now: datetime) -> Sequence[str]:
         """See ``Shelf``."""
 
         def prune() -> list[str]:
-            gone = self._found(clinic)[self._keep :]
+            newest_first = sorted(self._found(clinic), key=lambda one: (one[0] <= now, one[0]), reverse=True)
+            gone = [path for _, path in newest_first[self._keep :]]
             for path in gone:
                 path.unlink(missing_ok=True)
             for left in self._of(clinic).glob(".*"):
@@ -51,11 +55,10 @@ class BackupShelf:
     def _of(self, clinic: str) -> Path:
         return self._directory / check_name("clinic", clinic)
 
-    def _found(self, clinic: str) -> list[Path]:
-        """Newest first."""
+    def _found(self, clinic: str) -> list[tuple[datetime, Path]]:
         if not self._of(clinic).exists():
             return []
-        return sorted((path for path in self._of(clinic).iterdir() if _NAME.fullmatch(path.name)), reverse=True)
+        return [(time, path) for path in self._of(clinic).iterdir() if (time := _time(path.name)) is not None]
 
     async def _do(self, work: Callable[[], T]) -> T:
         try:
@@ -66,5 +69,11 @@ class BackupShelf:
             raise StoreUnavailableError(f"scheduled backups: {what}") from error
 
 
-def _time(path: Path) -> datetime:
-    return datetime.strptime(path.name.removesuffix(".backup"), _TIME).replace(tzinfo=UTC)
+def _time(name: str) -> datetime | None:
+    """None: nothing of ours has such a name."""
+    if (found := _NAME.fullmatch(name)) is None:
+        return None
+    try:
+        return datetime.strptime(found[1], _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None

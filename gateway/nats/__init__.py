@@ -7,7 +7,8 @@ module                  what it holds
 ``credentials``         where those are kept: sealed, or in a file of an operator's
 ``permissions``         what each kind of login may do, and what that does not prevent
 ``server_config``       the server's configuration made from all that, with quotas
-``broker``              the embedded nats-server, with ``broker_files``, ``server_process``, ``probe`` and ``tls``
+``broker``              the embedded nats-server, with ``broker_files``, ``server_process``, ``probe``, ``tls`` and
+                        ``emptying`` (an account, before it is removed)
 ``logins``              logins issued to services, rotated and revoked
 ``external``            any other server, by URL and a file of credentials
 ``greeting``            what a server says of itself

@@ -15,13 +15,12 @@ import structlog
 
 from gateway.nats.accounts import Accounts, Credential, Issued, Role
 from gateway.nats.broker_files import ANY_PORT, BrokerFiles
-from gateway.nats.client import PatientClient
+from gateway.nats.emptying import empty
 from gateway.nats.link import Login
 from gateway.nats.probe import accepted, usable
 from gateway.nats.server_config import ClinicQuota, Server, Tls, server_config
 from gateway.nats.server_process import BrokerError, end_left_over, find_program, launch, watch
 from gateway.nats.tls import to_our_own
-from gateway.nats.translate import translating
 from gateway.vault.keys import DataKey
 from protocol import subjects
 from protocol.commands import utc_now
@@ -215,7 +214,7 @@ class EmbeddedBroker:
             return
         old = self.login(account)
         # First of all: the server remembers streams of an account that it no longer knows, until that comes back.
-        await _delete_streams(old)
+        await empty(old)
         self._accounts = self._accounts.without_clinic(clinic)
         self._effective -= {clinic}
         async with self._reloading:
@@ -378,30 +377,3 @@ class EmbeddedBroker:
         if self.pid is None:
             raise BrokerError(f"nats-server ended: {self._files.last_words()}")
         self._settled_at = asyncio.get_running_loop().time()
-
-
-async def _delete_streams(login: Login) -> None:
-    """Delete everything that an account stores."""
-
-    async def ignore(error: Exception) -> None:
-        log.debug("nats_client_error", error=str(error))
-
-    with translating("deleting the streams of an account"):
-        nc = PatientClient()
-        try:
-            await nc.connect(
-                login.server,
-                user=login.user,
-                password=login.password,
-                tls=login.tls,
-                allow_reconnect=False,
-                max_reconnect_attempts=1,
-                reconnect_time_wait=0,
-                error_cb=ignore,
-            )
-            js = nc.jetstream()
-            while streams := await js.streams_info():
-                for stream in streams:
-                    await js.delete_stream(stream.config.name or "")
-        finally:
-            await nc.close()

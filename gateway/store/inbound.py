@@ -9,12 +9,13 @@ from gateway.store.faults import FaultError, spool_full
 from gateway.store.part import FOR_INBOUND, Part
 from gateway.store.rows import array, micros, moment, pack, read_inbound, read_paired
 from gateway.store.sealing import CLAIM, JID, PAIRED, PERSON, SPOOLED, Seal, SealedFile
-from protocol.ledger import Claim, Paired, Spooled
+from protocol.inbound import Claim, Spooled
+from protocol.ledger import Paired
 from protocol.records import Consent, ConsentKind, ConsentSource
 
 
 class InboundPart(Part):
-    """See ``protocol.ledger.Ledger``."""
+    """See ``protocol.inbound.InboundLedger``, and ``protocol.ledger.Ledger`` for the number."""
 
     async def claim(self, channel: str, claims: Sequence[Claim], now: datetime) -> Sequence[int | None]:
         """Take ownership of what came in: its place in the order of claims, or None for what is claimed already (also

@@ -20,7 +20,7 @@ from gateway.store.rows import (
     read_result,
 )
 from gateway.store.sealing import BODY, CONSENT, PERSON, Seal, SealedFile
-from protocol.ledger import Inbound
+from protocol.inbound import Inbound
 from protocol.records import CommandRecord, Consent, Erased, InboundRecord, NumberRecord, PersonRecord, Record
 
 T = TypeVar("T")

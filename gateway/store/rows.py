@@ -19,7 +19,8 @@ from protocol.codec import MAX_BODY, decode
 from protocol.commands import SendCommand
 from protocol.errors import InvalidBodyError
 from protocol.events import ErrorBody, FailedAttempt, ResultEvent
-from protocol.ledger import Accepted, Contact, Inbound, Offer, Paired
+from protocol.inbound import Inbound
+from protocol.ledger import Accepted, Contact, Offer, Paired
 from protocol.subjects import Priority
 
 T = TypeVar("T")

@@ -13,9 +13,9 @@ what came of its sends, and its ``outflow`` tells main; what it leaves behind wh
 ``remains`` (the journal) and ``traces`` (whatsmeow's own rows in the session store); ``reading`` keeps a disk that
 hangs from everybody else. In a port ``work`` has the threads that call into neonize, ``encryption`` reads of whom
 whatsmeow could not encrypt for, ``qr`` knows how long a code is good. Main's side: ``nursery_process`` (``control`` is
-what it is told), ``send_line`` (the sends that a port has), ``exits`` (how a process ended, in words). Both sides:
-``lock`` on the session store, ``jids``, ``strangers`` (what they say of themselves, made fit), ``conduct`` (what a
-port may do besides: it may have been taken over).
+what it is told), ``send_line`` and ``calls`` (what a port has to send and to answer), ``exits`` (how a process ended,
+in words). Both sides: ``lock`` on the session store, ``jids``, ``strangers`` (what they say of themselves, made fit),
+``conduct`` (what a port may do besides: it may have been taken over).
 
 What can go wrong inside neonize is dealt with in this package and nowhere else: whatever happens, main sees
 ``PortExited`` with a reason, and opens another port.

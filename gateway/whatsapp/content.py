@@ -7,7 +7,8 @@ from typing import Any, Final
 from gateway.whatsapp.jids import bare_jid
 from gateway.whatsapp.library import e2e
 from gateway.whatsapp.strangers import file_name, name, words
-from protocol.port import LONGEST_REFERENCE, MediaKind, MediaReference, Quote
+from protocol.port import MediaKind, Quote
+from protocol.port_events import LONGEST_REFERENCE, MediaReference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

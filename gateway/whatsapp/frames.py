@@ -13,7 +13,8 @@ from typing import Final, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from protocol.port import Failed, PortAnswer, PortEvent, PortRequest, PortSpec, SendRequest, Sent
+from protocol.port import Failed, PortAnswer, PortRequest, PortSpec, SendRequest, Sent
+from protocol.port_events import PortEvent
 
 MAX_MEDIA: Final = 16 << 20
 """Largest media that travels through a port, in bytes (16 MiB)."""

@@ -22,7 +22,7 @@ from typing import Final
 
 import msgspec
 
-from protocol.port import AlreadyDecrypted, MessageReceived, ReceiptReceived, Record, SendAnswered, Undecryptable
+from protocol.port_events import AlreadyDecrypted, MessageReceived, ReceiptReceived, Record, SendAnswered, Undecryptable
 
 Inbound = MessageReceived | ReceiptReceived | Undecryptable | AlreadyDecrypted
 What = Inbound | SendAnswered

@@ -19,7 +19,8 @@ from typing import Final
 
 from gateway.whatsapp.frames import Happened, Outcome
 from gateway.whatsapp.journal import Inbound, Journal, JournalError
-from protocol.port import Failed, PortEvent, ReceiptReceived, Record, SendAnswered, Sent
+from protocol.port import Failed, Sent
+from protocol.port_events import PortEvent, ReceiptReceived, Record, SendAnswered
 
 MAX_RECORDS: Final = 2048
 MAX_BYTES: Final = 8 << 20

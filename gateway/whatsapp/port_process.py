@@ -18,11 +18,11 @@ from typing import Final, TypeVar
 
 from gateway.process_memory import resident_bytes
 from gateway.whatsapp import exits, send_line
+from gateway.whatsapp.calls import Calls
 from gateway.whatsapp.conduct import BreachError, Conduct, words
 from gateway.whatsapp.frames import (
     Answered,
     Beat,
-    Call,
     Ended,
     Frame,
     FrameDecoder,
@@ -40,19 +40,10 @@ from gateway.whatsapp.frames import (
 from gateway.whatsapp.remains import StoreRemains
 from gateway.whatsapp.send_line import SendLine
 from protocol.codes import ErrorCode
-from protocol.errors import CallTimeoutError, PortGoneError
+from protocol.errors import PortGoneError
 from protocol.interfaces import SendOutcome
-from protocol.port import (
-    Failed,
-    FetchMedia,
-    PortAnswer,
-    PortEvent,
-    PortExited,
-    PortRequest,
-    Record,
-    SendAnswered,
-    SendRequest,
-)
+from protocol.port import Failed, PortAnswer, PortRequest, SendRequest
+from protocol.port_events import PortEvent, PortExited, Record, SendAnswered
 from supervisor.heartbeat import Heartbeat
 from supervisor.process import ChildProcess, ProcessError, ProcessExit, ProcessStartError
 
@@ -83,13 +74,6 @@ class Timings:
     def heartbeat(self) -> Heartbeat:
         """Of a port and of the nursery, as main watches them."""
         return Heartbeat(every=self.beat, silence=self.silence)
-
-
-@dataclass(eq=False, slots=True)
-class _Pending:
-    request: PortRequest
-    deadline: float
-    answer: asyncio.Future[PortAnswer]
 
 
 class PortProcess(asyncio.Protocol):
@@ -125,8 +109,7 @@ class PortProcess(asyncio.Protocol):
         self._listened_to = False
         self._decoder: FrameDecoder[FromPort] = FrameDecoder(FromPort)  # type: ignore[arg-type]  # a union is no type[]
         self._transport: asyncio.Transport | None = None
-        self._pending: dict[int, _Pending] = {}
-        self._last_call = 0
+        self._calls = Calls(self._write, self.kill)
         self._line = SendLine()
         self._line_timer: asyncio.TimerHandle | None = None
         self._late: str | None = None
@@ -190,17 +173,7 @@ class PortProcess(asyncio.Protocol):
         """See ``protocol.interfaces.Port``."""
         if self._is_over:
             raise PortGoneError("nothing was done", reached=False)
-        self._last_call += 1
-        number = self._last_call
-        pending = _Pending(request, deadline, self._loop.create_future())
-        timer = self._loop.call_later(deadline, self._miss, pending)
-        self._pending[number] = pending
-        self._write(Call(id=number, request=request))
-        try:
-            return await pending.answer
-        finally:
-            self._pending.pop(number, None)
-            timer.cancel()
+        return await self._calls.make(request, deadline=deadline)
 
     def grant(self, count: int) -> None:
         """Let ``count`` more ``Record`` events through."""
@@ -267,11 +240,7 @@ class PortProcess(asyncio.Protocol):
             case Happened():
                 return self._happened(frame.event)
             case Answered():
-                pending = self._pending.get(frame.id)
-                if pending is None or pending.answer.done():
-                    return False
-                pending.answer.set_result(frame.answer)
-                return True
+                return self._calls.answered(frame.id, frame.answer)
             case Ready() | NotReady():
                 self._begun(frame)
             case Ended():
@@ -344,17 +313,6 @@ class PortProcess(asyncio.Protocol):
             self._late, deadline = self._line.late()
             self.kill(f"missed the deadline of a send ({deadline:g} s)")
 
-    def _miss(self, pending: _Pending) -> None:
-        if pending.answer.done():
-            return
-        if isinstance(pending.request, FetchMedia):
-            message = f"the media server did not answer within {pending.deadline:g} s"
-            pending.answer.set_result(Failed(code=ErrorCode.MEDIA_UNAVAILABLE.value, message=message))
-            return
-        text = f"missed the deadline of {type(pending.request).__name__} ({pending.deadline:g} s)"
-        pending.answer.set_exception(CallTimeoutError(f"the port {text}"))
-        self.kill(text)
-
     # -- the end --
 
     def _on_end(self, how: ProcessExit) -> None:
@@ -373,9 +331,7 @@ class PortProcess(asyncio.Protocol):
             return
         if not self.readiness.done():
             self.readiness.set_result(NotReady(reason=self._dead))
-        for pending in self._pending.values():
-            if not pending.answer.done():
-                pending.answer.set_exception(PortGoneError(f"the port is gone: {self._dead}"))
+        self._calls.end(self._dead)
         if self._transport is not None:
             self._transport.abort()
         if self._line_timer is not None:

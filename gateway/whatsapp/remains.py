@@ -19,7 +19,7 @@ from gateway.whatsapp.journal import Segment, folder_of, number, segment_of, seg
 from gateway.whatsapp.reading import Reader
 from protocol.errors import StoreUnavailableError
 from protocol.interfaces import Trace
-from protocol.port import Record, SendAnswered
+from protocol.port_events import Record, SendAnswered
 
 T = TypeVar("T")
 

@@ -22,14 +22,10 @@ from protocol.codes import ErrorCode
 from protocol.errors import InvalidAddressError
 from protocol.ids import Address
 from protocol.port import (
-    BacklogDelivered,
     CheckNumbers,
-    Connected,
-    Disconnected,
     Done,
     Failed,
     FetchMedia,
-    LoggedOut,
     LogOut,
     MarkRead,
     MediaFetched,
@@ -37,11 +33,9 @@ from protocol.port import (
     NumbersChecked,
     PairingCodeIssued,
     PortAnswer,
-    PortEvent,
     PortSpec,
     Presence,
     Probe,
-    QrShown,
     RequestPairingCode,
     SendMedia,
     SendReaction,
@@ -50,6 +44,7 @@ from protocol.port import (
     Sent,
     ShowPresence,
 )
+from protocol.port_events import BacklogDelivered, Connected, Disconnected, LoggedOut, PortEvent, QrShown
 
 _STORE_OPTIONS: Final = "_foreign_keys=on&_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=15000&_txlock=immediate"
 _CHATS_REMEMBERED: Final = 10_000

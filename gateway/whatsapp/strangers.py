@@ -7,7 +7,8 @@ marks; they are only bounded.
 import unicodedata
 from typing import Final
 
-from protocol.port import LONGEST_NAME, LONGEST_S, LONGEST_TEXT
+from protocol.port import LONGEST_NAME
+from protocol.port_events import LONGEST_S, LONGEST_TEXT
 
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _TURNING: Final = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

@@ -22,7 +22,7 @@ from gateway.whatsapp.jids import bare_jid
 from gateway.whatsapp.journal import Inbound
 from gateway.whatsapp.library import events, proto
 from gateway.whatsapp.strangers import maybe_name, name, seconds
-from protocol.port import (
+from protocol.port_events import (
     MOST_IDS,
     AlreadyDecrypted,
     BacklogAnnounced,

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
 
@@ -24,6 +25,10 @@ async def sends(service: Listener, id: str) -> None:
     """The channel sends."""
     await service.send("acme", "reception", {"v": 1, "id": id, "to": ANA, "type": "text", "text": id})
     assert (await service.until("result", id=id))["status"] == "sent"
+
+
+async def _logins(emulator: EmulatorProcess) -> list[int]:
+    return [session.logins for session in await emulator.sessions()]
 
 
 async def waits_for(node: Node, attempt: int) -> None:
@@ -151,6 +156,33 @@ async def test_what_only_a_person_can_mend_is_an_error_until_somebody_connects(
     await node.act("acme", "reception", "connect")
     await service.until("state", state="connected", count=2)
     await sends(service, "again")
+
+
+@pytest.mark.usefixtures("paired")
+@pytest.mark.parametrize("end", [Node.stop, Node.kill], ids=["stopped", "killed"])
+async def test_a_banned_number_is_not_dialled_by_a_node_that_is_started_again(
+    node: Node, service: Listener, emulator: EmulatorProcess, end: Callable[[Node], object]
+) -> None:
+    banned = await emulator.fault("failure", phone=PHONE, reason=402, code=101)
+    await emulator.fault("drop", phone=PHONE, count=1)
+    failed = await service.until("state", state="error")
+    await emulator.clear(banned)
+    logins = await _logins(emulator)
+    for lives in (2, 3):
+        await service.stop()
+        await node.close_http()
+        await asyncio.to_thread(end, node)
+        await asyncio.to_thread(node.start)
+        await node.open_http()
+        service = await node.listen()
+        await service.until("state", state="error", count=lives)
+        await service.send("acme", "reception", {"v": 1, "id": "waits", "to": ANA, "type": "text", "text": "depois"})
+        shown = await node.once("/api/v1/clinics/acme/channels/reception", lambda found: bool(found["queued"] == 1))
+        assert (shown["state"], shown["reason"], shown["since"]) == ("error", failed["reason"], failed["since"])
+    assert await _logins(emulator) == logins
+    await node.act("acme", "reception", "connect")
+    assert (await service.until("result", id="waits"))["status"] == "sent"
+    await service.stop()
 
 
 @pytest.mark.usefixtures("paired")

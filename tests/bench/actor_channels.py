@@ -17,7 +17,8 @@ from actors.meters import NodeMeters
 from config import tree
 from config.tree import Supervision
 from protocol.channel import ChannelRecord, ChannelState, ClinicRecord
-from protocol.port import PortEvent, PortSpec
+from protocol.port import PortSpec
+from protocol.port_events import PortEvent
 from supervisor.actor import Link
 from supervisor.names import Names
 from supervisor.shell import Supervisor

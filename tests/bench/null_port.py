@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from protocol.codes import ErrorCode
-from protocol.port import Connected, Done, Failed, MessageReceived, PortSpec, Sent
+from protocol.port import Done, Failed, PortSpec, Sent
+from protocol.port_events import Connected, MessageReceived
 
 ASK: Final = "null:"
 _AT_ONCE: Final = 128

@@ -13,7 +13,8 @@ from typing import Final
 
 from gateway.whatsapp.opener import Nursery
 from gateway.whatsapp.port_process import PortProcess
-from protocol.port import Connected, PortEvent, PortSpec
+from protocol.port import PortSpec
+from protocol.port_events import Connected, PortEvent
 from tests.acceptance.node import Node
 from tests.bench.accounts import Channel, channel
 from tests.bench.bed import Bed

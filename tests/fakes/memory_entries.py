@@ -7,7 +7,8 @@ from protocol.codec import encode
 from protocol.codes import ErrorCode
 from protocol.commands import SendCommand
 from protocol.events import DeadLetter, ErrorBody, FailedAttempt, ResultEvent
-from protocol.ledger import RECEIPTS, STRANGER, Accepted, Contact, Inbound, Paired, Receipt
+from protocol.inbound import Inbound
+from protocol.ledger import RECEIPTS, STRANGER, Accepted, Contact, Paired, Receipt
 from protocol.views import CommandState, CommandView
 
 ENDED = frozenset(CommandState) - {CommandState.SCHEDULED, CommandState.WAITING, CommandState.IN_FLIGHT}

@@ -6,7 +6,8 @@ from datetime import datetime
 from itertools import count
 
 from protocol.errors import StoreUnavailableError
-from protocol.ledger import Claim, Paired, Spooled
+from protocol.inbound import Claim, Spooled
+from protocol.ledger import Paired
 from protocol.records import Consent, ConsentKind, ConsentSource
 from tests.fakes.bell import Bell
 from tests.fakes.memory_entries import Came, Channel, Person

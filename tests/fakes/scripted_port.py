@@ -7,17 +7,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from protocol import port as p
+from protocol import port_events
 from protocol.codes import ErrorCode
 from protocol.errors import PortGoneError
 from protocol.interfaces import INBOUND_CREDIT, SendOutcome
-from protocol.port import PortAnswer, PortEvent, PortExited, PortRequest, PortSpec, SendRequest
+from protocol.port import PortAnswer, PortRequest, PortSpec, SendRequest
+from protocol.port_events import PortEvent, PortExited
 from tests.fakes.bell import Bell
 from tests.fakes.scripted_remains import AT, DEVICE, ScriptedRemains
 
 __all__ = ["AT", "PAIRED", "UP", "Answer", "ScriptedOpener", "ScriptedPort", "obliging", "silent"]
 
-UP = p.Connected(jid=DEVICE, lid="1:7@lid", phone="5511999990000", profile_name="Acme")
-PAIRED = p.PairingSucceeded(jid=DEVICE, lid="1:7@lid")
+UP = port_events.Connected(jid=DEVICE, lid="1:7@lid", phone="5511999990000", profile_name="Acme")
+PAIRED = port_events.PairingSucceeded(jid=DEVICE, lid="1:7@lid")
 
 Anything = PortRequest | SendRequest
 Answer = Callable[[Anything], Awaitable[PortAnswer | p.Sent]]
@@ -88,7 +90,7 @@ class ScriptedPort:
         self._loop = asyncio.get_running_loop()
         self._gone = asyncio.Event()
         self._credit = INBOUND_CREDIT
-        self._unsaid: deque[p.Record] = deque()
+        self._unsaid: deque[port_events.Record] = deque()
         self._sends: deque[_Send] = deque()
         self._sending: asyncio.Task[None] | None = None
 
@@ -102,7 +104,9 @@ class ScriptedPort:
         """These events come, together."""
         self._loop.call_soon_threadsafe(self._tell, events)
 
-    def hear(self, *whats: p.MessageReceived | p.ReceiptReceived | p.Undecryptable) -> None:
+    def hear(
+        self, *whats: port_events.MessageReceived | port_events.ReceiptReceived | port_events.Undecryptable
+    ) -> None:
         """These come in from WhatsApp: into the journal first, then said as far as there is credit."""
         self._loop.call_soon_threadsafe(self._hear, whats)
 
@@ -157,7 +161,7 @@ class ScriptedPort:
             assert isinstance(answer, p.Sent | p.Failed)
             if isinstance(answer, p.Sent):
                 self.remains.trace(answer.wa_id, send.request.secret, send.request.to, UP.jid)
-            record = self.remains.write(p.SendAnswered(key=send.request.key, answer=answer))
+            record = self.remains.write(port_events.SendAnswered(key=send.request.key, answer=answer))
             send.deliver([SendOutcome(key=send.request.key, answer=answer, record=record.number)])
             self.bell.ring()
 
@@ -201,7 +205,9 @@ class ScriptedPort:
         if self.alive and events:
             self._deliver(list(events))
 
-    def _hear(self, whats: Sequence[p.MessageReceived | p.ReceiptReceived | p.Undecryptable]) -> None:
+    def _hear(
+        self, whats: Sequence[port_events.MessageReceived | port_events.ReceiptReceived | port_events.Undecryptable]
+    ) -> None:
         if self.alive:
             self._unsaid.extend(self.remains.write(what) for what in whats)
             self._say_heard()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from protocol.errors import StoreGoneError, StoreUnavailableError
 from protocol.interfaces import Trace
-from protocol.port import AlreadyDecrypted, MessageReceived, ReceiptReceived, Record, SendAnswered, Undecryptable
+from protocol.port_events import AlreadyDecrypted, MessageReceived, ReceiptReceived, Record, SendAnswered, Undecryptable
 
 DEVICE = "5511999990000:7@s.whatsapp.net"
 AT = datetime(2026, 1, 1, tzinfo=UTC)

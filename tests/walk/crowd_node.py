@@ -30,7 +30,7 @@ from gateway.http.server import AdminServer
 from protocol.channel import ChannelSnapshot, QrCode
 from protocol.commands import utc_now
 from protocol.interfaces import Failure
-from protocol.port import Disconnected
+from protocol.port_events import Disconnected
 from tests.bench import actor_channels
 from tests.fakes.bell import Bell
 from tests.fakes.scripted_port import UP

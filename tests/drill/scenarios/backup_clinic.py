@@ -40,7 +40,7 @@ class BackupClinic:
             await bed.running("north", "desk")
             shelf = BackupShelf(directory / "backups", KEEP)
             await self._back_up(bed, shelf.place("north", utc_now()))
-            await shelf.prune("north")
+            await shelf.prune("north", utc_now())
 
     async def _back_up(self, bed: Bed, file: Path) -> None:
         view = await bed.done(await bed.backing_up.backup_to(file, "north", by=NODE))

@@ -36,7 +36,16 @@ async def broker(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
 
 @pytest.fixture
 async def bus(broker: EmbeddedBroker) -> AsyncIterator[NatsBus]:
-    """Started; a fetched command comes again after two seconds."""
+    """Started; what was fetched comes again by itself only after half a minute, so not within a test."""
+    made = NatsBus(broker, retention=SMALL)
+    await made.start()
+    yield made
+    await made.stop(timeout=2)
+
+
+@pytest.fixture
+async def impatient(broker: EmbeddedBroker) -> AsyncIterator[NatsBus]:
+    """Started; what was fetched and not settled comes again after two seconds."""
     made = NatsBus(broker, retention=SMALL, ack_wait=2)
     await made.start()
     yield made
@@ -66,6 +75,15 @@ async def serving(bus: NatsBus, clinic: str, *channels: str) -> ClinicBus:
     opened = await bus.open_clinic(clinic)
     await opened.serve_channels(channels)
     return opened
+
+
+async def on_platform(platform: Client, count: int) -> None:
+    """Wait until the platform's stream has exactly ``count`` events: it has its own copy of each, and that is not what
+    whoever published it was answered for."""
+    async with asyncio.timeout(10):
+        while (found := (await platform.jetstream().stream_info("events")).state.messages) != count:
+            assert found < count
+            await asyncio.sleep(0.01)
 
 
 async def _close(nc: Client) -> None:

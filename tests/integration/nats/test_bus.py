@@ -22,7 +22,7 @@ from protocol.errors import BusUnavailableError, InvalidInputError, NotFoundErro
 from protocol.events import StateEvent
 from protocol.subjects import EventKind, Priority
 from tests.flushing import settle
-from tests.integration.nats.conftest import SMALL, Connect, crash, serving
+from tests.integration.nats.conftest import SMALL, Connect, crash, on_platform, serving
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -96,7 +96,7 @@ async def test_platform_sends_into_a_clinic_and_hears_all_of_them(bus: NatsBus, 
         assert (await dead.next_msg(timeout=5)).subject == f"clinic.{clinic}.channel.front.dead"
     with pytest.raises(NoStreamResponseError):
         await platform.jetstream().publish("clinic.unknown.channel.front.send", b"{}")
-    assert (await platform.jetstream().stream_info("events")).state.messages == 2
+    await on_platform(platform, 2)
 
 
 async def test_a_clinics_service_cannot_pose_as_plantao(bus: NatsBus, connect: Connect) -> None:
@@ -223,13 +223,22 @@ async def test_a_bus_without_a_broker_says_so_and_heals_when_it_is_back(broker: 
     await bus.open_clinic("other")
 
 
-async def test_a_bus_that_cannot_reach_its_broker_does_not_start(tmp_path: object, broker: EmbeddedBroker) -> None:
+async def test_a_bus_that_cannot_reach_its_broker_does_not_start(broker: EmbeddedBroker) -> None:
     await crash(broker)
     bus = NatsBus(broker)
-    starting = asyncio.create_task(bus.start())
-    await asyncio.sleep(0.3)
-    starting.cancel()
-    await asyncio.wait((starting,))
+    tried: asyncio.Queue[None] = asyncio.Queue()
+
+    async def say_nothing(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tried.put_nowait(None)
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", int(broker.server.rpartition(":")[2])):
+        starting = asyncio.create_task(bus.start())
+        for _ in range(3):
+            await asyncio.wait_for(tried.get(), 10)
+        assert not starting.done()
+        starting.cancel()
+        await asyncio.wait((starting,))
     assert not bus.connected
     with pytest.raises(BusUnavailableError, match="not running"):
         await bus.node_connection()

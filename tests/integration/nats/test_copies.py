@@ -32,7 +32,7 @@ async def other(tmp_path: Path) -> AsyncIterator[NatsBus]:
     """Another server, with its bus."""
     broker = embedded(tmp_path / "other", new_key(), quota=ClinicQuota(file_bytes=SMALL.clinic_bytes))
     await broker.start()
-    bus = NatsBus(broker, retention=SMALL, ack_wait=2)
+    bus = NatsBus(broker, retention=SMALL)
     await bus.start()
     yield bus
     await bus.stop(timeout=2)

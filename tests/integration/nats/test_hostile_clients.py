@@ -24,7 +24,7 @@ from gateway.nats.logins import Logins
 from protocol.commands import utc_now
 from protocol.subjects import Priority
 from tests.flushing import settle
-from tests.integration.nats.conftest import Connect, serving
+from tests.integration.nats.conftest import Connect, on_platform, serving
 
 EVIL, GOOD = "clinic-evil", "clinic-good"
 SECRET = b"what a patient of the clinic good has written"
@@ -102,8 +102,7 @@ async def scene(bus: NatsBus, connect: Connect) -> Scene:
     await js.create_key_value(bucket="notes")
     await good.enqueue("front", Priority.NORMAL, SECRET, {})
     platform = await connect("platform", Role.PLANTAO)
-    while (await platform.jetstream().stream_info("events")).state.messages < 2:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
+    await on_platform(platform, 2)
     return Scene(plantao, platform)
 
 

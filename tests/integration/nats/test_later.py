@@ -65,7 +65,7 @@ async def test_what_is_scheduled_is_due_at_its_time_and_not_before(bus: NatsBus,
 async def test_a_time_in_the_past_is_due_at_once(bus: NatsBus) -> None:
     acme = await serving(bus, "acme", "front")
     await acme.schedule("front", [Later(id="late", run=1, at=soon(-3600))])
-    assert await asyncio.wait_for(take(acme, 1), 3) == [("late", 1)]
+    assert await take(acme, 1) == [("late", 1)]
 
 
 async def test_many_at_one_second_all_come_once(bus: NatsBus) -> None:
@@ -90,7 +90,7 @@ async def test_a_schedule_made_again_takes_the_place_of_the_old_one(bus: NatsBus
 
 async def test_what_is_taken_back_never_comes(bus: NatsBus, connect: Connect) -> None:
     acme = await serving(bus, "acme", "front")
-    at = soon(2)
+    at = soon(5)
     await acme.schedule("front", [Later(id=f"n:{number}", run=1, at=at) for number in range(100)])
     await acme.unschedule("front", [f"n:{number}" for number in range(1, 100)])
     await acme.unschedule("front", ["never there"])
@@ -120,14 +120,21 @@ async def test_the_time_comes_although_the_server_was_killed_before_it(broker: E
     assert await nothing_more(acme)
 
 
-async def test_what_is_not_settled_comes_again(bus: NatsBus) -> None:
+async def test_what_is_not_settled_comes_again(impatient: NatsBus) -> None:
+    acme = await serving(impatient, "acme", "front")
+    await acme.schedule("front", [Later(id="a", run=1, at=soon(-1))])
+    for _ in range(2):
+        (due,) = await asyncio.wait_for(acme.due("front", 5), 10)
+        assert due.id == "a"
+
+
+async def test_what_is_given_back_comes_again_at_once(bus: NatsBus) -> None:
     acme = await serving(bus, "acme", "front")
     await acme.schedule("front", [Later(id="a", run=1, at=soon(-1))])
-    (first,) = await asyncio.wait_for(acme.due("front", 5), 5)
-    (second,) = await asyncio.wait_for(acme.due("front", 5), 5)
-    await acme.settle([second], taken=False)
-    (third,) = await asyncio.wait_for(acme.due("front", 5), 1)
-    assert {first.id, second.id, third.id} == {"a"}
+    for _ in range(2):
+        (due,) = await asyncio.wait_for(acme.due("front", 5), 10)
+        assert due.id == "a"
+        await acme.settle([due], taken=False)
 
 
 async def test_a_forgotten_channel_has_no_schedules(bus: NatsBus, connect: Connect) -> None:

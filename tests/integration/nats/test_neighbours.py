@@ -20,7 +20,7 @@ from protocol.bus import ClinicBus, Later
 from protocol.channel import ChannelRecord, ClinicRecord
 from protocol.errors import AlreadyExistsError, BusUnavailableError
 from protocol.subjects import Priority
-from tests.integration.nats.conftest import Connect, serving
+from tests.integration.nats.conftest import Connect, on_platform, serving
 from tests.integration.nats.test_bus import state
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -112,9 +112,7 @@ async def test_clinics_that_come_and_go_disturb_no_neighbour_and_not_the_registr
     assert min(traffic.done.values()) > 0
     assert "nats_connection_lost" not in {line["event"] for line in logs}
     # Every event also arrived at the trusted services, whose account imports the clinics'.
-    platform = (await connect(subjects.ACCOUNT_PLATFORM)).jetstream()
-    stored = await platform.stream_info(subjects.STREAM_EVENTS)
-    assert stored.state.messages == traffic.done["publish"]
+    await on_platform(await connect(subjects.ACCOUNT_PLATFORM), traffic.done["publish"])
 
 
 @pytest.mark.parametrize("mistake", [KeyError("no such stream"), asyncio.CancelledError()])

@@ -10,8 +10,9 @@ from protocol.codec import Encoding, encode
 from protocol.codes import ErrorCode
 from protocol.commands import SendCommand, parse
 from protocol.events import ErrorBody, ResultEvent, ResultStatus
-from protocol.ledger import Attempt, Changes, Claim, Offer, Setback
-from protocol.port import MessageReceived, ReceiptReceived
+from protocol.inbound import Claim
+from protocol.ledger import Attempt, Changes, Offer, Setback
+from protocol.port_events import MessageReceived, ReceiptReceived
 from protocol.subjects import Priority
 
 CHANNEL = "recepcao"

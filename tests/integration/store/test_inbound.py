@@ -5,9 +5,11 @@ import pytest
 
 from gateway.store import Bounds, SqliteStore
 from gateway.store.ledger import SqliteLedger
+from protocol.condemnation import Condemnation
 from protocol.errors import StoreUnavailableError
-from protocol.ledger import Accepted, Claim, Paired
-from protocol.port import Undecryptable
+from protocol.inbound import Claim
+from protocol.ledger import NO_NUMBER, Accepted, Paired
+from protocol.port_events import Undecryptable
 from tests.integration.store.samples import (
     CHANNEL,
     JID,
@@ -131,6 +133,9 @@ async def test_the_number_that_was_connected_last_is_kept(ledger: SqliteLedger) 
     for paired in (
         Paired(phone="5511900000001"),
         Paired(phone="5511900000002", jid="2:7@s.whatsapp.net", changed_at=NOW),
+        Paired(phone=NO_NUMBER, condemned=Condemnation(reason="outdated", since=NOW, client="1")),
+        Paired(phone="5511900000002", condemned=Condemnation(reason="banned", since=NOW, until=NOW)),
+        Paired(phone="5511900000002"),
     ):
         await ledger.pair(CHANNEL, paired)
         assert await ledger.paired(CHANNEL) == paired

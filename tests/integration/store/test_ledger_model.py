@@ -19,7 +19,8 @@ from gateway.store.ledger import SqliteLedger
 from protocol.codes import ErrorCode
 from protocol.errors import ConflictError, NotFoundError, StoreUnavailableError
 from protocol.events import ErrorBody, ResultEvent
-from protocol.ledger import Attempt, Changes, Claim, Ledger, Receipt, Setback
+from protocol.inbound import Claim
+from protocol.ledger import Attempt, Changes, Ledger, Receipt, Setback
 from protocol.subjects import Priority
 from protocol.views import CommandState
 from tests.fakes.memory_entries import ENDED

@@ -10,7 +10,8 @@ import pytest
 
 from gateway.store.ledger import SqliteLedger
 from protocol.errors import InvalidInputError
-from protocol.ledger import STRANGER, Accepted, Claim, Contact, Paired, Receipt
+from protocol.inbound import Claim
+from protocol.ledger import STRANGER, Accepted, Contact, Paired, Receipt
 from protocol.records import (
     CommandRecord,
     Consent,

@@ -15,7 +15,8 @@ from gateway.store.ledger import SqliteLedger
 from gateway.vault.keys import DataKey, new_key
 from protocol.errors import StoreUnavailableError, WrongKeyError
 from protocol.events import ErrorBody
-from protocol.ledger import Claim, Paired, Receipt
+from protocol.inbound import Claim
+from protocol.ledger import Paired, Receipt
 from tests.integration.store import version_2
 from tests.integration.store.samples import (
     CHANNEL,

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.vault import session_store
-from protocol.port import MessageReceived, Sent
+from protocol.port import Sent
+from protocol.port_events import MessageReceived
 from protocol.vault import Restoration
 from tests.emulator.client import EmulatorProcess
 from tests.integration.vault import session_stores

@@ -11,20 +11,8 @@ from gateway.whatsapp.opener import Nursery
 from gateway.whatsapp.port_process import PortProcess
 from gateway.whatsapp.remains import StoreRemains
 from protocol.interfaces import SendOutcome
-from protocol.port import (
-    Connected,
-    Failed,
-    MediaKind,
-    PortEvent,
-    PortExited,
-    PortSpec,
-    QrShown,
-    Record,
-    SendMedia,
-    SendRequest,
-    SendText,
-    Sent,
-)
+from protocol.port import Failed, MediaKind, PortSpec, SendMedia, SendRequest, SendText, Sent
+from protocol.port_events import Connected, PortEvent, PortExited, QrShown, Record
 from tests.emulator.client import EmulatorProcess
 
 E = TypeVar("E")

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from gateway.whatsapp.opener import Nursery
 from gateway.whatsapp.port_process import Timings
-from protocol.port import Connected, PortEvent, PortSpec, SendText
+from protocol.port import PortSpec, SendText
+from protocol.port_events import Connected, PortEvent
 
 
 async def main() -> None:

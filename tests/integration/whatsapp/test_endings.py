@@ -13,7 +13,8 @@ import pytest
 from gateway.whatsapp.opener import Nursery
 from gateway.whatsapp.port_process import Timings
 from protocol.errors import PortGoneError, PortStartError
-from protocol.port import Done, Failed, PortExited, Probe, QrShown, Sent
+from protocol.port import Done, Failed, Probe, Sent
+from protocol.port_events import PortExited, QrShown
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber, MakeNursery
 from tests.integration.whatsapp.harness import (

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from protocol.interfaces import INBOUND_CREDIT
-from protocol.port import Done, MessageReceived, PortExited, Probe, Sent
+from protocol.port import Done, Probe, Sent
+from protocol.port_events import MessageReceived, PortExited
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber
 from tests.integration.whatsapp.harness import Account, answer_to, children, how, text

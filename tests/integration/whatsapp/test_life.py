@@ -14,23 +14,25 @@ from msgspec.structs import replace
 from PIL import Image
 
 from protocol.port import (
-    BacklogDelivered,
-    Connected,
     Done,
     Failed,
     FetchMedia,
     LogOut,
     MediaFetched,
-    MessageReceived,
     PairingCodeIssued,
-    PairingSucceeded,
     Probe,
-    QrShown,
     Quote,
-    ReceiptReceived,
     RequestPairingCode,
     SendReaction,
     Sent,
+)
+from protocol.port_events import (
+    BacklogDelivered,
+    Connected,
+    MessageReceived,
+    PairingSucceeded,
+    QrShown,
+    ReceiptReceived,
 )
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber

@@ -16,7 +16,8 @@ import pytest_asyncio
 
 from gateway.whatsapp.port_process import Timings
 from protocol.errors import PortStartError
-from protocol.port import Connected, SendAnswered, Sent
+from protocol.port import Sent
+from protocol.port_events import Connected, SendAnswered
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber, MakeNursery
 from tests.integration.whatsapp.harness import WAIT, jid

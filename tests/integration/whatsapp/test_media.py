@@ -5,7 +5,8 @@ import hashlib
 
 import pytest
 
-from protocol.port import FetchMedia, MediaFetched, MediaKind, MessageReceived, Sent
+from protocol.port import FetchMedia, MediaFetched, MediaKind, Sent
+from protocol.port_events import MessageReceived
 from tests.emulator.api import File
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber

@@ -9,7 +9,8 @@ import pytest_asyncio
 from gateway.whatsapp.opener import Nursery
 from gateway.whatsapp.port_process import Timings
 from protocol.errors import PortGoneError
-from protocol.port import Connected, Done, Failed, FetchMedia, MediaFetched, MessageReceived, Probe, QrShown, Sent
+from protocol.port import Done, Failed, FetchMedia, MediaFetched, Probe, Sent
+from protocol.port_events import Connected, MessageReceived, QrShown
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber
 from tests.integration.whatsapp.harness import WAIT, StallingProxy, answer_to, media, text

@@ -2,17 +2,8 @@
 
 import pytest
 
-from protocol.port import (
-    CheckNumbers,
-    Done,
-    Failed,
-    MarkRead,
-    MessageReceived,
-    NumberFound,
-    NumbersChecked,
-    PortRequest,
-    ShowPresence,
-)
+from protocol.port import CheckNumbers, Done, Failed, MarkRead, NumberFound, NumbersChecked, PortRequest, ShowPresence
+from protocol.port_events import MessageReceived
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber
 

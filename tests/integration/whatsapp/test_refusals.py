@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from protocol.codes import ErrorCode
-from protocol.port import (
+from protocol.port import Failed, RequestPairingCode
+from protocol.port_events import (
     Banned,
     Connected,
     ConnectRefused,
     Disconnected,
-    Failed,
     LoggedOut,
     Outdated,
     PairingFailed,
@@ -18,7 +18,6 @@ from protocol.port import (
     PortEvent,
     QrShown,
     Replaced,
-    RequestPairingCode,
     StreamFailed,
 )
 from tests.emulator.client import EmulatorProcess

@@ -17,7 +17,8 @@ import pytest_asyncio
 from gateway.whatsapp.journal import folder_of, segments
 from protocol.errors import StoreGoneError
 from protocol.interfaces import SendOutcome
-from protocol.port import AlreadyDecrypted, Connected, Failed, LoggedOut, MessageReceived, SendText, Sent
+from protocol.port import Failed, SendText, Sent
+from protocol.port_events import AlreadyDecrypted, Connected, LoggedOut, MessageReceived
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber
 from tests.integration.whatsapp.harness import Account, answer_to, send, text

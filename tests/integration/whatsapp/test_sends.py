@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from protocol.codes import ErrorCode
-from protocol.port import Connected, Disconnected, Failed, MediaKind, Sent
+from protocol.port import Failed, MediaKind, Sent
+from protocol.port_events import Connected, Disconnected
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount, MakeNumber
 from tests.integration.whatsapp.harness import answer_to, media, send, text

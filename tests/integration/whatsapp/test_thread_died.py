@@ -8,7 +8,8 @@ import pytest_asyncio
 
 from gateway.whatsapp.opener import Nursery
 from protocol.errors import PortGoneError
-from protocol.port import Probe, QrShown
+from protocol.port import Probe
+from protocol.port_events import QrShown
 from tests.emulator.client import EmulatorProcess
 from tests.integration.whatsapp.conftest import MakeAccount
 from tests.integration.whatsapp.harness import Account

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors.board import Board
-from protocol.channel import ChannelState, ClinicState, QrCode
+from protocol.bus import Wanted
+from protocol.channel import ChannelRecord, ChannelState, ClinicState, QrCode
 from protocol.live import Gone, ShownCode
 from tests.unit.actors.test_board import AT, channel, clinic
 
@@ -150,12 +151,41 @@ def _is_no_code(what: object) -> bool:
     return isinstance(what, ShownCode) and what.code is None
 
 
+def wanted(keys: set[tuple[str, str]], name: str = "Front") -> Wanted:
+    channels = {key: ChannelRecord(clinic=key[0], id=key[1], name=name, created_at=AT) for key in keys}
+    return Wanted(clinics={}, channels=channels)
+
+
+def test_a_channel_that_is_wanted_is_shown_before_it_has_begun_and_when_it_is_wanted_again() -> None:
+    board = begun()
+    since = board.changes(None).version
+    board.put_wanted(wanted({("acme", "back"), ("acme", "front")}))
+    seen = board.changes(since)
+    assert [(one.channel, one.state, one.reason) for one in seen.channels] == [
+        ("back", ChannelState.INITIALIZING, "starting")
+    ]
+    assert [one.channel for one in board.channels("acme")] == ["front"]
+    board.put_wanted(wanted({("acme", "back"), ("acme", "front")}))
+    assert board.changes(seen.version).channels == [], "nothing is told twice"
+
+    board.drop_channel("acme", "front")
+    again = board.changes(seen.version)
+    assert (again.gone, [one.channel for one in again.channels]) == ([Gone(clinic="acme", channel="front")], ["front"])
+    assert board.channel("acme", "front") is None
+
+    board.put_channel(channel("acme", "back"))
+    board.put_wanted(wanted(set()))
+    last = board.changes(again.version)
+    assert (last.gone, [one.channel for one in last.channels]) == ([Gone(clinic="acme", channel="front")], ["back"])
+
+
 CLINICS, CHANNELS = st.sampled_from(["acme", "bela"]), st.sampled_from(["front", "back"])
 STEPS = st.one_of(
     st.tuples(st.just("clinic"), CLINICS),
     st.tuples(st.just("channel"), CLINICS, CHANNELS, st.sampled_from(ChannelState), st.booleans()),
     st.tuples(st.just("trouble"), CLINICS, CHANNELS, st.none() | st.just("disk full")),
     st.tuples(st.just("drop clinic"), CLINICS),
+    st.tuples(st.just("want"), st.sets(st.tuples(CLINICS, CHANNELS)), st.sampled_from(["A", "B"])),
     st.tuples(st.just("drop channel"), CLINICS, CHANNELS),
     st.tuples(st.just("look")),
 )
@@ -174,6 +204,8 @@ def test_a_picture_that_is_kept_by_changes_is_the_whole_picture(steps: list[tupl
                 board.put_trouble(of, name, reason)
             case ("drop clinic", name):
                 board.drop_clinic(name)
+            case ("want", keys, name):
+                board.put_wanted(wanted(keys, name))
             case ("drop channel", of, name):
                 board.drop_channel(of, name)
             case _:
@@ -182,3 +214,5 @@ def test_a_picture_that_is_kept_by_changes_is_the_whole_picture(steps: list[tupl
     whole = Follower()
     whole.look(board)
     assert follower.shown == whole.shown
+    shown = [key[1:] for key in follower.shown if key[0] == "channel"]
+    assert sorted(shown) == [(one.clinic, one.channel) for one in board.all_channels()]

@@ -11,7 +11,7 @@ from actors import channel_desk, registrar, switchboard
 from actors.board import Board
 from actors.desk import Desk
 from actors.places import REGISTRAR, channel_name
-from protocol import port as p
+from protocol import port_events
 from protocol.bus import Wanted
 from protocol.channel import ChannelState, ClinicSnapshot, ClinicState, PairingCode, QrCode, WantedState
 from protocol.errors import (
@@ -39,7 +39,7 @@ from tests.unit.actors.node import Node, channel_record, clinic_record
 from tests.unit.actors.node import node as make_node
 
 S, C = ChannelState, ClinicState
-CODE = p.QrShown(code="code-1", valid_s=60.0)
+CODE = port_events.QrShown(code="code-1", valid_s=60.0)
 BAD_NAMES = ["", "A", "a b", "-a", "ü", "a" * 64, "a\n", "../a", "a.b"]
 
 
@@ -169,7 +169,7 @@ async def test_a_registry_that_is_away_is_an_error(node: Node) -> None:
 async def test_a_clinic_counts_its_channels_by_state_and_says_if_one_needs_attention(paired: Node) -> None:
     clinic = await paired.desk.clinic("acme")
     assert (clinic.state, clinic.channels) == (C.RUNNING, {"connected": 1})
-    paired.opener.wait_port().say(p.Replaced())
+    paired.opener.wait_port().say(port_events.Replaced())
     paired.wait_channel("acme", "a", S.ERROR)
     clinic = await paired.desk.clinic("acme")
     assert (clinic.state, clinic.channels) == (C.DEGRADED, {"error": 1})

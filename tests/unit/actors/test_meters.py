@@ -6,6 +6,7 @@ from actors.board import Board
 from actors.meters import BOUNDS_S, ChannelCount, NodeMeters, Spread
 from protocol.codes import ErrorCode
 from protocol.events import ErrorBody, ResultEvent, ResultStatus
+from protocol.meters import ClinicTotals
 from tests.unit.actors.test_board import AT, channel, clinic
 
 
@@ -39,6 +40,23 @@ def test_the_next_actor_of_a_channel_counts_on(board: Board) -> None:
     meters.of("acme", "front").accepted += 1
     meters.of("acme", "front").accepted += 1
     assert meters.channels()[0].accepted == 2
+
+
+def test_the_totals_of_a_clinic_are_those_of_its_channels(board: Board) -> None:
+    meters = NodeMeters(board)
+    for name in ("front", "back"):
+        count = meters.of("acme", name)
+        count.accepted, count.dead, count.inbound = 4, 1, 5
+        count.ended |= {"sent": 2, "failed": 1, "expired": 9}
+        count.receipts |= {"delivered": 3, "read": 2, "played": 9}
+    meters.of("bela", "front")
+    assert meters.totals() == {
+        "acme": ClinicTotals(accepted=8, sent=4, delivered=6, read=4, failed=2, dead=2, received=10),
+        "bela": ClinicTotals(),
+    }
+    meters.forget("acme", "back")
+    meters.forget_clinic("bela")
+    assert {clinic: total.accepted for clinic, total in meters.totals().items()} == {"acme": 4}
 
 
 def test_channels_of_a_clinic_share_its_times(board: Board) -> None:

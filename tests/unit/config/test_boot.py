@@ -7,7 +7,8 @@ import pytest
 from config.boot import StaggeredOpener
 from protocol.errors import PortStartError
 from protocol.interfaces import Port, PortOpener, Remains
-from protocol.port import PortEvent, PortSpec
+from protocol.port import PortSpec
+from protocol.port_events import PortEvent
 from tests.fakes.scripted_port import ScriptedOpener
 
 LONG_S = 3600.0

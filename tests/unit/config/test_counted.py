@@ -9,7 +9,8 @@ import pytest
 from config.counted import CountedOpener
 from protocol.errors import PortStartError
 from protocol.interfaces import Port, Remains
-from protocol.port import PortEvent, PortExited, PortSpec
+from protocol.port import PortSpec
+from protocol.port_events import PortEvent, PortExited
 from supervisor.tally import Ending, Role, Tally, Totals
 
 ROLE = Role("port", "acme")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol import channel, commands, events, port
+from protocol import channel, commands, events, port, port_events
 from protocol.codec import MAX_BODY, Encoding, decode, decode_raw, encode, encoding_of
 from protocol.commands import SendCommand
 from protocol.errors import InvalidBodyError
@@ -52,8 +52,8 @@ def test_what_is_written_is_read_again(kind: type[msgspec.Struct], encoding: Enc
 @encodings
 @given(data=st.data())
 def test_a_message_of_a_port_is_told_from_the_others(encoding: Encoding, data: st.DataObject) -> None:
-    value = data.draw(values_of(port.PortEvent))
-    read: Any = decode(encode(value, encoding), port.PortEvent)  # type: ignore[arg-type]
+    value = data.draw(values_of(port_events.PortEvent))
+    read: Any = decode(encode(value, encoding), port_events.PortEvent)  # type: ignore[arg-type]
     assert read == value
     assert type(read) is type(value)
 
@@ -175,6 +175,11 @@ def test_bytes_are_bytes_in_msgpack_and_base64_in_json() -> None:
     media = commands.Media(data=b"\x00\xff")
     assert msgpack.unpackb(encode(media))["data"] == b"\x00\xff"
     assert json.loads(encode(media, Encoding.JSON))["data"] == "AP8="
+
+
+@given(json_values | st.binary())
+def test_what_is_packed_is_what_msgpack_would_pack(value: Any) -> None:
+    assert encode(value) == msgpack.packb(value)
 
 
 def test_content_types_are_those_of_the_encodings() -> None:

@@ -10,6 +10,7 @@ import structlog
 from actors.channel.context import Context
 from actors.channel.flights import Flights
 from actors.meters import ChannelCount
+from actors.turns import AT_ONCE, Turns
 from protocol.telemetry import Telemetry
 from tests.fakes.memory_bus import MemoryClinicBus
 from tests.fakes.memory_ledger import MemoryLedger
@@ -27,6 +28,7 @@ class Bench:
     """
 
     telemetry: Telemetry | None = None
+    media_at_once = AT_ONCE
 
     def __init__(self, before: "Bench | None" = None) -> None:
         """``before``: an earlier life, whose queue, ledger and ports' remains are taken over."""
@@ -53,6 +55,7 @@ class Bench:
             random=Random(1),
             log=structlog.get_logger(),
             telemetry=self.telemetry,
+            media_turns=Turns(self.media_at_once),
         )
 
     def _timer(self, name: str, seconds: float, message: Any) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from actors.channel.receiving import Receiving
 from actors.channel.telling import ReceivingPolicy
 from protocol.events import MessageEvent, ReceiptEvent
-from protocol.ledger import Inbound, Sender
+from protocol.inbound import Inbound
+from protocol.ledger import Sender
 from protocol.subjects import EventKind
 from tests.fakes.scripted_port import ScriptedPort, obliging
 from tests.unit.actors.channel.answers import spec

@@ -3,8 +3,8 @@
 from typing import Any
 
 from actors.channel.inbox import Item
-from protocol.ledger import Inbound
-from protocol.port import MediaReference, MessageReceived, ReceiptReceived, Undecryptable
+from protocol.inbound import Inbound
+from protocol.port_events import MediaReference, MessageReceived, ReceiptReceived, Undecryptable
 from tests.fakes.scripted_port import AT
 
 CHAT = "5511988887777@s.whatsapp.net"

@@ -10,7 +10,8 @@ from actors.channel.outbox import OutboxPolicy
 from actors.channel.pacing import OFF, PacingPolicy
 from actors.channel.publishing import Publishing
 from actors.channel.sending import Sending, SendingPolicy
-from protocol.port import PortSpec, SendAnswered, SendText
+from protocol.port import PortSpec, SendText
+from protocol.port_events import SendAnswered
 from supervisor.backoff import Backoff
 from supervisor.breaker import Breaker, Consecutive
 from tests.fakes.memory_ledger import Entry

@@ -7,23 +7,25 @@ from random import Random
 from actors.channel import life as words
 from actors.channel.life import IdleCheckDue, Life, LifeEvent, Now, PatienceOver, Policy, RetryDue, begin
 from actors.channel.lifecycle import step
-from protocol import port
+from protocol import port_events
 from protocol.channel import ChannelState, WantedState
 from supervisor.backoff import Backoff
 from supervisor.breaker import Breaker, BreakerState
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = Policy(backoff=Backoff(base_s=1.0, cap_s=30.0, stable_s=30.0))
-UP = port.Connected(jid="5511999990000:7@s.whatsapp.net", lid="1:7@lid", phone="5511999990000", profile_name="Acme")
-PAIRED = port.PairingSucceeded(jid="5511999990000:7@s.whatsapp.net", lid="1:7@lid")
+UP = port_events.Connected(
+    jid="5511999990000:7@s.whatsapp.net", lid="1:7@lid", phone="5511999990000", profile_name="Acme"
+)
+PAIRED = port_events.PairingSucceeded(jid="5511999990000:7@s.whatsapp.net", lid="1:7@lid")
 
 
-def qr(number: int = 1, valid_s: float = 20.0) -> port.QrShown:
-    return port.QrShown(code=f"code-{number}", valid_s=valid_s)
+def qr(number: int = 1, valid_s: float = 20.0) -> port_events.QrShown:
+    return port_events.QrShown(code=f"code-{number}", valid_s=valid_s)
 
 
-def exited(reason: str = "killed", *, expected: bool = False) -> port.PortExited:
-    return port.PortExited(reason=reason, expected=expected)
+def exited(reason: str = "killed", *, expected: bool = False) -> port_events.PortExited:
+    return port_events.PortExited(reason=reason, expected=expected)
 
 
 @dataclass
@@ -78,7 +80,7 @@ class Story:
                     self.probed.append(incarnation)
         return effects
 
-    def said(self, *events: port.PortEvent) -> "Story":
+    def said(self, *events: port_events.PortEvent) -> "Story":
         """The present port says this."""
         for event in events:
             self.do(words.FromPort(self.life.incarnation, event))
@@ -130,7 +132,7 @@ class Story:
 
     def redialling(self) -> "Story":
         """The socket is lost and whatsmeow dials again."""
-        return self.connected().said(port.Disconnected())
+        return self.connected().said(port_events.Disconnected())
 
     def waiting(self) -> "Story":
         """The port is gone and its successor's time has not come."""

@@ -10,6 +10,7 @@ import pytest
 from actors.channel import actor as actor_module
 from actors.channel.requests import Connect, Disconnect, Logout, Pair, Resume, ShowQr, Suspend
 from protocol import port as p
+from protocol import port_events
 from protocol.channel import Breaker, ChannelState, PairingCode, QrCode
 from protocol.errors import ConflictError, NotFoundError, PortStartError, UnavailableError
 from protocol.port import PortAnswer, SendText
@@ -23,7 +24,7 @@ from tests.unit.actors.channel.home import POLICY, Home
 from tests.unit.actors.channel.home import home as make_home
 
 S = ChannelState
-CODE = p.QrShown(code="code-1", valid_s=60.0)
+CODE = port_events.QrShown(code="code-1", valid_s=60.0)
 REQUESTS = [Connect(), Pair(None), Disconnect(), Suspend(), Resume(), Logout(), ShowQr()]
 
 
@@ -40,7 +41,7 @@ def test_from_pairing_over_sending_and_a_killed_port_back_to_connected(home: Hom
     home.wait_state(S.QR_REQUIRED)
     first.say(PAIRED)
     home.wait_state(S.PAIRING)
-    first.say(p.StreamFailed(code="515"), p.Disconnected(), UP)
+    first.say(port_events.StreamFailed(code="515"), port_events.Disconnected(), UP)
     home.wait_state(S.CONNECTED)
     home.send("1")
     assert home.bus.wait_result("1").status == "sent"
@@ -110,7 +111,7 @@ def test_what_was_in_flight_when_the_port_died_is_sent_again_or_held_as_the_sess
     if traced:
         home.remains.trace("WA", request.secret, request.to)
     port.die()
-    home.opener.wait_port(2).say(p.BacklogDelivered(count=0))
+    home.opener.wait_port(2).say(port_events.BacklogDelivered(count=0))
     result = home.bus.wait_result("1")
     assert (result.status, result.attempts) == (status, attempts)
     sends = [call for port in home.opener.ports for call in port.calls if isinstance(call, SendText)]
@@ -153,14 +154,14 @@ def test_a_port_that_cannot_be_opened_is_tried_again_until_it_can(home: Home) ->
 
 def test_a_missed_keep_alive_asks_the_server(home: Home) -> None:
     port = home.connected()
-    port.say(p.KeepAliveMissed(count=1))
+    port.say(port_events.KeepAliveMissed(count=1))
     port.wait_call(p.Probe)
     assert home.snapshot.state is S.CONNECTED
 
 
 def test_a_session_that_whatsapp_ended_leaves_no_port_and_its_commands_waiting(home: Home) -> None:
     port = home.connected()
-    port.say(p.LoggedOut(reason="device removed"))
+    port.say(port_events.LoggedOut(reason="device removed"))
     assert home.wait_state(S.LOGGED_OUT).reason == "logged out by WhatsApp: device removed"
     port.wait_ended()
     home.send("1")

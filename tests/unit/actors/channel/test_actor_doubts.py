@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from protocol import port as p
+from protocol import port_events
 from protocol.ledger import Paired
 from protocol.port import SendText
 from tests.fakes.memory_ledger import Entry
@@ -16,7 +16,7 @@ from tests.unit.actors.channel.commands import accepted
 from tests.unit.actors.channel.home import Home
 from tests.unit.actors.channel.home import home as make_home
 
-CODE = p.QrShown(code="code-1", valid_s=60.0)
+CODE = port_events.QrShown(code="code-1", valid_s=60.0)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_what_was_in_flight_when_the_device_was_removed_is_the_senders_to_decide
     port.wait_call(SendText)
     home.remains.empty()
     home.opener.first_words = [CODE]
-    port.say(p.LoggedOut(reason="device removed"))
+    port.say(port_events.LoggedOut(reason="device removed"))
     port.die()
     assert home.bus.wait_result("1").status == "held"
 

@@ -10,7 +10,7 @@ import pytest
 
 from actors.channel.machine import IllegalTransitionError
 from actors.channel.requests import Pair
-from protocol import port as p
+from protocol import port_events
 from protocol.channel import ChannelState
 from protocol.errors import ConflictError
 from protocol.port import SendText
@@ -23,7 +23,7 @@ from tests.unit.actors.channel.home import POLICY, Home
 from tests.unit.actors.channel.home import home as make_home
 
 S = ChannelState
-CODE = p.QrShown(code="code-1", valid_s=60.0)
+CODE = port_events.QrShown(code="code-1", valid_s=60.0)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def test_who_waits_for_a_code_hears_of_the_crash(home: Home) -> None:
     port = home.opener.wait_port()
     asking = asyncio.ensure_future(home.ask(Pair(None)))
     await asyncio.sleep(0)
-    port.say(p.PairingSucceeded(jid="x", lid="y"), CODE)
+    port.say(port_events.PairingSucceeded(jid="x", lid="y"), CODE)
     with pytest.raises(ConflictError, match="ended"):
         await asking
     assert isinstance(home.parent.wait_exit(), Crash)

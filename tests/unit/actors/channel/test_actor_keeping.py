@@ -9,7 +9,7 @@ from actors.channel import actor as actor_module
 from actors.channel import keeping, restoring
 from actors.channel.requests import Connect, Disconnect, Suspend
 from actors.channel.sealing import SealingPolicy
-from protocol import port as p
+from protocol import port_events
 from protocol.channel import ChannelState
 from protocol.ledger import Paired
 from protocol.vault import Restoration
@@ -26,7 +26,7 @@ from tests.unit.actors.channel.home import home as make_home
 
 S = ChannelState
 R = Restoration
-CODE = p.QrShown(code="code-1", valid_s=60.0)
+CODE = port_events.QrShown(code="code-1", valid_s=60.0)
 SOON = replace(POLICY, sealing=SealingPolicy(interval_s=0.05, new_s=0.0))
 NEW_ONLY = replace(POLICY, sealing=SealingPolicy(new_s=0.0))
 
@@ -266,7 +266,7 @@ def test_a_session_that_is_over_is_forgotten_and_not_sealed_again(home: Home) ->
     known(home)
     port = home.connected()
     home.vault.failing = True
-    port.say(p.LoggedOut(reason="device removed"))
+    port.say(port_events.LoggedOut(reason="device removed"))
     home.bell.wait(lambda: home.vault.calls.count("forget") > 1, "it to be tried again")
     home.vault.failing = False
     port.wait_ended()

@@ -10,6 +10,7 @@ import pytest
 
 from actors.channel.requests import Connect, Disconnect, Logout, Pair, Resume, Suspend
 from protocol import port as p
+from protocol import port_events
 from protocol.channel import Breaker as BreakerView
 from protocol.channel import ChannelState, QrCode, WantedState
 from protocol.errors import ConflictError
@@ -17,6 +18,7 @@ from protocol.port import Failed, PortAnswer
 from supervisor.breaker import Breaker, Consecutive
 from tests.fakes.scripted_port import UP, Anything, obliging
 from tests.fakes.scripted_remains import DEVICE
+from tests.unit.actors.channel.bench import CHANNEL
 from tests.unit.actors.channel.heard import message
 from tests.unit.actors.channel.home import POLICY, Home
 from tests.unit.actors.channel.home import home as make_home
@@ -67,7 +69,7 @@ async def test_an_operator_wakes_a_lazy_channel(home: Home, request_: object) ->
 
 
 async def test_pairing_wakes_a_lazy_channel(home: Home) -> None:
-    home.opener.first_words = [p.QrShown(code="code-1", valid_s=60.0)]
+    home.opener.first_words = [port_events.QrShown(code="code-1", valid_s=60.0)]
     home.start(LAZY)
     assert isinstance(await home.ask(Pair(None)), QrCode)
 
@@ -177,16 +179,18 @@ async def test_a_logout_that_is_answered_after_the_channel_was_suspended_ends_in
 
 # -- a session that only a person can end --
 
-HOPELESS: list[p.PortEvent] = [
-    p.Banned(code=101, expires_in_s=0.0),
-    p.Replaced(),
-    p.Outdated(),
-    p.StoreUnusable(reason="x.db is no database"),
+HOPELESS: list[port_events.PortEvent] = [
+    port_events.Banned(code=101, expires_in_s=0.0),
+    port_events.Replaced(),
+    port_events.Outdated(),
+    port_events.StoreUnusable(reason="x.db is no database"),
 ]
 
 
 @pytest.mark.parametrize("event", HOPELESS, ids=lambda event: type(event).__name__)
-async def test_a_channel_in_error_forgets_its_session_and_is_paired_anew(home: Home, event: p.PortEvent) -> None:
+async def test_a_channel_in_error_forgets_its_session_and_is_paired_anew(
+    home: Home, event: port_events.PortEvent
+) -> None:
     port = home.connected()
     port.say(event)
     home.wait_state(S.ERROR)
@@ -196,8 +200,36 @@ async def test_a_channel_in_error_forgets_its_session_and_is_paired_anew(home: H
     assert p.LogOut() not in port.calls
     assert home.remains.device is None
     home.bell.wait(lambda: home.vault.calls[-1] == "forget", "the vault to forget")
-    home.opener.first_words = [p.QrShown(code="code-1", valid_s=60.0)]
+    home.opener.first_words = [port_events.QrShown(code="code-1", valid_s=60.0)]
     assert (await home.ask(Pair(None))).code == "code-1"
+
+
+@pytest.mark.parametrize(
+    ("event", "stays"),
+    list(zip(HOPELESS, [True, True, True, False], strict=True)),
+    ids=lambda value: type(value).__name__,
+)
+async def test_a_channel_in_error_is_so_after_a_restart_if_it_may_not_dial(
+    home: Home, event: port_events.PortEvent, stays: bool
+) -> None:
+    home.connected().say(event)
+    before = home.wait_state(S.ERROR)
+    home.bell.wait(lambda: (_condemned(home) is not None) is stays, "a note")
+    home.end()
+    home.board.drop_channel("acme", "reception")
+    home.start()
+    after = home.wait_state(S.ERROR if stays else S.CONNECTED)
+    if stays:
+        assert (after.reason, after.since, len(home.opener.asked)) == (before.reason, before.since, 1)
+        await home.ask(Connect())
+        home.wait_state(S.CONNECTED)
+        home.bell.wait(lambda: _condemned(home) is None, "a note")
+    assert len(home.opener.asked) == 2
+
+
+def _condemned(home: Home) -> object:
+    paired = home.ledger.channel(CHANNEL).paired
+    return None if paired is None else paired.condemned
 
 
 async def test_a_channel_that_an_operator_suspended_forgets_its_session(home: Home) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from actors.channel.requests import Connect, Disconnect
-from protocol import port as p
+from protocol import port_events
 from protocol.channel import ChannelState
 from protocol.commands import utc_now
 from protocol.events import GapEvent
@@ -28,7 +28,9 @@ def home() -> Iterator[Home]:
 
 
 def through(port: ScriptedPort, announced: int = 0) -> None:
-    port.say(p.BacklogAnnounced(messages=announced, receipts=0), p.BacklogDelivered(count=announced))
+    port.say(
+        port_events.BacklogAnnounced(messages=announced, receipts=0), port_events.BacklogDelivered(count=announced)
+    )
 
 
 def gap(home: Home, count: int = 1) -> GapEvent:
@@ -128,7 +130,7 @@ def test_what_waits_when_another_number_is_paired_is_held_and_what_comes_after_i
     port = home.connected()
     home.bell.wait(lambda: home.ledger.channel(CHANNEL).paired, "the number to be noted")
     home.opener.first_words = []
-    port.say(p.LoggedOut(reason="device removed"))
+    port.say(port_events.LoggedOut(reason="device removed"))
     home.wait_state(S.LOGGED_OUT)
     home.send("before")
     home.bell.wait(lambda: home.snapshot.queued == 1, "a queued command")

@@ -12,7 +12,8 @@ from actors.channel.bookkeeping import Bookkeeping, Outcome, RecordDue, Recorded
 from protocol.errors import ConflictError
 from protocol.events import ResultEvent
 from protocol.ledger import Attempt, Setback
-from protocol.port import Failed, SendAnswered
+from protocol.port import Failed
+from protocol.port_events import SendAnswered
 from tests.fakes.memory_ledger import Entry
 from tests.unit.actors.channel.bench import CHANNEL, CLINIC, Bench
 from tests.unit.actors.channel.commands import AT, accepted

@@ -5,10 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from actors.channel.life import Close, FromPort, LifeEvent, Open, RetryDue
-from actors.channel.lifecycle import reconnects
+from actors.channel.life import Close, FromPort, LifeEvent, Open, RetryDue, reconnects
 from actors.channel.parcel import Parcel
-from protocol import port
+from protocol import port_events
 from protocol.commands import utc_now
 from protocol.events import ResultEvent
 from tests.fakes.memory_bus import body_of
@@ -98,11 +97,11 @@ async def test_messages_that_a_report_names_as_lost_are_counted_once() -> None:
     await witness.session()
     witness.lose("A", "B")
     await witness.exit(row=2)
-    await witness.connect(port.BacklogDelivered(count=0))
+    await witness.connect(port_events.BacklogDelivered(count=0))
     assert len(witness.gaps[-1].lost) == 2
     assert witness.context.count.lost == 2
     await witness.exit(row=2)
-    await witness.connect(port.BacklogDelivered(count=0))
+    await witness.connect(port_events.BacklogDelivered(count=0))
     assert witness.context.count.lost == 2
     await witness.loop.end()
 
@@ -182,7 +181,7 @@ async def test_receipts_that_nats_does_not_take_count_once_all_the_same(ear: Ear
 
 
 def test_a_session_that_comes_back_by_itself_or_by_another_port_is_a_reconnect(story: Story) -> None:
-    story.connected().said(port.Disconnected())
+    story.connected().said(port_events.Disconnected())
     assert told(story, FromPort(1, UP)) == 1, "whatsmeow redialled"
     assert told(story, FromPort(1, UP)) == 0
     story.said(exited())

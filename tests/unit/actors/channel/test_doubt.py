@@ -15,7 +15,8 @@ from actors.channel.parcel import Disowned, attempt_key
 from protocol.codes import ErrorCode
 from protocol.errors import StoreUnavailableError
 from protocol.ledger import Accepted, Receipt
-from protocol.port import Failed, SendAnswered, Sent
+from protocol.port import Failed, Sent
+from protocol.port_events import SendAnswered
 from tests.fakes.memory_bus import body_of
 from tests.fakes.memory_ledger import Entry
 from tests.unit.actors.channel.bench import CHANNEL

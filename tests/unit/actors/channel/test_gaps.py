@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 from actors.channel.gaps import Gaps, Report, bare
-from protocol.port import AlreadyDecrypted, Record
+from protocol.port_events import AlreadyDecrypted, Record
 from tests.unit.actors.channel.heard import message, receipt, undecryptable
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

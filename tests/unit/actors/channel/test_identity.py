@@ -6,6 +6,7 @@ import pytest
 from actors.channel.identity import Identity
 from actors.channel.parcel import Disowned
 from protocol.codes import ErrorCode
+from protocol.condemnation import Condemnation
 from protocol.ledger import NO_NUMBER, Paired
 from tests.fakes.scripted_port import AT
 from tests.fakes.scripted_remains import DEVICE
@@ -98,3 +99,38 @@ async def test_what_was_queued_before_the_clinic_was_put_back_is_said_by_every_l
     noted = registrar.noted()
     assert noted is not None
     assert (noted.phone, noted.restored_at, noted.changed_at) == (OTHER, put_back, registrar.changes[0])
+
+
+async def test_that_it_is_condemned_is_noted_with_the_number_until_it_is_no_more(registrar: Registrar) -> None:
+    banned = Condemnation(reason="banned", since=AT)
+    registrar.part.begin(Paired(phone=ONE, jid=DEVICE))
+    for condemned in (banned, banned, None, None):
+        registrar.part.condemned(condemned)
+        await registrar.run()
+        assert registrar.noted() == Paired(phone=ONE, jid=DEVICE, condemned=condemned)
+    assert len(registrar.ledger.calls) == 2
+
+
+async def test_one_that_was_never_connected_may_be_condemned_too(registrar: Registrar) -> None:
+    outdated = Condemnation(reason="client outdated", since=AT, client="1")
+    registrar.part.begin(None)
+    registrar.part.condemned(None)
+    await registrar.run()
+    assert registrar.ledger.calls == []
+    registrar.part.condemned(outdated)
+    await registrar.run()
+    assert registrar.noted() == Paired(phone=NO_NUMBER, condemned=outdated)
+
+
+async def test_what_condemns_it_while_the_ledger_is_away_is_noted_as_it_is_when_it_is_back(
+    registrar: Registrar,
+) -> None:
+    banned = Condemnation(reason="banned", since=AT)
+    registrar.part.begin(Paired(phone=ONE, jid=DEVICE))
+    registrar.ledger.failing = True
+    for condemned in (banned, None, banned):
+        registrar.part.condemned(condemned)
+        await registrar.run()
+    registrar.ledger.failing = False
+    await registrar.fire("identity")
+    assert registrar.noted() == Paired(phone=ONE, jid=DEVICE, condemned=banned)

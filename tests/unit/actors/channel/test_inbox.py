@@ -5,8 +5,8 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.channel.inbox import Batch, Inbox, Item
-from protocol.ledger import Inbound
-from protocol.port import MessageReceived
+from protocol.inbound import Inbound
+from protocol.port_events import MessageReceived
 from tests.unit.actors.channel.heard import item, message, receipt
 
 A, B, C = "a@s.whatsapp.net", "b@s.whatsapp.net", "c@s.whatsapp.net"

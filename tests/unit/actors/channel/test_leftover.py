@@ -4,7 +4,8 @@ import pytest
 
 from actors.channel.leftover import Found, Leftover
 from actors.channel.restoring import Restored
-from protocol.port import SendAnswered, Sent
+from protocol.port import Sent
+from protocol.port_events import SendAnswered
 from protocol.vault import Restoration
 from tests.fakes.scripted_port import AT
 from tests.fakes.scripted_remains import DEVICE

@@ -4,7 +4,7 @@ import pytest
 
 from actors.channel import life as words
 from actors.channel.life import ClosePort, PatienceOver, PortPhase, RetryDue
-from protocol import port
+from protocol import port_events
 from protocol.channel import ChannelState as S
 from protocol.channel import QrCode, WantedState
 from supervisor.breaker import Breaker, BreakerState
@@ -49,7 +49,7 @@ def test_pairing_by_qr_leads_over_pairing_to_connected(story: Story) -> None:
     assert story.life.qr == QrCode(code="code-1", expires_at=story.now.after(60.0))
     story.said(PAIRED)
     assert (story.state, story.code) == (S.PAIRING, None)
-    story.said(port.StreamFailed(code="515"), port.Disconnected())
+    story.said(port_events.StreamFailed(code="515"), port_events.Disconnected())
     assert story.state is S.PAIRING, "whatsmeow connects anew after a pairing"
     story.said(UP)
     assert (story.state, story.reason, story.life.connected) == (S.CONNECTED, "", True)
@@ -65,16 +65,18 @@ def test_a_channel_with_a_session_connects_without_a_code(story: Story) -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        port.KeepAliveRestored(),
-        port.BacklogAnnounced(messages=3, receipts=1),
-        port.BacklogDelivered(count=4),
-        port.Record(number=1, what=port.Undecryptable(wa_id="A", chat="c", sender="s", at=Story().now.wall)),
+        port_events.KeepAliveRestored(),
+        port_events.BacklogAnnounced(messages=3, receipts=1),
+        port_events.BacklogDelivered(count=4),
+        port_events.Record(
+            number=1, what=port_events.Undecryptable(wa_id="A", chat="c", sender="s", at=Story().now.wall)
+        ),
     ],
     ids=lambda event: type(event).__name__,
 )
 @pytest.mark.parametrize("beginning", BEGINNINGS)
 def test_news_that_say_nothing_of_the_session_change_nothing(
-    story: Story, beginning: str, event: port.PortEvent
+    story: Story, beginning: str, event: port_events.PortEvent
 ) -> None:
     BEGINNINGS[beginning](story)
     before = story.life
@@ -109,7 +111,7 @@ def test_after_the_most_codes_the_channel_is_disconnected_and_shows_none(story: 
     ],
 )
 def test_a_pairing_that_fails_says_why(story: Story, status: str, state: S, reason: str) -> None:
-    event = port.PairingFailed(status=status)  # type: ignore[arg-type]  # parametrised
+    event = port_events.PairingFailed(status=status)  # type: ignore[arg-type]  # parametrised
     story.showing_code().said(event)
     assert (story.state, story.reason, story.life.qr) == (state, reason, None)
 
@@ -143,14 +145,14 @@ def test_whatsmeow_may_redial_for_as_long_as_patience_lasts(story: Story) -> Non
     story.redialling()
     assert (story.state, story.life.connected, story.closed) == (S.RECONNECTING, False, [])
     assert story.wait_s(PatienceOver) == POLICY.patience_s
-    story.said(port.StreamFailed(code="503"), port.Disconnected(), UP)
+    story.said(port_events.StreamFailed(code="503"), port_events.Disconnected(), UP)
     assert (story.state, story.timers, story.opened) == (S.CONNECTED, {}, [1])
 
 
 def test_further_losses_do_not_prolong_patience(story: Story) -> None:
     story.redialling()
     story.seconds += 9.0
-    story.said(port.Disconnected())
+    story.said(port_events.Disconnected())
     assert story.wait_s(PatienceOver) == 1.0
 
 
@@ -256,33 +258,37 @@ def test_after_the_most_attempts_the_channel_is_in_error_and_says_so() -> None:
 
 
 def test_a_missed_keep_alive_is_probed_and_a_second_one_ends_the_port(story: Story) -> None:
-    story.connected().said(port.KeepAliveMissed(count=1))
+    story.connected().said(port_events.KeepAliveMissed(count=1))
     assert (story.state, story.probed, story.closed) == (S.CONNECTED, [1], [])
-    story.said(port.KeepAliveMissed(count=2))
+    story.said(port_events.KeepAliveMissed(count=2))
     assert (story.state, story.reason) == (S.RECONNECTING, "2 keep-alives unanswered")
     assert story.closed == [ClosePort(1, orderly=False, reason="2 keep-alives unanswered")]
 
 
 def test_a_refused_login_is_tried_again_with_a_new_port(story: Story) -> None:
-    story.opening_done().said(port.ConnectRefused(reason="405"))
+    story.opening_done().said(port_events.ConnectRefused(reason="405"))
     assert (story.state, story.reason) == (S.RECONNECTING, "login refused: 405")
 
 
 @pytest.mark.parametrize(
     ("event", "state", "reason"),
     [
-        (port.LoggedOut(reason="401"), S.LOGGED_OUT, "logged out by WhatsApp: 401"),
-        (port.Replaced(), S.ERROR, "session used elsewhere (replaced)"),
-        (port.Banned(code=101, expires_in_s=3600.0), S.ERROR, "banned by WhatsApp (code 101) for 3600 s"),
-        (port.Banned(code=101, expires_in_s=0.0), S.ERROR, "banned by WhatsApp (code 101)"),
-        (port.Outdated(), S.ERROR, "client outdated: upgrade Plantão"),
-        (port.StoreUnusable(reason="x.db is no database"), S.ERROR, "session store unusable: x.db is no database"),
+        (port_events.LoggedOut(reason="401"), S.LOGGED_OUT, "logged out by WhatsApp: 401"),
+        (port_events.Replaced(), S.ERROR, "session used elsewhere (replaced)"),
+        (port_events.Banned(code=101, expires_in_s=3600.0), S.ERROR, "banned by WhatsApp (code 101) for 3600 s"),
+        (port_events.Banned(code=101, expires_in_s=0.0), S.ERROR, "banned by WhatsApp (code 101)"),
+        (port_events.Outdated(), S.ERROR, "client outdated: upgrade Plantão"),
+        (
+            port_events.StoreUnusable(reason="x.db is no database"),
+            S.ERROR,
+            "session store unusable: x.db is no database",
+        ),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else None,
 )
 @pytest.mark.parametrize("beginning", [name for name in BEGINNINGS if name not in ("waiting",)])
 def test_what_only_a_person_can_mend_closes_the_port_for_good(
-    story: Story, beginning: str, event: port.PortEvent, state: S, reason: str
+    story: Story, beginning: str, event: port_events.PortEvent, state: S, reason: str
 ) -> None:
     BEGINNINGS[beginning](story)
     story.said(event)
@@ -360,7 +366,7 @@ def test_a_logged_out_channel_opens_no_port_until_asked(story: Story) -> None:
 
 
 def test_disconnecting_a_logged_out_channel_keeps_the_reason(story: Story) -> None:
-    story.connected().said(port.LoggedOut(reason="device removed")).port_exited()
+    story.connected().said(port_events.LoggedOut(reason="device removed")).port_exited()
     story.do(words.Close("shutting down"))
     assert (story.state, story.reason) == (S.LOGGED_OUT, "logged out by WhatsApp: device removed")
 
@@ -368,8 +374,8 @@ def test_disconnecting_a_logged_out_channel_keeps_the_reason(story: Story) -> No
 # -- old news --
 
 
-@pytest.mark.parametrize("event", [UP, qr(), PAIRED, port.Disconnected(), exited(), port.Replaced()])
-def test_what_an_old_incarnation_says_is_dropped(story: Story, event: port.PortEvent) -> None:
+@pytest.mark.parametrize("event", [UP, qr(), PAIRED, port_events.Disconnected(), exited(), port_events.Replaced()])
+def test_what_an_old_incarnation_says_is_dropped(story: Story, event: port_events.PortEvent) -> None:
     story.waiting().fire(RetryDue).port_opened()
     before = story.life
     assert story.do(words.FromPort(1, event)) == []
@@ -383,8 +389,8 @@ def test_an_old_port_that_opens_late_is_closed(story: Story) -> None:
     assert story.life.phase is PortPhase.OPENING
 
 
-@pytest.mark.parametrize("event", [UP, qr(), PAIRED, port.Disconnected(), port.LoggedOut(reason="x")])
-def test_what_a_port_says_while_it_is_being_closed_is_dropped(story: Story, event: port.PortEvent) -> None:
+@pytest.mark.parametrize("event", [UP, qr(), PAIRED, port_events.Disconnected(), port_events.LoggedOut(reason="x")])
+def test_what_a_port_says_while_it_is_being_closed_is_dropped(story: Story, event: port_events.PortEvent) -> None:
     story.connected().do(words.Close())
     before = story.life
     assert story.said(event).life == before
@@ -394,5 +400,5 @@ def test_since_is_the_time_of_the_last_change_of_state(story: Story) -> None:
     story.redialling()
     since = story.life.since
     story.seconds += 3.0
-    story.said(port.StreamFailed(code="503"))
+    story.said(port_events.StreamFailed(code="503"))
     assert (story.life.since, story.reason) == (since, "stream error 503")

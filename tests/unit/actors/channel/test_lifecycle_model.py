@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from actors.channel import life as words
 from actors.channel.life import IdleCheckDue, PatienceOver, PortPhase, RetryDue, SuspendedBy
 from actors.channel.machine import WANTS_PORT
-from protocol import port
+from protocol import port_events
 from protocol.channel import ChannelState as S
 from protocol.channel import WantedState
 from tests.unit.actors.channel.story import PAIRED, POLICY, UP, Story, exited, qr
@@ -35,13 +35,13 @@ class ModelPort:
     keep_alives_missed: int = 0
 
 
-LAST_WORDS: list[port.PortEvent] = [
-    port.Replaced(),
-    port.Banned(code=101, expires_in_s=60.0),
-    port.Outdated(),
-    port.ConnectRefused(reason="500"),
-    port.StoreUnusable(reason="x.db"),
-    port.LoggedOut(reason="401"),
+LAST_WORDS: list[port_events.PortEvent] = [
+    port_events.Replaced(),
+    port_events.Banned(code=101, expires_in_s=60.0),
+    port_events.Outdated(),
+    port_events.ConnectRefused(reason="500"),
+    port_events.StoreUnusable(reason="x.db"),
+    port_events.LoggedOut(reason="401"),
 ]
 AT = Story().now.wall
 RARELY = st.sampled_from([True, False, False, False, False, False])
@@ -92,7 +92,7 @@ class Lifecycle(RuleBasedStateMachine):
                     assert self.model is not None
                     assert self.model.incarnation == incarnation
 
-    def say(self, event: port.PortEvent) -> None:
+    def say(self, event: port_events.PortEvent) -> None:
         assert self.model is not None
         self.do(words.FromPort(self.model.incarnation, event))
 
@@ -154,7 +154,7 @@ class Lifecycle(RuleBasedStateMachine):
     def pairing_fails(self, status: str) -> None:
         assert self.model is not None
         self.model.stage = Stage.USELESS
-        self.say(port.PairingFailed(status=status))  # type: ignore[arg-type]  # drawn from its literals
+        self.say(port_events.PairingFailed(status=status))  # type: ignore[arg-type]  # drawn from its literals
 
     @precondition(lambda self: self.speaks and self.model.stage is Stage.PAIRED)
     @rule()
@@ -167,16 +167,16 @@ class Lifecycle(RuleBasedStateMachine):
     @rule(
         event=st.sampled_from(
             [
-                port.Disconnected(),
-                port.StreamFailed(code="503"),
-                port.KeepAliveRestored(),
-                port.BacklogAnnounced(messages=1, receipts=0),
-                port.BacklogDelivered(count=1),
-                port.Record(number=1, what=port.Undecryptable(wa_id="A", chat="c", sender="s", at=AT)),
+                port_events.Disconnected(),
+                port_events.StreamFailed(code="503"),
+                port_events.KeepAliveRestored(),
+                port_events.BacklogAnnounced(messages=1, receipts=0),
+                port_events.BacklogDelivered(count=1),
+                port_events.Record(number=1, what=port_events.Undecryptable(wa_id="A", chat="c", sender="s", at=AT)),
             ]
         )
     )
-    def something_happens_to_the_socket(self, event: port.PortEvent) -> None:
+    def something_happens_to_the_socket(self, event: port_events.PortEvent) -> None:
         self.say(event)
 
     @precondition(lambda self: self.speaks and self.model.stage is Stage.PAIRED)
@@ -184,20 +184,20 @@ class Lifecycle(RuleBasedStateMachine):
     def a_keep_alive_is_missed(self) -> None:
         assert self.model is not None
         self.model.keep_alives_missed += 1
-        self.say(port.KeepAliveMissed(count=self.model.keep_alives_missed))
+        self.say(port_events.KeepAliveMissed(count=self.model.keep_alives_missed))
 
     @precondition(lambda self: self.speaks)
     @rule(event=st.sampled_from(LAST_WORDS), now=RARELY)
-    def the_port_says_its_last_words(self, event: port.PortEvent, now: bool) -> None:
+    def the_port_says_its_last_words(self, event: port_events.PortEvent, now: bool) -> None:
         if not now:
             return
         assert self.model is not None
         self.model.stage = Stage.USELESS
-        self.paired = self.paired and not isinstance(event, port.LoggedOut)
+        self.paired = self.paired and not isinstance(event, port_events.LoggedOut)
         self.say(event)
 
-    @rule(event=st.sampled_from([UP, qr(), PAIRED, exited(), port.Disconnected(), port.Replaced()]))
-    def an_old_port_speaks(self, event: port.PortEvent) -> None:
+    @rule(event=st.sampled_from([UP, qr(), PAIRED, exited(), port_events.Disconnected(), port_events.Replaced()]))
+    def an_old_port_speaks(self, event: port_events.PortEvent) -> None:
         old = self.story.life.incarnation - 1
         before = self.story.life
         self.do(words.FromPort(old, event))

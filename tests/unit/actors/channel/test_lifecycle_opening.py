@@ -3,11 +3,11 @@
 import pytest
 
 from actors.channel.life import ClosePort, PatienceOver, RetryDue
-from protocol import port
+from protocol import port_events
 from protocol.channel import ChannelState as S
 from tests.unit.actors.channel.story import PAIRED, POLICY, UP, Story, qr
 
-LOST = port.Disconnected()
+LOST = port_events.Disconnected()
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_port_that_connects_before_it_is_known_to_be_open_can_send_once_it_is(
     ids=["a code", "paired", "lost again"],
 )
 def test_a_wait_that_an_early_word_started_is_not_begun_anew_when_the_port_is_known_to_be_open(
-    story: Story, early: list[port.PortEvent], wait_s: float
+    story: Story, early: list[port_events.PortEvent], wait_s: float
 ) -> None:
     story.begun().said(*early)
     story.seconds += 1.0

@@ -3,7 +3,7 @@
 import pytest
 
 from actors.channel.life import ClosePort, RetryDue
-from protocol import port
+from protocol import port_events
 from protocol.channel import ChannelState as S
 from tests.unit.actors.channel.story import UP, Story
 
@@ -13,10 +13,12 @@ def story() -> Story:
     return Story()
 
 
-@pytest.mark.parametrize("said", [port.Disconnected(), port.StreamFailed(code="503")], ids=["closed", "stream error"])
+@pytest.mark.parametrize(
+    "said", [port_events.Disconnected(), port_events.StreamFailed(code="503")], ids=["closed", "stream error"]
+)
 @pytest.mark.parametrize("failures", [0, 1])
 def test_a_port_that_is_not_let_in_is_replaced_in_our_own_time(
-    story: Story, said: port.PortEvent, failures: int
+    story: Story, said: port_events.PortEvent, failures: int
 ) -> None:
     """whatsmeow dials again after a 503 at the login, and says nothing of it."""
     story.opening_done()
@@ -33,10 +35,10 @@ def test_a_port_that_is_not_let_in_is_replaced_in_our_own_time(
 def test_whatsmeow_may_bring_back_a_connection_once_and_one_that_was_stable_again(story: Story) -> None:
     story.redialling().said(UP)
     story.seconds += 30.0
-    story.said(port.Disconnected(), UP)
+    story.said(port_events.Disconnected(), UP)
     assert (story.state, story.closed) == (S.CONNECTED, [])
     story.seconds += 29.0
-    story.said(port.Disconnected())
+    story.said(port_events.Disconnected())
     assert (story.state, story.reason) == (S.RECONNECTING, "connection lost")
     assert story.closed == [ClosePort(1, orderly=False, reason="connection lost")]
     assert RetryDue in story.timers

@@ -6,7 +6,7 @@ import pytest
 
 from actors.channel import life as words
 from actors.channel.life import PortPhase
-from protocol import port
+from protocol import port_events
 from protocol.channel import ChannelState as S
 from protocol.channel import WantedState
 from tests.unit.actors.channel.story import UP, Story
@@ -40,7 +40,7 @@ def test_who_can_store_nothing_hangs_up_and_opens_a_port_when_it_can(story: Stor
     if phase is PortPhase.OPENING:
         story.port_opened()
     if phase is not PortPhase.ABSENT:
-        story.said(port.PortExited(reason="stopped", expected=True))
+        story.said(port_events.PortExited(reason="stopped", expected=True))
     assert len(story.opened) == opened
     story.do(words.StoreWorks())
     assert (story.state, len(story.opened)) == (S.INITIALIZING, opened + 1)
@@ -53,7 +53,7 @@ def test_a_port_that_is_still_closing_is_waited_for(story: Story) -> None:
     story.do(FULL)
     story.do(words.StoreWorks())
     assert story.opened == [1]
-    story.said(port.PortExited(reason="stopped", expected=True))
+    story.said(port_events.PortExited(reason="stopped", expected=True))
     assert story.opened == [1, 2]
 
 
@@ -84,7 +84,7 @@ def test_who_is_asked_to_connect_meanwhile_does_when_it_can(story: Story) -> Non
 
 
 def test_an_error_of_another_kind_is_not_mended_by_a_store_that_works(story: Story) -> None:
-    story.connected().said(port.Outdated())
+    story.connected().said(port_events.Outdated())
     story.do(FULL)
     story.do(words.StoreWorks())
     assert (story.state, story.reason) == (S.ERROR, "client outdated: upgrade Plantão")

@@ -52,7 +52,13 @@ def test_what_people_ask_for_is_possible_in_every_state(state: S) -> None:
 @pytest.mark.parametrize("state", sorted(set(S) - WANTS_PORT))
 def test_what_needs_a_port_cannot_happen_where_there_is_none(state: S) -> None:
     asked = {machine.OpenRequested, machine.CloseRequested, machine.SuspendRequested}
-    assert set(TRANSITIONS[state]) == asked | {machine.SessionEnded}
+    assert set(TRANSITIONS[state]) - {machine.Recalled} == asked | {machine.SessionEnded}
+
+
+@pytest.mark.parametrize("state", S)
+def test_what_condemned_an_earlier_life_is_heard_before_there_is_a_port(state: S) -> None:
+    before = {S.INITIALIZING, S.SUSPENDED, S.ERROR}
+    assert TRANSITIONS[state].get(machine.Recalled) is (S.ERROR if state in before else None)
 
 
 @pytest.mark.parametrize("state", S)

@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from actors.channel.optout import OptOut
 from actors.channel.telling import ReceivingPolicy
-from protocol import port as p
+from protocol import port_events
 from protocol.bus import Publication
 from protocol.errors import InvalidInputError
 from protocol.events import MessageEvent
@@ -185,7 +185,7 @@ async def test_the_sending_part_hears_who_wrote_once(ear: Ear) -> None:
 
 
 async def test_what_whatsmeow_threw_away_is_credited_and_no_more(ear: Ear) -> None:
-    thrown = ear.remains.write(p.AlreadyDecrypted(wa_id="A", chat=CHAT, sender=CHAT))
+    thrown = ear.remains.write(port_events.AlreadyDecrypted(wa_id="A", chat=CHAT, sender=CHAT))
     ear.part.take([thrown], 1)
     await ear.run()
     assert (ear.port.granted, ear.messages, ear.remains.finished) == (1, [], [])

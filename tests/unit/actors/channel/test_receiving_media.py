@@ -143,3 +143,36 @@ async def test_media_that_cannot_be_stored_yet_keeps_its_chat_waiting(ear: Ear) 
     await ear.fire_all()
     assert [event.wa_id for event in ear.messages] == ["A", "B"]
     assert ear.part.idle
+
+
+class OneAtOnce(Ear):
+    """On a node that fetches one at a time."""
+
+    media_at_once = 1
+
+
+async def test_media_waits_for_its_clinics_turn_and_its_time_passes_only_from_then_on(clock: Clock) -> None:
+    ear = OneAtOnce()
+    async with ear.context.media_turns.of("other"):
+        await ear.hear(message("A", media=True), message("B", OTHER))
+        assert [event.wa_id for event in ear.messages] == ["B"]
+        assert ear.port.calls == []
+        clock.seconds += 100.0
+        ear.part.use(None)
+        ear.port.die()
+    await ear.run()
+    clock.seconds += 29.0
+    ear.part.use(ear.new_port(2))
+    await ear.run()
+    assert [event.wa_id for event in ear.messages] == ["B", "A"]
+    media = ear.messages[1].media
+    assert media is not None
+    assert media.error is None
+
+
+async def test_a_turn_ends_when_the_media_is_stored_not_when_nats_has_its_message() -> None:
+    ear = OneAtOnce()
+    ear.bus.hanging = True
+    await ear.hear(message("A", media=True), message("B", OTHER, media=True))
+    assert len(ear.bus.media) == 2
+    await ear.loop.end()

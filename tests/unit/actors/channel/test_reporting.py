@@ -1,15 +1,16 @@
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
+from structlog.testing import capture_logs
 
 from actors.channel import gaps as gaps_module
 from actors.channel import reporting as reporting_module
 from actors.channel import tracing as tracing_module
 from actors.channel.inbound import message_key
 from actors.channel.reporting import Reporting
-from protocol import port as p
+from protocol import port_events
 from protocol.events import GapEvent
-from protocol.ledger import Claim
+from protocol.inbound import Claim
 from protocol.subjects import EventKind
 from tests.fakes.scripted_port import AT, UP
 from tests.unit.actors.channel.bench import CHANNEL, Bench
@@ -35,7 +36,7 @@ class Witness(Bench):
     def passed(self, mark: int) -> bool:
         return self.settled >= mark
 
-    async def connect(self, *words: p.PortEvent) -> None:
+    async def connect(self, *words: port_events.PortEvent) -> None:
         self.part.said(UP)
         self.part.came_up()
         for word in words:
@@ -43,10 +44,10 @@ class Witness(Bench):
         await self.run()
 
     async def session(self) -> None:
-        await self.connect(p.BacklogDelivered(count=0))
+        await self.connect(port_events.BacklogDelivered(count=0))
 
     async def exit(self, row: int | None = None) -> None:
-        self.part.said(p.PortExited(reason="killed", expected=False, last_row=row))
+        self.part.said(port_events.PortExited(reason="killed", expected=False, last_row=row))
         await self.run()
 
     def lose(self, *wa_ids: str) -> None:
@@ -54,7 +55,7 @@ class Witness(Bench):
             self.remains.trace(wa_id, b"", CHAT, CHAT)
 
     def throw(self, wa_id: str) -> None:
-        self.part.said(self.remains.write(p.AlreadyDecrypted(wa_id=wa_id, chat=CHAT, sender=CHAT)))
+        self.part.said(self.remains.write(port_events.AlreadyDecrypted(wa_id=wa_id, chat=CHAT, sender=CHAT)))
 
     @property
     def gaps(self) -> list[GapEvent]:
@@ -95,11 +96,37 @@ async def test_a_backlog_that_nobody_announces_is_empty_after_a_while(witness: W
 
 
 async def test_one_that_is_announced_is_waited_for_longer(witness: Witness) -> None:
-    await witness.connect(p.BacklogAnnounced(messages=2, receipts=0))
+    await witness.connect(port_events.BacklogAnnounced(messages=2, receipts=0))
     assert witness.timers["backlog"][0] == reporting_module.ANNOUNCED_LIMIT_S
     await witness.exit()
     await witness.fire("backlog")
     assert witness.gaps == []
+
+
+async def test_a_report_is_one_line_in_the_log_that_names_nobody(witness: Witness) -> None:
+    witness.lose("A")
+    await witness.exit(1)
+    with capture_logs() as logs:
+        witness.bus.away = True
+        await witness.connect(
+            port_events.BacklogAnnounced(messages=2, receipts=0), witness.remains.write(message("B", backlog=True))
+        )
+        witness.part.said(port_events.BacklogDelivered(count=1))
+        await witness.run()
+        witness.bus.away = False
+        await witness.fire("report")
+        await witness.exit()
+        await witness.session()
+    first, second = [line for line in logs if line["event"] == "gap reported"]
+    assert {name: first[name] for name in ("log_level", "announced", "arrived", "undecryptable", "lost")} == {
+        "log_level": "error",
+        "announced": 2,
+        "arrived": 1,
+        "undecryptable": 0,
+        "lost": 1,
+    }
+    assert (second["log_level"], second["lost"], second["since"] < second["until"]) == ("info", 0, True)
+    assert not any(word in repr(logs) for word in (CHAT, CHAT.split("@")[0], "Bom dia"))
 
 
 async def test_what_was_claimed_is_not_lost_and_what_comes_again_is_not(witness: Witness) -> None:
@@ -110,7 +137,7 @@ async def test_what_was_claimed_is_not_lost_and_what_comes_again_is_not(witness:
     await witness.connect()
     key = message_key(CHANNEL, CHAT, "B")
     await witness.ledger.claim(CHANNEL, [Claim(key=key, what=message("B"))], AT)
-    witness.part.said(p.BacklogDelivered(count=1))
+    witness.part.said(port_events.BacklogDelivered(count=1))
     await witness.run()
     assert (witness.lost, witness.traced()) == ([["C"]], 3)
 
@@ -135,7 +162,9 @@ async def test_reports_that_wait_come_in_order_and_the_newest_become_one(
     for row, wa_id in enumerate(("A", "B", "C", "D"), 1):
         witness.lose(wa_id)
         await witness.exit(row)
-        await witness.connect(p.BacklogAnnounced(messages=row, receipts=0), p.BacklogDelivered(count=row))
+        await witness.connect(
+            port_events.BacklogAnnounced(messages=row, receipts=0), port_events.BacklogDelivered(count=row)
+        )
     witness.bus.away = False
     await witness.fire("report")
     assert witness.lost == [["A", "B", "C", "D"], []]
@@ -149,7 +178,7 @@ async def test_many_lost_messages_are_named_in_several_events(
     monkeypatch.setattr(tracing_module, "MOST_READ", 2)
     witness.lose("A", "B", "C", "D", "E")
     await witness.exit(5)
-    await witness.connect(p.BacklogAnnounced(messages=1, receipts=0), p.BacklogDelivered(count=1))
+    await witness.connect(port_events.BacklogAnnounced(messages=1, receipts=0), port_events.BacklogDelivered(count=1))
     assert witness.lost == [["A", "B"], ["C", "D"], ["E"]]
     assert [gap.announced for gap in witness.gaps] == [1, 0, 0]
     assert len({publication.message_id for publication in witness.bus.published}) == 3

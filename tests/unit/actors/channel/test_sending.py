@@ -11,7 +11,8 @@ from protocol.codes import ErrorCode
 from protocol.commands import SendCommand
 from protocol.errors import StoreFullError, StoreUnavailableError
 from protocol.events import ResultEvent
-from protocol.port import Failed, PortAnswer, SendAnswered, Sent
+from protocol.port import Failed, PortAnswer, Sent
+from protocol.port_events import SendAnswered
 from tests.fakes.memory_bus import body_of
 from tests.fakes.memory_ledger import Entry
 from tests.fakes.scripted_port import Anything, obliging, silent

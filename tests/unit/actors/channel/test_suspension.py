@@ -8,7 +8,7 @@ from actors.channel import life as words
 from actors.channel import views
 from actors.channel.life import ClosePort, IdleCheckDue, PortPhase, SuspendedBy
 from actors.channel.machine import WANTS_PORT
-from protocol import port
+from protocol import port_events
 from protocol.channel import ChannelState as S
 from protocol.channel import WantedState
 from supervisor.breaker import BreakerState
@@ -155,7 +155,7 @@ def test_suspend_closes_the_port_in_an_orderly_way_and_opens_no_other(story: Sto
 
 
 def test_suspending_a_logged_out_channel_leaves_it_so_and_keeps_the_reason(story: Story) -> None:
-    story.connected().said(port.LoggedOut(reason="device removed")).port_exited()
+    story.connected().said(port_events.LoggedOut(reason="device removed")).port_exited()
     story.do(words.Sleep())
     assert (story.state, story.life.suspended_by) == (S.LOGGED_OUT, None)
     assert story.reason == "logged out by WhatsApp: device removed"

@@ -9,7 +9,7 @@ from actors.switchboard import Switchboard
 from protocol.backup import ArchiveView, ClinicContents, Committed
 from protocol.bus import Wanted
 from protocol.channel import ChannelRecord, ClinicRecord, ClinicSnapshot, ClinicState
-from protocol.errors import BusUnavailableError
+from protocol.errors import BusUnavailableError, PlantaoError
 from protocol.jobs import Progress
 from supervisor.names import Names
 
@@ -38,12 +38,15 @@ def showing(*clinics: str) -> Switchboard:
 
 class MemoryArchives:
     """Implements ``protocol.backup.Archives``. ``written``: (file, clinics, whether with the node's) of each;
-    ``failing``: clinics of which none can be made."""
+    ``failing``: clinics of which none can be made. Those that are put back get as far as ``place``, which raises
+    ``trouble``; ``tried``: of which clinics it did."""
 
     def __init__(self) -> None:
         self.written: list[tuple[Path, list[ClinicContents], bool]] = []
         self.failing: set[str] = set()
         self.unfinished: list[Committed] = []
+        self.trouble: PlantaoError = BusUnavailableError("it cannot be finished")
+        self.tried: list[str] = []
         self.swept = 0
 
     async def write(
@@ -61,19 +64,21 @@ class MemoryArchives:
         return {"clinics": len(clinics)}
 
     async def verify(self, archive: Path, *, passphrase: str | None, progress: Progress) -> ArchiveView:
-        raise NotImplementedError
+        """It holds the clinic by whose name it goes."""
+        return ArchiveView(version="test", made_at=AT, clinics=[archive.name], node=False, records=1, bytes=1)
 
     async def stage(self, archive: Path, clinics: Sequence[str], *, passphrase: str | None, progress: Progress) -> None:
-        raise NotImplementedError
+        self.unfinished = [one for one in self.unfinished if one.clinic not in clinics]
 
     async def commit(self, clinic: str, *, held_at: datetime | None) -> None:
-        raise NotImplementedError
+        self.unfinished.append(Committed(clinic=clinic, held_at=held_at, settled=False))
 
     async def committed(self) -> Sequence[Committed]:
         return self.unfinished
 
     async def place(self, clinic: str) -> None:
-        raise BusUnavailableError("it cannot be finished")
+        self.tried.append(clinic)
+        raise self.trouble
 
     async def put_streams(self, clinic: str, progress: Progress) -> None:
         raise NotImplementedError

@@ -31,13 +31,14 @@ class MemoryShelf:
         self.pruned: list[str] = []
         self._archives = archives
 
-    async def last(self, clinic: str) -> datetime | None:
-        return self.lasts.get(clinic)
+    async def last(self, clinic: str, now: datetime) -> datetime | None:
+        last = self.lasts.get(clinic)
+        return None if last is None or last > now else last
 
     def place(self, clinic: str, at: datetime) -> Path:
         return Path(f"/backups/{clinic}/{at:%H%M}")
 
-    async def prune(self, clinic: str) -> Sequence[str]:
+    async def prune(self, clinic: str, now: datetime) -> Sequence[str]:
         file, _, _ = self._archives.written[-1]
         self.lasts[clinic] = AT.replace(hour=int(file.name[:2]), minute=int(file.name[2:]))
         self.pruned.append(clinic)
@@ -121,6 +122,20 @@ async def test_one_that_fails_removes_nothing_and_is_tried_again_later(started: 
     bench.archives.failing.clear()
     bench.now += RETRY
     await bench.until(lambda: bench.shelf.pruned == ["south", "north"])
+
+
+async def test_a_clock_that_is_put_back_stops_no_backups(started: list[Bench]) -> None:
+    bench = Bench("north", "south")
+    bench.archives.failing.add("south")
+    await begin(bench, started)
+    await bench.until(lambda: bench.shelf.pruned == ["north"] and bool(bench.archives.swept))
+    await bench.a_while()
+    bench.archives.failing.clear()
+    bench.now -= timedelta(hours=3)
+    await bench.until(lambda: bench.shelf.pruned == ["north", "north", "south"])
+    await bench.a_while()
+    assert bench.shelf.pruned == ["north", "north", "south"]
+    assert bench.part.made == {"north": bench.now, "south": bench.now}
 
 
 async def test_a_clinic_of_which_another_job_runs_waits(started: list[Bench]) -> None:

@@ -32,7 +32,7 @@ from protocol.channel import (
 from protocol.commands import parse, utc_now
 from protocol.errors import AlreadyExistsError, ConflictError, NotFoundError, UnavailableError
 from protocol.jobs import JobKind, JobState, JobView
-from protocol.meters import ChannelMeter, ClinicTimes
+from protocol.meters import ChannelMeter, ClinicTimes, ClinicTotals
 from protocol.people import parse_person
 from protocol.records import ConsentKind, ConsentList, ConsentSource, ConsentView
 from protocol.reloading import Reloaded
@@ -298,6 +298,9 @@ class FakeMeters:
 
     def channels(self) -> list[ChannelMeter]:
         return self.counted
+
+    def totals(self) -> dict[str, ClinicTotals]:
+        return {}
 
     def times(self) -> list[ClinicTimes]:
         return self.timed

@@ -3,14 +3,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
-from actors.meters import ChannelCount
 from gateway.http.telling import AT_ONCE, READY, Said, Sight, said, told, written
 from gateway.http.watching import Counters, counters
 from protocol.access import Caller, Role
 from protocol.live import Changes, Gone, ShownCode
-from protocol.meters import ChannelMeter
+from protocol.meters import ClinicTotals
 from tests.unit.actors.test_board import channel, clinic
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -85,20 +83,11 @@ def test_each_event_stands_for_itself_and_the_last_has_the_id() -> None:
 
 
 def test_a_clinic_is_counted_over_its_channels() -> None:
-    def meter(of: str, name: str, **counts: Any) -> ChannelMeter:
-        return replace(ChannelCount().read(of, name), **counts)
-
-    found = counters(
-        [
-            meter("acme", "front", accepted=3, ended={"sent": 2, "failed": 1}, failed={"timeout": 1}, dead=1),
-            meter("acme", "back", accepted=1, ended={"sent": 1}, receipts={"delivered": 2, "read": 1}, inbound=4),
-            meter("bela", "front"),
-        ],
-        {"acme": {"front": 2, "back": 1}},
-        AT,
-    )
-
-    assert found == {
+    totals = {
+        "acme": ClinicTotals(accepted=4, sent=3, delivered=2, read=1, failed=1, dead=1, received=4),
+        "gone": ClinicTotals(accepted=1),
+    }
+    assert counters(totals, {"acme": {"front": 2, "back": 1}, "bela": {"front": 0}}, AT) == {
         "acme": Counters(
             clinic="acme", since=AT, queued=3, accepted=4, sent=3, delivered=2, read=1, failed=1, dead=1, received=4
         ),

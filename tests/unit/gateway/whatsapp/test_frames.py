@@ -33,28 +33,30 @@ from gateway.whatsapp.frames import (
     pack,
 )
 from protocol.port import (
-    LONGEST_TEXT,
-    Banned,
-    Disconnected,
     Done,
     Failed,
     FetchMedia,
-    LoggedOut,
     LogOut,
     MediaFetched,
-    MediaReference,
-    MessageReceived,
-    PortEvent,
     PortSpec,
     Probe,
-    QrShown,
     Quote,
-    ReceiptReceived,
-    Record,
     SendMedia,
     SendReaction,
     SendText,
     Sent,
+)
+from protocol.port_events import (
+    LONGEST_TEXT,
+    Banned,
+    Disconnected,
+    LoggedOut,
+    MediaReference,
+    MessageReceived,
+    PortEvent,
+    QrShown,
+    ReceiptReceived,
+    Record,
 )
 
 AT = datetime(2026, 11, 21, 3, 4, 5, 678000, tzinfo=UTC)

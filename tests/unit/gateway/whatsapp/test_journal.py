@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.whatsapp.journal import Journal, JournalError, Segment, What, folder_of, number, segment_of, segments
-from protocol.port import AlreadyDecrypted, Failed, ReceiptReceived, SendAnswered, Sent, Undecryptable
+from protocol.port import Failed, Sent
+from protocol.port_events import AlreadyDecrypted, ReceiptReceived, SendAnswered, Undecryptable
 
 AT = datetime(2026, 11, 21, 3, 4, 5, 678901, tzinfo=UTC)
 

@@ -12,14 +12,14 @@ import pytest
 from gateway.whatsapp.frames import Happened, Outcome
 from gateway.whatsapp.journal import Journal, folder_of, segments
 from gateway.whatsapp.outflow import Outflow
-from protocol.port import (
+from protocol.port import Sent
+from protocol.port_events import (
     BacklogDelivered,
     Disconnected,
     PortEvent,
     ReceiptReceived,
     Record,
     SendAnswered,
-    Sent,
     Undecryptable,
 )
 

@@ -38,20 +38,8 @@ from gateway.whatsapp.port_process import PortProcess, Timings
 from gateway.whatsapp.remains import StoreRemains
 from protocol.errors import CallTimeoutError, PortGoneError
 from protocol.interfaces import SendOutcome
-from protocol.port import (
-    Disconnected,
-    Done,
-    Failed,
-    FetchMedia,
-    PortEvent,
-    PortExited,
-    Probe,
-    Record,
-    SendAnswered,
-    SendText,
-    Sent,
-    Undecryptable,
-)
+from protocol.port import Done, Failed, FetchMedia, Probe, SendText, Sent
+from protocol.port_events import Disconnected, PortEvent, PortExited, Record, SendAnswered, Undecryptable
 from tests.unit.protocol.shapes import values_of
 
 WAIT = 10.0

@@ -20,7 +20,8 @@ from gateway.whatsapp.remains import StoreRemains
 from gateway.whatsapp.traces import KEPT
 from protocol.errors import StoreGoneError, StoreUnavailableError
 from protocol.interfaces import Trace
-from protocol.port import Record, SendAnswered, Sent, Undecryptable
+from protocol.port import Sent
+from protocol.port_events import Record, SendAnswered, Undecryptable
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 

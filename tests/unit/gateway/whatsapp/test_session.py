@@ -12,19 +12,8 @@ from gateway.whatsapp import library
 from gateway.whatsapp.frames import MAX_MEDIA
 from gateway.whatsapp.library import e2e, events, proto
 from gateway.whatsapp.session import Session, store_name
-from protocol.port import (
-    AlreadyDecrypted,
-    Connected,
-    Failed,
-    FetchMedia,
-    LoggedOut,
-    LogOut,
-    MessageReceived,
-    PortSpec,
-    Probe,
-    SendText,
-    Sent,
-)
+from protocol.port import Failed, FetchMedia, LogOut, PortSpec, Probe, SendText, Sent
+from protocol.port_events import AlreadyDecrypted, Connected, LoggedOut, MessageReceived
 
 TO = SendText(key="1:a", secret=b"s" * 32, to="5511888000001@s.whatsapp.net", text="hi")
 SPEC = PortSpec(clinic="c", channel="c", incarnation=1, store="/run/x.db", device_name="Plantão")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from gateway.whatsapp import content
 from gateway.whatsapp.library import e2e
 from gateway.whatsapp.strangers import file_name, maybe_name, name, seconds
-from protocol.port import LONGEST_NAME, LONGEST_S, LONGEST_TEXT, MediaReference, Quote
+from protocol.port import LONGEST_NAME, Quote
+from protocol.port_events import LONGEST_S, LONGEST_TEXT, MediaReference
 
 ANY = st.text(max_size=400) | st.text("\x1b\x00\r\n\u202e\u2028./\\a", max_size=40)
 

@@ -9,7 +9,7 @@ from gateway.whatsapp import content, translate
 from gateway.whatsapp.journal import Inbound
 from gateway.whatsapp.library import e2e, events, proto
 from gateway.whatsapp.translate import SUBSCRIBED, TABLE, Context, NotSubscribed
-from protocol.port import (
+from protocol.port_events import (
     BacklogAnnounced,
     BacklogDelivered,
     Banned,

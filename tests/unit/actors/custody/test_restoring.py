@@ -1,0 +1,93 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from actors.custody.restoring import TRIES, Restoring
+from protocol.access import NODE
+from protocol.backup import Committed
+from protocol.errors import BusUnavailableError, InvalidInputError
+from protocol.jobs import JobKind, JobState, JobView
+from tests.fakes.bell import Bell
+from tests.fakes.memory_jobs import MemoryJobs
+from tests.fakes.memory_node import MemoryStore
+from tests.fakes.memory_registry import MemoryRegistry
+from tests.unit.actors.custody.archives_in_memory import MemoryArchives, showing
+
+REFUSED = InvalidInputError("putting back the stream send", "what the server takes (snapshot is damaged)")
+
+
+class Bench:
+    """``acme`` and ``north`` are half put back, and ``trouble`` is in the way."""
+
+    def __init__(self, trouble: InvalidInputError | BusUnavailableError) -> None:
+        bell = Bell()
+        self.archives, self.jobs = MemoryArchives(), MemoryJobs()
+        self.archives.unfinished = [Committed(clinic=one, held_at=None, settled=False) for one in ("acme", "north")]
+        self.archives.trouble = trouble
+        self.part = Restoring(showing(), self.jobs, self.archives, MemoryRegistry(bell), MemoryStore(bell))
+
+    async def look(self, times: int) -> None:
+        for _ in range(times):
+            assert not await self.part.finish_all()
+        await self.jobs.ended()
+
+    async def restore(self, clinic: str) -> JobView:
+        view = await self.part.restore(Path(f"/nowhere/{clinic}"), None, replace=True, by=NODE)
+        await self.jobs.ended()
+        return self.jobs.get(view.id)
+
+
+@pytest.fixture
+async def refused() -> AsyncIterator[Bench]:
+    """What is put back was refused as often as it may be."""
+    bench = Bench(REFUSED)
+    await bench.look(TRIES)
+    yield bench
+    await bench.jobs.ended()
+
+
+async def test_what_is_refused_is_not_tried_for_ever_and_a_failed_job_says_what_to_do(refused: Bench) -> None:
+    await refused.look(3)
+    assert refused.archives.tried == ["acme", "north"] * TRIES
+    told = {view.clinic: view for view in refused.jobs.all()}
+    assert told.keys() == {"acme", "north"}
+    assert len(refused.jobs.all()) == 2
+    for clinic, view in told.items():
+        assert (view.kind, view.state, view.by) == (JobKind.RESTORE, JobState.FAILED, NODE.id)
+        assert view.error == (
+            f"clinic {clinic} is not back, and what its archive holds is refused: {REFUSED}; restore it from another "
+            "archive, or erase it; the next start of the node tries this one again"
+        )
+
+
+async def test_what_is_only_away_is_tried_until_it_is_there() -> None:
+    bench = Bench(BusUnavailableError("NATS is away"))
+    await bench.look(TRIES * 3)
+    assert bench.archives.tried == ["acme", "north"] * TRIES * 3
+    assert bench.jobs.all() == []
+
+
+async def test_one_that_was_refused_makes_room_for_another_archive_which_is_tried_anew(refused: Bench) -> None:
+    view = await refused.restore("acme")
+    assert view.state is JobState.FAILED
+    assert view.error == f"clinic acme is not back yet, and the node goes on by itself: {REFUSED}"
+    refused.archives.tried.clear()
+    await refused.look(TRIES * 2)
+    assert refused.archives.tried == ["acme"] * (TRIES - 1)
+
+
+async def test_one_that_is_still_tried_makes_room_for_none() -> None:
+    bench = Bench(REFUSED)
+    await bench.look(TRIES - 1)
+    view = await bench.restore("acme")
+    assert view.state is JobState.FAILED
+    assert "being put back from another archive" in (view.error or "")
+
+
+async def test_another_job_of_the_clinic_is_in_nobodys_way() -> None:
+    bench = Bench(REFUSED)
+    bench.jobs.busy.add("acme")
+    await bench.look(TRIES + 1)
+    assert [view.clinic for view in bench.jobs.all()] == ["north"]
+    assert bench.archives.tried == ["acme", "north"] * TRIES
