@@ -72,7 +72,9 @@ def close(directory: Path, config: str) -> int:
     file = directory / "plantao.toml"
     file.write_text(f'runtime = "{directory}/runtime"\n{config}')
     ours, theirs = pty.openpty()
-    command = ["setsid", "--ctty", str(PLANTAO), "run", "--config", str(file), "--data", str(directory / "data")]
+    # Whoever started the tests may have been told to ignore SIGHUP, as by nohup, which is inherited.
+    alone = ["env", "--default-signal=HUP", "setsid", "--ctty"]
+    command = [*alone, str(PLANTAO), "run", "--config", str(file), "--data", str(directory / "data")]
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     try:

@@ -28,11 +28,12 @@ class Work:
     """Makes ``content``, once it is let go."""
 
     def __init__(self, content: bytes | None = None) -> None:
-        self.go = asyncio.Event()
+        self.begun, self.go = asyncio.Event(), asyncio.Event()
         self.content = content
 
     async def __call__(self, progress: Progress, file: Path, /) -> Mapping[str, int | str]:
         progress("clinics", 1, 2)
+        self.begun.set()
         await self.go.wait()
         if self.content is not None:
             await asyncio.to_thread(file.write_bytes, self.content)
@@ -49,7 +50,7 @@ async def made(jobs: NodeJobs, content: bytes, clinic: str | None = "acme", read
 async def ended(jobs: NodeJobs, view: JobView) -> JobView:
     tasks = [task for task in asyncio.all_tasks() if task.get_name().endswith(view.id)]
     if tasks:
-        await asyncio.wait(tasks, timeout=5)
+        await asyncio.wait(tasks, timeout=30)
     return jobs.get(view.id)
 
 
@@ -67,7 +68,7 @@ async def client(server: AdminServer, keys: ApiKeys, role: Role, *clinics: str) 
 async def test_a_job_is_shown_from_its_beginning_to_its_end(operator: aiohttp.ClientSession, jobs: NodeJobs) -> None:
     work = Work()
     view = await jobs.start(JobKind.ROTATE, "acme", work, by=NODE)
-    await asyncio.sleep(0.05)
+    await work.begun.wait()
     async with operator.get(f"/api/v1/jobs/{view.id}") as response:
         shown = await response.json()
     assert (shown["kind"], shown["state"], shown["step"], shown["done"], shown["total"]) == (

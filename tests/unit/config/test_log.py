@@ -24,11 +24,12 @@ NUMBER = "5511987654321"
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
+    before = structlog.get_config()
     handlers, level, hooks = logging.root.handlers[:], logging.root.level, (sys.excepthook, threading.excepthook)
     stream = io.StringIO()
     configure(Log(level="debug"), stream)
     yield stream
-    structlog.reset_defaults()
+    structlog.configure(**before)
     logging.captureWarnings(False)
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)

@@ -24,8 +24,7 @@ def hang_up() -> Iterator[None]:
 def test_the_end_of_its_terminal_is_the_end_of_a_node_but_of_one_that_was_to_ignore_it(
     monkeypatch: pytest.MonkeyPatch, hang_up: None, ignored: bool, ends: bool
 ) -> None:
-    if ignored:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
     terminal = [True, False]
     monkeypatch.setattr(node, "_has_terminal", lambda: terminal.pop(0))
     news: SimpleQueue[Any] = SimpleQueue()
