@@ -1,10 +1,13 @@
-"""No test leaves anything behind: no actor, no thread, no child process."""
+"""No test leaves anything behind: no actor, no thread, no child process, and nothing of this one in another state."""
 
+import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -51,6 +54,17 @@ def _children() -> dict[int, str]:
     return found
 
 
+def _state() -> dict[str, Any]:
+    """What all tests of this process share."""
+    return {
+        "the working directory": Path.cwd(),
+        "what is done at SIGHUP": signal.getsignal(signal.SIGHUP),
+        "what is done at SIGTERM": signal.getsignal(signal.SIGTERM),
+        "how structlog is configured": structlog.get_config(),
+        "the level of the log": logging.root.level,
+    }
+
+
 def _left(threads: set[threading.Thread], children: dict[int, str]) -> list[str]:
     return [
         *(f"actor {ref}" for ref in ActorRegistry.get_all()),
@@ -61,11 +75,15 @@ def _left(threads: set[threading.Thread], children: dict[int, str]) -> list[str]
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    """Fail a test after which an actor, a thread or a child process of its own is still there."""
-    threads, children = _threads(), _children()
+    """Fail a test after which an actor, a thread or a child process of its own is still there, or what all share is not
+    as it was."""
+    threads, children, state = _threads(), _children(), _state()
     yield
     deadline = time.monotonic() + GRACE_S
     while (left := _left(threads, children)) and time.monotonic() < deadline:
         time.sleep(0.01)
     ActorRegistry.stop_all(block=False)
     assert not left, f"left behind: {', '.join(left)}"
+    now = _state()
+    other = [what for what in state if now[what] != state[what]]
+    assert not other, f"not as it was: {', '.join(other)}"

@@ -22,6 +22,7 @@ from gateway.store.rows import (
 )
 from gateway.store.sealing import BODY, CONSENT, PERSON, Seal, SealedFile
 from protocol.inbound import Inbound
+from protocol.ledger import NO_NUMBER
 from protocol.records import CommandRecord, Consent, Erased, InboundRecord, NumberRecord, PersonRecord, Record
 
 T = TypeVar("T")
@@ -40,7 +41,8 @@ class ClinicRecords(Consents):
         queries = self._queries
         if people is None:
             async for number in self._pages(_read_number, queries.export_numbers, None, {"after": ""}):
-                yield number
+                if number.phone != NO_NUMBER:
+                    yield number
         async for command in self._pages(_read_command, queries.export_commands, people, {"after": 0}):
             yield await self._with_results(*command)
         async for inbound in self._pages(_read_inbound, queries.export_spool, None, {"after": 0}):

@@ -20,7 +20,7 @@ PATIENT = Heartbeat(every=60.0, silence=600.0)
 """Nobody kills the server that the test has stopped."""
 COMMANDS = [f"c{number}" for number in range(6)]
 LETTERS = [f"n{number}" for number in range(40)]
-ONE_ACK_S = 3.0
+ONE_ACK_S = 8.0
 """For so long the first command is in flight, and the others of its chat wait behind it."""
 
 

@@ -105,9 +105,10 @@ async def test_the_autoresponder_leaves_what_waited_and_who_opts_out_without_an_
     clinic = await node.login("acme")
     async with running([sys.executable, EXAMPLES / "autoresponder.py"], login):
         await durable(clinic)
+        after = await emulator.last_event()  # it was offline for a moment as it was paired
         await node.act(*FRONT, "suspend")
         await service.until("state", state="suspended")
-        await emulator.wait_for("offline", PHONE)
+        await emulator.wait_for("offline", PHONE, after=after)
         waited = await emulator.send_text(ANA, PHONE, "Alguém?")
         await node.act(*FRONT, "resume")
         assert (await service.until("message", wa_id=waited))["backlog"] is True

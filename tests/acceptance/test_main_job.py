@@ -75,8 +75,7 @@ async def test_stored_credentials_bring_a_channel_back_without_a_code(
     assert node.stop() == 0
     missed = await emulator.send_text(ANA, PHONE, "Alguém aí?")
     async with node, await node.listen() as again:
-        before = len(again.seen("state", state="connected"))
-        await again.until("state", state="connected", count=before + 1)
+        await again.until("state", state="connected", count=2)
         message = await again.until("message", wa_id=missed)
         assert message["backlog"] is True
         await again.send("acme", "reception", {"v": 1, "id": "depois", "to": ANA, "type": "text", "text": "Agora sim"})

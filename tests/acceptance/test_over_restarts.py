@@ -64,12 +64,14 @@ async def got(emulator: EmulatorProcess, contact: str) -> list[str]:
 
 @pytest.mark.usefixtures("paired")
 async def test_a_schedule_outlives_the_main_process(node: Node, service: Listener, emulator: EmulatorProcess) -> None:
-    await service.send(*FRONT, text("missed", ANA, not_before=within(2)))
-    await service.send(*FRONT, text("kept", BIA, not_before=within(12)))
+    missed = datetime.now(UTC) + timedelta(seconds=6)
+    await service.send(*FRONT, text("missed", ANA, not_before=missed.isoformat()))
+    await service.send(*FRONT, text("kept", BIA, not_before=within(15)))
     for id_ in ("missed", "kept"):
         await in_state(node, id_, "scheduled")
     await killed(node, service)
     assert await got(emulator, ANA) == []
+    await asyncio.sleep((missed - datetime.now(UTC)).total_seconds())
     async with node, await node.listen() as again:
         due = {id_: await again.until("result", id=id_) for id_ in ("missed", "kept")}
         assert [(one["status"], one["run"], one["attempts"]) for one in due.values()] == [("sent", 1, 1)] * 2
@@ -86,8 +88,8 @@ async def test_what_is_not_delivered_in_time_is_late_also_when_nobody_was_there_
     node: Node, service: Listener, emulator: EmulatorProcess
 ) -> None:
     await emulator.auto(BIA, delivered=False)
-    await service.send(*FRONT, text("in-time", ANA, deliver_by=within(3)))
-    await service.send(*FRONT, text("undelivered", BIA, deliver_by=within(3)))
+    await service.send(*FRONT, text("in-time", ANA, deliver_by=within(8)))
+    await service.send(*FRONT, text("undelivered", BIA, deliver_by=within(8)))
     for id_ in ("in-time", "undelivered"):
         await service.until("result", id=id_, status="sent")
     await service.until("receipt", id="in-time")

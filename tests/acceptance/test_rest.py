@@ -44,12 +44,12 @@ async def test_an_idle_channel_is_suspended_and_a_send_wakes_it_with_what_came_m
     tmp_path: Path, emulator: EmulatorProcess
 ) -> None:
     async with (
-        Node(tmp_path / "node", settings(emulator.ready, {"channel": {"idle_after": 1.5}})) as node,
+        Node(tmp_path / "node", settings(emulator.ready, {"channel": {"idle_after": 3.0}})) as node,
         await node.listen() as service,
     ):
         await Phones(node, emulator, service).pair("acme", ("reception", PHONE))
         idle = await service.until("state", state="suspended")
-        assert idle["reason"] == "idle for 1.5 s: waits for a send or connect"
+        assert idle["reason"] == "idle for 3 s: waits for a send or connect"
         missed = await emulator.send_text(ANA, PHONE, "Alguém aí?")
         await service.send("acme", "reception", text("wakes"))
         assert (await service.until("result", id="wakes"))["status"] == "sent"

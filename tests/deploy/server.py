@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import os
+import re
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from tests.deploy.rules import PROMETHEUS
 READY_TIMEOUT_S: Final = 30.0
 _LOOK_S: Final = 0.1
 """It tells nobody when it is ready or has scraped."""
+_LISTENS: Final = re.compile(r'msg="Listening on" address=(\S+)\s')
 _NEVER: Final = "0001-"
 """How Go's zero time begins."""
 
@@ -32,8 +33,8 @@ class Prometheus:
         for example, here in (
             ("/etc/prometheus/plantao.key", str(directory / "plantao.key")),
             ("127.0.0.1:8080", target),
-            ("scrape_timeout: 10s", "scrape_timeout: 1s"),
-            ("_interval: 15s", "_interval: 1s"),
+            ("scrape_timeout: 10s", "scrape_timeout: 2s"),
+            ("_interval: 15s", "_interval: 2s"),
         ):
             assert example in text
             text = text.replace(example, here)
@@ -43,19 +44,20 @@ class Prometheus:
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        address = f"127.0.0.1:{_free_port()}"
         with (self._directory / "log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 "prometheus",
                 f"--config.file={self._directory / 'prometheus.yml'}",
                 f"--storage.tsdb.path={self._directory / 'data'}",
-                f"--web.listen-address={address}",
+                "--web.listen-address=127.0.0.1:0",
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 env={"PATH": os.environ["PATH"], "GOMAXPROCS": "1"},
             )
-        self._http = aiohttp.ClientSession(f"http://{address}")
         async with asyncio.timeout(READY_TIMEOUT_S):
+            while (address := self._address()) is None:  # noqa: ASYNC110 - not an event
+                await asyncio.sleep(_LOOK_S)
+            self._http = aiohttp.ClientSession(f"http://{address}")
             while not await self._ready():  # noqa: ASYNC110 - not an event
                 await asyncio.sleep(_LOOK_S)
         return self
@@ -100,18 +102,18 @@ class Prometheus:
         found = [target["lastScrape"] for target in (await self.ask("targets"))["activeTargets"]]
         return "".join(each for each in found if not each.startswith(_NEVER))
 
+    def _address(self) -> str | None:
+        """Where it listens, once it has said so."""
+        assert self._process is not None
+        log = (self._directory / "log").read_text()
+        assert self._process.returncode is None, log
+        found = _LISTENS.search(log)
+        return None if found is None else found[1]
+
     async def _ready(self) -> bool:
         assert self._http is not None
-        assert self._process is not None
-        assert self._process.returncode is None, (self._directory / "log").read_text()
         try:
             async with self._http.get("/-/ready") as response:
                 return response.status == 200
         except aiohttp.ClientConnectionError:
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as tried:
-        tried.bind(("127.0.0.1", 0))
-        return int(tried.getsockname()[1])

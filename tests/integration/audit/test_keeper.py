@@ -308,8 +308,8 @@ async def test_a_node_that_starts_and_stops_says_so(tmp_path: Path) -> None:
 async def test_a_disk_that_hangs_holds_nobody_up_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, audit: NodeAudit
 ) -> None:
-    monkeypatch.setattr(keeper, "WAIT_S", 0.05)
     await audit.noted("node", "node.start")
+    monkeypatch.setattr(keeper, "WAIT_S", 0.05)
     with closing(sqlite3.connect(audit_file(tmp_path), isolation_level=None)) as shell:
         shell.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailableError, match="has not taken"):

@@ -159,7 +159,7 @@ async def running(directory: Path, master: MasterKey = MASTER, *, follow: bool =
     data, runtime = directory / "data", directory / "runtime"
     broker = embedded(data / "nats", ensure_node_key(data, master), quota=ClinicQuota(file_bytes=SMALL.clinic_bytes))
     await broker.start()
-    bus = NatsBus(broker, retention=SMALL, ack_wait=2)
+    bus = NatsBus(broker, retention=SMALL)
     vaults = Vaults(data, master)
     store, board, names = SqliteStore(data, vaults.data_keys), Board(), Names()
     registry, jobs = NatsRegistry(bus), NodeJobs(data, MemoryAudit())

@@ -92,7 +92,7 @@ async def test_a_late_ack_delays_the_sender_and_not_the_contact(
     emulator: EmulatorProcess, living: NeonizeClient, number: MakeNumber
 ) -> None:
     contact = number()
-    await emulator.fault("late_ack", seconds=1.0, phone=living.phone)
+    await emulator.fault("late_ack", seconds=3.0, phone=living.phone)
     sending = asyncio.create_task(living.send_text(contact, "com calma"))
     item = await emulator.wait_for_message(contact)
     assert not sending.done()

@@ -39,14 +39,14 @@ Plantao = Callable[..., Awaitable[Result]]
 LIMITS = HttpLimits(
     body_bytes=4096,
     connections=12,
-    idle_s=0.4,
-    body_s=0.2,
-    request_s=0.6,
-    pair_s=0.6,
-    view_s=0.2,
+    idle_s=1.5,
+    body_s=1.0,
+    request_s=3.0,
+    pair_s=3.0,
+    view_s=2.0,
     archive_bytes=1 << 20,
 )
-"""Short enough that a test of each takes a moment."""
+"""Short enough that a test of each takes a moment, and long enough that a busy machine reaches none of them."""
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from gateway.http.server import AdminServer
 from protocol.errors import ConflictError, StoreUnavailableError, UnavailableError
 from protocol.events import ErrorBody, FailedAttempt
 from protocol.views import CommandState
+from tests.integration.http.conftest import LIMITS
 from tests.integration.http.test_routes import API, COMMAND, FRONT, ask
 from tests.unit.gateway.http.fake_commands import NOW, command_view
 from tests.unit.gateway.http.fake_node import FakeOperations
@@ -85,7 +86,7 @@ async def test_a_command_can_be_waited_for(operator: aiohttp.ClientSession, comm
 async def test_waiting_may_take_longer_than_other_requests(
     operator: aiohttp.ClientSession, commands: FakeOperations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.unit.gateway.http.fake_commands.LONGEST_S", 0.8)  # others: 0.6
+    monkeypatch.setattr("tests.unit.gateway.http.fake_commands.LONGEST_S", LIMITS.request_s + 0.5)
 
     assert (await ask(operator, "GET", f"{FRONT}/messages/waiting?wait=30"))[0] == 200
 

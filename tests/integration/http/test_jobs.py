@@ -28,11 +28,12 @@ class Work:
     """Makes ``content``, once it is let go."""
 
     def __init__(self, content: bytes | None = None) -> None:
-        self.go = asyncio.Event()
+        self.begun, self.go = asyncio.Event(), asyncio.Event()
         self.content = content
 
     async def __call__(self, progress: Progress, file: Path, /) -> Mapping[str, int | str]:
         progress("clinics", 1, 2)
+        self.begun.set()
         await self.go.wait()
         if self.content is not None:
             await asyncio.to_thread(file.write_bytes, self.content)
@@ -49,7 +50,7 @@ async def made(jobs: NodeJobs, content: bytes, clinic: str | None = "acme", read
 async def ended(jobs: NodeJobs, view: JobView) -> JobView:
     tasks = [task for task in asyncio.all_tasks() if task.get_name().endswith(view.id)]
     if tasks:
-        await asyncio.wait(tasks, timeout=5)
+        await asyncio.wait(tasks, timeout=30)
     return jobs.get(view.id)
 
 
@@ -67,7 +68,7 @@ async def client(server: AdminServer, keys: ApiKeys, role: Role, *clinics: str) 
 async def test_a_job_is_shown_from_its_beginning_to_its_end(operator: aiohttp.ClientSession, jobs: NodeJobs) -> None:
     work = Work()
     view = await jobs.start(JobKind.ROTATE, "acme", work, by=NODE)
-    await asyncio.sleep(0.05)
+    await work.begun.wait()
     async with operator.get(f"/api/v1/jobs/{view.id}") as response:
         shown = await response.json()
     assert (shown["kind"], shown["state"], shown["step"], shown["done"], shown["total"]) == (
@@ -236,6 +237,26 @@ async def test_jobs_are_listed_and_shown_by_the_command_line(plantao: Plantao, j
     assert "to be fetched" in shown.stdout
     assert json.loads((await plantao("job", "show", view.id, "--json")).stdout)["result"] == {"rows": 3}
     assert (await plantao("job", "show", "0000")).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("only", "shown"),
+    [
+        (("--kind", "backup"), True),
+        (("--kind", "export"), False),
+        (("--state", "done"), True),
+        (("--state", "running"), False),
+        (("--clinic", "acme"), True),
+        (("--clinic", "bela"), False),
+        (("--clinic", "acme", "--kind", "backup", "--state", "failed"), False),
+    ],
+)
+async def test_lists_of_jobs_are_of_a_clinic_kind_and_state(
+    plantao: Plantao, jobs: NodeJobs, only: tuple[str, ...], shown: bool
+) -> None:
+    view = await made(jobs, b"sealed")
+    listed = json.loads((await plantao("job", "list", "--json", *only)).stdout)
+    assert [job["id"] for job in listed["items"]] == [view.id] * shown
 
 
 async def test_what_a_job_made_can_be_fetched_later(plantao: Plantao, jobs: NodeJobs, tmp_path: Path) -> None:

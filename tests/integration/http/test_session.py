@@ -155,7 +155,7 @@ async def test_it_ends_with_its_key_and_so_does_what_it_has_under_way(
 async def test_what_it_has_under_way_ends_when_it_expires(
     browser: aiohttp.ClientSession, sign_in: SignIn, operations: FakeOperations
 ) -> None:
-    await sign_in(Role.OPERATOR, expires_at=utc_now() + timedelta(seconds=0.3))
+    await sign_in(Role.OPERATOR, expires_at=utc_now() + timedelta(seconds=1))
     operations.hanging.add("clinics")
 
     assert (await ask(browser, "GET", CLINICS))[0] == 401

@@ -32,7 +32,7 @@ async def forever(request: web.Request) -> web.StreamResponse:
 
 @pytest.mark.parametrize("revoked", [True, False])
 async def test_a_stream_ends_when_its_key_is_revoked_or_expires(keys: ApiKeys, tmp_path: Path, revoked: bool) -> None:
-    end = None if revoked else utc_now() + timedelta(seconds=1)
+    end = None if revoked else utc_now() + timedelta(seconds=3)
     key, secret = await keys.make("k", Role.VIEWER, None, made_by="test", expires_at=end)
     route = Route(method="GET", path=f"{API}/events", handler=forever, permission=Permission.VIEW, answer=str)
     app = surround([route], keys, HttpLimits(), Origins(), Counter(), MemoryAudit(), secure=False)
@@ -45,7 +45,7 @@ async def test_a_stream_ends_when_its_key_is_revoked_or_expires(keys: ApiKeys, t
         if revoked:
             await keys.revoke(key.id)
         with pytest.raises(aiohttp.ClientPayloadError):
-            await asyncio.wait_for(response.content.read(), 5)
+            await asyncio.wait_for(response.content.read(), 20)
 
 
 async def test_one_clinics_keys_do_not_take_all_connections(keys: ApiKeys) -> None:

@@ -82,7 +82,7 @@ async def test_a_server_that_went_mute_is_found_out_by_a_probe(account: MakeAcco
 
 
 async def test_a_port_that_hangs_is_killed(account: MakeAccount, new_nursery: MakeNursery) -> None:
-    nursery = new_nursery(Timings(beat=0.2, silence=1.5))
+    nursery = new_nursery(Timings(beat=0.2, silence=4.0))
     await nursery.start()
     clinic = account(nursery=nursery)
     port = await clinic.paired()
@@ -93,11 +93,11 @@ async def test_a_port_that_hangs_is_killed(account: MakeAccount, new_nursery: Ma
 async def test_a_port_that_is_busy_in_the_library_still_beats(
     account: MakeAccount, new_nursery: MakeNursery, emulator: EmulatorProcess, number: MakeNumber
 ) -> None:
-    nursery = new_nursery(Timings(beat=0.2, silence=1.0))
+    nursery = new_nursery(Timings(beat=0.2, silence=3.0))
     await nursery.start()
     clinic = account(nursery=nursery)
     port = await clinic.paired()
-    await emulator.fault("late_ack", phone=clinic.phone, seconds=2)
+    await emulator.fault("late_ack", phone=clinic.phone, seconds=5)
     assert isinstance(await answer_to(port, text(number()), deadline=10), Sent)
 
 
@@ -114,7 +114,7 @@ async def test_stopping_lets_the_send_in_flight_end_and_begins_no_other(
 ) -> None:
     clinic, contact = account(), number()
     port = await clinic.paired()
-    await emulator.fault("late_ack", phone=clinic.phone, seconds=0.7)
+    await emulator.fault("late_ack", phone=clinic.phone, seconds=2)
     first = asyncio.create_task(answer_to(port, text(contact, "first")))
     await emulator.wait_for_message(contact, text="first")
     second = asyncio.create_task(answer_to(port, text(contact, "second")))
@@ -225,7 +225,7 @@ async def test_a_port_survives_its_nursery_and_its_end_is_still_seen(
     began = time.monotonic()
     with pytest.raises(PortStartError, match="killed by signal 9"):
         await other.open()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10, "nobody waits for it as long as for one that is there"
     os.kill(port.pid, signal.SIGTERM)
     assert (await clinic.exited()).reason == "killed by signal 15"
 
@@ -249,29 +249,29 @@ async def test_a_nursery_that_dies_while_it_is_asked_fails_the_opening(
 
 
 async def test_a_nursery_that_hangs_is_killed_by_who_asks_it(account: MakeAccount, new_nursery: MakeNursery) -> None:
-    nursery = new_nursery(Timings(start=1.0))
+    nursery = new_nursery(Timings(start=5.0))
     await nursery.start()
     assert nursery.pid is not None
     os.kill(nursery.pid, signal.SIGSTOP)
-    with pytest.raises(PortStartError, match="did not answer within 1 s"):
+    with pytest.raises(PortStartError, match="did not answer within 5 s"):
         await account(nursery=nursery).open()
-    assert await asyncio.wait_for(nursery.wait(), WAIT) == "was killed: did not answer within 1 s"
+    assert await asyncio.wait_for(nursery.wait(), WAIT) == "was killed: did not answer within 5 s"
 
 
 async def test_a_nursery_that_hangs_is_found_out_while_nobody_asks_it(new_nursery: MakeNursery) -> None:
-    nursery = new_nursery(Timings(beat=0.1, silence=1.0))
+    nursery = new_nursery(Timings(beat=0.1, silence=3.0))
     await nursery.start()
     assert nursery.pid is not None
     os.kill(nursery.pid, signal.SIGSTOP)
-    assert (await asyncio.wait_for(nursery.wait(), WAIT)).startswith("was killed: no heartbeat for 1")
+    assert (await asyncio.wait_for(nursery.wait(), WAIT)).startswith("was killed: no heartbeat for 3")
     await nursery.start()
 
 
 async def test_a_nursery_that_nobody_asks_lives(account: MakeAccount, new_nursery: MakeNursery) -> None:
-    nursery = new_nursery(Timings(beat=0.05, silence=0.5))
+    nursery = new_nursery(Timings(beat=0.05, silence=2.0))
     await nursery.start()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(nursery.wait(), 1.5)
+        await asyncio.wait_for(nursery.wait(), 3.0)
     await account(nursery=nursery).paired()
 
 

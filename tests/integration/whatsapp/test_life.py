@@ -53,7 +53,7 @@ async def test_a_port_pairs_by_qr_code_and_connects(account: MakeAccount) -> Non
 
     shown, paired, connected = (clinic.heard.of(kind)[0] for kind in (QrShown, PairingSucceeded, Connected))
     assert isinstance(shown, QrShown)
-    assert 59 < shown.valid_s <= 60
+    assert 50 < shown.valid_s <= 60, "the first one is good for longer than the others"
     assert isinstance(paired, PairingSucceeded)
     assert isinstance(connected, Connected)
     assert paired.jid == connected.jid

@@ -81,7 +81,12 @@ async def test_a_stalled_upload_holds_up_its_own_chat_alone(
 
 
 async def test_a_port_in_which_too_much_media_hangs_ends_and_its_successor_fetches_it(
-    account: MakeAccount, emulator: EmulatorProcess, number: MakeNumber, stalling: StallingProxy, hasty: Nursery
+    account: MakeAccount,
+    emulator: EmulatorProcess,
+    number: MakeNumber,
+    stalling: StallingProxy,
+    hasty: Nursery,
+    running_nursery: Nursery,
 ) -> None:
     clinic, contact = account(nursery=hasty), number()
     port = await clinic.open(proxy=stalling.url)
@@ -98,5 +103,6 @@ async def test_a_port_in_which_too_much_media_hangs_ends_and_its_successor_fetch
     assert end.reason.startswith("8 media transfers hang, each for more than 0.5 s: the media servers, or the proxy, ")
     assert all(isinstance(gone, PortGoneError) for gone in await asyncio.gather(*stuck, return_exceptions=True))
 
+    clinic.nursery = running_nursery
     successor = await clinic.connected()
     assert await successor.call(fetch, deadline=20) == MediaFetched(data=b"\x89PNG an image")

@@ -244,7 +244,7 @@ async def test_a_port_that_must_hang_up_does_not_wait_for_its_send(
     await emulator.send_text(contact, clinic.phone, words)
     began = time.monotonic()
     await emulator.wait_for("offline", phone=clinic.phone, after=arrived.seq)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 4, "a send may take five seconds to end when it is waited for"
     (outcome,) = await sending
     assert isinstance(outcome.answer, Failed)
     assert (outcome.answer.code, outcome.record) == ("outcome_unknown", None)

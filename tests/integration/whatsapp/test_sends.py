@@ -93,8 +93,8 @@ async def test_waiting_in_line_does_not_make_a_send_late(
 ) -> None:
     clinic, contact = account(), number()
     port = await clinic.paired()
-    await emulator.fault("late_ack", phone=clinic.phone, seconds=0.4)
-    outcomes = await send(port, *(text(contact, str(i)) for i in range(4)), deadline=1)
+    await emulator.fault("late_ack", phone=clinic.phone, seconds=1)
+    outcomes = await send(port, *(text(contact, str(i)) for i in range(4)), deadline=3.5)
     assert all(isinstance(outcome.answer, Sent) for outcome in outcomes)
 
 

@@ -304,9 +304,9 @@ async def test_a_clinic_has_at_most_as_many_channels_as_it_may(paired: Node) -> 
 
 
 async def test_channels_that_have_not_begun_count_towards_the_most(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(switchboard, "APPEAR_TIMEOUT_S", 0.05)
     node.store.broken.add("acme")
     await node.desk.add_clinic("acme", "")
+    monkeypatch.setattr(switchboard, "APPEAR_TIMEOUT_S", 0.05)
     for id_ in ("a", "b", "c"):
         with pytest.raises(UnavailableError, match="not yet done"):
             await node.desk.add_channel("acme", id_)
@@ -317,9 +317,9 @@ async def test_channels_that_have_not_begun_count_towards_the_most(node: Node, m
 async def test_what_does_not_appear_in_time_is_said_to_be_under_way(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(switchboard, "APPEAR_TIMEOUT_S", 0.05)
     node.store.broken.add("acme")
     await node.desk.add_clinic("acme", "")
+    monkeypatch.setattr(switchboard, "APPEAR_TIMEOUT_S", 0.05)
     with pytest.raises(UnavailableError, match="channel acme/a is registered, but not yet done"):
         await node.desk.add_channel("acme", "a")
     node.store.broken.clear()

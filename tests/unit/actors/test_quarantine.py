@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from actors.account import Account
 from actors.channel.actor import Channel
 from actors.places import REGISTRAR, channel_name, channels_name
 from actors.switchboard import Switchboard
 from config.tree import Supervision
-from protocol.channel import ChannelState, ClinicState, WantedState
+from protocol.channel import ChannelSnapshot, ChannelState, ClinicState, WantedState
 from protocol.errors import ConflictError, UnavailableError
 from protocol.events import StateEvent
 from supervisor.actor import Call, kill, of, tell
@@ -29,6 +30,12 @@ S, C = ChannelState, ClinicState
 
 class SickError(Exception):
     """Why it fails at every start."""
+
+
+def untouched(node: Node, before: ChannelSnapshot) -> bool:
+    """Whether a channel is as it was: that it is sealed, some seconds after it began, is its own affair."""
+    now = node.board.channel(before.clinic, before.channel)
+    return now is not None and replace(now, sealed_at=before.sealed_at) == before
 
 
 @pytest.fixture
@@ -66,7 +73,7 @@ def test_a_clinic_that_fails_at_every_start_is_quarantined_and_nobody_else_notic
     shown = node.wait_clinic("bad", C.QUARANTINED)
     assert "quarantined after" in shown.reason
     assert "SickError: out of order" in shown.reason
-    assert node.board.channel("good", "a") == before
+    assert untouched(node, before)
     assert node.board.clinic("good") is not None
     assert node.root is not None
     assert node.root.is_alive()
@@ -110,7 +117,7 @@ async def test_a_channel_that_fails_at_every_start_is_in_error_and_is_let_out_by
     shown = node.wait_channel("acme", "bad", S.ERROR)
     assert "quarantined after" in shown.reason
     node.bell.wait(lambda: _published(node, "bad", S.ERROR), "the state to be published")
-    assert node.board.channel("acme", "good") == before
+    assert untouched(node, before)
     sick.clear()
     await node.desk.connect("acme", "bad")
     node.wait_channel("acme", "bad", S.CONNECTED)
@@ -188,7 +195,7 @@ async def test_a_quarantined_channel_can_be_removed(node: Node, sick: set[str]) 
 
 def test_a_channel_that_hangs_is_replaced_and_its_port_killed(node: Node) -> None:
     node.supervision = Supervision(
-        hang_s=0.1, quarantine=Quarantine(restarts=5, period_s=60.0), stagger=Stagger(at_once=4)
+        hang_s=2.0, quarantine=Quarantine(restarts=5, period_s=60.0), stagger=Stagger(at_once=4)
     )
     node.want("acme", "a", "b")
     node.start()
@@ -207,7 +214,7 @@ def test_a_channel_that_hangs_is_replaced_and_its_port_killed(node: Node) -> Non
         assert port.wait_ended().reason == "its channel hung"
         node.bell.wait(lambda: node.names.whereis(channel_name("acme", "a")) not in (None, hung), "another channel")
         node.wait_channel("acme", "a", S.CONNECTED)
-        assert node.board.channel("acme", "b") == before
+        assert untouched(node, before)
     finally:
         let_go.set()
 
@@ -229,7 +236,7 @@ def test_a_registrar_that_hung_watches_no_more(node: Node) -> None:
         hangs.wait()
         kill(hung, "it hung")
         node.bell.wait(lambda: (node.registry.watches, node.registry.watching) == (2, 1), "one watch, another's")
-        assert node.board.channel("acme", "a") == before
+        assert untouched(node, before)
     finally:
         let_go.set()
 

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -224,13 +225,13 @@ async def test_a_handshake_that_fails_ends_the_process(speak: Speak) -> None:
 async def test_what_is_not_heard_from_is_killed(speak: Speak) -> None:
     spoken = speak("sh", "-c", "while :; do echo word; sleep 0.02; done")
     asked: list[None] = []
-    spoken.process.beat(lambda: asked.append(None), FAST)
+    spoken.process.beat(lambda: asked.append(None), replace(FAST, silence=2.0))
     for _ in range(30):
         await spoken.line()
         spoken.process.heard()
     assert spoken.process.exit is None
     os.killpg(spoken.process.pid, signal.SIGSTOP)
-    assert str(await end_of(spoken.process)) == "was killed: no heartbeat for 0.3 s"
+    assert str(await end_of(spoken.process)) == "was killed: no heartbeat for 2 s"
     assert len(asked) > 6
 
 

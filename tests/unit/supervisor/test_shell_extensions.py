@@ -213,7 +213,7 @@ def hung(house: House) -> Iterator[Starts]:
 
 
 def test_a_hung_child_is_killed_counted_and_replaced(house: House, hung: Starts) -> None:
-    ref = house.up(hung.spec("a", hang_s=0.2))
+    ref = house.up(hung.spec("a", hang_s=0.5))
     first = hung.next()
     ends = Ends(first)
     tell(first, Hang())
@@ -229,7 +229,7 @@ def test_a_hung_child_is_killed_counted_and_replaced(house: House, hung: Starts)
 def test_one_that_hangs_when_it_begins_is_killed_too(house: House, hung: Starts) -> None:
     house.trap.at_start = True
     ref = house.up()
-    answers = house.asked(start_child, hung.spec("a", hang_s=0.2))
+    answers = house.asked(start_child, hung.spec("a", hang_s=0.5))
     answer = taken(answers, "no answer")
     assert isinstance(answer, Refused)
     assert answer.why is Why.START_FAILED
@@ -240,7 +240,7 @@ def test_one_that_hangs_when_it_begins_is_killed_too(house: House, hung: Starts)
 def test_a_hung_child_counts_once_however_long_its_thread_hangs_and_its_restart_takes(
     house: House, hung: Starts
 ) -> None:
-    ref = house.up(hung.spec("a", hang_s=0.02, backoff=Backoff(base_s=3600.0, cap_s=3600.0)))
+    ref = house.up(hung.spec("a", hang_s=0.5, backoff=Backoff(base_s=3600.0, cap_s=3600.0)))
     first = hung.next()
     ends = Ends(first)
     tell(first, Hang())
@@ -252,7 +252,7 @@ def test_a_hung_child_counts_once_however_long_its_thread_hangs_and_its_restart_
 
 def test_a_busy_child_is_not_hung(house: House) -> None:
     starts = house.steady("a")
-    ref = house.up(starts.spec("a", hang_s=0.6))
+    ref = house.up(starts.spec("a", hang_s=2.0))
     child = starts.next()
     done = threading.Semaphore(0)
     for _ in range(200):
@@ -266,7 +266,7 @@ def test_a_busy_child_is_not_hung(house: House) -> None:
 
 
 def test_one_that_is_never_restarted_is_killed_and_forgotten(house: House, hung: Starts) -> None:
-    house.up(hung.spec("a", hang_s=0.02, restart=Restart.TEMPORARY))
+    house.up(hung.spec("a", hang_s=0.5, restart=Restart.TEMPORARY))
     child = hung.next()
     ends = Ends(child)
     tell(child, Hang())
@@ -277,7 +277,7 @@ def test_one_that_is_never_restarted_is_killed_and_forgotten(house: House, hung:
 def test_a_hung_supervisor_is_killed_with_its_children_and_replaced(house: House) -> None:
     inner = house.steady("inner")
     nested = Starts(Supervisor.start, "nested", [inner.spec("inner")], Flags())
-    house.up(nested.spec("nested", hang_s=0.2))
+    house.up(nested.spec("nested", hang_s=0.5))
     child = inner.next()
     ends = Ends(child)
 

@@ -62,7 +62,7 @@ def test_who_waits_for_a_supervisor_hears_of_its_being_killed(house: House) -> N
 
 def test_a_hung_child_that_fails_at_what_it_never_read_harms_no_other(house: House) -> None:
     trap = Trap()
-    clumsy = ChildSpec(id="clumsy", start=lambda link: Clumsy.start(link, trap), hang_s=0.05)
+    clumsy = ChildSpec(id="clumsy", start=lambda link: Clumsy.start(link, trap), hang_s=0.5)
     steady = ChildSpec(id="steady", start=lambda link: SteadyChild.start(link, "steady", house.story))
     house.up(steady, clumsy)
     before = house.children()

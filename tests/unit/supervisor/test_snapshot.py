@@ -97,7 +97,7 @@ def test_the_tree_can_be_seen_while_a_supervisor_hangs(house: House) -> None:
 
 def test_a_supervisor_shows_how_many_of_its_children_hung(house: House) -> None:
     stuck = Starts(StuckChild.start, house.trap)
-    ref = house.up(stuck.spec("stuck", hang_s=0.2))
+    ref = house.up(stuck.spec("stuck", hang_s=0.5))
     tell(stuck.next(), Hang())
     stuck.next()
     assert tree(ref).hung == 1

@@ -154,7 +154,7 @@ def test_a_child_that_is_not_to_be_has_ended_normally(house: House) -> None:
 
 def test_a_hung_child_is_counted_as_such_and_as_killed(house: House) -> None:
     release = threading.Event()
-    start_child(house.ref, house.spec("slow", hang_s=0.05))
+    start_child(house.ref, house.spec("slow", hang_s=0.5))
     tell(house.child(2), release)
     house.child(3)
     release.set()

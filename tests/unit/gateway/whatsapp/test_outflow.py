@@ -143,8 +143,8 @@ def test_an_outcome_is_written_down_and_waits_for_nobody_s_credit(port: MakePort
 def test_what_is_in_no_hurry_goes_together_and_before_long(
     port: MakePort, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.whatsapp.outflow.RECEIPT_PATIENCE_S", 0.3)
-    monkeypatch.setattr("gateway.whatsapp.outflow.OUTCOME_PATIENCE_S", 0.3)
+    monkeypatch.setattr("gateway.whatsapp.outflow.RECEIPT_PATIENCE_S", 1.0)
+    monkeypatch.setattr("gateway.whatsapp.outflow.OUTCOME_PATIENCE_S", 1.0)
     here = port()
     here.out.put(receipt("1"))
     here.out.answer("1:a", SENT, more=True)
