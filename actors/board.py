@@ -30,7 +30,7 @@ class Board:
         self._awaiting_wanted: list[Callable[[], None]] = []
         self._clinics: dict[str, ClinicSnapshot] = {}
         self._channels: dict[str, dict[str, ChannelSnapshot]] = {}
-        self._not_begun: dict[Key, ChannelSnapshot] = {}
+        self._not_begun: dict[str, dict[str, ChannelSnapshot]] = {}
         self._codes: dict[Key, QrCode] = {}
         self._records: dict[Key, ChannelRecord] = {}
         self._troubles: dict[Key, str] = {}
@@ -41,26 +41,29 @@ class Board:
         """What the registry wants now."""
         with self._lock:
             self._wanted = wanted
-            for of, channel in self._not_begun.keys() - wanted.channels.keys():
-                del self._not_begun[of, channel]
+            shown = {(of, channel) for of, channels in self._not_begun.items() for channel in channels}
+            for of, channel in shown - wanted.channels.keys():
+                del self._not_begun[of][channel]
                 self._log.note_gone(of, channel)
+                self._log.note(Kind.CLINIC, of)
             for key in wanted.channels:
-                self._look_for(key)
+                self._look_for(*key)
             told, self._awaiting_wanted = self._awaiting_wanted, []
         for one in told:
             one()
         self._changed()
 
-    def _look_for(self, key: Key) -> None:
+    def _look_for(self, clinic: str, channel: str) -> None:
         """Show a channel that is wanted and has not begun, as its record is now."""
-        record = None if self._wanted is None else self._wanted.channels.get(key)
-        if record is None or key[1] in self._channels.get(key[0], ()):
+        record = None if self._wanted is None else self._wanted.channels.get((clinic, channel))
+        if record is None or channel in self._channels.get(clinic, ()):
             return
-        before = self._not_begun.get(key)
-        shown = ChannelSnapshot.not_begun(record, utc_now() if before is None else before.since)
-        if shown != before:
-            self._not_begun[key] = shown
-            self._log.note(Kind.CHANNEL, *key)
+        channels = self._not_begun.setdefault(clinic, {})
+        before = channels.get(channel)
+        if before is None or _record_of(before) != record:
+            channels[channel] = ChannelSnapshot.not_begun(record, utc_now() if before is None else before.since)
+            self._log.note(Kind.CHANNEL, clinic, channel)
+            self._log.note(Kind.CLINIC, clinic)
 
     def wanted(self) -> Wanted | None:
         """What the registry was last known to want; None: it has not been read yet, and so nothing is known to be
@@ -89,7 +92,7 @@ class Board:
         with self._lock:
             channels = self._channels.setdefault(clinic, {})
             before, channels[channel] = channels.get(channel), snapshot
-            self._not_begun.pop((clinic, channel), None)
+            self._not_begun.get(clinic, {}).pop(channel, None)
             self._log.note(Kind.CHANNEL, clinic, channel)
             if before is None or before.state is not snapshot.state:
                 self._log.note(Kind.CLINIC, clinic)
@@ -109,7 +112,7 @@ class Board:
         with self._lock:
             self._clinics.pop(clinic, None)
             self._channels.pop(clinic, None)
-            self._not_begun = {key: shown for key, shown in self._not_begun.items() if key[0] != clinic}
+            self._not_begun.pop(clinic, None)
             self._codes = {key: code for key, code in self._codes.items() if key[0] != clinic}
             self._records = {key: record for key, record in self._records.items() if key[0] != clinic}
             self._troubles = {key: reason for key, reason in self._troubles.items() if key[0] != clinic}
@@ -125,7 +128,7 @@ class Board:
             troubled = self._troubles.pop((clinic, channel), None) is not None
             if known:
                 self._log.note_gone(clinic, channel)
-                self._look_for((clinic, channel))  # it may be wanted again
+                self._look_for(clinic, channel)  # it may be wanted again
             if known or troubled:
                 self._log.note(Kind.CLINIC, clinic)
         self._changed()
@@ -143,16 +146,16 @@ class Board:
     def all_channels(self, clinic: str | None = None) -> list[ChannelSnapshot]:
         """All, or a clinic's, those as well that are wanted and have not begun; by clinic and id."""
         with self._lock:
-            return [self._shown_channel(*key) for key in self._keys(clinic)]
+            return self._all_channels(clinic)
 
-    def _keys(self, clinic: str | None = None) -> list[Key]:
-        clinics = self._channels if clinic is None else (clinic,)
-        begun = [(of, channel) for of in clinics for channel in self._channels.get(of, ())]
-        return sorted([*begun, *(key for key in self._not_begun if clinic in (None, key[0]))])
+    def _all_channels(self, clinic: str | None = None) -> list[ChannelSnapshot]:
+        clinics = sorted(self._channels.keys() | self._not_begun.keys()) if clinic is None else [clinic]
+        of = [self._not_begun.get(each, {}) | self._channels.get(each, {}) for each in clinics]
+        return [channels[channel] for channels in of for channel in sorted(channels)]
 
-    def _shown_channel(self, clinic: str, channel: str) -> ChannelSnapshot:
+    def _channel(self, clinic: str, channel: str) -> ChannelSnapshot:
         begun = self._channels.get(clinic, {}).get(channel)
-        return self._not_begun[clinic, channel] if begun is None else begun
+        return self._not_begun[clinic][channel] if begun is None else begun
 
     def channels(self, clinic: str | None = None) -> list[ChannelSnapshot]:
         """All that have begun, or a clinic's; by clinic and id."""
@@ -242,7 +245,7 @@ class Board:
                 version=self._log.version,
                 whole=whole,
                 clinics=[self._shown(of) for kind, of, _ in things if kind is Kind.CLINIC and of in self._clinics],
-                channels=[self._shown_channel(of, ch) for kind, of, ch in things if kind is Kind.CHANNEL and ch],
+                channels=[self._channel(of, ch) for kind, of, ch in things if kind is Kind.CHANNEL and ch],
                 codes=[self._code(of, ch) for kind, of, ch in things if kind is Kind.CODE and ch],
                 gone=[Gone(clinic=of, channel=ch) for kind, of, ch in things if kind is Kind.GONE],
             )
@@ -250,12 +253,12 @@ class Board:
     def _all(self) -> Sequence[Thing]:
         return [
             *((Kind.CLINIC, clinic, None) for clinic in sorted(self._clinics)),
-            *((Kind.CHANNEL, of, ch) for of, ch in self._keys()),
+            *((Kind.CHANNEL, each.clinic, each.channel) for each in self._all_channels()),
             *((Kind.CODE, of, ch) for of, ch in sorted(self._codes)),
         ]
 
     def _shown(self, clinic: str) -> ClinicSnapshot:
-        return shown(self._clinics[clinic], self._channels.get(clinic, {}).values(), self._trouble(clinic))
+        return shown(self._clinics[clinic], self._all_channels(clinic), self._trouble(clinic))
 
     def _code(self, clinic: str, channel: str) -> ShownCode:
         code = self._codes.get((clinic, channel))
@@ -279,3 +282,14 @@ class Board:
             listeners = list(self._listeners)
         for listener in listeners:
             listener()
+
+
+def _record_of(shown: ChannelSnapshot) -> ChannelRecord:
+    return ChannelRecord(
+        clinic=shown.clinic,
+        id=shown.channel,
+        name=shown.name,
+        created_at=shown.created_at,
+        wanted=shown.wanted,
+        config=shown.config,
+    )

@@ -89,7 +89,7 @@ class ClinicDesk:
 
     def _counted(self, snapshot: ClinicSnapshot) -> ClinicSnapshot:
         board = self._switchboard.board
-        return shown(snapshot, board.channels(snapshot.id), board.trouble(snapshot.id))
+        return shown(snapshot, board.all_channels(snapshot.id), board.trouble(snapshot.id))
 
 
 @cache

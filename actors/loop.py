@@ -83,7 +83,7 @@ class AsyncioLoop:
                 task = self._loop.create_task(_run(work, timeout))
                 task.add_done_callback(ended)
 
-        def ended(run: asyncio.Task[T | Failure]) -> None:
+        def ended(run: "asyncio.Task[T | Failure]") -> None:  # not worked out anew for each
             if run.cancelled():
                 # Before its first step: later, the cancellation is an outcome.
                 never_begun()

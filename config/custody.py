@@ -16,46 +16,19 @@ from actors.custody.restoring import Restoring
 from actors.custody.resuming import Resuming
 from actors.custody.rotating import Rotating
 from actors.switchboard import Switchboard
+from config.gateways import Gateways
 from config.sections import Settings
-from gateway.access.api_keys import ApiKeys
 from gateway.backup.archives import NodeArchives
 from gateway.backup.shelf import BackupShelf
-from gateway.jobs import NodeJobs, jobs_directory
+from gateway.jobs import jobs_directory
 from gateway.lgpd.exports import SealedExports
 from gateway.lgpd.holdings import Directory, Forgetting, Keys, clinic_directory
-from gateway.lgpd.sessions import PeopleInSessions, Sessions
-from gateway.lgpd.tombstones import DiskTombstones
-from gateway.nats.broker import EmbeddedBroker
-from gateway.nats.bus import NatsBus
+from gateway.lgpd.sessions import Sessions
 from gateway.nats.erasing import Account, PlatformEvents
 from gateway.nats.exporting import NatsAccounts
-from gateway.nats.external import ExternalBroker
 from gateway.nats.people import PeopleInStreams
-from gateway.nats.registry import NatsRegistry
-from gateway.store.store import SqliteStore
-from gateway.vault import Vaults
-from gateway.vault.rotation import KeyRotation
 from protocol.erasing import Holding
 from protocol.operations import Operations
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """All that holds data of clinics, or says who they are."""
-
-    settings: Settings
-    switchboard: Switchboard
-    operations: Operations
-    jobs: NodeJobs
-    vaults: Vaults
-    rotation: KeyRotation
-    bus: NatsBus
-    broker: EmbeddedBroker | ExternalBroker
-    registry: NatsRegistry
-    store: SqliteStore
-    keys: ApiKeys
-    tombstones: DiskTombstones
-    sessions: PeopleInSessions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,28 +43,27 @@ class Custody:
     keeping: Keeping
 
 
-def make(held: Held) -> Custody:
-    """Opens nothing."""
-    settings, switchboard, jobs = held.settings, held.switchboard, held.jobs
+def make(settings: Settings, held: Gateways, switchboard: Switchboard, operations: Operations) -> Custody:
+    """Opens nothing. ``held``: by which all is reached that holds data of clinics, or says who they are."""
+    jobs = held.jobs
     archives = NodeArchives(settings.data, settings.runtime, held.vaults, held.bus, version=version("plantao"))
     backing_up = BackingUp(switchboard, jobs, archives)
     restoring = Restoring(switchboard, jobs, archives, held.registry, held.store, held.tombstones.stands)
-    erasing = ErasingClinics(switchboard, jobs, held.registry, held.tombstones, _holdings(held))
+    erasing = ErasingClinics(switchboard, jobs, held.registry, held.tombstones, _holdings(settings, held))
     rotating = Rotating(switchboard, jobs, held.rotation, held.store, restoring.finish_all)
     shelf = BackupShelf(_shelf(settings), settings.backup.keep)
     return Custody(
         backups=BackupDesk(backing_up=backing_up, restoring=restoring, folder=jobs_directory(settings.data)),
-        personal=_personal(held, erasing),
+        personal=_personal(held, switchboard, operations, erasing),
         rotations=rotating,
         resuming=Resuming(rotating),
         keeping=Keeping(_schedule(settings.backup.every), shelf, jobs, backing_up, restoring, erasing),
     )
 
 
-def _holdings(held: Held) -> Sequence[Holding]:
+def _holdings(settings: Settings, held: Gateways) -> Sequence[Holding]:
     """Keys first; then what they do not open, or is nobody's else to close; the clinic's directory holds the vault's
     own note of what it has begun, so it goes last."""
-    settings = held.settings
     return (
         Keys(data=settings.data, runtime=settings.runtime, forget=held.vaults.forget_clinic),
         Directory(name="backups", parent=_shelf(settings), counted="backups"),
@@ -104,12 +76,14 @@ def _holdings(held: Held) -> Sequence[Holding]:
     )
 
 
-def _personal(held: Held, erasing: ErasingClinics) -> PersonalDesk:
-    switchboard, jobs, store, sessions = held.switchboard, held.jobs, held.store, held.sessions
+def _personal(
+    held: Gateways, switchboard: Switchboard, operations: Operations, erasing: ErasingClinics
+) -> PersonalDesk:
+    jobs, store, sessions = held.jobs, held.store, held.sessions
     people = PeopleInStreams(held.bus)
     return PersonalDesk(
         erasing,
-        ErasingPeople(switchboard, held.operations, jobs, held.bus, store, sessions, people),
+        ErasingPeople(switchboard, operations, jobs, held.bus, store, sessions, people),
         Exporting(switchboard, jobs, store, NatsAccounts(held.bus), sessions, sessions.forms_of, SealedExports),
     )
 

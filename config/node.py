@@ -22,14 +22,15 @@ import structlog
 from pykka import ActorRef
 
 from config import log as logging_setup
-from config import takers, tree
+from config import node_file, takers, tree
 from config.ending import Cause, Stage, after
-from config.parts import Parts, admin_key_file, make
+from config.gateways import admin_key_file
+from config.node_file import NODE_FILE
+from config.parts import Parts, make
 from config.reload import Reread
 from config.runtime import ensure_private
 from config.sections import Settings
 from config.terminal import Terminal
-from gateway import disk
 from gateway.nats.accounts import Role
 from gateway.nats.broker import EmbeddedBroker
 from protocol.errors import ConflictError, InvalidInputError, PlantaoError
@@ -42,8 +43,6 @@ from supervisor.tally import Tally
 
 T = TypeVar("T")
 
-NODE_FILE: Final = "node.json"
-CERTIFICATE_FILE: Final = "certificate.pem"
 LOOK_S: Final = 0.5
 LEAVE_S: Final = 10.0
 """How long the process may take to leave after the node has ended."""
@@ -131,7 +130,7 @@ def _run(settings: Settings, reread: Reread, json_ready: bool) -> int:
     news: SimpleQueue[_News] = SimpleQueue()
     takers.join(parts)
     parts.reloading.join(lambda _settings: partial(news.put, _Reloaded()))
-    parts.logins.on_rotated(lambda account, _: news.put(_Rotated()) if account == ACCOUNT_PLATFORM else None)
+    parts.gateways.logins.on_rotated(lambda account, _: news.put(_Rotated()) if account == ACCOUNT_PLATFORM else None)
     with _signals(news):
         link = Link(started=lambda _: news.put(_Up()), exited=lambda reason: news.put(_Down(reason)))
         cpu = OneCpu() if settings.threads.one_cpu else None
@@ -164,8 +163,7 @@ def _run(settings: Settings, reread: Reread, json_ready: bool) -> int:
                     case _Down(reason):
                         return _exit_code(reason, asked=end.stage is not Stage.ON_DUTY)
         finally:
-            for path in (settings.data / NODE_FILE, settings.runtime / NODE_FILE, settings.runtime / CERTIFICATE_FILE):
-                path.unlink(missing_ok=True)
+            node_file.remove(settings.data, settings.runtime)
 
 
 class _End:
@@ -244,9 +242,10 @@ def _reload(parts: Parts) -> None:
 def _give_up(parts: Parts) -> int:
     """End what is left by force. Ports end by themselves when they find that main is gone."""
     log.error("not ended in time: ending by force", deadline_s=parts.reloading.settings.shutdown.deadline_s)
-    parts.nursery.kill("the node gave up")
-    if isinstance(parts.broker, EmbeddedBroker):
-        parts.broker.kill("the node gave up")
+    nursery, broker = parts.gateways.nursery, parts.gateways.broker
+    nursery.kill("the node gave up")
+    if isinstance(broker, EmbeddedBroker):
+        broker.kill("the node gave up")
     return 1
 
 
@@ -299,8 +298,8 @@ def _supervision(settings: Settings, tally: Tally) -> tree.Supervision:
 
 
 def _ready(settings: Settings, parts: Parts, json_ready: bool) -> None:
-    login = parts.broker.login(ACCOUNT_PLATFORM, Role.SERVICE)
-    key = admin_key_file(settings.data)
+    broker, key = parts.gateways.broker, admin_key_file(settings.data)
+    login = broker.login(ACCOUNT_PLATFORM, Role.SERVICE)
     where = {"ready": True, "http": parts.admin.url, "nats": login.url, "admin_key": str(key)}
     _write_node_file(settings, parts)
     if json_ready:
@@ -310,7 +309,7 @@ def _ready(settings: Settings, parts: Parts, json_ready: bool) -> None:
         f"Plantão is on duty.\n"
         f"  admin endpoint  {parts.admin.url}\n"
         f"  admin key       {key}\n"
-        f"  NATS            {parts.broker.server} (credentials: {settings.data / NODE_FILE}, plantao key nats)\n"
+        f"  NATS            {broker.server} (credentials: {settings.data / NODE_FILE}, plantao key nats)\n"
         f"  data            {settings.data}\n"
         f"  session stores  {settings.runtime}\n"
         f"Add a clinic and a channel from another terminal:\n"
@@ -319,13 +318,6 @@ def _ready(settings: Settings, parts: Parts, json_ready: bool) -> None:
         f"  plantao channel pair acme reception\n",
         flush=True,
     )
-
-
-def _where(settings: Settings, parts: Parts) -> dict[str, object]:
-    """What stands in the node's file."""
-    certificate = None if parts.certificate is None else str(settings.runtime / CERTIFICATE_FILE)
-    login = parts.broker.login(ACCOUNT_PLATFORM, Role.SERVICE)
-    return {"http": parts.admin.url, "certificate": certificate, "nats": login.url, "pid": os.getpid()}
 
 
 def _renew_node_file(settings: Settings, parts: Parts) -> None:
@@ -339,16 +331,14 @@ def _renew_node_file(settings: Settings, parts: Parts) -> None:
 
 
 def _write_node_file(settings: Settings, parts: Parts) -> None:
-    """In memory, because of the credentials; what is found in the data directory leads there."""
-    if parts.certificate is not None:  # as it is shown: the file that it came from may hold the next one already
-        disk.write(settings.runtime / CERTIFICATE_FILE, parts.certificate.pem)
-    content = _where(settings, parts)
-    real, found = settings.runtime / NODE_FILE, settings.data / NODE_FILE
-    disk.write(real, json.dumps(content).encode())
-    link = found.with_suffix(".tmp")
-    link.unlink(missing_ok=True)
-    link.symlink_to(real)
-    link.replace(found)
+    gateways = parts.gateways
+    node_file.write(
+        settings.data,
+        settings.runtime,
+        http=parts.admin.url,
+        nats=gateways.broker.login(ACCOUNT_PLATFORM, Role.SERVICE).url,
+        certificate=None if gateways.certificate is None else gateways.certificate.pem,
+    )
 
 
 @contextmanager

@@ -27,7 +27,10 @@ log = structlog.get_logger(__name__)
 def join(parts: Parts) -> None:
     """Have all of them hear of it."""
     parts.reloading.join(
-        partial(serving.take, parts.admin, parts.certificate), partial(_channels, parts), partial(_broker, parts), _log
+        partial(serving.take, parts.admin, parts.gateways.certificate),
+        partial(_channels, parts),
+        partial(_broker, parts),
+        _log,
     )
 
 
@@ -47,7 +50,7 @@ def _channels(parts: Parts, settings: Settings) -> Callable[[], None]:
 
 def _broker(parts: Parts, settings: Settings) -> Callable[[], None]:
     """The embedded one shows its certificate as it is in the files by now."""
-    nats, broker = settings.nats, parts.broker
+    nats, broker = settings.nats, parts.gateways.broker
     if nats.certificate is None or nats.key is None or not isinstance(broker, EmbeddedBroker):
         return lambda: None
     checked(Tls(nats.certificate.absolute(), nats.key.absolute()))

@@ -94,10 +94,11 @@ class Supervision:
 
 def root(parts: Parts, supervision: Supervision) -> list[ChildSpec]:
     """The root's children in start order; they are stopped in the reverse order."""
-    names, broker, telemetry, hang_s = parts.names, parts.broker, parts.telemetry, supervision.hang_s
+    names, held, hang_s = parts.names, parts.gateways, supervision.hang_s
+    broker, telemetry = held.broker, held.telemetry
     processes = [
         *([_service("broker", parts, broker, hang_s, PROCESS_BACKOFF)] if isinstance(broker, EmbeddedBroker) else []),
-        _service("nursery", parts, parts.nursery, hang_s, PROCESS_BACKOFF),
+        _service("nursery", parts, held.nursery, hang_s, PROCESS_BACKOFF),
         *([_service("telemetry", parts, telemetry, hang_s, PROCESS_BACKOFF)] if telemetry is not None else []),
     ]
     return [
@@ -109,13 +110,13 @@ def root(parts: Parts, supervision: Supervision) -> list[ChildSpec]:
             shutdown=SERVICE_SHUTDOWN_S,
             role=Role("loop"),
         ),
-        _service("audit", parts, AuditService(parts.audit, version("plantao")), hang_s),
+        _service("audit", parts, AuditService(held.audit, version("plantao")), hang_s),
         _supervisor(Role("processes"), processes, Flags(), supervision),
-        _service("store", parts, parts.store, hang_s),
-        _service("bus", parts, parts.bus, hang_s),
+        _service("store", parts, held.store, hang_s),
+        _service("bus", parts, held.bus, hang_s),
         clinics(names, supervision),
-        follow(parts.registry, parts.clinics, supervision),
-        _service("jobs", parts, JobService(parts.jobs), hang_s),
+        follow(held.registry, parts.clinics, supervision),
+        _service("jobs", parts, JobService(held.jobs), hang_s),
         _service("resuming", parts, parts.resuming, hang_s),
         _service("custody", parts, parts.keeping, hang_s),
         _service("admin", parts, parts.admin, hang_s),

@@ -6,7 +6,7 @@ module              what it holds
 ``ids``             identifiers of clinics, channels and commands; WhatsApp addresses
 ``codes``           the closed list of error codes, each with its permanence
 ``errors``          the exceptions that cross a package border
-``codec``           JSON and msgpack bodies, told apart by the first byte
+``codec``           JSON and msgpack bodies, told apart by the first byte; ``choices``: which values a field may have
 ``commands``        the send command, validated field by field
 ``events``          the events on NATS: message, receipt, result, state, qr, gap, dead letter
 ``subjects``        the NATS subjects of a clinic and a channel

@@ -92,7 +92,12 @@ class Archives(Protocol):
         """See above. Raises StoreUnavailableError: to be repeated."""
 
     async def put_streams(self, clinic: str, progress: Progress) -> None:
-        """See above. Raises BusUnavailableError, StoreUnavailableError: to be repeated."""
+        """See above.
+
+        Raises:
+            BusUnavailableError, StoreUnavailableError: to be repeated.
+            InvalidInputError: the server does not take them; or has no room.
+        """
 
     async def settle(self, clinic: str) -> None:
         """See above. Raises StoreUnavailableError: to be repeated."""

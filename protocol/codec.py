@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgpack
 import msgspec
 
+from protocol.choices import choices
 from protocol.errors import InvalidBodyError
 from protocol.ids import mask
 
@@ -66,9 +67,9 @@ def decode(body: bytes, kind: type[T], *, limit: int = MAX_BODY) -> T:
     if len(body) > limit:
         raise InvalidBodyError("body", f"at most {limit} bytes, got {len(body)}")
     if encoding_of(body) is Encoding.JSON:
-        return _checked(lambda: msgspec.json.decode(body, type=kind))
+        return _checked(kind, lambda: msgspec.json.decode(body, type=kind))
     loaded = _unpacked(body)
-    return _checked(lambda: msgspec.convert(loaded, kind, builtin_types=(bytes,)))
+    return _checked(kind, lambda: msgspec.convert(loaded, kind, builtin_types=(bytes,)))
 
 
 def decode_raw(body: bytes, *, limit: int = MAX_BODY) -> Any:
@@ -80,7 +81,7 @@ def decode_raw(body: bytes, *, limit: int = MAX_BODY) -> Any:
     if len(body) > limit:
         raise InvalidBodyError("body", f"at most {limit} bytes, got {len(body)}")
     if encoding_of(body) is Encoding.JSON:
-        return _checked(lambda: msgspec.json.decode(body, type=object))
+        return _checked(object, lambda: msgspec.json.decode(body, type=object))
     return _unpacked(body)
 
 
@@ -101,28 +102,29 @@ def skim(body: bytes, kind: type[T], *, limit: int = MAX_BODY) -> T:
     if len(body) > limit:
         raise InvalidBodyError("body", f"at most {limit} bytes, got {len(body)}")
     if encoding_of(body) is Encoding.JSON:
-        return _checked(lambda: msgspec.json.decode(body, type=kind))
-    return _checked(lambda: msgspec.msgpack.decode(body, type=kind))
+        return _checked(kind, lambda: msgspec.json.decode(body, type=kind))
+    return _checked(kind, lambda: msgspec.msgpack.decode(body, type=kind))
 
 
-def _checked(read: Callable[[], T]) -> T:
+def _checked(kind: Any, read: Callable[[], T]) -> T:
     try:
         return read()
     except msgspec.ValidationError as error:
-        raise _wrong_shape(str(error)) from error
+        raise _wrong_shape(kind, str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidBodyError("body", "a msgpack map or a JSON object") from error
 
 
-def _wrong_shape(text: str) -> InvalidBodyError:
-    """The error for what msgspec says of a wrong body, which names the field in JSONPath at its end."""
+def _wrong_shape(kind: Any, text: str) -> InvalidBodyError:
+    """The error for what msgspec says of a body that is no ``kind``, which names the field in JSONPath at its end."""
     found = _PATH.search(text)
     path = found[1] if found else ""
     text = _PATH.sub("", text)
     if missing := _MISSING.match(text):
         return InvalidBodyError(f"{path}.{missing[1]}" if path else missing[1], "a value: it is required")
     if enum := _ENUM.match(text):
-        expected = f"one of its known values, got {mask(enum[1][:_SHOWN])!r}"
+        known = ", ".join(choices(kind, path)) or "its known values"
+        expected = f"one of {known}; got {mask(enum[1][:_SHOWN])!r}"
     elif text.startswith("Expected "):
         expected = text.removeprefix("Expected ")
     else:

@@ -191,6 +191,8 @@ def message_id(channel: str, *parts: str) -> str:
 
 def stable_hash(parts: Sequence[str]) -> str:
     """A hash of ``parts`` in which no two different sequences run together."""
-    encoded = [part.encode() for part in parts]
-    framed = b"".join([len(part).to_bytes(4, "big") + part for part in encoded])
-    return hashlib.blake2b(framed, digest_size=16).hexdigest()
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(4, "big") + encoded)
+    return digest.hexdigest()

@@ -1,33 +1,44 @@
 """A channel: one WhatsApp number.
 
-Pure, tested without a thread:
+``actor`` is a thin shell in a thread of its own. It is made of parts, which share a ``context``; each hands what is
+hard to something pure, tested without a thread, and what takes time to an errand on the loop.
 
-================  =====================================================================================
-``machine``       the nine states and the literal table of what follows what
-``lifecycle``     the session's life: one port at a time, one owner of reconnection (its words are in ``life``)
-``condemning``    why only a person can help a channel, and for how long that holds
-``outbox``        which command is sent next, and what follows from each answer (``lines``: who goes next; ``parcel``:
-                  a command on its way; ``expiry`` and ``unwanted``: which end unsent, and when)
-``gate``          the circuit breaker around sending: how much may go now
-``pacing``        how fast a number may send: bucket, caps, warm-up, quiet hours, WhatsApp's own restriction
-``spool``         which claims of what came in are in memory, and which have to be read back (``inbox``: what is
-                  published next, and in which order; ``inbound``: what the ledger and NATS are told of it)
-``gaps``          what is told of a time without a session
-``optout``        words by which a person asks not to be written to
-``views``         how a channel's life looks from outside
-================  =====================================================================================
+The session, with one owner of reconnection:
 
-Errands on the loop: ``intake`` (from a body to a command that the ledger owns), ``attempt`` (from commands to requests
-for the port), ``flights`` (which sends are under way), ``telling`` and ``media`` (what came in, to NATS), ``fitting``
-(what is too large for NATS). Shells in the actor's thread: ``actor``, made of the parts ``session`` (which has the
-port), ``sending``, ``receiving``, ``publishing``, ``reporting`` (of gaps; ``tracing`` looks for what is missing),
-``keeping`` (of the session store in the vault; ``restoring``, and when to seal: ``sealing``), ``leftover`` (what
-earlier lives left), ``identity`` (which number it is), ``pairing``, ``asking``, ``unlinking`` and ``leaving``,
-which share a ``context``. ``retry`` is how they try again; ``requests`` what a channel can be asked, ``surroundings``
-what it needs of the world; ``way``: what telemetry is told of commands.
+==================  ============================================================================
+The way of a command, from the queue to its result:
 
-Receiving is made of ``claiming`` (from the ports' records to what the ledger owns; then the port has new credit) and
-``spooling`` (from there to NATS). Sending is made of ``recovering`` (what an earlier life left), ``taking`` (from the
-queue), ``schedules`` (at their time), ``settling`` (what follows from outcomes), ``doubt`` (what may have been sent),
-``bookkeeping`` (one transaction at a time), ``lateness`` and ``orders`` (what people do with single commands).
+==================  ===================================================================================
+``sending``         the whole of it, made of the next
+``taking``          fetches commands; ``intake`` (errand): from a body to a command that the ledger owns
+``schedules``       those that are for later, at their time
+``recovering``      those that an earlier life left in the ledger
+``outbox``          pure: which goes next, and what follows from each answer (``lines``: who goes next; ``parcel``: a
+                    command on its way; ``expiry`` and ``unwanted``: which end unsent, and when)
+``pacing``          pure: how fast a number may send: bucket, caps, warm-up, quiet hours, WhatsApp's own restriction
+``gate``            pure: the circuit breaker around sending
+``attempt``         errand: from commands to requests for the port; ``flights``: which are under way
+``settling``        what follows from outcomes; ``doubt``: what may have been sent, and how it is found out
+``bookkeeping``     one transaction at a time for all that gathered
+``publishing``      results, dead letters, states and codes, to NATS
+``lateness``        a second result for what is not delivered in time
+``orders``          what people do with single commands
+==================  ===================================================================================
+
+The way of what comes in, from the port to NATS:
+
+==================  ===================================================================================
+``receiving``       the whole of it, made of the next
+``claiming``        from the ports' records to what the ledger owns; then the port has new credit
+``spooling``        from there to NATS: ``spool`` (pure) says which claims are in memory, ``inbox`` (pure) what is
+                    published next
+``telling``         errand: one attempt at that; ``media``: into the Object Store
+``inbound``         pure: what the ledger and NATS are told of it
+``optout``          pure: words by which a person asks not to be written to
+``reporting``       of gaps, of which ``gaps`` (pure) knows what to tell; ``tracing`` looks for what is missing
+==================  ===================================================================================
+
+All of them: ``requests`` (what a channel can be asked; ``asking`` passes some on to WhatsApp), ``views`` (how it looks
+from outside), ``surroundings`` (what it needs of the world), ``retry`` (how its parts try again), ``fitting`` (what is
+too large for NATS), ``way`` (what telemetry is told of commands).
 """

@@ -80,7 +80,9 @@ class Channel(Actor):
         store, vault = surroundings.store, surroundings.vault
         self._keeping = Keeping(self._context, store, vault, policy.sealing, self._leftover.look)
         self._pairing = Pairing(self._context)
-        self._session = Session(self._context, surroundings, policy, self._keeping, self)
+        self._session = Session(
+            self._context, surroundings, policy, self._keeping, self, lambda: self._reporting.traced
+        )
         self._last_activity: Now | None = None
         self._shown: object = None
         self._leaving = Leaving(

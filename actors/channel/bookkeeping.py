@@ -156,12 +156,12 @@ class Bookkeeping:
             self._context.timer("mark", MARK_WITHIN_S, MarkDue())
 
     def mark(self) -> None:
-        """What NATS has is recorded now, if it is not yet."""
-        self._marking = False
-        if self._out is None and self._next and not self._closed:
+        """What NATS has is recorded now, if nothing came with which it could be."""
+        if self._marking and self._out is None and not self._closed:
             self._send_off()
 
     def _send_off(self) -> None:
+        self._marking = False
         self._out, self._next = self._next, Transaction()
         self._commit(self._out)
 

@@ -1,7 +1,7 @@
 """What the parts of a channel share: who they are, and how they reach the world. Belongs to one actor's thread."""
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
 
@@ -48,10 +48,10 @@ class Context:
     tell: Callable[[Any], None]
     timer: Callable[[str, float, Any], None]
     random: Random
+    media_turns: Turns
     log: FilteringBoundLogger
     ended: Callable[[Iterable[str]], None] = nothing_said
     telemetry: Telemetry | None = None
-    media_turns: Turns = field(default_factory=Turns)
 
     def errand(
         self, work: Coroutine[Any, Any, T], deliver: Callable[[T | Failure], Any], *, timeout: float

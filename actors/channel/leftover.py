@@ -1,5 +1,6 @@
 """What earlier lives of a channel left in the journal and the session store, read before any port is opened."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +15,7 @@ from protocol.port_events import Record, SendAnswered
 from supervisor.backoff import Backoff
 
 READ_TIMEOUT_S: Final = 60.0
+PRUNE_TIMEOUT_S: Final = 10.0
 
 _BACKOFF: Final = Backoff(base_s=0.5, cap_s=10.0)
 
@@ -101,10 +103,7 @@ async def _look(context: Context, restored: Restored) -> Found:
         # known of what else there was, and new traces take the places after those that are there.
         await ledger.trace(channel, row)
         traced = row
-    try:
-        await remains.prune(traced)
-    except StoreUnavailableError as error:
-        context.log.warning("old traces are not deleted", error=str(error))
+    await prune(context, traced)
     return Found(
         answered=tuple((record.number, record.what) for record in records if isinstance(record.what, SendAnswered)),
         inbound=tuple(record for record in records if not isinstance(record.what, SendAnswered)),
@@ -114,3 +113,15 @@ async def _look(context: Context, restored: Restored) -> Found:
         device=restored.device,
         whole=restored.whole,
     )
+
+
+async def prune(context: Context, traced: int) -> None:
+    """Delete old traces, of which those up to row ``traced`` are accounted for; no port may use the store. Whatever
+    comes of it, the channel goes on. On the loop."""
+    try:
+        async with asyncio.timeout(PRUNE_TIMEOUT_S):
+            # In another session store places begin anew, and nothing of that is old.
+            if traced <= await context.remains.last_row():
+                await context.remains.prune(traced)
+    except (StoreUnavailableError, TimeoutError) as error:
+        context.log.warning("old traces are not deleted", error=str(error) or "it takes too long")

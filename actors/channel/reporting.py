@@ -100,6 +100,11 @@ class Reporting:
             StrayDue: lambda _: self.on_stray_due(),
         }
 
+    @property
+    def traced(self) -> int:
+        """Up to which trace the ledger has all accounted for."""
+        return self._tracing.traced
+
     def begin(self, traced: int, row: int, left: Sequence[Record] = ()) -> None:
         """Traces are accounted for up to ``traced``; those up to ``row`` belong to sessions of earlier lives, as do the
         records that were ``left``, which are on their way to be claimed."""

@@ -194,7 +194,7 @@ class Sending:
             parcel = self._outbox.away(said.key)
             if parcel is not None:
                 doubts.pop(parcel, None)
-                self._settling.settle(parcel, SendOutcome(key=said.key, answer=said.answer, record=number))
+                self._settling.settle(parcel, SendOutcome(key=said.key, answer=said.answer, record=number), now)
             else:
                 self._books.done([number])
         self._answered = ()
@@ -257,7 +257,7 @@ class Sending:
         """At the last moment before a transaction: who ends, who goes."""
         now = self._context.now()
         for end in self._outbox.sweep(now):
-            self._settling.end(end)
+            self._settling.end(end, now)
         if self._port is not None and not self._closing:
             batch = self._outbox.take(now, self._gate.room(now.mono), partial(self._pace, now, self._pacing.admit))
             if batch:
@@ -298,7 +298,7 @@ class Sending:
             parcel = self._outbox.away(outcome.key)
             if parcel is not None:
                 self._heed(outcome, now)
-                self._settling.settle(parcel, outcome)
+                self._settling.settle(parcel, outcome, now)
             elif outcome.record is not None:
                 self._books.done([outcome.record])
         self.pump()
@@ -336,8 +336,9 @@ class Sending:
 
     def disown(self, what: Disowned) -> None:
         """That is not to be sent by this channel any more."""
-        for end in self._outbox.disown(what, self._context.now()):
-            self._settling.end(end)
+        now = self._context.now()
+        for end in self._outbox.disown(what, now):
+            self._settling.end(end, now)
         self.pump()
 
     def wrote(self, people: Sequence[str], opted_out: bool | None) -> None:
@@ -376,7 +377,7 @@ class Sending:
             reply(UnavailableError("the channel is still reading its ledger; try again later"))
 
     def _end_by_order(self, end: Ended, recorded: Callable[[], None]) -> None:
-        self._settling.end(end)
+        self._settling.end(end, self._context.now())
         self._books.follow(recorded)
         self.pump()
 

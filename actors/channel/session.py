@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, assert_never
 
-from actors.channel import lifecycle
+from actors.channel import leftover, lifecycle
 from actors.channel.context import Context
 from actors.channel.keeping import Keeping
 from actors.channel.life import (
@@ -35,6 +35,8 @@ STOP_PORT_S: Final = 8.0
 OPEN_LIMIT_S: Final = 86_400.0
 """Not to be reached by waiting in line: the opener keeps the deadline for opening."""
 PROBE_DEADLINE_S: Final = 10.0
+PRUNE_S: Final = 24 * 3600.0
+"""From one deletion of old traces to the next, which waits for a moment without a port: for when one is opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +84,16 @@ class Session:
         policy: ChannelPolicy,
         keeping: Keeping,
         follower: Follower,
+        traced: Callable[[], int],
     ) -> None:
+        """``traced``: up to which trace all is accounted for."""
         self._context = context
         self._with = surroundings
         self._keeping = keeping
         self._policy = policy
         self._follower = follower
+        self._traced = traced
+        self._pruned_at = context.now().mono
         self.life = begin(context.now(), policy.breaker)
         self.port: Port | None = None
 
@@ -160,15 +166,33 @@ class Session:
         def said(events: Sequence[PortEvent]) -> None:
             self._context.tell(PortSaid(incarnation, events))
 
-        work = self._open_store(spec, said, sealed=self._keeping.sealed, stale=self._keeping.stale)
+        work = self._open_store(
+            spec, said, sealed=self._keeping.sealed, stale=self._keeping.stale, traced=self._prunable()
+        )
         self._context.errand(work, lambda outcome: _Opened(incarnation, outcome), timeout=OPEN_LIMIT_S)
 
+    def _prunable(self) -> int | None:
+        """Up to which trace all is accounted for, if it is time to delete old ones."""
+        now = self._context.now().mono
+        if now - self._pruned_at < PRUNE_S:
+            return None
+        self._pruned_at = now
+        return self._traced()
+
     async def _open_store(
-        self, spec: PortSpec, said: Callable[[Sequence[PortEvent]], None], *, sealed: bool, stale: bool
+        self,
+        spec: PortSpec,
+        said: Callable[[Sequence[PortEvent]], None],
+        *,
+        sealed: bool,
+        stale: bool,
+        traced: int | None,
     ) -> Port:
         """On the loop."""
         if sealed:
             await self._keeping.unseal(stale=stale)
+        if traced is not None:
+            await leftover.prune(self._context, traced)
         return await self._with.opener.open(spec, said)
 
     def _opened(self, message: _Opened) -> None:

@@ -11,6 +11,7 @@ from actors.channel.bookkeeping import Bookkeeping
 from actors.channel.context import Context
 from actors.channel.doubt import Doubts, Finding, Noted
 from actors.channel.lateness import LatenessDue
+from actors.channel.life import Now
 from actors.channel.outbox import Outbox
 from actors.channel.pacing import Pacing
 from actors.channel.parcel import Again, Doubted, Ended, Parcel, Settled
@@ -68,10 +69,9 @@ class Settling:
         """There is no session, or a new one."""
         self._doubts.interrupted()
 
-    def settle(self, parcel: Parcel, outcome: SendOutcome) -> None:
+    def settle(self, parcel: Parcel, outcome: SendOutcome, now: Now) -> None:
         """What came of an attempt."""
-        now, random = self._context.now(), self._context.random
-        settled = self._outbox.settle(parcel, outcome.answer, now, random, cut=outcome.cut)
+        settled = self._outbox.settle(parcel, outcome.answer, now, self._context.random, cut=outcome.cut)
         if isinstance(settled, Doubted):
             if outcome.record is not None:
                 self._books.done([outcome.record])
@@ -79,12 +79,12 @@ class Settling:
         else:
             self._doubts.settled(parcel)
             self._books.settle(outcome.key, outcome.record)
-            self._follow(settled)
+            self._follow(settled, now)
 
-    def _follow(self, settled: Settled) -> None:
+    def _follow(self, settled: Settled, now: Now) -> None:
         match settled:
             case Ended():
-                self.end(settled)
+                self.end(settled, now)
             case Again(parcel=parcel, delay_s=delay, in_doubt=True):
                 self._log(parcel).warning("resent in doubt", attempts=parcel.attempts)
             case Again(parcel=parcel, delay_s=delay, spent=spent, error=error):
@@ -116,7 +116,7 @@ class Settling:
         match finding:
             case Finding.ABSENT:
                 self._books.settle(parcel.key, None)
-                self._follow(self._outbox.absent(parcel, now, self._context.random))
+                self._follow(self._outbox.absent(parcel, now, self._context.random), now)
             case Finding.PRESENT:
                 self._books.settle(parcel.key, None)
                 self._log(parcel).warning("may have been sent", wa_id=parcel.wa_id)
@@ -129,19 +129,20 @@ class Settling:
                 if parcel.wa_id is None:
                     self._books.settle(parcel.key, None)
                     self._set_back(parcel, spent=True, uncertain=True, error=error)
-                self._follow(self._outbox.waited(parcel, now, DOUBTFUL))
+                self._follow(self._outbox.waited(parcel, now, DOUBTFUL), now)
             case _:
                 assert_never(finding)
         self._settled()
 
     def show(self, id: str, run: int, wa_id: str) -> None:
         """A receipt proves that this run was sent as ``wa_id``."""
-        end = self._outbox.shown(id, run, wa_id, self._context.now())
+        now = self._context.now()
+        end = self._outbox.shown(id, run, wa_id, now)
         if end is not None:
             self._log(end.parcel).info("a receipt shows that it was sent", wa_id=wa_id)
-            self.end(end)
+            self.end(end, now)
 
-    def end(self, end: Ended) -> None:
+    def end(self, end: Ended, now: Now) -> None:
         """Record a final result, which is then published."""
         parcel, context = end.parcel, self._context
         command = parcel.command
@@ -162,7 +163,7 @@ class Settling:
         )
         if parcel.key:
             self._books.settle(parcel.key, None)
-        now, sent = context.now(), end.status == "sent"
+        sent = end.status == "sent"
         self._books.finish(result, parcel.headers, (now.wall - parcel.waits_since).total_seconds() if sent else None)
         if sent:
             self._pacing.sent(now)

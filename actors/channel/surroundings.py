@@ -79,9 +79,9 @@ class Surroundings:
     policies: Policies
     vault: Vault
     web: MediaSource
+    media_turns: Turns
     drain: Drain = field(default_factory=Drain)
     telemetry: Telemetry | None = None
-    media_turns: Turns = field(default_factory=Turns)
 
     @property
     def policy(self) -> ChannelPolicy:

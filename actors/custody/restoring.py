@@ -148,7 +148,7 @@ class Restoring:
 
     async def _tell_refused(self, clinic: str, error: PlantaoError) -> None:
         """By a job that has failed: it is listed, and in the audit."""
-        mend = "restore it from another archive, or erase it; the next start of the node tries this one again"
+        mend = "make room and restart the node, which tries again; or restore another archive; or erase the clinic"
         failure = UnavailableError(
             f"clinic {clinic} is not back, and what its archive holds is refused: {error}; {mend}"
         )

@@ -6,6 +6,7 @@ import typer
 
 from config.cli.asking import Asking, ClinicArgument, YesOption, command, confirm
 from config.cli.output import local_time
+from protocol.channel import ClinicState
 from protocol.views import CommandState
 
 _MIB: Final = 1 << 20
@@ -29,9 +30,12 @@ def add(
 
 
 @command(group, "list")
-def list_(asking: Asking) -> None:
-    """List all clinics with their state."""
-    found = asking.node.whole_list("clinics")
+def list_(
+    asking: Asking,
+    state: Annotated[ClinicState | None, typer.Option("--state", help="Only in this state.")] = None,
+) -> None:
+    """List clinics with their state."""
+    found = asking.node.whole_list("clinics", state=None if state is None else state.value)
     rows = [
         (
             clinic["id"],

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from config.cli.asking import Asking, command
+from config.cli.asking import Asking, ClinicOption, command
 from config.cli.following import fetch
 from config.cli.output import local_time
+from protocol.jobs import JobKind, JobState
 
 group = typer.Typer(
     help="Backups, rotations and the like, and how far they are.", no_args_is_help=True, rich_markup_mode=None
@@ -16,9 +17,15 @@ group = typer.Typer(
 
 
 @command(group, "list")
-def list_(asking: Asking) -> None:
+def list_(
+    asking: Asking,
+    clinic: ClinicOption = None,
+    kind: Annotated[JobKind | None, typer.Option("--kind", help="Only of this kind.")] = None,
+    state: Annotated[JobState | None, typer.Option("--state", help="Only in this state.")] = None,
+) -> None:
     """List the jobs since the node started, newest first."""
-    found = asking.node.whole_list("jobs")
+    only = {"kind": None if kind is None else kind.value, "state": None if state is None else state.value}
+    found = asking.node.whole_list("jobs", clinic=clinic, **only)
     columns = ("ID", "KIND", "CLINIC", "STATE", "PROGRESS", "STARTED", "ENDED", "ERROR")
     rows = [
         (

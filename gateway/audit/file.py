@@ -5,10 +5,12 @@ It is opened when there is something to do, and anew after a lasting fault. SQLi
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from heapq import heapify, heappop, heappush
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -31,6 +33,8 @@ _SEAL: Final = "SELECT seal FROM entries WHERE seq = ?"
 _APPEND: Final = f"INSERT INTO entries ({_COLUMNS}, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - as below
 _PAGE: Final = f"SELECT {_COLUMNS} FROM entries WHERE seq < ? ORDER BY seq DESC LIMIT ?"  # noqa: S608 - columns of ours
 _PAGE_OF_CLINIC: Final = f"SELECT {_COLUMNS} FROM entries WHERE clinic = ? AND seq < ? ORDER BY seq DESC LIMIT ?"  # noqa: S608
+_ENTRY: Final = f"SELECT {_COLUMNS} FROM entries WHERE seq = ?"  # noqa: S608 - as above
+_NEWEST: Final = "SELECT max(seq) FROM entries WHERE clinic = ? AND seq < ?"
 
 
 def audit_file(data: Path) -> Path:
@@ -163,7 +167,25 @@ def _append(key: bytes, drafts: Sequence[Fields], after: Head, connection: sqlit
 def _page(clinics: Collection[str] | None, before: int, limit: int, connection: sqlite3.Connection) -> list[Fields]:
     if clinics is None:
         return connection.execute(_PAGE, (before, limit)).fetchall()
-    found = [
-        row for clinic in clinics for row in connection.execute(_PAGE_OF_CLINIC, (clinic, before, limit)).fetchall()
+    if len(clinics) == 1:
+        return connection.execute(_PAGE_OF_CLINIC, (*clinics, before, limit)).fetchall()
+    return [
+        connection.execute(_ENTRY, (seq,)).fetchone() for seq in islice(_merged(clinics, before, connection), limit)
     ]
-    return sorted(found, reverse=True, key=lambda fields: int(fields[0]))[:limit]
+
+
+def _merged(clinics: Collection[str], before: int, connection: sqlite3.Connection) -> Iterator[int]:
+    """The numbers of their entries, newest first: of each clinic only the next one is looked for, in the index."""
+
+    def newest(clinic: str, below: int) -> Iterator[tuple[int, str]]:
+        (seq,) = connection.execute(_NEWEST, (clinic, below)).fetchone()
+        if seq is not None:
+            yield -seq, clinic
+
+    heap = [found for clinic in set(clinics) for found in newest(clinic, before)]
+    heapify(heap)
+    while heap:
+        negative, clinic = heappop(heap)
+        yield -negative
+        for found in newest(clinic, -negative):
+            heappush(heap, found)

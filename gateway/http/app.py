@@ -39,12 +39,13 @@ def build(
     backends: Backends,
     limits: HttpLimits,
     executor: Executor,
+    refused: Counter[str],
     origins: Origins = _NO_OTHERS,
     *,
     secure: bool = False,
 ) -> web.Application:
-    """The whole application; ``executor`` does what would hold up the loop. ``secure``: it is served with TLS."""
-    refused = Counter[str]()
+    """The whole application; ``executor`` does what would hold up the loop, ``refused`` counts by reason what was not
+    let in. ``secure``: it is served with TLS."""
     routes = table(backends, limits, executor, refused)
     app = surround(routes, backends.keys, limits, origins, refused, backends.audit, secure=secure)
     app.middlewares.append(refusing(backends.health))

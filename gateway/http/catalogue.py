@@ -45,7 +45,8 @@ CATALOGUE: Final[tuple[Described, ...]] = (
     Described("plantao_draining", _G, (), "1 while the node takes nothing on before its end"),
     Described("plantao_disk_free_bytes", _G, (), "Free where the data directory is"),
     Described("plantao_disk_size_bytes", _G, (), "The size of the file system where the data directory is"),
-    Described("plantao_http_refused_total", _C, ("reason",), "Requests that were not let in, by reason"),
+    Described("plantao_http_refused_total", _C, ("reason",),
+              "Requests that were not let in, by reason; full: connections that made way or found no place"),
     Described("plantao_event_streams", _G, (), "Streams of events that are open"),
     # -- the tree --
     Described("plantao_actors", _G, ("kind",), "Actors and ports that run"),

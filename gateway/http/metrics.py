@@ -20,10 +20,10 @@ from protocol.meters import ChannelMeter, ClinicTimes
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 REFUSALS: Final = (
     "no_key", "unknown", "expired", "address_limit", "key_limit", "clinic_limit", "busy",
-    "role", "clinic", "node", "host", "origin",
+    "role", "clinic", "node", "host", "origin", "full",
 )  # fmt: skip
-"""Why requests are not let in (``guard``, ``origins``). All are given from the start: of a counter that appears with
-its first count nobody sees that it rose."""
+"""Why requests are not let in (``guard``, ``origins``, ``places``). All are given from the start: of a counter that
+appears with its first count nobody sees that it rose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

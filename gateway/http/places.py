@@ -60,18 +60,21 @@ PLACE: Final = web.RequestKey("place", Place)
 
 
 class Places:
-    """All that are taken, of ``most``. ``clock`` in seconds. On the loop."""
+    """All that are taken, of ``most``; ``refused`` counts when there was none. ``clock`` in seconds. On the loop."""
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, most: int, refused: Counter[str], clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
+        self._refused = refused
         self._most = most
         self._taken: set[Place] = set()
 
     def take(self, network: str, cut: Callable[[], None]) -> Place | None:
         """A place for a connection from ``network``; if all are taken, that of another, which is cut. None: all are
         held."""
-        if len(self._taken) >= self._most and not self._make_way():
-            return None
+        if len(self._taken) >= self._most:
+            self._refused["full"] += 1
+            if not self._make_way():
+                return None
         place = Place(of=self, network=network, cut=cut, since=self.clock())
         self._taken.add(place)
         return place

@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -84,7 +85,7 @@ class AdminServer:
         await self.stop(timeout=0.0)
         running = _Running(self._limits, self._tls)
         secure = self._tls is not None
-        app = build(self._backends, self._limits, running.executor, self._origins, secure=secure)
+        app = build(self._backends, self._limits, running.executor, running.refused, self._origins, secure=secure)
         try:
             await running.listen(app, self._host, self._port)
         except OSError as error:
@@ -115,7 +116,8 @@ class _Running:
         self.executor = ThreadPoolExecutor(1, thread_name_prefix="admin")
         self._limits = limits
         self._tls = tls
-        self._places = Places(limits.connections)
+        self.refused = Counter[str]()
+        self._places = Places(limits.connections, self.refused)
         self._greeting: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None

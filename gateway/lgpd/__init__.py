@@ -8,6 +8,7 @@ module              what it holds
 ``sessions``        a clinic's session stores and journals; a person in them, and in their snapshots
 ``session_store``   what one of them holds of a person
 ``exports``         what is handed over, as it lies on the disk until it is fetched
+``zip_directory``   the directory of a ZIP that is being written, on the disk
 ==================  ==================================================================
 
 What NATS holds is erased by ``gateway.nats.erasing`` and ``people``, and handed over by ``exporting``. The order in

@@ -1,7 +1,7 @@
 """A portable file as it lies on the disk: a ZIP inside a sealed stream, whose key is in memory alone.
 
 So what is in clear exists only with whoever fetches it; what a kill leaves on the disk means nothing. A ZIP, because
-all systems open it; it is written from front to back, so its size does not matter.
+all systems open it; it is written from front to back, so neither its size matters nor how many files it has.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, Final, TypeVar
 
+from gateway.lgpd.zip_directory import NoNames, ZipDirectory
 from gateway.store.faults import fault_of
 from gateway.vault.sealing import SealError
 from gateway.vault.stream import StreamReader, StreamWriter, new_stream_key
@@ -63,6 +64,8 @@ class SealedZip:
         self._stream = StreamWriter(self._file, Header(holds=HOLDS), key)
         self._sink = _Sink(self._stream)
         self._zip = zipfile.ZipFile(self._sink, "w")
+        self._zip.filelist = self._directory = ZipDirectory(file)
+        self._zip.NameToInfo = NoNames()
         self._entry: IO[bytes] | None = None
         self._made_at = time.localtime()[:6]
 
@@ -87,6 +90,7 @@ class SealedZip:
     def close(self) -> None:
         """Of one that was not finished nothing can be read: what ``zipfile`` writes when it ends goes nowhere."""
         self._sink.close()
+        self._directory.clear()
         self._end_entry()
         self._zip.close()
         self._file.close()

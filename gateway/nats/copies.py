@@ -13,11 +13,12 @@ import msgspec
 from msgspec import Meta, Struct
 from nats.aio.msg import Msg
 from nats.js.api import StreamConfig
+from nats.js.errors import APIError
 from nats.js.errors import NotFoundError as StreamNotFoundError
 
 from gateway.nats.client import PatientClient
 from gateway.nats.link import REQUEST_TIMEOUT, Connection
-from gateway.nats.translate import translating
+from gateway.nats.translate import NO_ROOM, translating
 from protocol.errors import BusUnavailableError, InvalidInputError
 
 CHUNK: Final = 128 << 10
@@ -83,12 +84,18 @@ async def put_back(connection: Connection, wanted: StreamConfig, pieces: AsyncIt
     """Make the stream ``wanted`` out of a snapshot; one of its name goes before.
 
     Raises:
-        BusUnavailableError: NATS is away, or the account has no room.
-        InvalidInputError: what the pieces hold is no such stream. In either case there may be none any more.
+        BusUnavailableError: NATS is away.
+        InvalidInputError: what the pieces hold is no such stream, or there is no room for it.
+    In either case there may be none any more.
     """
     nc, doing = connection.nc, f"putting back the stream {wanted.name}"
     with translating(doing):
-        await _clear(connection, wanted, doing)
+        try:
+            await _clear(connection, wanted, doing)
+        except APIError as error:
+            if error.err_code in NO_ROOM:
+                raise InvalidInputError(doing, f"what the server has room for ({error.description})") from error
+            raise
         request = {"config": wanted.as_dict(), "state": {}}
         answer = await _ask(nc, f"$JS.API.STREAM.RESTORE.{wanted.name}", request, doing)
         async for piece in pieces:

@@ -10,12 +10,11 @@ from nats.js.errors import APIError, ObjectNotFoundError
 from nats.js.errors import NotFoundError as NoSuchObject
 
 from gateway.nats.streams import MEDIA_STREAM
+from gateway.nats.translate import NO_ROOM
 from protocol import subjects
 from protocol.errors import InvalidInputError, NotFoundError
 
 _CHUNK: Final = 128 * 1024
-_NO_ROOM: Final = frozenset({10002, 10023, 10077})
-"""The server's error codes for: the account, the server or the stream has no room for more."""
 
 
 async def put(js: JetStreamContext, name: str, data: bytes, mime: str) -> None:
@@ -33,7 +32,7 @@ async def put(js: JetStreamContext, name: str, data: bytes, mime: str) -> None:
     try:
         await store.put(name, data, meta)
     except APIError as error:
-        if error.err_code in _NO_ROOM:
+        if error.err_code in NO_ROOM:
             raise InvalidInputError("media", "room in the clinic's media store, which is full") from error
         raise
 

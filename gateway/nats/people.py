@@ -1,16 +1,17 @@
 """What NATS holds of a person, erased: message by message, in the clinic's streams and in the platform's.
 
-Bodies are read one at a time, and decoded without a type: what somebody else published counts as well. One that cannot
-be read is taken to be about the person if it holds their digits.
+Media that a message names goes before the message: so a kill in between leaves what says of it. Bodies are read one at
+a time, and decoded without a type: what somebody else published counts as well. One that cannot be read is taken to be
+about the person if it holds their digits.
 """
 
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from nats.js.api import RawStreamMsg
-from nats.js.errors import NotFoundError
+from nats.js.errors import BadObjectMetaError, NotFoundError
 
 from gateway.nats import scanning
 from gateway.nats.accounts import MAX_PAYLOAD
@@ -40,21 +41,24 @@ class PeopleInStreams:
     async def erase_person(self, clinic: str, jids: frozenset[str], progress: Progress) -> Mapping[str, int | str]:
         """See ``Streams``."""
         mine = f"clinic.{check_name('clinic', clinic)}.>"
-        objects: set[str] = set()
         async with self.bus.account(clinic) as connection:
-            found = {stream: await _erase(connection, stream, mine, jids, objects, progress) for stream in _STREAMS}
-            for number, name in enumerate(sorted(objects)):
-                progress("media", number, len(objects))
-                await _erase_object(connection, name)
+            found = {stream: await _erase(connection, stream, mine, jids, progress) for stream in _STREAMS}
         async with self.bus.platform() as connection:
-            platform = await _erase(connection, subjects.STREAM_EVENTS, mine, jids, objects, progress)
+            platform = await _erase(connection, subjects.STREAM_EVENTS, mine, jids, progress, with_media=False)
         return {
-            "events": found[subjects.STREAM_EVENTS],
-            "dead_letters": found[subjects.STREAM_DEAD],
-            "queued": found[subjects.STREAM_SEND],
-            "media": len(objects),
-            "platform_events": platform,
+            "events": found[subjects.STREAM_EVENTS].messages,
+            "dead_letters": found[subjects.STREAM_DEAD].messages,
+            "queued": found[subjects.STREAM_SEND].messages,
+            "media": sum(erased.media for erased in found.values()),
+            "platform_events": platform.messages,
         }
+
+
+class _Erased(NamedTuple):
+    """How many went."""
+
+    messages: int
+    media: int
 
 
 async def _erase(
@@ -62,22 +66,23 @@ async def _erase(
     stream: str,
     subject: str,
     jids: frozenset[str],
-    objects: set[str],
     progress: Progress,
-) -> int:
-    """How many there were. The media that they name are added to ``objects``."""
-    seen = erased = 0
+    *,
+    with_media: bool = True,
+) -> _Erased:
+    seen = erased = media = 0
     total = await scanning.count(connection, stream, subject)
     async for message in scanning.scan(connection, stream, subject):
         body = read(message)
         if concerns(message, body, jids):
-            objects.update(objects_of(body))
+            for name in objects_of(body) if with_media else ():
+                media += await _erase_object(connection, name)
             await scanning.erase(connection, stream, message.seq or 0)
             erased += 1
         seen += 1
         if seen % _TOLD_EVERY == 0:
             progress(f"stream {stream}", seen, max(total, seen))
-    return erased
+    return _Erased(erased, media)
 
 
 def read(message: RawStreamMsg) -> Any:
@@ -118,23 +123,27 @@ def _mentions(text: str, jids: frozenset[str]) -> bool:
     return any(jid.partition("@")[0] in text for jid in jids)
 
 
-async def _erase_object(connection: Connection, name: str) -> None:
-    """Its chunks first: while there is a description, it can be asked for again."""
+async def _erase_object(connection: Connection, name: str) -> bool:
+    """Its chunks first: while there is a description, it can be asked for again. Whether there was one; of one that
+    nobody can read, the chunks are not known (they expire)."""
 
-    async def look() -> Any:
+    async def look() -> str | None:
         try:
             store = await connection.js.object_store(subjects.MEDIA_BUCKET)
-            return await store.get_info(name, show_deleted=True)
+            return (await store.get_info(name, show_deleted=True)).nuid or ""
         except NotFoundError:
             return None
+        except BadObjectMetaError:
+            return ""
 
-    info = await connection.during(look(), "looking for media")
-    if info is None:
-        return
-    if info.nuid and info.nuid.isalnum():
-        await _erase_all(connection, f"$O.{subjects.MEDIA_BUCKET}.C.{info.nuid}")
+    nuid = await connection.during(look(), "looking for media")
+    if nuid is None:
+        return False
+    if nuid.isalnum():
+        await _erase_all(connection, f"$O.{subjects.MEDIA_BUCKET}.C.{nuid}")
     encoded = urlsafe_b64encode(name.encode()).decode()
     await _erase_all(connection, f"$O.{subjects.MEDIA_BUCKET}.M.{encoded}")
+    return True
 
 
 async def _erase_all(connection: Connection, subject: str) -> None:

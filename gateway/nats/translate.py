@@ -25,6 +25,9 @@ TABLE: Final[dict[type[BaseException], type[PlantaoError]]] = {
 }
 """By the nearest class in the error's line of descent; ``nats.errors.Error`` is the root of all the library's own."""
 
+NO_ROOM: Final = frozenset({10002, 10023, 10047, 10077})
+"""The server's error codes for: the account, the server or the stream has no room for more."""
+
 
 def translated(error: BaseException, doing: str) -> PlantaoError | None:
     """What ``error``, met while ``doing`` something (words for an operator), is called here; None if it is none of the

@@ -48,6 +48,7 @@ class Queries:
     select_unsettled: str
     insert_stray: str
     select_room_for_strays: str
+    select_any_stray: str
     claim_strays: str
     select_proven: str
     note_delivered: str

@@ -1,6 +1,7 @@
 """What a clinic's database holds of people: handed over, and erased."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -21,6 +22,7 @@ from gateway.store.rows import (
 )
 from gateway.store.sealing import BODY, CONSENT, PERSON, Seal, SealedFile
 from protocol.inbound import Inbound
+from protocol.ledger import NO_NUMBER
 from protocol.records import CommandRecord, Consent, Erased, InboundRecord, NumberRecord, PersonRecord, Record
 
 T = TypeVar("T")
@@ -39,7 +41,8 @@ class ClinicRecords(Consents):
         queries = self._queries
         if people is None:
             async for number in self._pages(_read_number, queries.export_numbers, None, {"after": ""}):
-                yield number
+                if number.phone != NO_NUMBER:
+                    yield number
         async for command in self._pages(_read_command, queries.export_commands, people, {"after": 0}):
             yield await self._with_results(*command)
         async for inbound in self._pages(_read_inbound, queries.export_spool, None, {"after": 0}):
@@ -68,14 +71,7 @@ class ClinicRecords(Consents):
         results = await self._database.fetch(
             lambda seal, row: read_result(seal, *row), self._queries.export_results, lambda _: {"seqs": array([seq])}
         )
-        return CommandRecord(
-            channel=record.channel,
-            view=record.view,
-            played_at=record.played_at,
-            headers=record.headers,
-            body=record.body,
-            results=results,
-        )
+        return replace(record, results=results)
 
     async def erase_person(self, people: Collection[str]) -> Erased:
         """As the protocol says."""

@@ -3,14 +3,16 @@
 import asyncio
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.acceptance.node import Listener, Node, NodeError
+from tests.acceptance.node import Listener, Node, NodeError, settings
 from tests.acceptance.phones import Phones
 from tests.emulator.client import EmulatorProcess
+from tests.integration.whatsapp.harness import StallingProxy
 
 PHONE = "5511999990001"
 ANA, BIA = "5511988880001", "5511988880002"
@@ -132,3 +134,22 @@ async def test_a_thread_that_hangs_keeps_no_node_from_its_end(node: Node) -> Non
     assert await asyncio.to_thread(node.wait) == 1
     assert "leaving by force" in node.log
     await asyncio.gather(reloading, return_exceptions=True)
+
+
+async def test_media_that_stalls_keeps_no_node_from_its_end_and_is_fetched_by_the_next(
+    tmp_path: Path, emulator: EmulatorProcess
+) -> None:
+    async with StallingProxy(emulator.ready.proxy) as stalling:
+        tables: dict[str, dict[str, Any]] = {"shutdown": {"drain_s": 60.0}, "whatsapp": {"proxy": stalling.url}}
+        node = Node(tmp_path / "node", settings(emulator.ready, tables))
+        async with node, await node.listen() as service:
+            await Phones(node, emulator, service).pair("acme", ("reception", PHONE))
+            sent = await emulator.send_image(ANA, PHONE, b"\x89PNG an image", caption="Exame")
+            await stalling.stalled.wait()
+            node.signal(signal.SIGTERM)
+            assert await ended(node, service) == 0
+        assert '"reason": "drained"' in next(line for line in node.log.splitlines() if '"event": "ending"' in line)
+        stalling.let_through()
+        async with node, await node.listen() as again:
+            came = await again.until("message", wa_id=sent)
+            assert (came["media"]["caption"], came["media"]["error"]) == ("Exame", None)

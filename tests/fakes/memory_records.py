@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from msgspec import structs
 
 from protocol.commands import SendCommand
-from protocol.ledger import Contact
+from protocol.ledger import NO_NUMBER, Contact
 from protocol.records import (
     CommandRecord,
     Consent,
@@ -43,7 +43,7 @@ class MemoryRecords(MemorySpool):
     async def export(self, people: Collection[str] | None = None) -> AsyncIterator[Record]:
         self._call("export", *(people or ()))
         for name, channel in self.channels.items():
-            if people is None and channel.paired is not None:
+            if people is None and channel.paired is not None and channel.paired.phone != NO_NUMBER:
                 yield NumberRecord(channel=name, phone=channel.paired.phone, jid=channel.paired.jid)
         for name, entry in sorted(self._to(people), key=lambda pair: pair[1].seq):
             yield CommandRecord(

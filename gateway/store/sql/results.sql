@@ -119,6 +119,10 @@ INSERT INTO strays (channel, wa_id, kind, at, noted) VALUES (?1, ?2, ?3, ?4, ?5)
 SELECT :most - (SELECT count(*) FROM strays WHERE channel = :channel)
  WHERE EXISTS (SELECT 1 FROM commands WHERE channel = :channel AND turn IS NOT NULL AND state = 'in_flight');
 
+-- name: select_any_stray
+-- Whether there are receipts of what no command of the channel is known to have sent.
+SELECT 1 FROM strays WHERE channel = :channel LIMIT 1;
+
 -- name: claim_strays
 -- Now it is known who sent these.
 DELETE FROM strays

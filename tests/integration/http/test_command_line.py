@@ -37,6 +37,16 @@ async def test_clinics_are_added_listed_and_removed(plantao: Plantao, operations
     assert "nova" not in operations.names
 
 
+async def test_lists_of_clinics_are_of_a_state(plantao: Plantao, operations: FakeOperations) -> None:
+    operations.quarantined["bela"] = "the store is broken"
+    for state, ids in (("quarantined", ["bela"]), ("error", [])):
+        listed = said(await plantao("clinic", "list", "--state", state, "--json"))
+        assert [clinic["id"] for clinic in listed["items"]] == ids
+    refused = await plantao("clinic", "list", "--state", "asleep")
+    assert refused.exit_code == 2
+    assert "quarantined" in refused.stderr
+
+
 async def test_a_clinic_is_given_another_name_and_timezone(plantao: Plantao, operations: FakeOperations) -> None:
     status = await plantao("clinic", "status", "bela")
     shown = await plantao("clinic", "set", "bela")

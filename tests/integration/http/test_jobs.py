@@ -239,6 +239,26 @@ async def test_jobs_are_listed_and_shown_by_the_command_line(plantao: Plantao, j
     assert (await plantao("job", "show", "0000")).exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("only", "shown"),
+    [
+        (("--kind", "backup"), True),
+        (("--kind", "export"), False),
+        (("--state", "done"), True),
+        (("--state", "running"), False),
+        (("--clinic", "acme"), True),
+        (("--clinic", "bela"), False),
+        (("--clinic", "acme", "--kind", "backup", "--state", "failed"), False),
+    ],
+)
+async def test_lists_of_jobs_are_of_a_clinic_kind_and_state(
+    plantao: Plantao, jobs: NodeJobs, only: tuple[str, ...], shown: bool
+) -> None:
+    view = await made(jobs, b"sealed")
+    listed = json.loads((await plantao("job", "list", "--json", *only)).stdout)
+    assert [job["id"] for job in listed["items"]] == [view.id] * shown
+
+
 async def test_what_a_job_made_can_be_fetched_later(plantao: Plantao, jobs: NodeJobs, tmp_path: Path) -> None:
     view = await made(jobs, b"sealed")
     there = tmp_path / "later.backup"

@@ -114,8 +114,15 @@ async def test_media_is_put_back_whole(bus: NatsBus, other: NatsBus) -> None:
 
 async def test_what_is_no_snapshot_is_refused(bus: NatsBus) -> None:
     async with bus.account("north") as connection:
-        with pytest.raises((InvalidInputError, BusUnavailableError)):
+        with pytest.raises(InvalidInputError):
             await copies.put_back(connection, bus.streams("north")["dead"], pieces_of([b"rubbish" * 1000]))
+
+
+async def test_what_there_is_no_room_for_is_refused(bus: NatsBus) -> None:
+    async with bus.account("north") as connection:
+        large = bus.streams("north")["dead"].evolve(max_bytes=1 << 40)
+        with pytest.raises(InvalidInputError, match="room"):
+            await copies.put_back(connection, large, pieces_of([]))
 
 
 async def test_a_snapshot_that_was_cut_off_is_refused(bus: NatsBus) -> None:

@@ -1,6 +1,7 @@
 """What NATS holds of a clinic, or of a person, is gone: from the streams, and from the disk."""
 
 import json
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from gateway.nats.bus import NatsBus
 from gateway.nats.erasing import Account, PlatformEvents
 from gateway.nats.exporting import NatsAccounts
 from gateway.nats.people import PeopleInStreams
+from gateway.nats.streams import MEDIA_STREAM
 from protocol import subjects
 from protocol.codec import Encoding, encode
 from protocol.events import DeadLetter, ErrorBody
@@ -93,6 +95,26 @@ async def test_media_go_with_the_message_that_names_them(bus: NatsBus) -> None:
     async with NatsAccounts(bus).reading("acme") as account:
         assert [found.name async for found in account.objects(None)] == ["of-bia"]
     assert len(await clinic.get_media("of-bia", limit=1 << 20)) == 15 * 30_000
+
+
+@pytest.mark.parametrize("name", ["", ".", "*", ">", "a b", "é\r\n", "x" * 100_000, "\ud800"])
+async def test_whatever_a_message_calls_its_media_it_goes(bus: NatsBus, name: str) -> None:
+    await serving(bus, "acme", "desk")
+    await publish(bus, "acme", "event.message", message(ANA, media={"object": name}))
+    result = await PeopleInStreams(bus).erase_person("acme", JIDS, untold)
+    assert (result["events"], result["media"]) == (1, 0)
+
+
+async def test_media_whose_description_nobody_can_read_goes(bus: NatsBus) -> None:
+    clinic = await serving(bus, "acme", "desk")
+    await clinic.put_media("of-ana", b"picture", mime="image/png")
+    await publish(bus, "acme", "event.message", message(ANA, media={"object": "of-ana"}))
+    described = f"$O.{subjects.MEDIA_BUCKET}.M." + urlsafe_b64encode(b"of-ana").decode()
+    async with bus.account("acme") as connection:
+        await connection.js.publish(described, b"no description")
+        result = await PeopleInStreams(bus).erase_person("acme", JIDS, untold)
+        assert (result["events"], result["media"]) == (1, 1)
+        assert await scanning.count(connection, MEDIA_STREAM, described) == 0
 
 
 async def test_it_can_be_asked_for_again(bus: NatsBus) -> None:

@@ -11,7 +11,7 @@ import pytest
 from gateway.store.ledger import SqliteLedger
 from protocol.errors import InvalidInputError
 from protocol.inbound import Claim
-from protocol.ledger import STRANGER, Accepted, Contact, Paired, Receipt
+from protocol.ledger import NO_NUMBER, STRANGER, Accepted, Contact, Paired, Receipt
 from protocol.records import (
     CommandRecord,
     Consent,
@@ -70,6 +70,7 @@ async def fill(ledger: SqliteLedger | MemoryLedger) -> None:
     await ledger.receipted(CHANNEL, [Receipt(wa_id="W1", kind="read", at=NOW)])
     await ledger.claim(CHANNEL, [words("k1"), words("k2", BIA), words("k3", opted_out=True)], NOW)
     await ledger.pair(CHANNEL, Paired(phone="5511912345678", jid=None))
+    await ledger.pair("unpaired", Paired(phone=NO_NUMBER))
 
 
 async def all_records(ledger: SqliteLedger | MemoryLedger, people: frozenset[str] | None = None) -> list[Record]:

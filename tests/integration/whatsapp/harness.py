@@ -195,7 +195,13 @@ class StallingProxy:
         self._upstream = upstream.removeprefix("http://").rpartition(":")
         self._tasks: set[asyncio.Task[None]] = set()
         self.stalled = asyncio.Event()
+        """Somebody is kept waiting."""
+        self._through = False
         self.url = ""
+
+    def let_through(self) -> None:
+        """Keep whoever comes from now on waiting no more."""
+        self._through = True
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1")
@@ -216,7 +222,7 @@ class StallingProxy:
         self._tasks.add(task)
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-            if not head.startswith(b"CONNECT web.whatsapp.com"):
+            if not (self._through or head.startswith(b"CONNECT web.whatsapp.com")):
                 self.stalled.set()
                 await asyncio.Event().wait()
             host, _, port = self._upstream

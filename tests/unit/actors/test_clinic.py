@@ -309,7 +309,7 @@ def test_the_end_of_the_node_closes_everything(node: Node) -> None:
     assert node.registry.watching == 0
     assert not ActorRegistry.get_by_class(Channel)
     assert not ActorRegistry.get_by_class(Reconciler)
-    assert all(port.told_to_stop and port.killed is None for port in node.opener.ports)
+    assert {(port.told_to_stop, port.killed) for port in node.opener.ports} == {(True, None)}
 
 
 @pytest.mark.parametrize("wanted", [WantedState.DISCONNECTED, WantedState.SUSPENDED])

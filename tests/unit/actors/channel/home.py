@@ -16,6 +16,7 @@ from actors.drain import Drain
 from actors.loop import AsyncioLoop
 from actors.meters import NodeMeters
 from actors.places import channel_name
+from actors.turns import Turns
 from protocol.channel import ChannelRecord, ChannelSnapshot, ChannelState
 from supervisor.actor import ShutDown, ask, tell
 from supervisor.backoff import Backoff
@@ -81,6 +82,7 @@ class Home:
             policies=self.policies,
             vault=self.vault,
             web=MemoryWeb(),
+            media_turns=Turns(),
             drain=self.drain,
         )
         self.parent = Parent()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from actors.channel import session
 from actors.channel.requests import Connect, Disconnect
 from protocol import port_events
 from protocol.channel import ChannelState
@@ -117,6 +118,20 @@ def test_old_traces_may_go_before_a_port_is_opened_but_need_not(home: Home, unpr
         home.remains.trace(wa_id, b"", CHAT, CHAT)
     home.connected()
     assert home.remains.pruned == [1]
+
+
+@pytest.mark.parametrize(("every_s", "pruned"), [(0.0, [1, 1]), (session.PRUNE_S, [1])])
+def test_a_channel_that_lives_long_deletes_old_traces_when_it_opens_a_port(
+    home: Home, monkeypatch: pytest.MonkeyPatch, every_s: float, pruned: list[int]
+) -> None:
+    home.ledger.channel(CHANNEL).traced = 1
+    home.remains.trace("A", b"", CHAT, CHAT)
+    port = home.connected()
+    monkeypatch.setattr(session, "PRUNE_S", every_s)
+    home.remains.unprunable = True
+    port.die()
+    home.opener.wait_port(2)
+    assert home.remains.pruned == pruned
 
 
 def test_what_was_lost_before_a_crash_is_named_by_the_next_life(home: Home) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from actors.channel.bookkeeping import Bookkeeping, Outcome, RecordDue, Recorded
+from actors.channel.bookkeeping import MARK_WITHIN_S, Bookkeeping, MarkDue, Outcome, RecordDue, Recorded
 from protocol.errors import ConflictError
 from protocol.events import ResultEvent
 from protocol.ledger import Attempt, Setback
@@ -27,7 +27,11 @@ class Office(Bench):
         self.launched: list[str] = []
         self.told: list[str] = []
         self.books = Bookkeeping(self.context, self.committed)
-        self.handlers = {Recorded: self.books.recorded, RecordDue: lambda _: self.books.due()}
+        self.handlers = {
+            Recorded: self.books.recorded,
+            RecordDue: lambda _: self.books.due(),
+            MarkDue: lambda _: self.books.mark(),
+        }
 
     def committed(self, outcomes: Sequence[Outcome]) -> None:
         self.told += [outcome.result.id for outcome in outcomes]
@@ -153,6 +157,33 @@ async def test_records_alone_need_no_transaction(office: Office) -> None:
     await office.run()
     assert (office.remains.finished, office.ledger.calls) == ([7, 8], [])
     assert office.books.idle
+
+
+async def test_what_nats_has_waits_from_the_last_transaction_on_for_one_to_go_with(office: Office) -> None:
+    for each in "12":
+        office.finish(each)
+    office.books.flush()
+    await office.run()
+    office.books.publish([("1", 1)])
+    office.books.flush()
+    office.begin("3")
+    office.books.flush()
+    await office.run()
+    del office.timers["mark"]  # its time is still to come when there is something again
+    office.books.publish([("2", 1)])
+    office.books.flush()
+    await office.run()
+    assert office.timers["mark"] == (MARK_WITHIN_S, MarkDue())
+    assert office.transactions()[-1] != ["published", "2"]
+    await office.fire("mark")
+    assert office.transactions()[-1] == ["published", "2"]
+    assert office.books.idle
+
+
+async def test_when_nothing_waits_to_be_marked_the_time_for_it_may_come(office: Office) -> None:
+    office.books.mark()
+    await office.run()
+    assert office.transactions() == []
 
 
 async def test_a_ledger_that_knows_better_ends_the_channel(office: Office) -> None:

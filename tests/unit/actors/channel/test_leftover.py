@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from actors.channel.leftover import Found, Leftover
+from actors.channel.leftover import Found, Leftover, prune
 from actors.channel.restoring import Restored
 from protocol.port import Sent
 from protocol.port_events import SendAnswered
@@ -91,3 +91,17 @@ async def test_it_is_tried_until_it_can_be_read(heir: Heir) -> None:
     heir.remains.failing = False
     await heir.fire("leftover")
     assert (trouble, heir.part.trouble, len(heir.found)) == ("session store: disk I/O error", None, 1)
+
+
+async def test_traces_of_another_store_are_not_old(heir: Heir) -> None:
+    heir.remains.trace("A", b"")
+    await prune(heir.context, 2)
+    assert heir.remains.pruned == []
+    await prune(heir.context, 1)
+    assert heir.remains.pruned == [1]
+
+
+async def test_a_store_that_cannot_be_read_stops_nothing(heir: Heir) -> None:
+    heir.remains.failing = True
+    await prune(heir.context, 1)
+    assert heir.remains.pruned == []

@@ -56,8 +56,8 @@ async def test_what_is_refused_is_not_tried_for_ever_and_a_failed_job_says_what_
     for clinic, view in told.items():
         assert (view.kind, view.state, view.by) == (JobKind.RESTORE, JobState.FAILED, NODE.id)
         assert view.error == (
-            f"clinic {clinic} is not back, and what its archive holds is refused: {REFUSED}; restore it from another "
-            "archive, or erase it; the next start of the node tries this one again"
+            f"clinic {clinic} is not back, and what its archive holds is refused: {REFUSED}; make room and restart "
+            "the node, which tries again; or restore another archive; or erase the clinic"
         )
 
 

@@ -1,3 +1,5 @@
+from collections import Counter
+
 from gateway.http.places import Place, Places
 
 
@@ -7,7 +9,8 @@ class Connected:
     def __init__(self, most: int) -> None:
         self.now = 0.0
         self.cut: list[str] = []
-        self.places = Places(most, lambda: self.now)
+        self.refused = Counter[str]()
+        self.places = Places(most, self.refused, lambda: self.now)
 
     def come(self, name: str, network: str = "a") -> Place | None:
         """A second after whatever was before."""
@@ -26,6 +29,7 @@ def test_while_there_are_places_nobody_makes_way() -> None:
     connected.came("second")
     connected.came("third")
     assert connected.cut == []
+    assert not connected.refused
 
 
 def test_who_has_waited_longest_makes_way() -> None:
@@ -85,6 +89,7 @@ def test_when_all_are_held_who_comes_is_refused_until_one_is_not() -> None:
             assert connected.come("third") is None
         connected.came("fourth")
     assert connected.cut == ["second"]
+    assert connected.refused == {"full": 2}
 
 
 def test_what_was_held_waits_from_then_on() -> None:
