@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from protocol.channel import ChannelRecord, ClinicRecord, WantedState
 from protocol.events import Event
 from protocol.subjects import EventKind, Priority
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
+class Fetched(Struct, frozen=True, kw_only=True):
     """A send command as it was taken from the work queue. ``token`` is the queue's own."""
 
     body: bytes

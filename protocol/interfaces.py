@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from msgspec import Struct
+
 from protocol.port import Failed, PortAnswer, PortRequest, PortSpec, SendRequest, Sent
 from protocol.port_events import PortEvent, Record
 
@@ -63,8 +65,7 @@ class Service(Protocol):
 # -- ports --
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendOutcome:
+class SendOutcome(Struct, frozen=True, kw_only=True):
     """What came of the send ``key``.
 
     ``record``: its number in the port's journal, to be said ``done`` once the ledger has it; None if it is in none.

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from msgspec import Struct
+
 from protocol.bus import Later
 from protocol.commands import SendCommand
 from protocol.condemnation import Condemnation
@@ -40,8 +42,7 @@ class Contact:
 STRANGER = Contact()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(Struct, frozen=True, kw_only=True):
     """A command that the ledger owns and that is not final: to be sent.
 
     ``uncertain``: an attempt began and was not settled; ``secret`` is that attempt's message secret, ``wa_id`` the id
@@ -87,8 +88,7 @@ class Conflicted:
 Verdict = Accepted | Scheduled | Repeated | Conflicted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class Offer(Struct, frozen=True, kw_only=True):
     """A valid command for the ledger, with the body it came in (which tells a repeat from a conflict)."""
 
     command: SendCommand
@@ -98,8 +98,7 @@ class Offer:
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Struct, frozen=True, kw_only=True):
     """An attempt that is about to begin, with the secret that its message will carry."""
 
     id: str

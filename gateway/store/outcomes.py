@@ -20,7 +20,7 @@ from gateway.store.rows import (
     read_private,
     read_result,
 )
-from gateway.store.sealing import ATTEMPT, BODY, FAILURE, ID, JID, PERSON, RESULT, Seal, SealedFile
+from gateway.store.sealing import ATTEMPT, BODY, FAILURE, ID, PERSON, RESULT, Seal, SealedFile
 from protocol.codes import ErrorCode
 from protocol.errors import ConflictError, NotFoundError
 from protocol.events import DeadLetter, ErrorBody, ResultEvent
@@ -33,7 +33,7 @@ _NO_ERROR: Final = ErrorBody.of(ErrorCode.INTERNAL, "no error was given")
 
 
 class Run(NamedTuple):
-    """A row of ``select_runs``; its id, not the token of that."""
+    """A row of ``select_runs``; its id, not the token of that. ``chat`` is the token of the recipient's JID."""
 
     id: str
     seq: int
@@ -42,6 +42,7 @@ class Run(NamedTuple):
     attempts: int
     deliver_by: int | None
     delivered_at: int | None
+    chat: str
     private: bytes
 
 
@@ -125,12 +126,12 @@ class Outcomes(Part):
         needless: list[Row] = []
         known: dict[str, int] = {}
         for result in results:
-            now = runs[result.id]
-            if now.run != result.run or now.state not in UNFINISHED:
+            now = runs.get(result.id)
+            if now is None or now.run != result.run or now.state not in UNFINISHED:
                 continue
             if result.error is not None and now.state == "in_flight" and result.status in ("failed", "held"):
                 self._note_failure(connection, now, result.error, at)
-            runs[result.id] = now._replace(state=result.status)
+            del runs[result.id]  # of two results for one run the first stands
             code = None if result.error is None else result.error.code
             place += 1
             event = seal.seal(RESULT, of_run(now.seq, now.run), pack(result))
@@ -141,7 +142,8 @@ class Outcomes(Part):
                 deadline = now.deliver_by if now.delivered_at is None else None
                 if now.run == 1:  # the dead letter of an earlier run may still be asked for, with its body
                     needless.append((now.seq,))
-                sent.append(written_to(seal, channel, read_private(seal, now.seq, now.private).chat, ended_at))
+                chat = read_private(seal, now.seq, now.private).chat
+                sent.append(written_to(seal, channel, now.chat, chat, ended_at))
                 if result.wa_id is not None:
                     known.setdefault(result.wa_id, now.seq)
             ended.append((now.seq, result.status, ended_at, deadline))
@@ -269,9 +271,8 @@ class Outcomes(Part):
         return found
 
 
-def written_to(seal: Seal, channel: str, chat: str, at: int) -> Row:
-    """The parameters of ``note_out``. A group is no person."""
-    token = seal.token(JID, chat)
+def written_to(seal: Seal, channel: str, token: str, chat: str, at: int) -> Row:
+    """The parameters of ``note_out``; ``token`` is that of ``chat``. A group is no person."""
     return channel, token, at, not chat.endswith("@g.us"), seal.seal(PERSON, token, chat.encode())
 
 

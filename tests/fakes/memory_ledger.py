@@ -107,7 +107,7 @@ class MemoryLedger(MemoryRecords):
         people = self.channel(entry.accepted.channel).people
         person = people.get(str(entry.accepted.command.address))
         contact = entry.accepted.contact if person is None else person.contact
-        return replace(entry.accepted, uncertain=entry.state is CommandState.IN_FLIGHT, contact=contact)
+        return structs.replace(entry.accepted, uncertain=entry.state is CommandState.IN_FLIGHT, contact=contact)
 
     def _of(self, channel: str, *states: CommandState) -> list[Entry]:
         return [
@@ -178,12 +178,12 @@ class MemoryLedger(MemoryRecords):
             entry.failed(setback.error, setback.at)
         accepted = entry.accepted
         if not setback.spent:
-            accepted = replace(accepted, attempts=max(0, accepted.attempts - 1))
+            accepted = structs.replace(accepted, attempts=max(0, accepted.attempts - 1))
         if setback.uncertain:
-            entry.accepted = replace(accepted, wa_id=setback.wa_id or accepted.wa_id)
+            entry.accepted = structs.replace(accepted, wa_id=setback.wa_id or accepted.wa_id)
             self._claim_strays(entry, setback.wa_id)
         else:
-            entry.accepted = replace(accepted, wa_id=None, secret=None)
+            entry.accepted = structs.replace(accepted, wa_id=None, secret=None)
             entry.state = CommandState.WAITING
 
     def _finish(self, entry: Entry, result: ResultEvent) -> None:
@@ -193,7 +193,7 @@ class MemoryLedger(MemoryRecords):
         if entry.state is CommandState.IN_FLIGHT and result.error is not None and result.status in ("failed", "held"):
             entry.failed(result.error, now)
         entry.state = CommandState(result.status)
-        entry.accepted = replace(entry.accepted, wa_id=None, secret=None)
+        entry.accepted = structs.replace(entry.accepted, wa_id=None, secret=None)
         entry.outcomes[result.run] = Outcome(result, now, next(self._places))
         entry.ended_at = result.sent_at or now
         if result.status == "sent":
@@ -220,7 +220,7 @@ class MemoryLedger(MemoryRecords):
     def _begin(self, entry: Entry, attempt: Attempt) -> None:
         entry.state = CommandState.IN_FLIGHT
         accepted = entry.accepted
-        entry.accepted = replace(accepted, attempts=accepted.attempts + 1, secret=attempt.secret, wa_id=None)
+        entry.accepted = structs.replace(accepted, attempts=accepted.attempts + 1, secret=attempt.secret, wa_id=None)
 
     async def unpublished(self, channel: str) -> Sequence[Unpublished]:
         self._call("unpublished")
@@ -257,7 +257,7 @@ class MemoryLedger(MemoryRecords):
         entry = self._known(channel, id)
         if entry.state is not state or state not in PUT_AWAY:
             raise ConflictError(f"{id} is {entry.state}")
-        entry.accepted = replace(entry.accepted, run=entry.run + 1, attempts=0, queued_at=now)
+        entry.accepted = structs.replace(entry.accepted, run=entry.run + 1, attempts=0, queued_at=now)
         entry.state, entry.turn = CommandState.WAITING, next(self._places)
         entry.ended_at = entry.delivered_at = entry.read_at = entry.played_at = None
         if due_later(entry.accepted.command, now):

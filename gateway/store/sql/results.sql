@@ -4,7 +4,7 @@
 
 -- name: select_runs
 -- What has to be known of commands to judge what happened to them.
-SELECT id, seq, run, state, attempts, deliver_by, delivered_at, private
+SELECT id, seq, run, state, attempts, deliver_by, delivered_at, chat, private
   FROM commands
  WHERE channel = :channel
    AND id IN (SELECT value FROM json_each(:ids));

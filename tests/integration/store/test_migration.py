@@ -7,11 +7,11 @@ import sqlite3
 import stat
 import sys
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.store import SqliteStore
 from gateway.store.copies import copy_file, keep_copy

@@ -4,11 +4,11 @@ import base64
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from msgspec import structs
+from msgspec.structs import replace
 
 from gateway.store import SqliteStore
 from gateway.store.ledger import SqliteLedger

@@ -1,9 +1,9 @@
 """What may have been sent when its session went: the session store proves nothing then."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from protocol import port_events
 from protocol.ledger import Paired

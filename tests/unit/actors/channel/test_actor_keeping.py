@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from actors.channel import actor as actor_module
 from actors.channel import keeping, restoring
@@ -87,7 +88,7 @@ def test_operators_see_what_the_store_was_at_the_beginning(home: Home, what: R) 
 
 @pytest.mark.parametrize(("what", "status"), [(R.KEPT, "sent"), (R.CLEAN, "sent"), (R.STALE, "held")])
 def test_what_is_not_in_a_store_from_before_its_end_may_have_been_sent(home: Home, what: R, status: str) -> None:
-    began = replace(accepted("1", on_uncertain="hold"), attempts=1, secret=b"s" * 32)
+    began = structs.replace(accepted("1", on_uncertain="hold"), attempts=1, secret=b"s" * 32)
     home.ledger.entries[CHANNEL, "1"] = Entry(began, "in_flight")
     known(home)
     home.vault.finds = [what]
@@ -96,7 +97,7 @@ def test_what_is_not_in_a_store_from_before_its_end_may_have_been_sent(home: Hom
 
 
 def test_what_is_in_a_store_from_before_its_end_can_still_be_proven(home: Home) -> None:
-    began = replace(accepted("1", on_uncertain="hold"), attempts=1, secret=b"s" * 32)
+    began = structs.replace(accepted("1", on_uncertain="hold"), attempts=1, secret=b"s" * 32)
     home.ledger.entries[CHANNEL, "1"] = Entry(began, "in_flight")
     home.remains.trace("WA", b"s" * 32)
     known(home)

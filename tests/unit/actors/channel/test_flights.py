@@ -1,7 +1,7 @@
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from actors.channel import flights as flights_module
 from actors.channel.flights import PATIENCE_S, Flights

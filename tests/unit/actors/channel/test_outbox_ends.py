@@ -1,10 +1,9 @@
 """What ends without an attempt: expired, cancelled, not wanted, of another number."""
 
-from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
-import msgspec
+from msgspec.structs import replace
 
 from actors.channel.expiry import GRACE
 from actors.channel.parcel import Disowned, Ended
@@ -137,7 +136,7 @@ def test_what_was_queued_before_the_clinic_was_put_back_is_held_unless_it_was_no
     put_back = AT + timedelta(seconds=10)
     due = {"1": None, "2": put_back, "3": put_back + timedelta(seconds=1)}
     made = [accepted(name, f"551190000000{name}") for name in due]
-    made = [replace(one, command=msgspec.structs.replace(one.command, not_before=due[one.command.id])) for one in made]
+    made = [replace(one, command=replace(one.command, not_before=due[one.command.id])) for one in made]
     box = Box()
     assert box.box.disown(Disowned(put_back, ErrorCode.RESTORED), at(10.0)) == []
     box.box.add(made, at(12.0))

@@ -1,7 +1,7 @@
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.store.commands import Known, due_later, judge
 from gateway.store.rows import content_of, micros
