@@ -5,7 +5,18 @@ hard to something pure, tested without a thread, and what takes time to an erran
 
 The session, with one owner of reconnection:
 
-==================  ============================================================================
+==================  ===================================================================================
+``machine``         pure: the nine states and the literal table of what follows what
+``lifecycle``       pure: the session's life, one port at a time (its words are in ``life``)
+``condemning``      pure: why only a person can help a channel, and for how long that holds
+``session``         has the port: opens, closes and times as ``lifecycle`` decides
+``pairing``         answers who asked to pair; ``unlinking``: logs out
+``identity``        knows which number it is
+``keeping``         has the session store kept in the vault: ``sealing`` (pure) says when, ``restoring`` gets it back
+``leftover``        what earlier lives left in the port's journal and the session store; deletes old traces
+``leaving``         how a channel ends
+==================  ===================================================================================
+
 The way of a command, from the queue to its result:
 
 ==================  ===================================================================================

@@ -147,12 +147,8 @@ class _Running:
             _beginning(self._runner.server.request_handler),
             request_factory=self._runner.server.request_factory,
         )
-        self._listener = await asyncio.get_running_loop().create_server(
-            self._accept,
-            host,
-            port,
-            backlog=_BACKLOG,
-        )
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._accept, host, port, backlog=_BACKLOG)
 
     def _accept(self) -> asyncio.BaseProtocol:
         return _Arrival(self._arrive)

@@ -1,5 +1,6 @@
 """What operators ask of commands, and of WhatsApp: the command line and HTTP against a whole node."""
 
+import asyncio
 import json
 
 import pytest
@@ -72,3 +73,12 @@ async def test_a_channel_is_paced_on_its_own_at_once(node: Node, paired: None) -
     assert (await node.channel(*FRONT))["config"] == {"pacing": {"per_minute": 10}}
     wrong = await node.cli("channel", "set", *FRONT, "pacing.per_minut=10", code=2)
     assert "config.pacing.per_minut: expected a known setting, one of enabled, per_minute" in wrong
+
+
+async def test_who_changes_a_clinic_or_channel_at_the_same_time_as_others_is_answered(node: Node, paired: None) -> None:
+    clinic, channel = "/api/v1/clinics/acme", "/api/v1/clinics/acme/channels/reception"
+    for path in (clinic, channel):
+        names = [f"Name {number}" for number in range(8)]
+        answers = await asyncio.gather(*(node.request("PATCH", path, {"name": name}) for name in names))
+        assert {answer["name"] for answer in answers} <= set(names)
+        assert (await node.request("GET", path))["name"] in {answer["name"] for answer in answers}

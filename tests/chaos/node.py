@@ -9,7 +9,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from config import node, parts
+from config import gateways, node, parts
 from config.cli import main as plantao
 from config.parts import Parts
 from config.reload import Reread
@@ -23,7 +23,8 @@ from tests.chaos import inside
 def main() -> None:
     """Ends the process with the command's exit code."""
     _, socket, beat, silence, *arguments = sys.argv
-    wiring: Any = parts
+    wiring: Any = gateways
+    assert (wiring.Nursery, wiring.EmbeddedBroker) == (Nursery, EmbeddedBroker)  # else they are made elsewhere
     timings = Timings(beat=float(beat), silence=float(silence))
     wiring.Nursery = partial(Nursery, timings=timings)
 

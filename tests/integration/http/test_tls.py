@@ -126,6 +126,19 @@ async def test_handshakes_that_are_never_finished_shut_nobody_out_and_are_given_
             writer.close()
 
 
+async def test_stopping_gives_up_handshakes_that_are_under_way(server: AdminServer) -> None:
+    port = int(server.url.rsplit(":", 1)[1])
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(CONNECTIONS + 1)]
+    assert await silent[0][0].read() == b"", "it made way, so the others have a place by now"
+
+    await server.stop(timeout=1.0)
+
+    for reader, writer in silent:
+        assert await reader.read() == b""
+        writer.close()
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "greeting"]
+
+
 async def test_what_comes_with_the_end_of_the_handshake_is_answered(
     server: AdminServer, files: tuple[Path, Path]
 ) -> None:
