@@ -156,7 +156,9 @@ class _Running:
     def _arrive(self, arrival: "_Arrival", raw: asyncio.Transport) -> None:
         """Give what has connected a place, or refuse it before a byte is read."""
         peer = raw.get_extra_info("peername")
-        place = self._places.take(network_of(peer[0] if peer else None), raw.abort)
+        place = None
+        if not self._closing.is_set():  # else it was accepted just before, and nobody would end it any more
+            place = self._places.take(network_of(peer[0] if peer else None), raw.abort)
         if place is None:
             raw.abort()
         elif self._tls is None:

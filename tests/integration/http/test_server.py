@@ -1,4 +1,5 @@
 import asyncio
+import socket
 import threading
 
 import aiohttp
@@ -32,6 +33,20 @@ async def test_it_can_be_started_again_after_it_was_stopped() -> None:
         await server.stop(timeout=1.0)
         with pytest.raises(aiohttp.ClientConnectorError):
             await status_of(url)
+
+
+async def test_who_was_accepted_just_before_it_stopped_is_not_kept() -> None:
+    server = admin()
+    await server.start()
+    running, loop = server._running, asyncio.get_running_loop()
+    assert running is not None
+    await server.stop(timeout=1.0)
+    client, accepted = socket.socketpair()
+    with client:
+        client.setblocking(False)
+        await loop.connect_accepted_socket(running._accept, accepted)
+        async with asyncio.timeout(5):
+            assert await loop.sock_recv(client, 1) == b""
 
 
 async def test_it_is_found_where_it_was_when_it_is_started_again() -> None:
