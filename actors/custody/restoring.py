@@ -2,7 +2,8 @@
 
 What is killed before ``commit`` has touched nothing; what is killed after it is finished when the node is there again
 (``finish_all``). Each step can be repeated, so nobody has to know how far it was. What the server refuses ``TRIES``
-times would go on being refused: a job that has failed says so, and it rests until a person does something.
+times would go on being refused: a job that has failed says so, and it rests until a person does something. What rests
+goes as soon as another archive of its clinic is unpacked, whatever comes of that.
 
 What was queued and not known to be sent when the archive was made may have been sent since. Nobody can tell, and a
 reminder must not come twice: so it is held for a person to release (``restored``), wherever it waits, by the rule that

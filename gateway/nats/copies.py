@@ -38,8 +38,14 @@ _LOOK_S: Final = 0.1
 _STATUS: Final = "Status"
 
 
+_AWAY: Final = 503
+"""What the server is not ready for: worth another try, unless it says that there is no room."""
+
+
 class _Error(Struct):
     description: str = ""
+    code: int = 0
+    err_code: int = 0
 
 
 class _Answer(Struct):
@@ -84,7 +90,7 @@ async def put_back(connection: Connection, wanted: StreamConfig, pieces: AsyncIt
     """Make the stream ``wanted`` out of a snapshot; one of its name goes before.
 
     Raises:
-        BusUnavailableError: NATS is away.
+        BusUnavailableError: NATS is away, or not ready.
         InvalidInputError: what the pieces hold is no such stream, or there is no room for it.
     In either case there may be none any more.
     """
@@ -160,6 +166,8 @@ def _check(said: bytes, doing: str) -> _Answer:
         answer = msgspec.json.decode(said, type=_Answer)
     except msgspec.DecodeError as error:
         raise BusUnavailableError(f"{doing}: the server answered something else") from error
-    if answer.error is not None:
-        raise InvalidInputError(doing, f"what the server takes ({answer.error.description})")
-    return answer
+    if (said_no := answer.error) is None:
+        return answer
+    if said_no.code == _AWAY and said_no.err_code not in NO_ROOM:
+        raise BusUnavailableError(f"{doing}: {said_no.description}")
+    raise InvalidInputError(doing, f"what the server takes ({said_no.description})")
