@@ -90,7 +90,7 @@ class Restoring:
         clinics = view.clinics if clinic is None else [clinic]
         self._check_free(clinics, over=over)
         async with self._turn:
-            await self._check_unfinished(clinics)
+            await self._check_unfinished(clinics, over=over)
             await self._archives.stage(archive, clinics, passphrase=passphrase, progress=progress)
             try:
                 for each in clinics:
@@ -149,7 +149,10 @@ class Restoring:
 
     async def _tell_refused(self, clinic: str, error: PlantaoError) -> None:
         """By a job that has failed: it is listed, and in the audit."""
-        mend = "make room and restart the node, which tries again; or restore another archive; or erase the clinic"
+        mend = (
+            "make room and restart the node, which tries again; or restore another archive with --replace; or erase "
+            "the clinic"
+        )
         failure = UnavailableError(
             f"clinic {clinic} is not back, and what its archive holds is refused: {error}; {mend}"
         )
@@ -217,10 +220,16 @@ class Restoring:
                 "remove it first"
             )
 
-    async def _check_unfinished(self, clinics: Sequence[str]) -> None:
+    async def _check_unfinished(self, clinics: Sequence[str], *, over: bool) -> None:
         """What is half put back is in no other place, and would go to make room. Raises ConflictError."""
-        committed = {one.clinic for one in await self._archives.committed()}
-        under_way = sorted(clinic for clinic in committed & set(clinics) if not self._rests(clinic))
+        unfinished = {one.clinic for one in await self._archives.committed()} & set(clinics)
+        resting = sorted(filter(self._rests, unfinished))
+        if resting and not over:
+            raise ConflictError(
+                f"{', '.join(resting)}: half put back from another archive, and that would be lost: ask for it to be "
+                "replaced"
+            )
+        under_way = sorted(unfinished.difference(resting))
         if under_way:
             raise ConflictError(
                 f"{', '.join(under_way)}: being put back from another archive, and the node goes on by itself until it "

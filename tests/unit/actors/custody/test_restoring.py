@@ -32,8 +32,8 @@ class Bench:
             assert not await self.part.finish_all()
         await self.jobs.ended()
 
-    async def restore(self, clinic: str) -> JobView:
-        view = await self.part.restore(Path(f"/nowhere/{clinic}"), None, replace=True, by=NODE)
+    async def restore(self, clinic: str, *, replace: bool = True) -> JobView:
+        view = await self.part.restore(Path(f"/nowhere/{clinic}"), None, replace=replace, by=NODE)
         await self.jobs.ended()
         return self.jobs.get(view.id)
 
@@ -57,7 +57,7 @@ async def test_what_is_refused_is_not_tried_for_ever_and_a_failed_job_says_what_
         assert (view.kind, view.state, view.by) == (JobKind.RESTORE, JobState.FAILED, NODE.id)
         assert view.error == (
             f"clinic {clinic} is not back, and what its archive holds is refused: {REFUSED}; make room and restart "
-            "the node, which tries again; or restore another archive; or erase the clinic"
+            "the node, which tries again; or restore another archive with --replace; or erase the clinic"
         )
 
 
@@ -75,6 +75,14 @@ async def test_one_that_was_refused_makes_room_for_another_archive_which_is_trie
     refused.archives.tried.clear()
     await refused.look(TRIES * 2)
     assert refused.archives.tried == ["acme"] * (TRIES - 1)
+
+
+async def test_one_that_was_refused_makes_room_only_if_that_is_asked_for(refused: Bench) -> None:
+    view = await refused.restore("acme", replace=False)
+    assert view.state is JobState.FAILED
+    assert "half put back from another archive, and that would be lost" in (view.error or "")
+    await refused.look(1)
+    assert refused.archives.tried == ["acme", "north"] * TRIES
 
 
 async def test_one_that_is_still_tried_makes_room_for_none() -> None:
