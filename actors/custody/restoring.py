@@ -58,6 +58,7 @@ class Restoring:
         self._is_erased = is_erased
         self._turn = asyncio.Lock()
         self._refused: Counter[str] = Counter()
+        self._to_tell: dict[str, PlantaoError] = {}
 
     async def restore(
         self,
@@ -98,6 +99,7 @@ class Restoring:
                     held_at = None if resume else utc_now()
                     await self._archives.commit(each, held_at=held_at)
                     del self._refused[each]
+                    self._to_tell.pop(each, None)
                     try:
                         await self._try(Committed(clinic=each, held_at=held_at, settled=False), progress)
                     except PlantaoError as error:
@@ -125,6 +127,7 @@ class Restoring:
     async def _go_on(self, one: Committed) -> bool:
         """Whether it is finished."""
         if self._rests(one.clinic):
+            await self._tell_refused(one.clinic)
             return False
         log.info("an interrupted restore goes on", clinic=one.clinic)
         try:
@@ -132,7 +135,9 @@ class Restoring:
         except PlantaoError as error:
             log.warning("an interrupted restore is not finished yet", clinic=one.clinic, error=str(error))
             if self._rests(one.clinic):
-                await self._tell_refused(one.clinic, error)
+                log.error("a restore is refused again and again", clinic=one.clinic, error=str(error))
+                self._to_tell[one.clinic] = error
+                await self._tell_refused(one.clinic)
             return False
         return True
 
@@ -147,8 +152,10 @@ class Restoring:
     def _rests(self, clinic: str) -> bool:
         return self._refused[clinic] >= TRIES
 
-    async def _tell_refused(self, clinic: str, error: PlantaoError) -> None:
-        """By a job that has failed: it is listed, and in the audit."""
+    async def _tell_refused(self, clinic: str) -> None:
+        """By a job that has failed: it is listed, and in the audit. Once; if none can be begun now, when one can."""
+        if (error := self._to_tell.get(clinic)) is None:
+            return
         mend = (
             "make room and restart the node, which tries again; or restore another archive with --replace; or erase "
             "the clinic"
@@ -160,11 +167,12 @@ class Restoring:
         async def work(_progress: Progress, _file: Path) -> Mapping[str, int | str]:
             raise failure from error
 
-        log.error("a restore is refused again and again", clinic=clinic, error=str(failure))
         try:
             await self._jobs.start(JobKind.RESTORE, clinic, work, by=NODE)
         except PlantaoError as busy:
-            log.warning("a refused restore is in the log alone", clinic=clinic, error=str(busy))
+            log.warning("a refused restore is in the log alone so far", clinic=clinic, error=str(busy))
+            return
+        del self._to_tell[clinic]
 
     async def _finish(self, one: Committed, progress: Progress) -> None:
         clinic = one.clinic

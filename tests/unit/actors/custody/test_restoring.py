@@ -99,3 +99,6 @@ async def test_another_job_of_the_clinic_is_in_nobodys_way() -> None:
     await bench.look(TRIES + 1)
     assert [view.clinic for view in bench.jobs.all()] == ["north"]
     assert bench.archives.tried == ["acme", "north"] * TRIES
+    bench.jobs.busy.clear()
+    await bench.look(2)
+    assert sorted(str(view.clinic) for view in bench.jobs.all()) == ["acme", "north"], "each is told of, and once"
