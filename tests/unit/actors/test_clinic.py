@@ -298,12 +298,13 @@ def test_a_watch_that_breaks_is_begun_again(node: Node) -> None:
     node.wait_channel("acme", "a", S.CONNECTED)
 
 
-def test_the_end_of_the_node_closes_everything(node: Node) -> None:
+async def test_the_end_of_the_node_closes_everything(node: Node) -> None:
     node.want("acme", "a", "b")
     node.want("beta", "x")
     node.start()
     for clinic, channel in (("acme", "a"), ("acme", "b"), ("beta", "x")):
         node.wait_channel(clinic, channel, S.CONNECTED)
+        await node.at_rest(clinic, channel)
     node.end()
     assert (node.bus.opened, node.store.opened, node.opener.alive, node.names.all()) == (set(), set(), [], [])
     assert node.registry.watching == 0
