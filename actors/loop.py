@@ -72,7 +72,7 @@ class AsyncioLoop:
         self, work: Coroutine[Any, Any, T], deliver: Callable[[T | Failure], None], *, timeout: float
     ) -> Callable[[], None]:
         """See ``protocol.interfaces.Loop``. After the loop's end: a ``CancelledError``, at once."""
-        task: asyncio.Task[T | Failure] | None = None
+        task: asyncio.Task[None] | None = None
         cancelled = False
 
         def begin() -> None:
@@ -80,15 +80,17 @@ class AsyncioLoop:
             if cancelled:
                 never_begun()
             else:
-                task = self._loop.create_task(_run(work, timeout))
+                task = self._loop.create_task(run())
                 task.add_done_callback(ended)
 
-        def ended(run: "asyncio.Task[T | Failure]") -> None:  # not worked out anew for each
+        async def run() -> None:
+            # Nor does the task keep it: what an error's frames hold, such as media, would be in a cycle with it.
+            deliver(await _outcome(work, timeout))
+
+        def ended(run: "asyncio.Task[None]") -> None:  # not worked out anew for each
             if run.cancelled():
                 # Before its first step: later, the cancellation is an outcome.
                 never_begun()
-            else:
-                deliver(run.result())
 
         def never_begun() -> None:
             work.close()
@@ -112,7 +114,7 @@ class AsyncioLoop:
         return True
 
 
-async def _run(work: Coroutine[Any, Any, T], timeout: float) -> T | Failure:
+async def _outcome(work: Coroutine[Any, Any, T], timeout: float) -> T | Failure:
     try:
         async with asyncio.timeout(timeout):
             return await work

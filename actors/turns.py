@@ -45,9 +45,17 @@ class Turns:
                 self._held[clinic] += 1
                 self._free -= 1
 
+    def _leave(self, clinic: str, turn: asyncio.Future[None]) -> None:
+        turns = self._waiting.get(clinic)
+        if turns is not None and turn in turns:
+            turns.remove(turn)
+            if not turns:
+                del self._waiting[clinic]
+
     def _give_back(self, clinic: str, turn: asyncio.Future[None]) -> None:
         if turn.cancelled():
-            return  # it waits no more, and is passed over
+            self._leave(clinic, turn)
+            return
         self._free += 1
         self._held[clinic] -= 1
         if not self._held[clinic]:

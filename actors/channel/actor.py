@@ -225,11 +225,11 @@ class Channel(Actor):
     def moved(self, before: Life) -> None:
         """The session changed: tell of it what is told."""
         life = self._life
+        if life.ready and not self._leaving.begun:  # what it is put to rest for at its end is nobody's wish
+            self._identity.condemned(life.condemned)
         if (life.state, life.reason) != (before.state, before.reason):
             self._show()  # first: whoever hears of it may ask at once
             self._announce(before.state)
-        if life.ready and not self._leaving.begun:  # what it is put to rest for at its end is nobody's wish
-            self._identity.condemned(life.condemned)
         if life.qr is not None and life.qr != before.qr:
             self._publishing.event(EventKind.QR, views.qr_event(self._record, life.qr), life.qr.code)
 

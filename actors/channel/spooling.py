@@ -1,12 +1,17 @@
 """The part of receiving that publishes what was claimed: media first, receipts matched to commands, in batches.
 
+Media has its time, which does not pass while there is a port and it only waits for a place or its turn. What waits so
+when the port goes, or the channel is to end, is given up at once: others' media may stall for long.
+
 What NATS has is said to the ledger (``stored``), gathered, one call at a time. Until then the ledger keeps it, and the
 channel that begins anew finds it there.
 """
 
+from asyncio import CancelledError
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Protocol
 
 from actors.channel import media
@@ -60,10 +65,9 @@ class MediaDue:
 
 @dataclass(frozen=True, slots=True)
 class MediaBegun:
-    """It is the turn of this batch's media, after ``waited_s`` seconds."""
+    """It is the turn of this batch's media."""
 
     batch: Batch
-    waited_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,9 @@ class Spooling:
         self._media_out = 0
         self._parked: deque[Batch] = deque()
         self._deadlines: dict[int, float] = {}
+        self._waits_since: dict[int, float] = {}
+        self._cancels: dict[int, Callable[[], None]] = {}
+        self._given_up: set[int] = set()
         self._keys: list[str] = []
         self._storing = False
         self._closing = False
@@ -166,10 +173,14 @@ class Spooling:
     def close(self) -> None:
         """Read nothing back any more: the channel is to end, and whoever comes next finds it."""
         self._closing = True
+        self._wait_no_more()
 
     def use(self, port: Port | None) -> None:
         """Fetch media through ``port`` from now on; None: not connected."""
+        self._wait_no_more()
         self._port = port
+        for batch in self._parked:
+            self._wait(batch)
         self._unpark()
         if port is None:
             for batch in self._parked:
@@ -233,27 +244,33 @@ class Spooling:
     def on_published(self, message: Published) -> None:
         """A batch came back."""
         batch, outcome = message.batch, message.outcome
+        seq = batch.items[0].seq
         if message.fetched:
+            self._waits_since.pop(seq, None)
+            self._cancels.pop(seq, None)
             self._media_out -= 1
             self._unpark()
         if isinstance(outcome, Tried):
             self._tell_of(batch, outcome.senders)
         error = outcome.error
+        given_up = message.fetched and seq in self._given_up
+        self._given_up.discard(seq)
         match error:
             case None:
                 self._publish_failures.succeeded()
                 self._done(batch)
-            case PortGoneError() if self._context.now().mono < self._deadlines[batch.items[0].seq]:
+            case CancelledError() if given_up:
+                self._park(_tried(batch))
+            case PortGoneError() if self._context.now().mono < self._deadlines[seq]:
                 self._park(batch)
             case PortGoneError():
                 self._publish(batch, str(error))
             case _:
                 if isinstance(error, BusUnavailableError):
                     # No time to fetch it in passes while NATS is away: it would take the message neither.
-                    self._deadlines.pop(batch.items[0].seq, None)
-                again = Batch(tuple(replace(item, tried=True) for item in batch.items))
+                    self._deadlines.pop(seq, None)
                 delay = self._publish_failures.count(error)
-                self._context.timer(f"publish-{batch.items[0].seq}", delay, PublishDue(again))
+                self._context.timer(f"publish-{seq}", delay, PublishDue(_tried(batch)))
 
     def _done(self, batch: Batch) -> None:
         self._out -= 1
@@ -283,6 +300,7 @@ class Spooling:
     def _park(self, batch: Batch) -> None:
         """Have the media of this batch fetched as soon as there is a port, and a place."""
         self._parked.append(batch)
+        self._wait(batch)
         self._unpark()
         if self._port is None:
             self._await_port(batch)
@@ -296,17 +314,33 @@ class Spooling:
         while self._port is not None and self._parked and self._media_out < media.AT_ONCE:
             batch = self._parked.popleft()
             self._media_out += 1
-            begun = self._begun(batch)
+            begun = partial(self._context.tell, MediaBegun(batch))
             work = fetch_and_publish(self._context, self._policy, self._teller, batch.items, self._port, begun)
             timeout = TURN_TIMEOUT_S + 2 * PUBLISH_TIMEOUT_S + self._policy.media_timeout_s
-            self._context.errand(work, _published(batch), timeout=timeout)
-
-    def _begun(self, batch: Batch) -> Callable[[float], None]:
-        return lambda waited_s: self._context.tell(MediaBegun(batch, waited_s))
+            self._cancels[batch.items[0].seq] = self._context.errand(work, _published(batch), timeout=timeout)
 
     def on_media_begun(self, message: MediaBegun) -> None:
-        """No time to fetch it in passes while it is not its turn."""
-        self._deadlines[message.batch.items[0].seq] += message.waited_s
+        """Its time passes."""
+        seq = message.batch.items[0].seq
+        self._cancels.pop(seq, None)
+        self._waited(seq)
+
+    def _wait(self, batch: Batch) -> None:
+        if self._port is not None:
+            self._waits_since[batch.items[0].seq] = self._context.now().mono
+
+    def _waited(self, seq: int) -> None:
+        since = self._waits_since.pop(seq, None)
+        if since is not None:
+            self._deadlines[seq] += self._context.now().mono - since
+
+    def _wait_no_more(self) -> None:
+        for seq in list(self._waits_since):
+            self._waited(seq)
+        for cancel in self._cancels.values():
+            cancel()
+        self._given_up |= self._cancels.keys()
+        self._cancels.clear()
 
     def on_media_due(self, message: MediaDue) -> None:
         """No port came in time."""
@@ -351,6 +385,10 @@ class Spooling:
         if not isinstance(message.outcome, Failure):
             for receipt in message.receipts:
                 self._tell_of_one(receipt, message.outcome)
+
+
+def _tried(batch: Batch) -> Batch:
+    return Batch(tuple(replace(item, tried=True) for item in batch.items))
 
 
 def _published(batch: Batch) -> Callable[[Tried | Failure], Published]:

@@ -64,10 +64,10 @@ async def fetch_and_publish(
     teller: Teller,
     items: Sequence[Item],
     port: Port,
-    waited: Callable[[float], None],
+    begun: Callable[[], None],
 ) -> Tried:
-    """Publish one message whose media is to be got through ``port``, in the clinic's turn; ``waited`` is told how many
-    seconds that did not come, which are not its media's.
+    """Publish one message whose media is to be got through ``port``, in the clinic's turn; ``begun`` is told when that
+    has come.
 
     Raises:
         PortGoneError: another port may get it.
@@ -76,9 +76,8 @@ async def fetch_and_publish(
     (item,) = items
     assert isinstance(item.what, MessageReceived)
     deadline, limit = policy.media_timeout_s, policy.media_limit
-    asked = context.now().mono
     async with context.media_turns.of(context.clinic):
-        waited(context.now().mono - asked)
+        begun()
         async with asyncio.timeout(deadline + PUBLISH_TIMEOUT_S):
             found = await media.fetch(context, port, item.what, deadline=deadline, limit=limit)
     async with asyncio.timeout(PUBLISH_TIMEOUT_S):

@@ -44,9 +44,8 @@ async def read_body(request: web.Request, most: int | None = None) -> bytes:
         raise Refused(UNSUPPORTED, f"Content-Type must be one of {', '.join(sorted(BODY_TYPES))}")
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
         raise Refused(UNSUPPORTED, "Content-Encoding is not supported: send the body as it is")
-    too_large = Refused(TOO_LARGE, f"at most {limit} bytes", close=True)
     if (request.content_length or 0) > limit:
-        raise too_large
+        raise _too_large(limit)
     seconds = request.app[BODY_TIMEOUT_S]
     try:
         async with asyncio.timeout(seconds):
@@ -54,7 +53,11 @@ async def read_body(request: web.Request, most: int | None = None) -> bytes:
     except TimeoutError as error:
         raise Refused(BODY_TIMEOUT, f"the body must arrive within {seconds:g} seconds", close=True) from error
     except web.HTTPRequestEntityTooLarge as error:
-        raise too_large from error
+        raise _too_large(limit) from error
+
+
+def _too_large(limit: int) -> Refused:
+    return Refused(TOO_LARGE, f"at most {limit} bytes", close=True)
 
 
 async def read_as(request: web.Request, kind: type[T], most: int | None = None) -> T:

@@ -100,6 +100,7 @@ class Connection:
                 task.cancel()
                 # Not for ever: in some places the library swallows a cancellation.
                 await asyncio.wait((task,), timeout=1)
+            del task  # else it and its error keep each other, and what the error's frames hold, such as media
 
 
 class Link:

@@ -52,4 +52,7 @@ def translating(doing: str) -> Iterator[None]:
         other = translated(error, doing)
         if other is None:
             raise
-        raise other from error
+        try:
+            raise other from error
+        finally:
+            del other  # else it keeps itself, and what its frames hold

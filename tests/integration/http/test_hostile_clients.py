@@ -1,10 +1,13 @@
 import asyncio
+import gc
 import json
 import time
+from types import FrameType
 
 import aiohttp
 import pytest
 
+from gateway.http.requests import read_body
 from gateway.http.server import AdminServer
 from tests.integration.http.conftest import LIMITS, exchange
 from tests.integration.http.test_routes import API, FRONT, ask
@@ -53,6 +56,19 @@ async def test_a_body_that_turns_out_too_large_is_refused(server: AdminServer, k
     chunk = b"1000\r\n" + b" " * 4096 + b"\r\n"
 
     assert problem_of(await exchange(server, head, chunk, chunk, b"0\r\n\r\n"))[0] == 413
+
+
+async def test_what_was_read_of_a_body_that_is_refused_is_not_left_to_the_garbage(
+    server: AdminServer, key: str
+) -> None:
+    head = post(key, f"{API}/clinics", "Content-Type: application/json", "Transfer-Encoding: chunked")
+    gc.disable()
+    try:
+        await exchange(server, head, b"1001\r\n" + b" " * 4097 + b"\r\n0\r\n\r\n")
+        await exchange(server, post(key, f"{API}/clinics", "Connection: close"))  # by then the first is dealt with
+        assert not any(isinstance(one, FrameType) and one.f_code is read_body.__code__ for one in gc.get_objects())
+    finally:
+        gc.enable()
 
 
 async def test_a_broken_transfer_coding_is_a_problem(server: AdminServer, key: str) -> None:

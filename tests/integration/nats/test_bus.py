@@ -1,6 +1,8 @@
 """The bus over a real server: isolation, the platform account, publishing, media, and crashes of the server."""
 
 import asyncio
+import gc
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -319,6 +321,19 @@ async def test_a_media_store_that_is_full_says_so_and_keeps_nothing_of_what_it_d
         with pytest.raises(InvalidInputError, match="the clinic's media store, which is full") as caught:
             await acme.put_media("in/2", bytes(1 << 20), mime="image/jpeg")
         assert caught.value.field == "media"
+    gone = asyncio.Event()
+
+    class Media(bytes):
+        def __del__(self) -> None:
+            gone.set()
+
+    gc.disable()
+    try:
+        with suppress(InvalidInputError):
+            await acme.put_media("in/2", Media(1 << 20), mime="image/jpeg")
+        await asyncio.wait_for(gone.wait(), 5)  # not when garbage is looked for next: that may take many such media
+    finally:
+        gc.enable()
     await acme.publish([state(1)])
     assert len(await acme.get_media("in/1", limit=1 << 20)) == 1 << 20
     js = (await connect("clinic-acme")).jetstream()

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
@@ -78,6 +79,27 @@ def test_what_work_raises_is_delivered_and_harms_nobody(desk: Desk, error: BaseE
 def test_work_that_takes_too_long_is_a_timeout(desk: Desk) -> None:
     desk.spawn(hang(), timeout=0.01)
     assert isinstance(desk.failure(), TimeoutError)
+
+
+def test_what_work_held_that_took_too_long_goes_with_its_outcome_not_with_the_garbage(desk: Desk) -> None:
+    class Media:
+        def __del__(self) -> None:
+            gone.set()
+
+    async def fetch(media: Media) -> Media:
+        await hang()
+        return media
+
+    gone = threading.Event()
+    gc.disable()
+    try:
+        desk.spawn(fetch(Media()), timeout=0.01)
+        assert isinstance(desk.failure(), TimeoutError)
+        desk.spawn(say("it is over"))
+        assert desk.next() == "it is over"
+        assert gone.wait(PATIENCE_S)
+    finally:
+        gc.enable()
 
 
 def test_work_under_way_can_be_cancelled(desk: Desk) -> None:

@@ -105,6 +105,16 @@ async def test_who_is_cancelled_in_the_moment_of_its_turn_gives_it_back() -> Non
     await queue.all_end()
 
 
+async def test_who_waits_no_more_leaves_nothing() -> None:
+    queue = Queue(1)
+    await queue.ask("north")
+    await queue.ask("south", 2)
+    await queue.give_up(1)
+    await queue.give_up(2)
+    assert not queue.turns._waiting
+    await queue.all_end()
+
+
 ASKS = st.tuples(st.just("ask"), st.sampled_from("abc"))
 ENDS = st.tuples(st.just("end"), st.sampled_from("abc"))
 GIVEN_UP = st.tuples(st.just("give up"), st.integers(0, 100))

@@ -170,6 +170,47 @@ async def test_media_waits_for_its_clinics_turn_and_its_time_passes_only_from_th
     assert media.error is None
 
 
+async def test_media_that_waits_for_its_turn_keeps_no_channel_from_its_end_and_is_fetched_by_the_next() -> None:
+    ear = OneAtOnce()
+    async with ear.context.media_turns.of("other"):
+        await ear.hear(message("A", media=True))
+        ear.part.close()
+        ear.part.use(None)
+        await ear.run()
+        assert ear.part.idle
+        assert ear.loop.tasks == {}
+    assert ear.messages == []
+    after = Ear(before=ear)
+    await after.run()
+    (event,) = after.messages
+    assert event.media is not None
+    assert event.media.error is None
+
+
+async def test_media_that_waits_for_its_turn_gives_that_up_with_its_port_and_asks_for_another_with_the_next() -> None:
+    ear = OneAtOnce()
+    async with ear.context.media_turns.of("other"):
+        await ear.hear(message("A", media=True))
+        ear.part.use(None)
+        ear.port.die()
+        await ear.run()
+        assert ear.loop.tasks == {}
+        ear.part.use(ear.new_port(2))
+    await ear.run()
+    (event,) = ear.messages
+    assert event.media is not None
+    assert event.media.error is None
+
+
+async def test_the_time_of_media_does_not_pass_while_it_waits_for_a_place(ear: Ear, clock: Clock) -> None:
+    ear.port.answer = silent
+    await ear.hear(*(message(str(number), f"{number}@s.whatsapp.net", media=True) for number in range(6)))
+    clock.seconds += 100.0
+    ear.part.use(None)
+    assert {name: seconds for name, (seconds, _) in ear.timers.items()} == {"media-5": 30.0, "media-6": 30.0}
+    await ear.loop.end()
+
+
 async def test_a_turn_ends_when_the_media_is_stored_not_when_nats_has_its_message() -> None:
     ear = OneAtOnce()
     ear.bus.hanging = True

@@ -1,6 +1,8 @@
 """The table of foreign errors is total."""
 
+import gc
 import inspect
+import weakref
 
 import nats.errors
 import nats.js.errors
@@ -47,3 +49,18 @@ def test_our_own_errors_and_mistakes_pass() -> None:
 
 def test_the_table_knows_only_plantaos_errors() -> None:
     assert all(issubclass(kind, PlantaoError) for kind in TABLE.values())
+
+
+def test_what_is_raised_keeps_nothing_once_it_is_dealt_with() -> None:
+    def fails() -> "weakref.ref[BaseException]":
+        try:
+            with translating("storing media"):
+                raise nats.errors.TimeoutError
+        except BusUnavailableError as error:
+            return weakref.ref(error)
+
+    gc.disable()
+    try:
+        assert fails()() is None
+    finally:
+        gc.enable()
