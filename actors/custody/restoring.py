@@ -190,8 +190,17 @@ class Restoring:
         with suppress(AlreadyExistsError):  # who put it there was killed before it could say so
             await self._registry.put_clinic(contents.record, contents.channels)
         await self._archives.finish(clinic)
+        await self._begun(clinic, [channel.id for channel in contents.channels])
+
+    async def _begun(self, clinic: str, channels: Sequence[str]) -> None:
+        """Who restored it asks its channels next: they are waited for, but are back without that."""
         board = self._switchboard.board
         await self._switchboard.until(lambda: board.clinic(clinic), f"clinic {clinic} is put back")
+        with suppress(UnavailableError):
+            await self._switchboard.until(
+                lambda: all(board.channel(clinic, channel) for channel in channels) or None,
+                f"the channels of clinic {clinic} begin",
+            )
 
     async def _end(self, clinic: str) -> None:
         """Nothing of it runs, and nothing of it is open."""
