@@ -26,7 +26,7 @@ from gateway.vault import MasterKey, Vaults
 from gateway.vault.node_key import ensure_node_key
 from protocol.access import NODE
 from protocol.bus import Wanted
-from protocol.channel import ChannelRecord, ClinicRecord, ClinicSnapshot, ClinicState
+from protocol.channel import ChannelRecord, ChannelSnapshot, ClinicRecord, ClinicSnapshot, ClinicState
 from protocol.jobs import JobState, JobView
 from protocol.ledger import Ledger
 from supervisor.names import Names
@@ -135,8 +135,8 @@ class Bed:
             await asyncio.wait([watching])
 
     async def _apply(self, wanted: Wanted) -> None:
-        for record in wanted.clinics.values():
-            self.board.put_clinic(ClinicSnapshot.of(record, ClinicState.RUNNING, ""))
+        for clinic_record in wanted.clinics.values():
+            self.board.put_clinic(ClinicSnapshot.of(clinic_record, ClinicState.RUNNING, ""))
         self.board.put_wanted(wanted)
         for clinic in self.opened.keys() - wanted.clinics.keys():
             del self.opened[clinic]
@@ -151,6 +151,8 @@ class Bed:
             for left in await remnants.serve(opened, channels, folder):
                 await remnants.clean_up(opened, self.vaults.clinic(clinic), left, folder)
             self.opened[clinic] = opened
+        for record in wanted.channels.values():
+            self.board.put_channel(ChannelSnapshot.not_begun(record, record.created_at))
 
 
 @asynccontextmanager

@@ -93,6 +93,7 @@ async def test_a_clinic_that_was_lost_is_put_back_where_it_was(bed: Bed, tmp_pat
     await forget(bed, "north")
     view = await bed.restore(tmp_path / "archive")
     assert view.state is JobState.DONE, view.error
+    assert bed.board.channels("north"), "its channels can be asked at once"
     await is_back(bed)
 
 
