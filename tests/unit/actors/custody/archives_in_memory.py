@@ -16,7 +16,7 @@ from supervisor.names import Names
 AT = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)
 
 
-def clinic(id: str) -> ClinicRecord:
+def record_of(id: str) -> ClinicRecord:
     return ClinicRecord(id=id, name=id.title(), created_at=AT)
 
 
@@ -28,7 +28,8 @@ def showing(*clinics: str) -> Switchboard:
     """These clinics run, each with a channel."""
     board = Board()
     wanted = Wanted(
-        clinics={one: clinic(one) for one in clinics}, channels={(one, "desk"): channel(one, "desk") for one in clinics}
+        clinics={one: record_of(one) for one in clinics},
+        channels={(one, "desk"): channel(one, "desk") for one in clinics},
     )
     for record in wanted.clinics.values():
         board.put_clinic(ClinicSnapshot.of(record, ClinicState.RUNNING, ""))
@@ -87,10 +88,11 @@ class MemoryArchives:
         raise NotImplementedError
 
     async def contents(self, clinic: str) -> ClinicContents:
-        raise NotImplementedError
+        """As it would be in ``showing``."""
+        return ClinicContents(record=record_of(clinic), channels=[channel(clinic, "desk")])
 
     async def finish(self, clinic: str) -> None:
-        raise NotImplementedError
+        self.unfinished = [one for one in self.unfinished if one.clinic != clinic]
 
     async def sweep(self) -> None:
         self.swept += 1

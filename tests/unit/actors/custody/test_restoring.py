@@ -1,18 +1,23 @@
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from actors.board import Board
 from actors.custody.restoring import TRIES, Restoring
+from actors.switchboard import Switchboard
 from protocol.access import NODE
 from protocol.backup import Committed
+from protocol.channel import ChannelSnapshot, ClinicSnapshot, ClinicState
 from protocol.errors import BusUnavailableError, InvalidInputError
 from protocol.jobs import JobKind, JobState, JobView
+from supervisor.names import Names
 from tests.fakes.bell import Bell
 from tests.fakes.memory_jobs import MemoryJobs
 from tests.fakes.memory_node import MemoryStore
 from tests.fakes.memory_registry import MemoryRegistry
-from tests.unit.actors.custody.archives_in_memory import MemoryArchives, showing
+from tests.unit.actors.custody.archives_in_memory import AT, MemoryArchives, record_of, showing
 
 REFUSED = InvalidInputError("putting back the stream send", "what the server takes (snapshot is damaged)")
 
@@ -102,3 +107,16 @@ async def test_another_job_of_the_clinic_is_in_nobodys_way() -> None:
     bench.jobs.busy.clear()
     await bench.look(2)
     assert sorted(str(view.clinic) for view in bench.jobs.all()) == ["acme", "north"], "each is told of, and once"
+
+
+async def test_it_is_done_when_the_channels_have_begun_too() -> None:
+    """Who restored a clinic asks its channels next."""
+    bench, board, registry = Bench(REFUSED), Board(), MemoryRegistry(Bell())
+    bench.archives.unfinished = [Committed(clinic="acme", held_at=None, settled=True)]
+    part = Restoring(Switchboard(board, Names()), bench.jobs, bench.archives, registry, MemoryStore(Bell()))
+    board.put_clinic(ClinicSnapshot.of(record_of("acme"), ClinicState.RUNNING, ""))
+    finishing = asyncio.create_task(part.finish_all())
+    await asyncio.sleep(0.05)
+    assert not finishing.done()
+    board.put_channel(ChannelSnapshot.not_begun(registry.channels["acme", "desk"], AT))
+    assert await asyncio.wait_for(finishing, 5)
