@@ -1,4 +1,5 @@
-"""The gateways of a node, made from its settings and not yet started: the one place where they are constructed."""
+"""The gateways by which a node reaches the world, made from its settings and not yet started. HTTP is made in
+``serving``, the archives in ``custody``."""
 
 from dataclasses import dataclass
 from datetime import timedelta

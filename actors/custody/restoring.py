@@ -205,15 +205,7 @@ class Restoring:
     async def _end(self, clinic: str) -> None:
         """Nothing of it runs, and nothing of it is open."""
         await self._registry.withdraw_clinic(clinic)
-        board = self._switchboard.board
-
-        def ended() -> bool | None:
-            wanted = board.wanted()
-            return (
-                True if wanted is not None and clinic not in wanted.clinics and board.clinic(clinic) is None else None
-            )
-
-        await self._switchboard.until(ended, f"clinic {clinic} is being ended")
+        await self._switchboard.until_ended(clinic)
 
     async def _hold(self, contents: ClinicContents, at: datetime) -> None:
         """What was queued before ``at`` is not sent by any of its channels."""
